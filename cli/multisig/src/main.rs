@@ -1,0 +1,3 @@
+//! Online command line for the administrators of each place.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The narrated main job in the lab.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The lab on the command line.
+
+fn main() {}

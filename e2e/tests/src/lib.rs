@@ -1,0 +1,1 @@
+//! Integration tests over the harness: promises of the whole, against real servers.

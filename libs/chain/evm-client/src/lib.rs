@@ -1,0 +1,1 @@
+//! The networked half of the EVM adapter: JSON-RPC, relaying, receipts.

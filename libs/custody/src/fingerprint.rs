@@ -1,0 +1,77 @@
+//! What two admins compare by telephone: a short digest of a party's public keys, and the statement that the party
+//! signs with each of them.
+
+use data_encoding::HEXLOWER;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::{CustodyId, Role, trust::PeerKeys, wiring::Identity};
+
+const DOMAIN: &[u8] = b"multisig.identity.v1";
+
+/// The exact bytes that prove possession: domain, role, custody, NATS user, message key and XKey, each with its
+/// length before it, so that no field can run into the next.
+pub fn statement(role: Role, custody: Option<CustodyId>, nats_user: &str, keys: &PeerKeys) -> Vec<u8> {
+    let custody = custody.map(|id| id.to_string()).unwrap_or_default();
+    let fields: [&[u8]; 6] = [
+        DOMAIN,
+        role.as_str().as_bytes(),
+        custody.as_bytes(),
+        nats_user.as_bytes(),
+        keys.message_key.as_bytes(),
+        keys.xkey.as_bytes(),
+    ];
+    let mut out = Vec::new();
+    for field in fields {
+        out.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        out.extend_from_slice(field);
+    }
+    out
+}
+
+/// The proof by the message key, 128 hex digits.
+pub fn prove(key: &SigningKey, statement: &[u8]) -> String {
+    HEXLOWER.encode(&key.sign(statement).to_bytes())
+}
+
+/// Why an identity is not believed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum IdentityError {
+    /// Not hex, not a point, or not a key of the kind.
+    #[error("the {0} of this identity is malformed; take it again from the workload's report")]
+    Malformed(&'static str),
+    /// The proof does not fit.
+    #[error("the {0} of this identity does not prove possession of its key; do not approve it")]
+    NotProven(&'static str),
+}
+
+/// Checks the message key's proof (strict verification, RFC 8032). The NATS key's proof is for whoever mints its JWT.
+pub fn verify(identity: &Identity) -> Result<(), IdentityError> {
+    let key = message_key(&identity.keys)?;
+    let proof = HEXLOWER
+        .decode(identity.message_proof.as_bytes())
+        .ok()
+        .and_then(|bytes| Signature::from_slice(&bytes).ok())
+        .ok_or(IdentityError::Malformed("message proof"))?;
+    let statement = statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
+    key.verify_strict(&statement, &proof).map_err(|_| IdentityError::NotProven("message proof"))
+}
+
+/// The peer's ed25519 key, decoded.
+pub fn message_key(keys: &PeerKeys) -> Result<VerifyingKey, IdentityError> {
+    HEXLOWER
+        .decode(keys.message_key.as_bytes())
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+        .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+        .ok_or(IdentityError::Malformed("message key"))
+}
+
+/// 160 bits of SHA-256 over role, message key and XKey, in ten groups of four hex digits. Not over the NATS user:
+/// the broker's admin may rotate that one alone.
+pub fn fingerprint(role: Role, keys: &PeerKeys) -> String {
+    let digest = Sha256::digest(statement(role, None, "", keys));
+    let hex = HEXLOWER.encode(&digest[..20]);
+    let groups: Vec<&str> = (0..10).map(|group| &hex[group * 4..group * 4 + 4]).collect();
+    groups.join("-")
+}

@@ -1,0 +1,201 @@
+//! Names: the custody, its parties, its keys and its wallets.
+
+use std::{fmt, str::FromStr};
+
+use data_encoding::HEXLOWER;
+use rand_core::CryptoRngCore;
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NameError {
+    /// A custody id is 16 bytes.
+    #[error("'{0}' is no custody id: expected 32 lower-case hex digits")]
+    CustodyId(String),
+    /// A wallet id names files, subjects and metrics nowhere, but people read it.
+    #[error("'{0}' is no wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit")]
+    WalletId(String),
+    /// Only the parties of the design exist.
+    #[error("'{0}' is no role: expected keeper, cooler, app or observer")]
+    Role(String),
+}
+
+/// Identity of a custody across restores: 16 random bytes, fixed in the manifest, written as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CustodyId([u8; 16]);
+
+impl CustodyId {
+    /// A new identity; `rng` is the operating system's outside tests.
+    pub fn generate(rng: &mut impl CryptoRngCore) -> Self {
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// From exactly 16 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, NameError> {
+        bytes.try_into().map(Self).map_err(|_| NameError::CustodyId(HEXLOWER.encode(bytes)))
+    }
+}
+
+impl fmt::Display for CustodyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for CustodyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for CustodyId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        HEXLOWER
+            .decode(text.as_bytes())
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| NameError::CustodyId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for CustodyId {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<CustodyId> for String {
+    fn from(id: CustodyId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A party that sends and receives messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Holds the hot keys.
+    Keeper,
+    /// Holds the cool key.
+    Cooler,
+    /// Decides when and how much is paid.
+    App,
+    /// Watches all others (Sentinel).
+    Observer,
+}
+
+impl Role {
+    /// All parties, in the order of the design.
+    pub const ALL: [Role; 4] = [Role::Keeper, Role::Cooler, Role::App, Role::Observer];
+
+    /// The name in subjects, ConfigMaps and command lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Keeper => "keeper",
+            Role::Cooler => "cooler",
+            Role::App => "app",
+            Role::Observer => "observer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| NameError::Role(text.to_owned()))
+    }
+}
+
+/// An owner of a 2-of-3 wallet. The order hot, cool, cold is the order of owners in every address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyRole {
+    /// One per user, in Keeper.
+    Hot,
+    /// One for all, in Cooler and on paper.
+    Cool,
+    /// One for all, on paper only.
+    Cold,
+}
+
+impl KeyRole {
+    /// The name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyRole::Hot => "hot",
+            KeyRole::Cool => "cool",
+            KeyRole::Cold => "cold",
+        }
+    }
+}
+
+impl fmt::Display for KeyRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// App's name for one user's wallet: 1 to 64 characters of `a-z`, `0-9`, `-`, not starting with `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WalletId(String);
+
+impl WalletId {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WalletId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for WalletId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if (1..=64).contains(&text.len()) && !text.starts_with('-') && text.chars().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::WalletId(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for WalletId {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<WalletId> for String {
+    fn from(id: WalletId) -> Self {
+        id.0
+    }
+}

@@ -1,0 +1,1 @@
+//! Evacuation of wallets with cool and cold: plan, bundle, verification. Pure.

@@ -1,0 +1,1 @@
+//! The NATS connection of a workload: request, reply and queue groups for sealed envelopes.

@@ -1,0 +1,1 @@
+//! NATS JWT claims and the permissions of each role. Pure.

@@ -1,0 +1,5 @@
+//! Messages between App, Keeper and Cooler over a broker that is trusted with nothing: sign, then seal.
+
+pub mod attestation;
+pub mod ops;
+pub mod subject;

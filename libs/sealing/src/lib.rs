@@ -1,0 +1,1 @@
+//! Secrets at rest: sealed by a Vault's Transit key, bound to what they belong to.

@@ -1,0 +1,1 @@
+//! What Keeper and Cooler share: pipeline, policy, watermark, store, wiring and the server around them.

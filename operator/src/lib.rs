@@ -1,0 +1,1 @@
+//! The operator: reconciles MultisigCluster over a hub and its member clusters.

@@ -1,0 +1,3 @@
+//! The operator: reconciles MultisigCluster over a hub and its member clusters.
+
+fn main() {}

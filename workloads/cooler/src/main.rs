@@ -1,0 +1,3 @@
+//! The Cooler workload: configuration and wiring of the shared signer.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Keeper workload: configuration and wiring of the shared signer.
+
+fn main() {}
