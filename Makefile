@@ -1,0 +1,76 @@
+# Everything here installs or builds what it misses; see README.md for what the first run costs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO_DENY_VERSION := 0.20.2
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/multisig-operator
+CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## the main job, narrated, on three kind clusters (KEEP=1 leaves them up)
+	cargo run -q -p demo -- $(if $(KEEP),--keep)
+
+.PHONY: test
+test: lint test-rust test-lab ## what CI runs
+
+.PHONY: lint
+lint: fmt clippy deny
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: deny
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) --log-level warn check bans licenses sources
+	@if timeout 120 $(CARGO_DENY) --log-level error fetch db >/dev/null 2>&1; \
+	then $(CARGO_DENY) check advisories; \
+	else echo 'deny: advisories not checked (their database does not answer)'; fi
+
+$(CARGO_DENY):
+	@echo 'tools: building cargo-deny (once, about 3 minutes)'
+	CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install -q --locked --version $(CARGO_DENY_VERSION) \
+	  --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
+	rm -rf $(CACHE)/tools/target
+
+.PHONY: test-rust
+test-rust: servers ## unit, property and integration tests on real servers
+	cargo build --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
+
+.PHONY: test-lab
+test-lab: servers ## the main job on three kind clusters
+	cargo run -q --locked -p lab -- up
+	cargo run -q --locked -p lab -- check
+	$(MAKE) demo
+
+.PHONY: servers
+servers: ## builds the test servers that are missing (once, about 20 minutes on 2 cores)
+	e2e/servers/build
+
+.PHONY: lab-up
+lab-up: ## three kind clusters, two Vaults, NATS and an EVM node
+	cargo run -q -p lab -- up
+
+.PHONY: lab-down
+lab-down: ## removes all that lab-up and demo made
+	cargo run -q -p lab -- down
+
+.PHONY: bench
+bench: servers ## figures: time to Ready, signature round trip, memory, image sizes
+	cargo bench -q -p e2e-tests
+
+.PHONY: verify
+verify: test bench ## what takes longer than CI may
+
+.PHONY: crds
+crds: ## writes crds/ anew from the types
+	cargo run -q -p multisig-operator -- crd > crds/multisig.dev.yaml
