@@ -1,0 +1,87 @@
+//! The cold room and the cool room: two folders, two phrases, one manifest.
+
+use std::{fs, path::{Path, PathBuf}};
+
+use anyhow::{Context, Result};
+
+use crate::Commands;
+
+/// A room with its phrase "on paper": the phrase is held by the test alone.
+pub struct Room {
+    /// The room's folder; nothing but public halves and the manifest leaves it.
+    pub folder: PathBuf,
+    /// The phrase that the ceremony showed once.
+    pub phrase: String,
+}
+
+/// After the ceremonies.
+pub struct Ceremonies {
+    /// Where cold's phrase was made.
+    pub cold: Room,
+    /// Where cool's phrase was made.
+    pub cool: Room,
+    /// The manifest, signed at both stations.
+    pub manifest: PathBuf,
+    /// Its digest, as both admins pin it.
+    pub digest: String,
+    /// The custody's identity.
+    pub custody_id: String,
+}
+
+/// One ceremony: shows the phrase once and writes the public half.
+async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Room> {
+    fs::create_dir_all(folder)?;
+    let shown = commands
+        .paper()
+        .words(&format!("ceremony {role} --no-confirm -o json --out"))
+        .arg(folder.join("public.json"))
+        .succeed()
+        .await?
+        .json()?;
+    let phrase = shown["phrase"].as_str().context("the ceremony shows its phrase")?.to_owned();
+    Ok(Room { folder: folder.to_owned(), phrase })
+}
+
+/// Both ceremonies, the manifest and its two signatures; `safe` is `CHAIN=ADDRESS`.
+pub async fn ceremonies(commands: &Commands, rooms: &Path, safe: &str) -> Result<Ceremonies> {
+    let cold = ceremony(commands, &rooms.join("cold-room"), "cold").await?;
+    let cool = ceremony(commands, &rooms.join("cool-room"), "cool").await?;
+    let manifest = rooms.join("manifest.json");
+    commands
+        .paper()
+        .words("ceremony manifest --cool")
+        .arg(cool.folder.join("public.json"))
+        .arg("--cold")
+        .arg(cold.folder.join("public.json"))
+        .arg("--safe")
+        .arg(safe)
+        .arg("--out")
+        .arg(&manifest)
+        .succeed()
+        .await?;
+    for (role, room) in [("cold", &cold), ("cool", &cool)] {
+        sign(commands, &manifest, role, &room.phrase).await?;
+    }
+    let shown =
+        commands.paper().words("ceremony show -o json").arg(&manifest).succeed().await?.json()?;
+    Ok(Ceremonies {
+        cold,
+        cool,
+        manifest,
+        digest: shown["digest"].as_str().context("a manifest has a digest")?.to_owned(),
+        custody_id: shown["manifest"]["custodyId"].as_str().context("a manifest has a custody id")?.to_owned(),
+    })
+}
+
+/// A station's signature on the manifest.
+pub async fn sign(commands: &Commands, manifest: &Path, role: &str, phrase: &str) -> Result<()> {
+    commands
+        .paper()
+        .words("ceremony sign --role")
+        .arg(role)
+        .arg(manifest)
+        .stdin(format!("{phrase}\n"))
+        .succeed()
+        .await?;
+    Ok(())
+}
