@@ -1,0 +1,164 @@
+//! Transit: encrypt and decrypt in batches under the workload's own derived key, each item bound to its context. No
+//! associated data, since a rewrap could not carry it.
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Vault,
+    connection::{exchange, get},
+    error::Failure,
+};
+
+/// Most items of one batch.
+pub const BATCH_LIMIT: usize = 500;
+
+/// The derivation context of a value: 32 bytes that name what it belongs to.
+pub type Context = [u8; 32];
+
+/// The outcome for one ciphertext of a batch.
+pub type Opened = Result<Zeroizing<Vec<u8>>, Error>;
+
+/// What a workload may know of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct KeyInfo {
+    /// Newest version; encrypts from now on.
+    pub latest_version: u64,
+    /// Ciphertexts below this version do not open any more.
+    pub min_decryption_version: u64,
+}
+
+#[derive(Serialize)]
+struct Batch<I> {
+    batch_input: Vec<I>,
+}
+
+#[derive(Serialize)]
+struct Plain {
+    context: String,
+    plaintext: Zeroizing<String>,
+}
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    context: String,
+    ciphertext: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Results {
+    batch_results: Vec<ItemResult>,
+}
+
+#[derive(Deserialize)]
+struct ItemResult {
+    #[serde(default)]
+    ciphertext: String,
+    #[serde(default)]
+    plaintext: Zeroizing<String>,
+    #[serde(default)]
+    error: String,
+}
+
+impl Vault {
+    /// Encrypts each value under its context; `vault:vN:...` in the same order. All or nothing.
+    pub async fn encrypt(&self, values: &[(Context, &[u8])]) -> Result<Vec<String>, Error> {
+        let path = format!("{}/encrypt/{}", self.settings.transit_mount, self.settings.key);
+        let mut ciphertexts = Vec::with_capacity(values.len());
+        for chunk in values.chunks(BATCH_LIMIT) {
+            let item = |(context, value): &(Context, &[u8])| Plain {
+                context: BASE64.encode(context),
+                plaintext: Zeroizing::new(BASE64.encode(value)),
+            };
+            let batch = Batch { batch_input: chunk.iter().map(item).collect() };
+            for result in self.batch(&path, &batch, chunk.len()).await? {
+                if !result.error.is_empty() || result.ciphertext.is_empty() {
+                    return Err(Error::Unexpected { path, code: 200, cause: one_line(&result.error) });
+                }
+                ciphertexts.push(result.ciphertext);
+            }
+        }
+        Ok(ciphertexts)
+    }
+
+    /// Decrypts each ciphertext under its context, in the same order; one that does not open does not spoil the rest.
+    pub async fn decrypt(&self, values: &[(Context, &str)]) -> Result<Vec<Opened>, Error> {
+        let path = format!("{}/decrypt/{}", self.settings.transit_mount, self.settings.key);
+        let mut opened = Vec::with_capacity(values.len());
+        for chunk in values.chunks(BATCH_LIMIT) {
+            let item = |&(context, ciphertext): &(Context, _)| Sealed { context: BASE64.encode(&context), ciphertext };
+            let batch = Batch { batch_input: chunk.iter().map(item).collect() };
+            opened.extend(self.batch(&path, &batch, chunk.len()).await?.into_iter().map(open));
+        }
+        Ok(opened)
+    }
+
+    /// Versions of the workload's key.
+    pub async fn key(&self) -> Result<KeyInfo, Error> {
+        let path = format!("{}/keys/{}", self.settings.transit_mount, self.settings.key);
+        self.call(&path, async |client| get(client, &path).await).await
+    }
+
+    async fn batch<I: Serialize>(&self, path: &str, batch: &Batch<I>, count: usize) -> Result<Vec<ItemResult>, Error> {
+        let results: Results = self.call(path, async |client| partial(exchange(client, path, batch).await)).await?;
+        if results.batch_results.len() != count {
+            let cause = format!("{} results for {count} items", results.batch_results.len());
+            return Err(Error::Unexpected { path: path.to_owned(), code: 200, cause });
+        }
+        Ok(results.batch_results)
+    }
+}
+
+/// A batch with a bad item is answered 400 with all results in it: an answer, not a failure.
+fn partial(outcome: Result<Results, Failure>) -> Result<Results, Failure> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Results,
+    }
+    match outcome {
+        Err(Failure::Status { code: 400, body: Some(body), errors }) => {
+            let body = Zeroizing::new(body);
+            match serde_json::from_str::<Answer>(&body) {
+                Ok(answer) => Ok(answer.data),
+                Err(_) => Err(Failure::Status { code: 400, errors, body: None }),
+            }
+        }
+        other => other,
+    }
+}
+
+fn open(result: ItemResult) -> Opened {
+    if !result.error.is_empty() {
+        return Err(Error::BadCiphertext(one_line(&result.error)));
+    }
+    BASE64
+        .decode(result.plaintext.as_bytes())
+        .map(Zeroizing::new)
+        .map_err(|_| Error::BadCiphertext("the Vault's answer is no base64".to_owned()))
+}
+
+fn one_line(words: &str) -> String {
+    words.trim().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_item_does_not_spoil_the_batch() {
+        let body =
+            r#"{"data":{"batch_results":[{"plaintext":"YQ=="},{"error":"cipher: message authentication failed"}]}}"#;
+        let failure = Failure::Status { code: 400, errors: Vec::new(), body: Some(body.to_owned()) };
+        let mut results = partial(Err(failure)).unwrap().batch_results.into_iter().map(open);
+        assert_eq!(results.next().unwrap().unwrap().as_slice(), b"a");
+        assert!(matches!(results.next().unwrap(), Err(Error::BadCiphertext(cause)) if cause.starts_with("cipher:")));
+    }
+
+    #[test]
+    fn any_other_bad_request_stays_a_failure() {
+        let failure = Failure::Status { code: 400, errors: Vec::new(), body: Some("{}".to_owned()) };
+        assert!(partial(Err(failure)).is_err());
+    }
+}
