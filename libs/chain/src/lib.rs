@@ -1,9 +1,14 @@
 //! What a signer needs of a chain, as a pure trait: wallet address from its three owners, decoding of the very bytes
 //! to be signed, digest, signatures. No IO, no clock, no randomness. Linked into Keeper, Cooler, the offline CLI and App.
 
+mod amount;
+
 use std::fmt;
 
+use custody::{KeyRole, manifest::VerifiedManifest};
 use serde::{Deserialize, Serialize};
+
+pub use amount::Amount;
 
 /// CAIP-2 chain id (`eip155:1`): part of every request, registry row and watermark.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,10 +77,21 @@ pub enum ChainError {
     #[error("the {role} public key is malformed: expected {expected}")]
     PublicKey {
         /// Whose key.
-        role: custody::KeyRole,
+        role: KeyRole,
         /// The encoding asked for.
         expected: &'static str,
     },
+    /// The manifest has no key for this family of chains.
+    #[error("the manifest has no {role} key for chain namespace '{namespace}'; this custody can't use that chain")]
+    NoKey {
+        /// Whose key.
+        role: KeyRole,
+        /// CAIP-2 namespace.
+        namespace: String,
+    },
+    /// An amount is malformed.
+    #[error("'{0}' is no amount: expected a whole number of the smallest unit, without leading zeros, below 2^256")]
+    Amount(String),
     /// Two owners are one: 2-of-3 would be 1-of-2.
     #[error("two owners of this wallet are the same key; a wallet needs three different ones")]
     SameOwner,
@@ -99,6 +115,28 @@ pub struct Owners {
     pub cool: Vec<u8>,
     /// The custody's cold key.
     pub cold: Vec<u8>,
+}
+
+impl Owners {
+    /// A user's hot key with the cool and cold keys that the manifest fixes for the chain's namespace.
+    pub fn of(manifest: &VerifiedManifest, chain: &ChainId, hot: &[u8]) -> Result<Self, ChainError> {
+        let namespace = chain.namespace();
+        let missing = |role| ChainError::NoKey { role, namespace: namespace.to_owned() };
+        Ok(Self {
+            hot: hot.to_vec(),
+            cool: manifest.cool_key(namespace).ok_or_else(|| missing(KeyRole::Cool))?.to_vec(),
+            cold: manifest.cold_key(namespace).ok_or_else(|| missing(KeyRole::Cold))?.to_vec(),
+        })
+    }
+
+    /// The key of a role.
+    pub fn key(&self, role: KeyRole) -> &[u8] {
+        match role {
+            KeyRole::Hot => &self.hot,
+            KeyRole::Cool => &self.cool,
+            KeyRole::Cold => &self.cold,
+        }
+    }
 }
 
 /// A wallet as the chain sees it.
@@ -144,10 +182,6 @@ pub enum Intent {
     },
 }
 
-/// Amount in an asset's smallest unit: 256 bits, shown as a decimal string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Amount(pub [u64; 4]);
-
 /// A decoded transaction: what it does, what it uses up, what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
@@ -191,4 +225,18 @@ pub trait ChainRules: Send + Sync {
 
     /// The canonical display form of an address, or an error.
     fn address(&self, text: &str) -> Result<String, ChainError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chain_ids_are_caip_2() {
+        let id: ChainId = "eip155:8453".parse().unwrap();
+        assert_eq!((id.namespace(), id.reference(), id.to_string().as_str()), ("eip155", "8453", "eip155:8453"));
+        for bad in ["", ":", "eip155", "eip155:", ":1", "eip155:1:2", "eip 155:1", "toolongname:1", "eip155:1\n"] {
+            assert_eq!(bad.parse::<ChainId>(), Err(ChainError::ChainId(bad.to_owned())));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! trust bundle of a data centre and the documents that wire a member. Pure: no client, no clock; randomness is
 //! passed in.
 
+pub mod coolseal;
 pub mod fingerprint;
 pub mod ids;
 pub mod manifest;

@@ -3,14 +3,24 @@
 //! The signed document carries the exact payload bytes (the idea of DSSE), so nobody ever re-encodes what was signed:
 //! `{"payload": BASE64(json of [`Manifest`]), "signatures": [{"role", "signature"}]}`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
+use data_encoding::{BASE64, HEXLOWER};
+use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::{CustodyId, KeyRole};
+use crate::{
+    CustodyId, KeyRole,
+    phrase::{EIP155, Keys, NAMESPACES, PhraseError},
+    trust::CustodyTrust,
+};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
+
+const DOMAIN: &[u8] = b"multisig.manifest.v1\0";
+const STATIONS: [KeyRole; 2] = [KeyRole::Cool, KeyRole::Cold];
 
 /// The public half that a ceremony writes: what leaves the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +64,394 @@ pub struct StationSignature {
     pub signature: String,
 }
 
-/// The document as it travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// The document as it travels: well-formed, but not necessarily signed. Only [`VerifiedManifest`] may be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedManifest {
+    payload: Vec<u8>,
+    manifest: Manifest,
+    signatures: BTreeMap<KeyRole, Signature>,
+}
+
+/// [`SignedManifest`] as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
     /// Standard base64 of the payload's exact bytes.
-    pub payload: String,
+    payload: String,
     /// At most one per role.
-    pub signatures: Vec<StationSignature>,
+    signatures: Vec<StationSignature>,
+}
+
+/// Why a public half or a manifest was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ManifestError {
+    /// Not the JSON expected.
+    #[error("malformed {what}: {why}; take it again from the station that made it")]
+    Malformed {
+        /// Which document.
+        what: &'static str,
+        /// Of the parser.
+        why: String,
+    },
+    /// Made by another version of the tools.
+    #[error("{what} has version {version}, this build reads version {VERSION} only; use the tools that made it")]
+    UnknownVersion {
+        /// Which document.
+        what: &'static str,
+        /// What it says.
+        version: u64,
+    },
+    /// Readable, but not a custody.
+    #[error("invalid manifest: {0}")]
+    Invalid(String),
+    /// A station has not signed yet.
+    #[error(
+        "the manifest is not signed by {0}; run `multisig-paper ceremony sign MANIFEST --role {0}` at that station"
+    )]
+    NotSigned(KeyRole),
+    /// A signature does not fit the payload.
+    #[error("the {0} signature does not fit this manifest: it was changed after signing; do not use it")]
+    BadSignature(KeyRole),
+    /// The phrase typed in is another one.
+    #[error("this is not the {0} phrase of this manifest; check which paper was taken")]
+    OtherPhrase(KeyRole),
+    /// Hot keys are not in a manifest.
+    #[error("a manifest has a cool and a cold half only, not {0}")]
+    NotAStation(KeyRole),
+    /// A manifest that is genuine, but not the one pinned by the data centre's admin.
+    #[error("the manifest's digest is {found}, the trust bundle pins {pinned}; deliver the manifest that was approved")]
+    NotPinned {
+        /// Digest of this manifest.
+        found: String,
+        /// Digest in the trust bundle.
+        pinned: String,
+    },
+    /// A key can't be derived.
+    #[error(transparent)]
+    Phrase(#[from] PhraseError),
+}
+
+impl PublicHalf {
+    /// What may leave the room: the public keys under a phrase.
+    pub fn from_keys(role: KeyRole, keys: &Keys) -> Result<Self, ManifestError> {
+        if !STATIONS.contains(&role) {
+            return Err(ManifestError::NotAStation(role));
+        }
+        let identity = HEXLOWER.encode(keys.identity().verifying_key().as_bytes());
+        let mut half = Self { version: VERSION, role, identity, keys: BTreeMap::new() };
+        for namespace in NAMESPACES {
+            half.keys.insert(namespace.to_owned(), format!("0x{}", HEXLOWER.encode(&keys.public_key(namespace)?)));
+        }
+        Ok(half)
+    }
+
+    /// Reads a file that a ceremony wrote, and validates it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let half: Self = read("public half", bytes)?;
+        half.validate()?;
+        Ok(half)
+    }
+
+    /// For a file.
+    pub fn to_json(&self) -> String {
+        pretty(self)
+    }
+
+    /// Every key is there, well-formed and on its curve.
+    pub fn validate(&self) -> Result<(), ManifestError> {
+        let role = self.role;
+        check_version("public half", self.version)?;
+        if !STATIONS.contains(&role) {
+            return Err(ManifestError::NotAStation(role));
+        }
+        self.identity_key()?;
+        if self.keys.len() != NAMESPACES.len() {
+            return invalid(format!("the {role} half must have keys for exactly: {}", NAMESPACES.join(", ")));
+        }
+        self.decoded().map(drop)
+    }
+
+    /// The ed25519 key that signs manifests.
+    fn identity_key(&self) -> Result<VerifyingKey, ManifestError> {
+        decode_array(&self.identity)
+            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+            .filter(|key| !key.is_weak())
+            .ok_or_else(|| {
+                ManifestError::Invalid(format!("the {} identity is no ed25519 key in 64 hex digits", self.role))
+            })
+    }
+
+    /// All public keys by namespace.
+    fn decoded(&self) -> Result<BTreeMap<String, [u8; 33]>, ManifestError> {
+        NAMESPACES.into_iter().map(|namespace| Ok((namespace.to_owned(), self.key(namespace)?))).collect()
+    }
+
+    /// The public key for a namespace: 33-byte SEC1.
+    fn key(&self, namespace: &str) -> Result<[u8; 33], ManifestError> {
+        self.keys
+            .get(namespace)
+            .and_then(|text| decode_array(text.strip_prefix("0x")?))
+            .filter(|bytes: &[u8; 33]| k256::PublicKey::from_sec1_bytes(bytes).is_ok())
+            .ok_or_else(|| {
+                ManifestError::Invalid(format!(
+                    "the {} key for {namespace} is missing or no 33-byte SEC1 key in 0x hex",
+                    self.role
+                ))
+            })
+    }
+}
+
+impl Manifest {
+    /// Whether this could be a custody: right versions and roles, two different owners, sane destinations.
+    pub fn validate(&self) -> Result<(), ManifestError> {
+        check_version("manifest", self.version)?;
+        if self.revision == 0 {
+            return invalid("revision starts at 1");
+        }
+        for (half, role) in [(&self.cool, KeyRole::Cool), (&self.cold, KeyRole::Cold)] {
+            half.validate()?;
+            if half.role != role {
+                return invalid(format!("the {role} half says that it is {}", half.role));
+            }
+        }
+        let same_key =
+            NAMESPACES.iter().any(|namespace| self.cool.keys.get(*namespace) == self.cold.keys.get(*namespace));
+        if same_key || self.cool.identity == self.cold.identity {
+            return invalid("cool and cold are the same phrase; they must be made apart, by different people");
+        }
+        if self.safe_destinations.is_empty() {
+            return invalid("no safe destination; name at least one address per chain");
+        }
+        self.safe_destinations.iter().try_for_each(|(chain, addresses)| check_destinations(chain, addresses))
+    }
+
+    /// The half of a station; hot has none.
+    pub fn half(&self, role: KeyRole) -> Result<&PublicHalf, ManifestError> {
+        match role {
+            KeyRole::Cool => Ok(&self.cool),
+            KeyRole::Cold => Ok(&self.cold),
+            KeyRole::Hot => Err(ManifestError::NotAStation(role)),
+        }
+    }
+}
+
+impl SignedManifest {
+    /// A document that nobody has signed yet.
+    pub fn new(manifest: Manifest) -> Result<Self, ManifestError> {
+        manifest.validate()?;
+        let payload = serde_json::to_vec(&manifest).expect("a manifest has string keys only");
+        Ok(Self { payload, manifest, signatures: BTreeMap::new() })
+    }
+
+    /// Reads the document; signatures are checked by [`Self::verify`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let document: Document = parse_json("manifest", bytes)?;
+        let payload = BASE64.decode(document.payload.as_bytes()).map_err(|error| malformed("manifest", error))?;
+        let manifest: Manifest = read("manifest", &payload)?;
+        manifest.validate()?;
+        let mut signatures = BTreeMap::new();
+        for StationSignature { role, signature } in document.signatures {
+            manifest.half(role)?;
+            let bytes = decode_array(&signature)
+                .ok_or_else(|| malformed("manifest", format!("the {role} signature is not 128 hex digits")))?;
+            if signatures.insert(role, Signature::from_bytes(&bytes)).is_some() {
+                return Err(malformed("manifest", format!("two signatures by {role}")));
+            }
+        }
+        Ok(Self { payload, manifest, signatures })
+    }
+
+    /// The document as JSON, for a file or a ConfigMap.
+    pub fn to_json(&self) -> String {
+        let signature = |(role, signature): (&KeyRole, &Signature)| StationSignature {
+            role: *role,
+            signature: HEXLOWER.encode(&signature.to_bytes()),
+        };
+        pretty(&Document {
+            payload: BASE64.encode(&self.payload),
+            signatures: self.signatures.iter().map(signature).collect(),
+        })
+    }
+
+    /// What the payload says, believed by nobody yet: to be shown before signing.
+    pub fn unverified(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the payload's bytes, lower-case hex: what each data centre's admin pins.
+    pub fn digest(&self) -> String {
+        HEXLOWER.encode(&self.digest_bytes())
+    }
+
+    /// SHA-256 of the payload's bytes.
+    pub fn digest_bytes(&self) -> [u8; 32] {
+        Sha256::digest(&self.payload).into()
+    }
+
+    /// Stations whose signature is there and right.
+    pub fn signers(&self) -> Result<Vec<KeyRole>, ManifestError> {
+        self.signatures.keys().map(|role| self.check(*role).map(|()| *role)).collect()
+    }
+
+    /// Adds a station's signature; refuses a phrase that is not that station's.
+    pub fn sign(&mut self, role: KeyRole, keys: &Keys) -> Result<(), ManifestError> {
+        if PublicHalf::from_keys(role, keys)? != *self.manifest.half(role)? {
+            return Err(ManifestError::OtherPhrase(role));
+        }
+        self.signatures.insert(role, keys.identity().sign(&self.message()));
+        Ok(())
+    }
+
+    /// Both signatures are there and right (strict verification, RFC 8032).
+    pub fn verify(&self) -> Result<VerifiedManifest, ManifestError> {
+        STATIONS.into_iter().try_for_each(|role| self.check(role))?;
+        Ok(VerifiedManifest {
+            cool: self.manifest.cool.decoded()?,
+            cold: self.manifest.cold.decoded()?,
+            digest: self.digest_bytes(),
+            manifest: self.manifest.clone(),
+        })
+    }
+
+    fn check(&self, role: KeyRole) -> Result<(), ManifestError> {
+        let signature = self.signatures.get(&role).ok_or(ManifestError::NotSigned(role))?;
+        let key = self.manifest.half(role)?.identity_key()?;
+        key.verify_strict(&self.message(), signature).map_err(|_| ManifestError::BadSignature(role))
+    }
+
+    fn message(&self) -> Vec<u8> {
+        [DOMAIN, &self.payload].concat()
+    }
+}
+
+/// A manifest that both stations have signed. There is no other way to make one than [`SignedManifest::verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedManifest {
+    manifest: Manifest,
+    digest: [u8; 32],
+    cool: BTreeMap<String, [u8; 33]>,
+    cold: BTreeMap<String, [u8; 33]>,
+}
+
+impl VerifiedManifest {
+    /// Refuses any manifest but the one that the data centre's admin pinned.
+    pub fn require(&self, pin: &CustodyTrust) -> Result<(), ManifestError> {
+        if self.digest() != pin.manifest_digest {
+            return Err(ManifestError::NotPinned { found: self.digest(), pinned: pin.manifest_digest.clone() });
+        }
+        if self.manifest.custody_id != pin.id {
+            return invalid(format!(
+                "it is of custody {}, the trust bundle names {}",
+                self.manifest.custody_id, pin.id
+            ));
+        }
+        Ok(())
+    }
+
+    /// What was signed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Identity of the custody.
+    pub fn custody_id(&self) -> CustodyId {
+        self.manifest.custody_id
+    }
+
+    /// SHA-256 of the payload, lower-case hex.
+    pub fn digest(&self) -> String {
+        HEXLOWER.encode(&self.digest)
+    }
+
+    /// SHA-256 of the payload.
+    pub fn digest_bytes(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The cool public key for a namespace (33-byte SEC1 for `eip155`).
+    pub fn cool_key(&self, namespace: &str) -> Option<&[u8]> {
+        self.cool.get(namespace).map(|key| key.as_slice())
+    }
+
+    /// The cold public key for a namespace (33-byte SEC1 for `eip155`).
+    pub fn cold_key(&self, namespace: &str) -> Option<&[u8]> {
+        self.cold.get(namespace).map(|key| key.as_slice())
+    }
+
+    /// Safe destinations on a chain (CAIP-2 id); empty where the custody has none.
+    pub fn safe_destinations(&self, chain: &str) -> &[String] {
+        self.manifest.safe_destinations.get(chain).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether these keys are the phrase of a half of this manifest.
+    pub fn is_half(&self, role: KeyRole, keys: &Keys) -> Result<bool, ManifestError> {
+        Ok(PublicHalf::from_keys(role, keys)? == *self.manifest.half(role)?)
+    }
+}
+
+/// A chain of a namespace that has keys, and at least one address of that namespace's shape, none twice. Checksums
+/// are for the chain's own crate.
+fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestError> {
+    let known = chain.split_once(':').is_some_and(|(namespace, reference)| {
+        namespace == EIP155
+            && (1..=20).contains(&reference.len())
+            && reference.bytes().all(|byte| byte.is_ascii_digit())
+            && !reference.starts_with('0')
+    });
+    if !known {
+        return invalid(format!("'{chain}' is no chain id with known keys; expected for example eip155:1"));
+    }
+    if addresses.is_empty() {
+        return invalid(format!("no safe destination on {chain}"));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for address in addresses {
+        let hex = address.strip_prefix("0x").unwrap_or_default();
+        if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return invalid(format!("'{address}' is no address on {chain}; expected 0x and 40 hex digits"));
+        }
+        if !seen.insert(address.to_ascii_lowercase()) {
+            return invalid(format!("{address} is named twice on {chain}"));
+        }
+    }
+    Ok(())
+}
+
+/// The version is read first, so that a newer document is called newer and not malformed.
+fn read<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, ManifestError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    let Versioned { version } = parse_json(what, bytes)?;
+    if version != u64::from(VERSION) {
+        return Err(ManifestError::UnknownVersion { what, version });
+    }
+    parse_json(what, bytes)
+}
+
+fn check_version(what: &'static str, version: u32) -> Result<(), ManifestError> {
+    if version == VERSION { Ok(()) } else { Err(ManifestError::UnknownVersion { what, version: version.into() }) }
+}
+
+fn parse_json<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, ManifestError> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(what, error))
+}
+
+fn decode_array<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
+}
+
+fn malformed(what: &'static str, why: impl fmt::Display) -> ManifestError {
+    ManifestError::Malformed { what, why: why.to_string() }
+}
+
+fn invalid<T>(why: impl Into<String>) -> Result<T, ManifestError> {
+    Err(ManifestError::Invalid(why.into()))
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("these documents have string keys only");
+    text.push('\n');
+    text
 }

@@ -1,11 +1,16 @@
 //! The trust bundle: what a data centre's admin has decided, in ConfigMap `multisig-trust`. The hub may read it and
 //! can never write it; a workload believes nothing else about Vault, peers, floors or images.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
+use data_encoding::HEXLOWER;
+use nkeys::XKey;
 use serde::{Deserialize, Serialize};
 
-use crate::{CustodyId, Role};
+use crate::{CustodyId, Role, fingerprint};
 
 /// Name of the ConfigMap in the member's namespace.
 pub const CONFIG_MAP: &str = "multisig-trust";
@@ -115,4 +120,251 @@ pub struct AssetFloor {
     pub decimals: u8,
     /// Highest amount of one payment, decimal string in the smallest unit.
     pub per_transaction: String,
+}
+
+/// Why a trust bundle was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TrustError {
+    /// Not the JSON expected.
+    #[error("malformed {KEY} in ConfigMap {CONFIG_MAP}: {0}; write it again with `multisig member prepare`")]
+    Malformed(String),
+    /// Written for another build.
+    #[error(
+        "{KEY} has shape version {0}, this build reads {SHAPE_VERSION} only; run this version's `multisig member prepare`"
+    )]
+    UnknownVersion(u64),
+    /// Readable, but contradictory.
+    #[error("invalid {KEY}: {0}")]
+    Invalid(String),
+}
+
+/// What an operation needs and the bundle does not have yet, in plain words.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("the trust bundle is not complete: {}", .0.join("; "))]
+pub struct Missing(pub Vec<String>);
+
+/// A bundle with which operations may be served. There is no other way to make one than [`TrustBundle::complete`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompleteTrust {
+    bundle: TrustBundle,
+    custody: CustodyTrust,
+    floor: Floor,
+}
+
+impl CompleteTrust {
+    /// The whole bundle.
+    pub fn bundle(&self) -> &TrustBundle {
+        &self.bundle
+    }
+
+    /// The custody served here.
+    pub fn custody(&self) -> &CustodyTrust {
+        &self.custody
+    }
+
+    /// The policy floor.
+    pub fn floor(&self) -> &Floor {
+        &self.floor
+    }
+
+    /// Approved keys of a peer; empty for a role that nobody approved.
+    pub fn peers(&self, role: Role) -> &[PeerKeys] {
+        self.bundle.peers.get(&role).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl TrustBundle {
+    /// Reads and validates `trust.json`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Versioned {
+            shape_version: u64,
+        }
+        let malformed = |error: serde_json::Error| TrustError::Malformed(error.to_string());
+        let Versioned { shape_version } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if shape_version != u64::from(SHAPE_VERSION) {
+            return Err(TrustError::UnknownVersion(shape_version));
+        }
+        let bundle: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        bundle.validate()?;
+        Ok(bundle)
+    }
+
+    /// For the ConfigMap.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("the bundle has string keys only");
+        text.push('\n');
+        text
+    }
+
+    /// Whether what is there is well-formed; what is absent is for [`Self::complete`].
+    pub fn validate(&self) -> Result<(), TrustError> {
+        if self.shape_version != SHAPE_VERSION {
+            return Err(TrustError::UnknownVersion(self.shape_version.into()));
+        }
+        if !matches!(self.role, Role::Keeper | Role::Cooler) {
+            return invalid(format!(
+                "role is {}, but only keeper and cooler live in a data centre of their own",
+                self.role
+            ));
+        }
+        if self.data_center.is_empty() {
+            return invalid("dataCenter is empty");
+        }
+        self.vault.validate()?;
+        if let Some(custody) = &self.custody {
+            check_digest("custody.manifestDigest", &custody.manifest_digest)?;
+        }
+        self.validate_peers()?;
+        if let Some(floor) = &self.floor {
+            floor.validate()?;
+        }
+        for image in &self.images {
+            let Some(hex) = image.strip_prefix("sha256:") else {
+                return invalid(format!("images: '{image}' is no image digest; expected sha256: and 64 hex digits"));
+            };
+            check_digest("images", hex)?;
+        }
+        Ok(())
+    }
+
+    /// The bundle with which operations may be served, or all that is missing.
+    pub fn complete(&self) -> Result<CompleteTrust, Missing> {
+        let other = if self.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
+        let mut needed = vec![other, Role::App];
+        if self.profile == Profile::Production {
+            needed.push(Role::Observer);
+        }
+        let mut missing = Vec::new();
+        if self.custody.is_none() {
+            missing.push("no custody is pinned: run `multisig member prepare` with the signed manifest".to_owned());
+        }
+        for role in needed {
+            if self.peers.get(&role).is_none_or(Vec::is_empty) {
+                missing.push(format!("{role} is not approved: run `multisig member approve {role}`"));
+            }
+        }
+        if self.floor.is_none() {
+            missing.push("no policy floor: run `multisig member prepare` with the assets and their limits".to_owned());
+        }
+        match (&self.custody, &self.floor) {
+            (Some(custody), Some(floor)) if missing.is_empty() => {
+                Ok(CompleteTrust { bundle: self.clone(), custody: custody.clone(), floor: floor.clone() })
+            }
+            _ => Err(Missing(missing)),
+        }
+    }
+
+    /// Known roles, well-formed keys, and no key twice: a key that speaks for two roles would speak for neither.
+    fn validate_peers(&self) -> Result<(), TrustError> {
+        let mut seen = BTreeSet::new();
+        for (role, keys) in &self.peers {
+            if *role == self.role {
+                return invalid(format!("peers names {role}, which is the signer itself"));
+            }
+            if keys.len() > MAX_KEYS_PER_PEER {
+                return invalid(format!("{role} has {} keys, at most {MAX_KEYS_PER_PEER} may be approved", keys.len()));
+            }
+            for key in keys {
+                key.validate().map_err(|why| TrustError::Invalid(format!("the keys of peer {role}: {why}")))?;
+                if !seen.insert(&key.message_key) || !seen.insert(&key.xkey) {
+                    return invalid(format!("a key of {role} is approved twice"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VaultTrust {
+    /// Every field is there and the address is TLS.
+    pub fn validate(&self) -> Result<(), TrustError> {
+        let Self { address, ca_bundle, auth_mount, role, audience, transit_mount, key } = self;
+        if !address.starts_with("https://") {
+            return invalid(format!("vault.address is '{address}'; expected https://host:port"));
+        }
+        if !ca_bundle.contains("-----BEGIN CERTIFICATE-----") {
+            return invalid("vault.caBundle holds no PEM certificate");
+        }
+        let names = [
+            ("authMount", auth_mount),
+            ("role", role),
+            ("audience", audience),
+            ("transitMount", transit_mount),
+            ("key", key),
+        ];
+        match names.iter().find(|(_, value)| value.is_empty()) {
+            Some((field, _)) => invalid(format!("vault.{field} is empty")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl PeerKeys {
+    /// Whether both keys are keys of their kind.
+    pub fn validate(&self) -> Result<(), String> {
+        let message =
+            fingerprint::message_key(self).map_err(|_| "messageKey is no ed25519 key in 64 hex digits".to_owned())?;
+        if message.is_weak() {
+            return Err("messageKey is a weak key".to_owned());
+        }
+        XKey::from_public_key(&self.xkey).map(drop).map_err(|_| "xkey is no X... key".to_owned())
+    }
+}
+
+impl Floor {
+    /// At least one asset, all well-formed, none named twice.
+    pub fn validate(&self) -> Result<(), TrustError> {
+        if self.assets.is_empty() {
+            return invalid("the floor names no asset");
+        }
+        let (mut symbols, mut assets) = (BTreeSet::new(), BTreeSet::new());
+        for AssetFloor { chain, symbol, asset, decimals: _, per_transaction } in &self.assets {
+            if !chain
+                .split_once(':')
+                .is_some_and(|(namespace, reference)| !namespace.is_empty() && !reference.is_empty())
+            {
+                return invalid(format!("floor: '{chain}' is no chain id; expected for example eip155:1"));
+            }
+            if symbol.is_empty() {
+                return invalid(format!("floor: an asset on {chain} has no symbol"));
+            }
+            if asset != "native" && !is_contract(asset) {
+                return invalid(format!("floor: asset '{asset}' is neither native nor 0x and 40 hex digits"));
+            }
+            if !is_amount(per_transaction) {
+                return invalid(format!(
+                    "floor: perTransaction '{per_transaction}' of {symbol} is no whole number of the smallest unit below 2^256"
+                ));
+            }
+            if !symbols.insert((chain, symbol)) || !assets.insert((chain, asset.to_ascii_lowercase())) {
+                return invalid(format!("floor: {symbol} on {chain} is named twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` is an amount: decimal digits without leading zeros, below 2^256.
+pub fn is_amount(text: &str) -> bool {
+    const MAX: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = text == "0" || !text.starts_with('0');
+    digits && canonical && (text.len() < MAX.len() || (text.len() == MAX.len() && text <= MAX))
+}
+
+fn is_contract(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn check_digest(field: &str, hex: &str) -> Result<(), TrustError> {
+    match HEXLOWER.decode(hex.as_bytes()) {
+        Ok(bytes) if bytes.len() == 32 => Ok(()),
+        _ => invalid(format!("{field}: '{hex}' is no SHA-256 digest in 64 lower-case hex digits")),
+    }
+}
+
+fn invalid<T>(why: impl fmt::Display) -> Result<T, TrustError> {
+    Err(TrustError::Invalid(why.to_string()))
 }
