@@ -1,0 +1,193 @@
+//! What each NATS user may do: allow lists only, written from `protocol::subject`. They reach the broker as templates
+//! of scoped signing keys, so a user JWT says nothing but its name, and the holder of a role's key can make no other
+//! role's user.
+
+use std::{fmt, str::FromStr};
+
+use custody::{CustodyId, Role};
+use protocol::subject::{Lane, queue, subject};
+use serde::{Deserialize, Serialize};
+
+/// Largest message, bytes: the broker's `max_payload` and every template say the same. The broker cuts the connection
+/// of whoever exceeds the template's, so senders check before.
+pub const MAX_PAYLOAD_BYTES: i64 = 1024 * 1024;
+/// How long one answer may be published after its request was received, nanoseconds: the longest life of an envelope.
+pub const RESPONSE_TTL_NANOS: i64 = 60_000_000_000;
+/// "Unlimited" in claims. An absent limit is 0: nothing allowed.
+pub const NO_LIMIT: i64 = -1;
+
+/// The private inbox of whichever user the template is applied to. The broker fills `{{name()}}` only where it is a
+/// whole token of the subject.
+const OWN_INBOX: &str = "_INBOX.{{name()}}.>";
+
+/// Why a user name was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{0}' is no NATS user name: expected 1 to 64 characters of a-z, 0-9 and '-'")]
+pub struct NameError(String);
+
+/// Name of a NATS user, unique in its account: `[a-z0-9-]{1,64}`. It becomes a token of the user's inbox, so a `*` or
+/// a `.` in it would open the inboxes of others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(String);
+
+impl UserName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Role> for UserName {
+    fn from(role: Role) -> Self {
+        Self(role.as_str().to_owned())
+    }
+}
+
+impl FromStr for UserName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if (1..=64).contains(&text.len()) && text.chars().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Publish, subscribe and answer permissions, as in the `nats` part of claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// Subjects to publish to.
+    #[serde(rename = "pub")]
+    pub publish: Subjects,
+    /// Subjects to subscribe; `SUBJECT QUEUE` allows it in that queue group only.
+    #[serde(rename = "sub")]
+    pub subscribe: Subjects,
+    /// Answers to received requests, to whatever reply subject they named.
+    #[serde(rename = "resp", default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+}
+
+/// Subjects. An empty allow list allows everything, so none of ours is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subjects {
+    /// Allowed; all others are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Refused although an allowed wildcard covers it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+}
+
+/// How a received request may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// Messages per request.
+    pub max: i64,
+    /// Nanoseconds.
+    pub ttl: i64,
+}
+
+/// What a scoped signing key gives to the users that it signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Subjects.
+    #[serde(flatten)]
+    pub permissions: Permissions,
+    /// Most subscriptions.
+    pub subs: i64,
+    /// Most bytes pending, [`NO_LIMIT`]: the broker no longer looks at it, but 0 would mean none.
+    pub data: i64,
+    /// Largest message, bytes.
+    pub payload: i64,
+    /// `STANDARD`, `WEBSOCKET`; never a leaf node or MQTT, which would bring subscriptions of their own kind.
+    pub allowed_connection_types: Vec<String>,
+}
+
+impl From<Permissions> for Template {
+    fn from(permissions: Permissions) -> Self {
+        Self {
+            permissions,
+            subs: NO_LIMIT,
+            data: NO_LIMIT,
+            payload: MAX_PAYLOAD_BYTES,
+            allowed_connection_types: vec!["STANDARD".to_owned(), "WEBSOCKET".to_owned()],
+        }
+    }
+}
+
+/// The lanes on which a role listens.
+fn listens(role: Role) -> &'static [Lane] {
+    match role {
+        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Observe],
+        Role::App => &[],
+        Role::Observer => &[Lane::In],
+    }
+}
+
+/// The lanes of others to which a role speaks.
+fn speaks(role: Role) -> &'static [(Role, Lane)] {
+    match role {
+        Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Observer, Lane::In)],
+        Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Observer, Lane::In)],
+        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Observer, Lane::In)],
+        Role::Observer => &[(Role::Keeper, Lane::Observe), (Role::Cooler, Lane::Observe)],
+    }
+}
+
+/// What the users of a role may do. A plain subscription of an own lane is refused, only the role's queue group is
+/// allowed, so that a stolen connection key can take requests away (which shows) but not tap them.
+pub fn role_permissions(custody: CustodyId, role: Role) -> Permissions {
+    let lanes = listens(role);
+    let own = lanes.iter().map(|lane| format!("{} {}", subject(custody, role, *lane), queue(role)));
+    Permissions {
+        publish: allow(speaks(role).iter().map(|(to, lane)| subject(custody, *to, *lane))),
+        subscribe: allow(own.chain([OWN_INBOX.to_owned()])),
+        response: (!lanes.is_empty()).then_some(Response { max: 1, ttl: RESPONSE_TTL_NANOS }),
+    }
+}
+
+/// What the user may do that pushes account JWTs, in the system account `system_account` (`A...`).
+///
+/// Not `$SYS.REQ.CLAIMS.UPDATE`: that takes any account's claims, the system account's among them, and a wrongly
+/// signed one is stored and locks the account out, or keeps the server from starting, at the next restart. The
+/// per-account subject must match the claim, so the system account can be left out.
+pub fn push_permissions(system_account: &str) -> Permissions {
+    Permissions {
+        publish: Subjects {
+            allow: ["$SYS.REQ.ACCOUNT.*.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP", "$SYS.REQ.SERVER.PING.IDZ"]
+                .map(str::to_owned)
+                .to_vec(),
+            deny: vec![format!("$SYS.REQ.ACCOUNT.{system_account}.CLAIMS.UPDATE")],
+        },
+        subscribe: allow([OWN_INBOX.to_owned()]),
+        response: None,
+    }
+}
+
+fn allow(subjects: impl IntoIterator<Item = String>) -> Subjects {
+    Subjects { allow: subjects.into_iter().collect(), deny: Vec::new() }
+}
