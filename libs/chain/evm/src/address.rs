@@ -1,0 +1,78 @@
+//! From public keys to addresses: owners (keccak256 of the point), wallets (CREATE2), and how addresses are written.
+
+use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_sol_types::SolCall;
+use chain::{ChainError, Owners};
+use custody::KeyRole;
+use k256::{PublicKey, elliptic_curve::sec1::ToEncodedPoint};
+
+use crate::{
+    Call,
+    abi::{createProxyWithNonceCall, setupCall},
+    constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD},
+};
+
+/// Reads `0x` and 40 hex digits. All lower case is taken as it is; anything else must carry the right EIP-55 checksum.
+pub(crate) fn parse(text: &str) -> Result<Address, ChainError> {
+    let refused = || ChainError::Address(text.to_owned());
+    let hex = text.strip_prefix("0x").filter(|hex| hex.len() == 40).ok_or_else(refused)?;
+    let address: Address = hex.parse().map_err(|_| refused())?;
+    let lower = !hex.bytes().any(|byte| byte.is_ascii_uppercase());
+    if lower || display(&address) == text { Ok(address) } else { Err(refused()) }
+}
+
+/// EIP-55.
+pub(crate) fn display(address: &Address) -> String {
+    address.to_checksum(None)
+}
+
+/// Owners' addresses in the order hot, cool, cold; refuses a key that owns twice.
+pub(crate) fn owners(owners: &Owners) -> Result<[Address; 3], ChainError> {
+    let [hot, cool, cold] =
+        [owner(KeyRole::Hot, &owners.hot)?, owner(KeyRole::Cool, &owners.cool)?, owner(KeyRole::Cold, &owners.cold)?];
+    if hot == cool || hot == cold || cool == cold {
+        return Err(ChainError::SameOwner);
+    }
+    Ok([hot, cool, cold])
+}
+
+/// `setup`: three owners, threshold 2, and nothing else: no delegate call, no fallback handler, no payment.
+pub(crate) fn initializer(keys: &Owners) -> Result<Vec<u8>, ChainError> {
+    let call = setupCall {
+        owners: owners(keys)?.to_vec(),
+        threshold: U256::from(THRESHOLD),
+        to: Address::ZERO,
+        data: Bytes::new(),
+        fallbackHandler: Address::ZERO,
+        paymentToken: Address::ZERO,
+        payment: U256::ZERO,
+        paymentReceiver: Address::ZERO,
+    };
+    Ok(call.abi_encode())
+}
+
+/// CREATE2 as the factory does it: salt = keccak256(keccak256(initializer) ++ saltNonce).
+pub(crate) fn wallet(owners: &Owners, salt: [u8; 32]) -> Result<Address, ChainError> {
+    let initializer = keccak256(initializer(owners)?);
+    let salt = keccak256([initializer.as_slice(), &salt].concat());
+    Ok(FACTORY.create2(salt, PROXY_INIT_CODE_HASH))
+}
+
+/// The factory's `createProxyWithNonce`.
+pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainError> {
+    let call = createProxyWithNonceCall {
+        singleton: SINGLETON,
+        initializer: initializer(owners)?.into(),
+        saltNonce: U256::from_be_bytes(salt),
+    };
+    Ok(Call { to: FACTORY, data: call.abi_encode() })
+}
+
+fn owner(role: KeyRole, key: &[u8]) -> Result<Address, ChainError> {
+    let malformed = || ChainError::PublicKey { role, expected: "33-byte SEC1 (secp256k1)" };
+    if key.len() != 33 {
+        return Err(malformed());
+    }
+    let key = PublicKey::from_sec1_bytes(key).map_err(|_| malformed())?;
+    Ok(Address::from_raw_public_key(&key.to_encoded_point(false).as_bytes()[1..]))
+}

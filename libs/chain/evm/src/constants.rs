@@ -1,0 +1,16 @@
+//! Safe 1.4.1, canonical deployment. Fixed for ever: every deposit address is computed from these.
+
+use alloy_primitives::{Address, B256, address, b256};
+
+/// `Safe`, the contract that every wallet delegates to.
+pub const SINGLETON: Address = address!("41675C099F32341bf84BFc5382aF534df5C7461a");
+
+/// `SafeProxyFactory`, which creates wallets.
+pub const FACTORY: Address = address!("4e1DCf7AD4e460CfD30791CCC4F9c8a4f820ec67");
+
+/// keccak256 of the factory's `proxyCreationCode()` followed by [`SINGLETON`] as a 32-byte word: the init code hash of
+/// CREATE2 (EIP-1014).
+pub const PROXY_INIT_CODE_HASH: B256 = b256!("76733d705f71b79841c0ee960a0ca880f779cde7ef446c989e6d23efc0a4adfb");
+
+/// Signatures that a wallet asks for.
+pub const THRESHOLD: u64 = 2;
