@@ -191,3 +191,137 @@ pub fn push_permissions(system_account: &str) -> Permissions {
 fn allow(subjects: impl IntoIterator<Item = String>) -> Subjects {
     Subjects { allow: subjects.into_iter().collect(), deny: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CUSTODY: [u8; 16] = [0x7b; 16];
+
+    fn custody(bytes: [u8; 16]) -> CustodyId {
+        CustodyId::from_slice(&bytes).unwrap()
+    }
+
+    fn any_role() -> impl Strategy<Value = Role> {
+        prop::sample::select(&Role::ALL)
+    }
+
+    fn any_lane() -> impl Strategy<Value = Lane> {
+        prop::sample::select(&[Lane::Op, Lane::Peer, Lane::Observe, Lane::In])
+    }
+
+    /// NATS' own matching: tokens by dots, `*` for one, a final `>` for one or more.
+    fn matches(pattern: &str, subject: &str) -> bool {
+        let mut tokens = subject.split('.');
+        for part in pattern.split('.') {
+            match (part, tokens.next()) {
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (part, Some(token)) if part == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+
+    fn may(subjects: &Subjects, name: &str, subject: &str) -> bool {
+        let covers = |pattern: &String| {
+            let pattern = pattern.split(' ').next().unwrap_or_default().replace("{{name()}}", name);
+            matches(&pattern, subject)
+        };
+        subjects.allow.iter().any(covers) && !subjects.deny.iter().any(covers)
+    }
+
+    /// The table of the design, written out a second time.
+    fn listed(from: Role, to: Role, lane: Lane) -> bool {
+        matches!(
+            (from, to, lane),
+            (Role::App, Role::Keeper | Role::Cooler, Lane::Op)
+                | (Role::Keeper, Role::Cooler, Lane::Peer)
+                | (Role::Cooler, Role::Keeper, Lane::Peer)
+                | (Role::Observer, Role::Keeper | Role::Cooler, Lane::Observe)
+                | (Role::Keeper | Role::Cooler | Role::App, Role::Observer, Lane::In)
+        )
+    }
+
+    #[test]
+    fn each_role_has_these_permissions() {
+        for role in Role::ALL {
+            let template = Template::from(role_permissions(custody(CUSTODY), role));
+            insta::assert_json_snapshot!(format!("role_{role}"), template);
+        }
+    }
+
+    #[test]
+    fn the_pushing_user_has_these_permissions() {
+        insta::assert_json_snapshot!("push", push_permissions("ASYSTEM"));
+    }
+
+    #[test]
+    fn the_pushing_user_may_push_any_account_but_the_system_account() {
+        let publish = push_permissions("ASYSTEM").publish;
+        assert!(may(&publish, "push", "$SYS.REQ.ACCOUNT.AOTHER.CLAIMS.UPDATE"));
+        assert!(!may(&publish, "push", "$SYS.REQ.ACCOUNT.ASYSTEM.CLAIMS.UPDATE"));
+        assert!(may(&publish, "push", "$SYS.REQ.ACCOUNT.ASYSTEM.CLAIMS.LOOKUP"));
+        assert!(!may(&publish, "push", "$SYS.REQ.CLAIMS.UPDATE"));
+        assert!(!may(&publish, "push", "$SYS.REQ.CLAIMS.DELETE"));
+    }
+
+    #[test]
+    fn user_names_are_one_plain_token() {
+        for good in ["keeper", "push-2", "0"] {
+            assert_eq!(good.parse::<UserName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "*", ">", "a.b", "Keeper", "a b", "a_b", "é", &"a".repeat(65)] {
+            assert_eq!(bad.parse::<UserName>(), Err(NameError(bad.to_owned())));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_role_speaks_where_the_design_lists_it_and_nowhere_else(
+            own in any::<[u8; 16]>(), other in any::<[u8; 16]>(), from in any_role(), to in any_role(), lane in any_lane(),
+        ) {
+            let publish = role_permissions(custody(own), from).publish;
+            prop_assert_eq!(may(&publish, from.as_str(), &subject(custody(own), to, lane)), listed(from, to, lane));
+            prop_assume!(own != other);
+            prop_assert!(!may(&publish, from.as_str(), &subject(custody(other), to, lane)));
+        }
+
+        #[test]
+        fn a_role_hears_its_own_lanes_in_its_queue_and_its_own_inbox_only(
+            own in any::<[u8; 16]>(), role in any_role(), other in any_role(), lane in any_lane(), token in "[a-zA-Z0-9]{1,8}",
+        ) {
+            let permissions = role_permissions(custody(own), role);
+            let spoken_to = Role::ALL.into_iter().any(|from| listed(from, other, lane));
+            let subject = subject(custody(own), other, lane);
+            prop_assert_eq!(may(&permissions.subscribe, role.as_str(), &subject), role == other && spoken_to);
+            let in_queue = format!("{subject} {role}");
+            prop_assert_eq!(permissions.subscribe.allow.contains(&in_queue), role == other && spoken_to);
+            prop_assert!(!permissions.subscribe.allow.contains(&subject));
+            let inbox = format!("{}.{token}", protocol::subject::inbox_prefix(other));
+            prop_assert_eq!(may(&permissions.subscribe, role.as_str(), &inbox), role == other);
+            prop_assert!(!may(&permissions.publish, role.as_str(), &inbox), "only allow_responses reaches an inbox");
+        }
+
+        #[test]
+        fn no_allow_list_is_empty_or_holds_a_wildcard_but_at_the_end_of_the_own_inbox(
+            own in any::<[u8; 16]>(), role in any_role(),
+        ) {
+            let permissions = role_permissions(custody(own), role);
+            prop_assert!(!permissions.publish.allow.is_empty() && !permissions.subscribe.allow.is_empty());
+            let all = permissions.publish.allow.iter().chain(&permissions.subscribe.allow);
+            for pattern in all.filter(|pattern| *pattern != OWN_INBOX) {
+                prop_assert!(!pattern.contains(['*', '>']), "{}", pattern);
+            }
+        }
+
+        #[test]
+        fn no_other_text_becomes_a_user_name(text in "\\PC{0,12}") {
+            let plain = !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            prop_assert_eq!(text.parse::<UserName>().is_ok(), plain);
+        }
+    }
+}
