@@ -119,6 +119,14 @@ impl Admin {
     pub(crate) async fn write(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
         self.connection.within_deadline(path, post(&self.client, path, body)).await
     }
+
+    /// Writes `path` for the data of the answer.
+    pub(crate) async fn exchange<R>(&self, path: &str, body: &impl Serialize) -> Result<R, Error>
+    where
+        R: DeserializeOwned + Send + Sync,
+    {
+        self.connection.within_deadline(path, exchange(&self.client, path, body)).await
+    }
 }
 
 impl Drop for Admin {

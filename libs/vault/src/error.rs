@@ -44,6 +44,18 @@ pub enum Error {
         /// The Vault's words.
         cause: String,
     },
+    /// The admin's token is unknown, expired or revoked.
+    #[error("the Vault does not accept the admin's token ({cause}); take a valid one")]
+    AdminToken {
+        /// The Vault's words.
+        cause: String,
+    },
+    /// The admin's token is valid, but its policy leaves something out.
+    #[error("the admin's token may not write {path}; take one whose policy allows it")]
+    AdminRights {
+        /// API path.
+        path: String,
+    },
     /// The token may not do this.
     #[error("the Vault denied {path} ({cause}); run `multisig member prepare` again to restore the policy")]
     Denied {

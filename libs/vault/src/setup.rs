@@ -44,7 +44,7 @@ impl SetupPlan {
         format!("{}.{}", self.namespace, self.service_account)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let names = [&self.transit_mount, &self.auth_mount, &self.role, &self.policy, &self.key()];
         names.into_iter().try_for_each(|name| check_name(name))?;
         for (what, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
