@@ -161,3 +161,96 @@ fn header(manifest: &VerifiedManifest) -> [u8; HEADER_BYTES] {
     out[32..].copy_from_slice(&manifest.digest_bytes());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_core::OsRng;
+
+    use super::*;
+    use crate::manifest::{Manifest, PublicHalf, SignedManifest};
+
+    fn phrase(byte: u8) -> Phrase {
+        Phrase::from_entropy(&[byte; 32]).unwrap()
+    }
+
+    fn manifest(custody: u8) -> VerifiedManifest {
+        let (cool, cold) = (phrase(2).keys(), phrase(3).keys());
+        let mut signed = SignedManifest::new(Manifest {
+            version: crate::manifest::VERSION,
+            custody_id: CustodyId::from_slice(&[custody; 16]).unwrap(),
+            revision: 1,
+            cool: PublicHalf::from_keys(KeyRole::Cool, &cool).unwrap(),
+            cold: PublicHalf::from_keys(KeyRole::Cold, &cold).unwrap(),
+            safe_destinations: [("eip155:1".to_owned(), vec![format!("0x{}", "ab".repeat(20))])].into(),
+        })
+        .unwrap();
+        signed.sign(KeyRole::Cool, &cool).unwrap();
+        signed.sign(KeyRole::Cold, &cold).unwrap();
+        signed.verify().unwrap()
+    }
+
+    fn cooler() -> XKey {
+        XKey::new_from_raw([8; 32])
+    }
+
+    fn sealed() -> SealedCool {
+        seal(&phrase(2), &manifest(7), &cooler().public_key(), &mut OsRng).unwrap()
+    }
+
+    #[test]
+    fn cooler_opens_what_was_sealed_to_it() {
+        let travelled = SealedCool::parse(sealed().to_json().as_bytes()).unwrap();
+        assert_eq!(*open(&travelled, &cooler(), &manifest(7)).unwrap().entropy(), [2; 32]);
+    }
+
+    #[test]
+    fn nobody_else_opens_it() {
+        let other = XKey::new_from_raw([9; 32]);
+        assert!(matches!(open(&sealed(), &other, &manifest(7)), Err(CoolSealError::NotForThisKey { .. })));
+    }
+
+    #[test]
+    fn a_box_for_another_custody_is_refused_though_the_phrase_is_the_same() {
+        assert!(matches!(open(&sealed(), &cooler(), &manifest(8)), Err(CoolSealError::OtherPurpose)));
+    }
+
+    #[test]
+    fn only_the_cool_phrase_of_the_manifest_is_sealed_and_accepted() {
+        for wrong in [3, 9] {
+            let refused = seal(&phrase(wrong), &manifest(7), &cooler().public_key(), &mut OsRng);
+            assert!(matches!(refused, Err(CoolSealError::OtherPhrase)));
+        }
+        // What a forger would send: the right header, a phrase of his own.
+        let sender = XKey::new_from_raw([1; 32]);
+        let inner = [header(&manifest(7)).as_slice(), &[9; 32]].concat();
+        let forged = SealedCool {
+            sender: sender.public_key(),
+            sealed: BASE64.encode(&sender.seal(&inner, &cooler()).unwrap()),
+            ..sealed()
+        };
+        assert!(matches!(open(&forged, &cooler(), &manifest(7)), Err(CoolSealError::OtherPhrase)));
+    }
+
+    #[test]
+    fn a_malformed_recipient_document_or_version_is_named() {
+        let refused = seal(&phrase(2), &manifest(7), "XNOKEY", &mut OsRng).err().unwrap();
+        assert!(refused.to_string().contains("'XNOKEY' is no XKey"));
+        assert!(matches!(SealedCool::parse(b"{}"), Err(CoolSealError::Malformed(_))));
+        assert!(matches!(SealedCool::parse(br#"{"version":2}"#), Err(CoolSealError::UnknownVersion(2))));
+        let extra = sealed().to_json().replacen('{', r#"{"extra":1,"#, 1);
+        assert!(matches!(SealedCool::parse(extra.as_bytes()), Err(CoolSealError::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_byte_of_the_box_opens(position: prop::sample::Index, change in 1..=255u8) {
+            let mut changed = sealed();
+            let mut bytes = BASE64.decode(changed.sealed.as_bytes()).unwrap();
+            let position = position.index(bytes.len());
+            bytes[position] ^= change;
+            changed.sealed = BASE64.encode(&bytes);
+            prop_assert!(open(&changed, &cooler(), &manifest(7)).is_err());
+        }
+    }
+}

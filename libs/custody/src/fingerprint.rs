@@ -75,3 +75,70 @@ pub fn fingerprint(role: Role, keys: &PeerKeys) -> String {
     let groups: Vec<&str> = (0..10).map(|group| &hex[group * 4..group * 4 + 4]).collect();
     groups.join("-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> SigningKey {
+        SigningKey::from_bytes(&[byte; 32])
+    }
+
+    fn identity(byte: u8) -> Identity {
+        let keys = PeerKeys {
+            message_key: HEXLOWER.encode(key(byte).verifying_key().as_bytes()),
+            xkey: "XBUJMZHVOPQ2SK5VD3TY4VNBPVU2YFGRLK6EFPEPSMVDUYEBSROWZCEA".to_owned(),
+        };
+        let message_proof = prove(&key(byte), &statement(Role::Keeper, None, "UUSER", &keys));
+        Identity {
+            role: Role::Keeper,
+            custody_id: None,
+            nats_user: "UUSER".to_owned(),
+            keys,
+            message_proof,
+            nats_proof: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_proven_identity_is_believed() {
+        assert_eq!(verify(&identity(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_proof_is_for_one_role_custody_user_and_pair_of_keys() {
+        let not_proven = Err(IdentityError::NotProven("message proof"));
+        assert_eq!(verify(&Identity { role: Role::Cooler, ..identity(1) }), not_proven);
+        let custody = CustodyId::from_slice(&[1; 16]).ok();
+        assert_eq!(verify(&Identity { custody_id: custody, ..identity(1) }), not_proven);
+        assert_eq!(verify(&Identity { nats_user: "UOTHER".to_owned(), ..identity(1) }), not_proven);
+        assert_eq!(verify(&Identity { keys: identity(2).keys, ..identity(1) }), not_proven);
+        let mut sealed_elsewhere = identity(1);
+        sealed_elsewhere.keys.xkey = "XOTHER".to_owned();
+        assert_eq!(verify(&sealed_elsewhere), not_proven);
+    }
+
+    #[test]
+    fn malformed_keys_and_proofs_are_named() {
+        let mut malformed = identity(1);
+        malformed.keys.message_key = "zz".to_owned();
+        assert_eq!(verify(&malformed), Err(IdentityError::Malformed("message key")));
+        let malformed = Identity { message_proof: "00".to_owned(), ..identity(1) };
+        assert_eq!(verify(&malformed), Err(IdentityError::Malformed("message proof")));
+    }
+
+    #[test]
+    fn a_fingerprint_is_ten_groups_and_differs_by_role_and_key() {
+        let print = fingerprint(Role::Keeper, &identity(1).keys);
+        assert_eq!(print.split('-').map(str::len).collect::<Vec<_>>(), [4; 10]);
+        assert_ne!(print, fingerprint(Role::Cooler, &identity(1).keys));
+        assert_ne!(print, fingerprint(Role::Keeper, &identity(2).keys));
+    }
+
+    #[test]
+    fn no_field_of_a_statement_runs_into_the_next() {
+        let keys = |message: &str, xkey: &str| PeerKeys { message_key: message.to_owned(), xkey: xkey.to_owned() };
+        assert_ne!(statement(Role::App, None, "a", &keys("b", "c")), statement(Role::App, None, "ab", &keys("", "c")));
+        assert_ne!(statement(Role::App, None, "", &keys("bc", "")), statement(Role::App, None, "", &keys("b", "c")));
+    }
+}

@@ -199,3 +199,49 @@ impl From<WalletId> for String {
         id.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_core::OsRng;
+
+    use super::*;
+
+    #[test]
+    fn a_custody_id_is_32_lower_case_hex_digits() {
+        let id = CustodyId::generate(&mut OsRng);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(CustodyId::from_slice(id.as_bytes()), Ok(id));
+        assert_ne!(CustodyId::generate(&mut OsRng), id);
+        for bad in ["", "00", &"0".repeat(31), &"A".repeat(32), &"0".repeat(34)] {
+            assert_eq!(bad.parse::<CustodyId>(), Err(NameError::CustodyId(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn wallet_ids_are_names_and_nothing_else() {
+        for good in ["a", "7", "user-1", &"x".repeat(64)] {
+            assert_eq!(good.parse::<WalletId>().unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", "A", "a.b", "a b", "a/b", "é", "a\n", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<WalletId>(), Err(NameError::WalletId(bad.to_owned())));
+        }
+        assert!(serde_json::from_str::<WalletId>("\"../a\"").is_err(), "JSON is checked as well");
+    }
+
+    #[test]
+    fn roles_are_read_as_they_are_written() {
+        for role in Role::ALL {
+            assert_eq!(role.to_string().parse(), Ok(role));
+            assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{role}\""));
+        }
+        assert_eq!("Keeper".parse::<Role>(), Err(NameError::Role("Keeper".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn names_never_panic(text in ".{0,80}") {
+            let _ = (text.parse::<CustodyId>(), text.parse::<WalletId>(), text.parse::<Role>());
+        }
+    }
+}

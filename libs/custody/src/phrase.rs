@@ -135,7 +135,6 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use bip32::PublicKey as _;
     use data_encoding::HEXLOWER;
     use proptest::prelude::*;
     use rand_core::OsRng;

@@ -368,3 +368,173 @@ fn check_digest(field: &str, hex: &str) -> Result<(), TrustError> {
 fn invalid<T>(why: impl fmt::Display) -> Result<T, TrustError> {
     Err(TrustError::Invalid(why.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn peer(byte: u8) -> PeerKeys {
+        PeerKeys {
+            message_key: HEXLOWER.encode(SigningKey::from_bytes(&[byte; 32]).verifying_key().as_bytes()),
+            xkey: XKey::new_from_raw([byte; 32]).public_key(),
+        }
+    }
+
+    fn asset(chain: &str, symbol: &str, asset: &str) -> AssetFloor {
+        AssetFloor {
+            chain: chain.into(),
+            symbol: symbol.into(),
+            asset: asset.into(),
+            decimals: 18,
+            per_transaction: "1000".into(),
+        }
+    }
+
+    fn bundle() -> TrustBundle {
+        TrustBundle {
+            shape_version: SHAPE_VERSION,
+            profile: Profile::Development,
+            role: Role::Keeper,
+            data_center: "fra-1".into(),
+            vault: VaultTrust {
+                address: "https://vault:8200".into(),
+                ca_bundle: "-----BEGIN CERTIFICATE-----\n".into(),
+                auth_mount: "jwt-a".into(),
+                role: "keeper".into(),
+                audience: "vault-a".into(),
+                transit_mount: "transit".into(),
+                key: "custody-keeper.keeper".into(),
+            },
+            custody: Some(CustodyTrust {
+                id: CustodyId::from_slice(&[1; 16]).unwrap(),
+                manifest_digest: "ab".repeat(32),
+            }),
+            peers: [(Role::Cooler, vec![peer(1)]), (Role::App, vec![peer(2), peer(3)])].into(),
+            floor: Some(Floor { assets: vec![asset("eip155:1", "ETH", "native")] }),
+            images: vec![format!("sha256:{}", "cd".repeat(32))],
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut TrustBundle)) -> String {
+        let mut changed = bundle();
+        change(&mut changed);
+        TrustBundle::parse(changed.to_json().as_bytes()).unwrap_err().to_string()
+    }
+
+    fn missing(change: impl FnOnce(&mut TrustBundle)) -> String {
+        let mut changed = bundle();
+        change(&mut changed);
+        changed.validate().unwrap();
+        changed.complete().unwrap_err().to_string()
+    }
+
+    fn floor(assets: Vec<AssetFloor>) -> String {
+        refused(|bundle| bundle.floor = Some(Floor { assets }))
+    }
+
+    #[test]
+    fn a_bundle_travels_as_json() {
+        assert_eq!(TrustBundle::parse(bundle().to_json().as_bytes()), Ok(bundle()));
+    }
+
+    #[test]
+    fn a_complete_bundle_shows_what_operations_need() {
+        let complete = bundle().complete().unwrap();
+        assert_eq!(complete.custody().manifest_digest, "ab".repeat(32));
+        assert_eq!(complete.peers(Role::App), [peer(2), peer(3)]);
+        assert!(complete.peers(Role::Observer).is_empty());
+        assert_eq!(complete.floor().assets.len(), 1);
+        assert_eq!(complete.bundle(), &bundle());
+    }
+
+    #[test]
+    fn the_vault_part_alone_is_a_bundle_that_names_all_it_lacks() {
+        let error = missing(|bundle| {
+            bundle.custody = None;
+            bundle.peers.clear();
+            bundle.floor = None;
+        });
+        for part in ["no custody is pinned", "cooler is not approved", "app is not approved", "no policy floor"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_missing_part_is_named() {
+        assert!(missing(|bundle| bundle.custody = None).contains("custody"));
+        assert!(missing(|bundle| drop(bundle.peers.remove(&Role::App))).contains("member approve app"));
+        assert!(missing(|bundle| drop(bundle.peers.insert(Role::Cooler, vec![]))).contains("member approve cooler"));
+        assert!(missing(|bundle| bundle.floor = None).contains("floor"));
+        assert!(missing(|bundle| bundle.profile = Profile::Production).contains("member approve observer"));
+    }
+
+    #[test]
+    fn a_cooler_needs_keeper_and_app() {
+        let mut cooler = TrustBundle { role: Role::Cooler, ..bundle() };
+        cooler.peers = [(Role::Keeper, vec![peer(1)]), (Role::App, vec![peer(2)])].into();
+        cooler.validate().unwrap();
+        cooler.complete().unwrap();
+        cooler.peers.remove(&Role::Keeper);
+        assert!(cooler.complete().unwrap_err().to_string().contains("keeper is not approved"));
+    }
+
+    #[test]
+    fn another_version_and_unknown_fields_are_refused() {
+        assert_eq!(TrustBundle::parse(br#"{"shapeVersion":2,"new":1}"#), Err(TrustError::UnknownVersion(2)));
+        let extra = bundle().to_json().replacen('{', r#"{"extra":1,"#, 1);
+        assert!(TrustBundle::parse(extra.as_bytes()).unwrap_err().to_string().contains("unknown field `extra`"));
+        assert!(matches!(TrustBundle::parse(b"not json"), Err(TrustError::Malformed(_))));
+    }
+
+    #[test]
+    fn contradictions_are_refused_by_name() {
+        assert!(refused(|bundle| bundle.role = Role::App).contains("only keeper and cooler"));
+        assert!(refused(|bundle| bundle.data_center.clear()).contains("dataCenter"));
+        assert!(refused(|bundle| bundle.vault.address = "http://vault".into()).contains("https://"));
+        assert!(refused(|bundle| bundle.vault.ca_bundle.clear()).contains("caBundle"));
+        assert!(refused(|bundle| bundle.vault.key.clear()).contains("vault.key"));
+        assert!(refused(|bundle| bundle.images = vec!["latest".into()]).contains("'latest' is no image digest"));
+        assert!(refused(|bundle| bundle.images = vec!["sha256:12".into()]).contains("SHA-256"));
+        let digest = |bundle: &mut TrustBundle| bundle.custody.as_mut().unwrap().manifest_digest = "AB".repeat(32);
+        assert!(refused(digest).contains("manifestDigest"));
+    }
+
+    #[test]
+    fn peers_are_others_with_keys_of_their_own() {
+        let peers = |role, keys: Vec<PeerKeys>| refused(|bundle| drop(bundle.peers.insert(role, keys)));
+        assert!(peers(Role::Keeper, vec![peer(9)]).contains("the signer itself"));
+        assert!(peers(Role::App, vec![peer(4), peer(5), peer(6)]).contains("at most 2"));
+        assert!(peers(Role::App, vec![peer(1)]).contains("approved twice"), "Cooler's keys as App's");
+        assert!(peers(Role::App, vec![PeerKeys { xkey: peer(1).xkey, ..peer(2) }]).contains("approved twice"));
+        assert!(peers(Role::App, vec![PeerKeys { xkey: "X".into(), ..peer(2) }]).contains("xkey"));
+        assert!(peers(Role::App, vec![PeerKeys { message_key: "00".into(), ..peer(2) }]).contains("messageKey"));
+        let weak = PeerKeys { message_key: format!("01{}", "00".repeat(31)), ..peer(2) };
+        assert!(peers(Role::App, vec![weak]).contains("weak"));
+    }
+
+    #[test]
+    fn a_floor_names_each_asset_once_and_exactly() {
+        let eth = || asset("eip155:1", "ETH", "native");
+        assert!(floor(vec![]).contains("no asset"));
+        assert!(floor(vec![asset("eip155", "ETH", "native")]).contains("chain id"));
+        assert!(floor(vec![asset("eip155:1", "", "native")]).contains("symbol"));
+        assert!(floor(vec![asset("eip155:1", "USD", "0x12")]).contains("40 hex digits"));
+        assert!(floor(vec![eth(), asset("eip155:1", "ETH", &format!("0x{}", "aa".repeat(20)))]).contains("twice"));
+        assert!(floor(vec![eth(), asset("eip155:1", "ETH2", "native")]).contains("twice"));
+        for amount in ["", "1.5", "-1", "01", "1e18", &"9".repeat(78)] {
+            let bad = AssetFloor { per_transaction: amount.into(), ..eth() };
+            assert!(floor(vec![bad]).contains("perTransaction"), "{amount}");
+        }
+        assert_eq!(Floor { assets: vec![eth(), asset("eip155:2", "ETH", "native")] }.validate(), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn the_reader_never_panics(text in ".{0,200}") {
+            prop_assert!(TrustBundle::parse(text.as_bytes()).is_err());
+        }
+    }
+}

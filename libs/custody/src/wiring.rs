@@ -167,3 +167,36 @@ pub struct Digests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_hub_writes_the_workload_reads() {
+        let config = MemberConfig {
+            custody_id: CustodyId::from_slice(&[1; 16]).unwrap(),
+            nats: NatsConfig { urls: vec!["tls://nats:4222".into()], ca_bundle: "PEM".into() },
+            policy: Policy::default(),
+            proposed_peers: BTreeMap::new(),
+        };
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<MemberConfig>(&json).unwrap(), config);
+        assert!(json.contains("caBundle"), "{json}");
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_in_every_document() {
+        assert!(serde_json::from_str::<Policy>(r#"{"limitz":[]}"#).is_err());
+        assert!(serde_json::from_str::<Credentials>(r#"{"generation":1,"userJwt":"x","seed":"S"}"#).is_err());
+        assert!(serde_json::from_str::<Digests>(r#"{"other":""}"#).is_err());
+    }
+
+    #[test]
+    fn a_role_has_its_own_config_maps() {
+        assert_eq!(
+            [config_map(Role::Keeper), credentials_map(Role::Keeper), report_map(Role::Cooler)],
+            ["keeper-config", "keeper-credentials", "cooler-report"]
+        );
+    }
+}

@@ -1,0 +1,376 @@
+//! Promises of the EVM adapter. Expected values were computed with ethers 6 and the bytecode of Safe 1.4.1.
+
+use alloy_primitives::{Address, U256};
+use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Intent, Owners, WalletDesc};
+use chain_evm::{EvmSafe, constants::FACTORY};
+use custody::{
+    KeyRole,
+    phrase::{EIP155, Phrase},
+};
+use data_encoding::HEXLOWER;
+use proptest::prelude::*;
+
+const DESTINATION: &str = "0x00000000000000000000000000000000000000AA";
+const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
+const OTHER_TOKEN: &str = "0x00000000000000000000000000000000000000cc";
+const ONE_ETHER: u128 = 1_000_000_000_000_000_000;
+
+/// `vectors.json`, hex without prefix.
+fn vector(pointer: &str) -> String {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    vectors.pointer(pointer).unwrap().as_str().unwrap().to_owned()
+}
+
+fn rules() -> EvmSafe {
+    EvmSafe::new("eip155:1".parse().unwrap()).unwrap()
+}
+
+/// Secret keys are 32 bytes of 0x01, 0x02, 0x03.
+fn owners() -> Owners {
+    let key = |byte| rules().public_key(&[byte; 32]).unwrap();
+    Owners { hot: key(1), cool: key(2), cold: key(3) }
+}
+
+fn wallet() -> WalletDesc {
+    rules().wallet(&owners(), [0; 32]).unwrap()
+}
+
+fn assets() -> Vec<Asset> {
+    vec![
+        Asset { symbol: "ETH".into(), contract: None },
+        Asset { symbol: "USD".into(), contract: Some(TOKEN.to_lowercase()) },
+        Asset { symbol: "EUR".into(), contract: Some(OTHER_TOKEN.to_lowercase()) },
+    ]
+}
+
+fn transfer(asset: &str, amount: u128) -> Intent {
+    Intent::Transfer { asset: asset.into(), to: DESTINATION.into(), amount: amount.into() }
+}
+
+fn build(intent: &Intent) -> Vec<u8> {
+    rules().build(intent, &assets(), 5).unwrap()
+}
+
+fn native() -> Vec<u8> {
+    build(&transfer("ETH", ONE_ETHER))
+}
+
+/// The unsigned bytes with field `index` (0 is `to`, 9 is `nonce`) set; field 2 (`data`) is its offset.
+fn with_field(bytes: &[u8], index: usize, value: U256) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    out[index * 32..index * 32 + 32].copy_from_slice(&value.to_be_bytes::<32>());
+    out
+}
+
+fn with_data(bytes: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut out = bytes[..320].to_vec();
+    out.extend_from_slice(&U256::from(data.len()).to_be_bytes::<32>());
+    out.extend_from_slice(data);
+    out.resize(out.len().next_multiple_of(32), 0);
+    out
+}
+
+fn word(address: &str) -> U256 {
+    U256::from_str_radix(&address[2..], 16).unwrap()
+}
+
+fn refusal(unsigned: &[u8]) -> &'static str {
+    rules().decode(unsigned, &wallet(), &assets()).unwrap_err().reason
+}
+
+#[test]
+fn keys_of_a_known_phrase_have_the_address_of_other_wallets() {
+    let phrase = Phrase::parse(&format!("{}art", "abandon ".repeat(23))).unwrap();
+    let hot = phrase.keys().public_key(EIP155).unwrap().to_vec();
+    let wallet = rules().wallet(&Owners { hot, ..owners() }, [0; 32]).unwrap();
+    assert_eq!(wallet.owner_addresses[0], "0xF278cF59F82eDcf871d630F28EcC8056f25C1cdb");
+}
+
+#[test]
+fn the_wallet_has_the_address_that_the_factory_gives_it() {
+    let wallet = wallet();
+    assert_eq!(
+        wallet.owner_addresses,
+        [
+            "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1",
+            "0x5050A4F4b3f9338C3472dcC01A87C76A144b3c9c",
+            "0x3325a78425F17a7E487Eb5666b2bFd93aBb06c70"
+        ]
+    );
+    assert_eq!(wallet.address, "0xe87E4346D17bc2401d844379CCaB3E4cfbFC0845");
+    let mut salt = [0; 32];
+    salt[31] = 7;
+    assert_eq!(rules().wallet(&owners(), salt).unwrap().address, "0x6Cce3bC7E80B8D4742B31398f213d3adf0239Fc8");
+}
+
+#[test]
+fn the_deployment_call_is_that_of_the_factory() {
+    let call = rules().deployment(&wallet()).unwrap();
+    assert_eq!(call.to, FACTORY);
+    assert_eq!(HEXLOWER.encode(&call.data), vector("/deploy"));
+    assert_eq!(HEXLOWER.encode(&rules().initializer(&wallet()).unwrap()), vector("/initializer"));
+}
+
+#[test]
+fn the_address_binds_owners_and_their_order() {
+    let Owners { hot, cool, cold } = owners();
+    let swapped = rules().wallet(&Owners { hot: cool, cool: hot, cold }, [0; 32]).unwrap();
+    assert_ne!(swapped.address, wallet().address);
+}
+
+#[test]
+fn a_key_owns_once_and_is_a_key() {
+    let twice = Owners { cold: owners().hot, ..owners() };
+    assert_eq!(rules().wallet(&twice, [0; 32]), Err(ChainError::SameOwner));
+    for bad in [vec![], vec![2; 32], vec![5; 33], vec![0xff; 33], vec![2; 34]] {
+        let refused = rules().wallet(&Owners { cool: bad, ..owners() }, [0; 32]);
+        assert!(matches!(refused, Err(ChainError::PublicKey { role: KeyRole::Cool, .. })));
+    }
+}
+
+#[test]
+fn only_evm_chain_ids_have_rules() {
+    assert_eq!(EvmSafe::new("eip155:8453".parse().unwrap()).unwrap().number(), 8453);
+    for bad in ["eip155:0", "eip155:01", "eip155:x", "eip155:99999999999999999999", "solana:1"] {
+        let id: ChainId = bad.parse().unwrap();
+        assert_eq!(EvmSafe::new(id), Err(ChainError::ChainId(bad.to_owned())));
+    }
+}
+
+#[test]
+fn bytes_and_digests_are_those_of_the_contract() {
+    let intents = [
+        ("native", transfer("ETH", ONE_ETHER)),
+        ("erc20", transfer("USD", 12345)),
+        ("cancel", Intent::Cancel { to: DESTINATION.into() }),
+    ];
+    for (name, intent) in intents {
+        let unsigned = build(&intent);
+        assert_eq!(HEXLOWER.encode(&unsigned), vector(&format!("/{name}/unsigned")));
+        let decoded = rules().decode(&unsigned, &wallet(), &assets()).unwrap();
+        assert_eq!(HEXLOWER.encode(&decoded.digest), vector(&format!("/{name}/digest")));
+        assert_eq!((decoded.intent, decoded.nonce), (intent, 5));
+    }
+}
+
+#[test]
+fn signatures_and_the_execution_call_are_those_of_the_contract() {
+    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
+    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
+    assert_eq!(HEXLOWER.encode(&sign(1)), vector("/hotSignature"));
+    assert_eq!(HEXLOWER.encode(&sign(2)), vector("/coolSignature"));
+    for signatures in
+        [[(KeyRole::Hot, sign(1)), (KeyRole::Cool, sign(2))], [(KeyRole::Cool, sign(2)), (KeyRole::Hot, sign(1))]]
+    {
+        let call = rules().assemble(&native(), &wallet(), &signatures).unwrap();
+        assert_eq!(call.to.to_checksum(None), wallet().address);
+        assert_eq!(HEXLOWER.encode(&call.data), vector("/execute"));
+    }
+}
+
+#[test]
+fn signatures_stand_in_the_order_of_the_owners_addresses() {
+    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
+    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
+    let call = rules().assemble(&native(), &wallet(), &[(KeyRole::Cool, sign(2)), (KeyRole::Cold, sign(3))]).unwrap();
+    let (cold, cool) = (HEXLOWER.encode(&sign(3)), HEXLOWER.encode(&sign(2)));
+    assert!(HEXLOWER.encode(&call.data).contains(&format!("{cold}{cool}")), "0x3325... is below 0x5050...");
+}
+
+#[test]
+fn nothing_is_assembled_but_two_right_signatures_of_different_owners() {
+    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
+    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
+    let assemble = |signatures: &[(KeyRole, Vec<u8>)]| rules().assemble(&native(), &wallet(), signatures);
+    use KeyRole::{Cold, Cool, Hot};
+    assert!(assemble(&[]).is_err());
+    assert!(assemble(&[(Hot, sign(1))]).is_err());
+    assert!(assemble(&[(Hot, sign(1)), (Hot, sign(1))]).is_err(), "the same owner twice");
+    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(1))]).is_err(), "one key in two roles");
+    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(9))]).is_err(), "a stranger");
+    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(2)), (Cold, sign(3))]).is_err(), "one more than needed");
+    let other = rules().wallet(&owners(), [9; 32]).unwrap();
+    assert!(rules().assemble(&native(), &other, &[(Hot, sign(1)), (Cool, sign(2))]).is_err(), "another wallet");
+}
+
+#[test]
+fn a_digest_is_of_one_wallet_on_one_chain() {
+    let digest = |rules: &EvmSafe, salt| {
+        let wallet = rules.wallet(&owners(), salt).unwrap();
+        rules.decode(&native(), &wallet, &assets()).unwrap().digest
+    };
+    let other_chain = EvmSafe::new("eip155:2".parse().unwrap()).unwrap();
+    assert_ne!(digest(&rules(), [0; 32]), digest(&rules(), [1; 32]));
+    assert_ne!(digest(&rules(), [0; 32]), digest(&other_chain, [0; 32]));
+    assert_eq!(other_chain.wallet(&owners(), [0; 32]).unwrap().address, wallet().address);
+    assert_eq!(other_chain.decode(&native(), &wallet(), &assets()).unwrap_err().reason, "WrongChain");
+}
+
+#[test]
+fn a_takeover_is_refused_by_name() {
+    let own = word(&wallet().address);
+    assert_eq!(refusal(&with_field(&native(), 3, U256::from(1))), "Delegatecall");
+    assert_eq!(refusal(&with_field(&native(), 0, own)), "SelfCall");
+    assert_eq!(refusal(&with_field(&build(&Intent::Cancel { to: DESTINATION.into() }), 0, own)), "SelfCall");
+    for field in 4..=8 {
+        assert_eq!(refusal(&with_field(&native(), field, U256::from(1))), "RefundFields", "field {field}");
+    }
+}
+
+#[test]
+fn only_transfers_of_listed_assets_are_understood() {
+    let (native, token) = (native(), build(&transfer("USD", 1)));
+    let approve = [&[0x09, 0x5e, 0xa7, 0xb3][..], &token[356..420]].concat();
+    assert_eq!(refusal(&with_data(&with_field(&native, 0, word(TOKEN)), &[1])), "UnknownCall", "value and data");
+    assert_eq!(refusal(&with_field(&token, 1, U256::from(1))), "UnknownCall", "value beside an ERC-20 transfer");
+    assert_eq!(refusal(&with_data(&token, &approve)), "UnknownCall", "approve");
+    assert_eq!(refusal(&with_data(&token, &token[352..419])), "UnknownCall", "a byte short");
+    assert_eq!(refusal(&with_data(&token, &[&token[352..420], &[0]].concat())), "UnknownCall", "a byte long");
+    let mut dirty = token[352..420].to_vec();
+    dirty[4] = 1;
+    assert_eq!(refusal(&with_data(&token, &dirty)), "UnknownCall", "dirty address padding");
+    assert_eq!(refusal(&with_field(&token, 0, word("0x00000000000000000000000000000000000000dd"))), "UnknownAsset");
+    let none = rules().decode(&native, &wallet(), &assets()[1..]).unwrap_err();
+    assert_eq!(none.reason, "UnknownAsset", "native is not listed");
+    let bad = [Asset { symbol: "X".into(), contract: Some("0x1".into()) }];
+    assert_eq!(rules().decode(&native, &wallet(), &bad).unwrap_err().reason, "BadAssetList");
+}
+
+#[test]
+fn money_is_not_sent_where_it_is_lost() {
+    let to = |address: &str| Intent::Transfer { asset: "USD".into(), to: address.into(), amount: 1.into() };
+    let own = wallet().address;
+    assert_eq!(refusal(&build(&to(&own))), "OwnAddress");
+    assert_eq!(refusal(&build(&to(TOKEN))), "AssetContract");
+    assert_eq!(refusal(&build(&to(OTHER_TOKEN))), "AssetContract");
+    assert_eq!(refusal(&build(&to("0x0000000000000000000000000000000000000000"))), "ZeroAddress");
+    assert_eq!(refusal(&with_field(&native(), 0, U256::ZERO)), "ZeroAddress");
+    assert_eq!(refusal(&with_field(&native(), 0, word(TOKEN))), "AssetContract");
+    assert_eq!(refusal(&build(&transfer("USD", 0))), "ZeroAmount");
+}
+
+#[test]
+fn a_transaction_has_one_encoding_only() {
+    let native = native();
+    assert_eq!(refusal(&[]), "Malformed");
+    assert_eq!(refusal(&native[..native.len() - 1]), "Malformed");
+    assert_eq!(refusal(&[native.clone(), vec![0]].concat()), "NotCanonical");
+    assert_eq!(refusal(&[native.clone(), vec![0; 32]].concat()), "NotCanonical");
+    let mut dirty = native.clone();
+    dirty[0] = 1;
+    assert_eq!(refusal(&dirty), "Malformed", "dirty address padding");
+    let mut moved = with_field(&native, 2, U256::from(352));
+    moved.extend_from_slice(&[0; 32]);
+    assert_eq!(refusal(&moved), "NotCanonical", "data elsewhere");
+    assert_eq!(refusal(&with_field(&native, 9, U256::from(1) << 64)), "NonceTooLarge");
+}
+
+#[test]
+fn the_malleable_twin_of_a_signature_is_refused() {
+    let digest = [7; 32];
+    let key = rules().public_key(&[1; 32]).unwrap();
+    let signature = rules().sign(&[1; 32], &digest).unwrap();
+    assert!(rules().verify(&key, &digest, &signature));
+    let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16).unwrap();
+    let s = U256::from_be_slice(&signature[32..64]);
+    let mut twin = signature.clone();
+    twin[32..64].copy_from_slice(&(order - s).to_be_bytes::<32>());
+    twin[64] ^= 27 ^ 28;
+    assert!(!rules().verify(&key, &digest, &twin));
+    for v in [0, 1, 26, 29, 31, 32] {
+        let other = [&signature[..64], &[v]].concat();
+        assert!(!rules().verify(&key, &digest, &other), "v = {v} has another meaning for the contract");
+    }
+}
+
+#[test]
+fn unusable_secret_keys_are_refused() {
+    assert_eq!(rules().public_key(&[0; 32]), Err(ChainError::SecretKey));
+    assert_eq!(rules().sign(&[0xff; 32], &[1; 32]), Err(ChainError::SecretKey));
+}
+
+#[test]
+fn addresses_are_read_strictly_and_written_with_checksum() {
+    let shown = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    assert_eq!(rules().address(&shown.to_lowercase()).unwrap(), shown);
+    assert_eq!(rules().address(shown).unwrap(), shown);
+    let upper = format!("0x{}", shown[2..].to_uppercase());
+    for bad in
+        [&shown.replace("5aA", "5AA"), &shown[2..], &shown[..41], &format!("{shown}0"), &upper, "0x", "", "vitalik.eth"]
+    {
+        assert_eq!(rules().address(bad), Err(ChainError::Address(bad.to_owned())), "{bad}");
+    }
+}
+
+fn any_intent() -> impl Strategy<Value = Intent> {
+    let address = any::<[u8; 20]>().prop_map(|bytes| Address::from(bytes).to_checksum(None));
+    let amount = any::<[u64; 4]>().prop_map(|limbs| Amount(U256::from_limbs(limbs).max(U256::from(1))));
+    let asset = prop_oneof![Just("ETH"), Just("USD"), Just("EUR")];
+    prop_oneof![
+        (asset, address.clone(), amount).prop_map(|(asset, to, amount)| Intent::Transfer {
+            asset: asset.into(),
+            to,
+            amount
+        }),
+        address.prop_map(|to| Intent::Cancel { to }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_decodes_to_itself(intent in any_intent(), nonce: u64) {
+        let unsigned = rules().build(&intent, &assets(), nonce).unwrap();
+        let decoded = rules().decode(&unsigned, &wallet(), &assets()).unwrap();
+        prop_assert_eq!(decoded.intent, intent);
+        prop_assert_eq!(decoded.nonce, nonce);
+    }
+
+    #[test]
+    fn no_changed_byte_keeps_the_digest(position in 0..native().len(), change in 1..=255u8) {
+        let mut bytes = native();
+        bytes[position] ^= change;
+        if let Ok(decoded) = rules().decode(&bytes, &wallet(), &assets()) {
+            prop_assert_ne!(HEXLOWER.encode(&decoded.digest), vector("/native/digest"));
+            let again = rules().build(&decoded.intent, &assets(), decoded.nonce).unwrap();
+            prop_assert_eq!(again, bytes, "what is accepted says all that is in the bytes");
+        }
+    }
+
+    #[test]
+    fn each_changed_field_changes_the_digest_or_is_refused(field in 0..10usize, limbs: [u64; 4]) {
+        let bytes = with_field(&native(), field, U256::from_limbs(limbs));
+        prop_assume!(bytes != native());
+        match rules().decode(&bytes, &wallet(), &assets()) {
+            Ok(decoded) => {
+                prop_assert!([0, 1, 9].contains(&field));
+                prop_assert_ne!(HEXLOWER.encode(&decoded.digest), vector("/native/digest"));
+            }
+            Err(refusal) => prop_assert!(!refusal.message.is_empty()),
+        }
+    }
+
+    #[test]
+    fn unknown_calls_are_refused(data in proptest::collection::vec(any::<u8>(), 1..200)) {
+        let bytes = with_data(&build(&transfer("USD", 1)), &data);
+        prop_assert_eq!(refusal(&bytes), "UnknownCall");
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        prop_assert!(rules().decode(&bytes, &wallet(), &assets()).is_err());
+    }
+
+    #[test]
+    fn a_signature_fits_its_key_and_digest_only(secret in 1..=255u8, digest: [u8; 32], position in 0..65usize, change in 1..=255u8) {
+        let key = rules().public_key(&[secret; 32]);
+        prop_assume!(key.is_ok());
+        let (key, signature) = (key.unwrap(), rules().sign(&[secret; 32], &digest).unwrap());
+        prop_assert!(rules().verify(&key, &digest, &signature));
+        let mut other = signature.clone();
+        other[position] ^= change;
+        prop_assert!(!rules().verify(&key, &digest, &other));
+        let mut other = digest;
+        other[position % 32] ^= change;
+        prop_assert!(!rules().verify(&key, &other, &signature));
+    }
+}
