@@ -1,5 +1,8 @@
 //! Messages between App, Keeper and Cooler over a broker that is trusted with nothing: sign, then seal.
 
 pub mod attestation;
+pub mod envelope;
+pub mod exact;
 pub mod ops;
+mod pae;
 pub mod subject;

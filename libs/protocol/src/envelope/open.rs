@@ -1,0 +1,292 @@
+//! Opening envelopes: each check in its order, and one reason for each that fails. Whoever sent a rejected message
+//! learns nothing; it is dropped and counted.
+
+use crypto_box::{PublicKey, SalsaBox, aead::Aead};
+use custody::Role;
+use ed25519_dalek::Signature;
+use sha2::{Digest, Sha256};
+
+use super::{
+    DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION,
+    keys::Peer,
+    party::Party,
+    replay::ReplayFilter,
+    seal::{BOX_VERSION, NONCE_BYTES, RequestTicket},
+    wire::{Body, Kind, Sealed, Signed},
+};
+use crate::{exact, pae::pae};
+
+/// Why a message was dropped.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq, Hash)]
+pub enum Rejected {
+    /// Beyond [`MAX_BYTES`].
+    #[error("larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// Not one of the three layers in its one encoding.
+    #[error("not an envelope that this version understands completely")]
+    Malformed,
+    /// Another version of a layer.
+    #[error("of another version; both sides must speak version {VERSION}")]
+    UnknownVersion,
+    /// Sealed to another key.
+    #[error("sealed to another key than the own XKey; does the sender know the present one?")]
+    NotForThisKey,
+    /// The box is damaged or was made for another.
+    #[error("the box does not open")]
+    NotOpened,
+    /// No approved key of that role.
+    #[error("the sender is no approved peer")]
+    UnknownSender,
+    /// By none of the sender's approved keys.
+    #[error("not signed by an approved key of the sender")]
+    BadSignature,
+    /// Signed for somebody else and sealed anew.
+    #[error("addressed to another role")]
+    WrongRecipient,
+    /// Of another custody.
+    #[error("of another custody")]
+    WrongCustody,
+    /// Published on another subject than the one signed.
+    #[error("signed for another subject")]
+    WrongSubject,
+    /// A response where a request is expected, or the reverse.
+    #[error("a request where a response is expected, or the reverse")]
+    WrongKind,
+    /// The answer to another request.
+    #[error("not an answer to this request")]
+    WrongReply,
+    /// Made later than now and the accepted skew.
+    #[error("from the future; compare the clocks")]
+    FromTheFuture,
+    /// Its life is over.
+    #[error("expired; compare the clocks")]
+    Expired,
+    /// A life beyond [`MAX_LIFETIME_MS`], or none.
+    #[error("lives longer than {MAX_LIFETIME_MS} ms, or ends before it begins")]
+    BadLifetime,
+    /// Seen before.
+    #[error("seen before")]
+    Replayed,
+}
+
+impl Rejected {
+    /// All reasons.
+    pub const ALL: [Rejected; 16] = [
+        Rejected::TooLarge,
+        Rejected::Malformed,
+        Rejected::UnknownVersion,
+        Rejected::NotForThisKey,
+        Rejected::NotOpened,
+        Rejected::UnknownSender,
+        Rejected::BadSignature,
+        Rejected::WrongRecipient,
+        Rejected::WrongCustody,
+        Rejected::WrongSubject,
+        Rejected::WrongKind,
+        Rejected::WrongReply,
+        Rejected::FromTheFuture,
+        Rejected::Expired,
+        Rejected::BadLifetime,
+        Rejected::Replayed,
+    ];
+
+    /// Stable name, CamelCase: a metric's label.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Rejected::TooLarge => "TooLarge",
+            Rejected::Malformed => "Malformed",
+            Rejected::UnknownVersion => "UnknownVersion",
+            Rejected::NotForThisKey => "NotForThisKey",
+            Rejected::NotOpened => "NotOpened",
+            Rejected::UnknownSender => "UnknownSender",
+            Rejected::BadSignature => "BadSignature",
+            Rejected::WrongRecipient => "WrongRecipient",
+            Rejected::WrongCustody => "WrongCustody",
+            Rejected::WrongSubject => "WrongSubject",
+            Rejected::WrongKind => "WrongKind",
+            Rejected::WrongReply => "WrongReply",
+            Rejected::FromTheFuture => "FromTheFuture",
+            Rejected::Expired => "Expired",
+            Rejected::BadLifetime => "BadLifetime",
+            Rejected::Replayed => "Replayed",
+        }
+    }
+}
+
+/// A request that passed every check.
+pub struct VerifiedRequest {
+    pub(super) sender: Role,
+    pub(super) subject: String,
+    pub(super) digest: [u8; 32],
+    pub(super) peer: Peer,
+    payload: Vec<u8>,
+    iat_ms: u64,
+}
+
+impl VerifiedRequest {
+    /// Who signed it.
+    pub fn sender(&self) -> Role {
+        self.sender
+    }
+
+    /// Where it was published.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// SHA-256 of what the signature covers: names this envelope. Another in every retry.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// SHA-256 of the payload: names what is asked for. The same in every retry.
+    pub fn payload_digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.payload).into()
+    }
+
+    /// The operation's bytes.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// When it was made by the sender's clock, Unix milliseconds.
+    pub fn iat_ms(&self) -> u64 {
+        self.iat_ms
+    }
+}
+
+/// A response that passed every check and answers the request it was opened with.
+pub struct VerifiedResponse {
+    payload: Vec<u8>,
+    iat_ms: u64,
+}
+
+impl VerifiedResponse {
+    /// The outcome's bytes.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// When it was made by the answering side's clock, Unix milliseconds.
+    pub fn iat_ms(&self) -> u64 {
+        self.iat_ms
+    }
+}
+
+impl Party {
+    /// Opens a request that arrived on `subject`. `now_ms` is Unix milliseconds; `replays` outlives every `Party`.
+    pub fn open_request(
+        &self,
+        bytes: &[u8],
+        subject: &str,
+        now_ms: u64,
+        replays: &ReplayFilter,
+    ) -> Result<VerifiedRequest, Rejected> {
+        let Opened { sender, peer, digest, body } = self.open(bytes)?;
+        self.check_audience(&body, subject, Kind::Request)?;
+        if !body.in_reply_to.is_empty() {
+            return Err(Rejected::WrongReply);
+        }
+        check_life(&body, now_ms)?;
+        let id = body.id.try_into().map_err(|_| Rejected::Malformed)?;
+        if !replays.insert(sender, id, body.exp_ms, now_ms) {
+            return Err(Rejected::Replayed);
+        }
+        let (subject, payload, iat_ms) = (body.subject, body.payload, body.iat_ms);
+        Ok(VerifiedRequest { sender, subject, digest, peer, payload, iat_ms })
+    }
+
+    /// Everything up to the signature: size, version, box, sender, signature.
+    fn open(&self, bytes: &[u8]) -> Result<Opened, Rejected> {
+        if bytes.len() > MAX_BYTES {
+            return Err(Rejected::TooLarge);
+        }
+        let sealed: Sealed = exact::decode(bytes).map_err(|_| Rejected::Malformed)?;
+        if sealed.v != VERSION {
+            return Err(Rejected::UnknownVersion);
+        }
+        let signed: Signed = exact::decode(&self.unseal(&sealed)?).map_err(|_| Rejected::Malformed)?;
+        let body: Body = exact::decode(&signed.body).map_err(|_| Rejected::Malformed)?;
+        let sender: Role = body.sender.parse().map_err(|_| Rejected::UnknownSender)?;
+        let accepted = self.peers().of(sender);
+        if accepted.is_empty() {
+            return Err(Rejected::UnknownSender);
+        }
+        let signature = Signature::from_slice(&signed.sig).map_err(|_| Rejected::Malformed)?;
+        let covered = pae(DOMAIN, &signed.body);
+        let peer = accepted
+            .iter()
+            .find(|peer| peer.message.verify_strict(&covered, &signature).is_ok())
+            .cloned()
+            .ok_or(Rejected::BadSignature)?;
+        Ok(Opened { sender, peer, digest: Sha256::digest(&covered).into(), body })
+    }
+
+    fn unseal(&self, sealed: &Sealed) -> Result<Vec<u8>, Rejected> {
+        let own = self.keys().xkey().get();
+        if sealed.to_xkey != own.public_key().as_bytes() {
+            return Err(Rejected::NotForThisKey);
+        }
+        let ephemeral = PublicKey::from_slice(&sealed.eph_pub).map_err(|_| Rejected::Malformed)?;
+        let (nonce, ciphertext) = sealed
+            .r#box
+            .strip_prefix(BOX_VERSION)
+            .and_then(|rest| rest.split_at_checked(NONCE_BYTES))
+            .ok_or(Rejected::Malformed)?;
+        SalsaBox::new(&ephemeral, own).decrypt(nonce.into(), ciphertext).map_err(|_| Rejected::NotOpened)
+    }
+
+    /// Version, recipient, custody, subject, kind: that this very message was meant for this place.
+    fn check_audience(&self, body: &Body, subject: &str, kind: Kind) -> Result<(), Rejected> {
+        if body.v != VERSION {
+            return Err(Rejected::UnknownVersion);
+        }
+        if body.recipient != self.role().as_str() {
+            return Err(Rejected::WrongRecipient);
+        }
+        if body.custody_id != self.custody().as_bytes() {
+            return Err(Rejected::WrongCustody);
+        }
+        if body.subject != subject {
+            return Err(Rejected::WrongSubject);
+        }
+        if body.kind != i32::from(kind) {
+            return Err(Rejected::WrongKind);
+        }
+        Ok(())
+    }
+}
+
+impl RequestTicket {
+    /// Opens the answer. Something that isn't the answer says nothing about the request: it may still be served.
+    pub fn open_response(&self, bytes: &[u8], now_ms: u64) -> Result<VerifiedResponse, Rejected> {
+        let Opened { sender, body, .. } = self.party.open(bytes)?;
+        self.party.check_audience(&body, &self.subject, Kind::Response)?;
+        if sender != self.to || body.in_reply_to != self.digest {
+            return Err(Rejected::WrongReply);
+        }
+        check_life(&body, now_ms)?;
+        Ok(VerifiedResponse { payload: body.payload, iat_ms: body.iat_ms })
+    }
+}
+
+/// Signed by an approved key of `sender`; nothing else is known yet.
+struct Opened {
+    sender: Role,
+    peer: Peer,
+    digest: [u8; 32],
+    body: Body,
+}
+
+fn check_life(body: &Body, now_ms: u64) -> Result<(), Rejected> {
+    if body.iat_ms > now_ms.saturating_add(MAX_SKEW_MS) {
+        return Err(Rejected::FromTheFuture);
+    }
+    if now_ms > body.exp_ms {
+        return Err(Rejected::Expired);
+    }
+    match body.exp_ms.checked_sub(body.iat_ms) {
+        Some(1..=MAX_LIFETIME_MS) => Ok(()),
+        _ => Err(Rejected::BadLifetime),
+    }
+}
