@@ -1,3 +1,65 @@
-//! Online command line for the administrators of each place.
+//! Online command line for the administrators of each place. As `kubectl-multisig` on the PATH it is also a kubectl
+//! plug-in: `kubectl multisig member status`.
 
-fn main() {}
+mod cluster;
+mod cool;
+mod failure;
+mod member;
+mod objects;
+mod output;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::output::Output;
+
+const AFTER_HELP: &str = "\
+As a kubectl plug-in: put a link called kubectl-multisig to this program on the PATH, then `kubectl multisig ...`.
+
+Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
+names is wrong, nothing was changed; `cool` ends with the code of the command in the pod.";
+
+/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, evacuate.
+#[derive(Parser)]
+#[command(name = "multisig", version, after_help = AFTER_HELP)]
+struct Cli {
+    /// Form of the result on standard output; progress goes to standard error
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The data centre's own side of a signer: set it up, approve peers, look at it
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Run Cooler's local commands in its pod: import the cool phrase, export wallets, sign an evacuation
+    #[command(subcommand)]
+    Cool(cool::CoolCommand),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = parse();
+    // Refused only when there is one already, which can't be at this point.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match cli.command {
+        Command::Member(command) => command.run(cli.output).await,
+        Command::Cool(command) => command.run().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+/// Help speaks of `kubectl multisig` where kubectl runs us.
+fn parse() -> Cli {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let plugin = Path::new(&program).file_stem().is_some_and(|name| name == "kubectl-multisig");
+    let command = Cli::command().bin_name(if plugin { "kubectl multisig" } else { "multisig" });
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}

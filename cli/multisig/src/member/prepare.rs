@@ -1,0 +1,210 @@
+//! `multisig member prepare FILE`: a data centre's own side of a signer, in five steps that can be repeated.
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use custody::{Role, trust};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    chart::Helm,
+    hub_token::{self, OutFile},
+    plan::Plan,
+    preflight::{self, Ready},
+    store,
+    trust::differences,
+};
+use crate::{
+    cluster::{Cluster, ClusterArgs},
+    objects,
+    output::{Change, Output, Steps},
+};
+
+const AFTER_HELP: &str = "\
+FILE (YAML; paths are relative to it, * is required):
+  role*: keeper                     # or cooler
+  namespace*: custody-keeper
+  dataCenter*: fra-1                # as in MemberCluster.spec.dataCenter
+  profile*: Development             # or Production
+  vault*:                           # this data centre's own
+    address*: https://vault.fra-1.example:8200
+    caFile*: vault-ca.pem           # the only roots accepted
+    transitMount: multisig-transit  # defaults shown
+    authMount: multisig-fra-1       # one for each cluster
+    audience: multisig-vault-fra-1
+  manifestFile: manifest.json       # signed at both stations; left out until the ceremonies are done
+  floor:                            # what no hub and no App can exceed
+    assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
+  images: ['sha256:...']            # digests that may run here
+  storage: {size: 1Gi, storageClassName: ''}
+  hubToken: {ttl: 720h}
+  egress: [{ports: [443, 6443, 8200, 4222]}]   # TCP, besides DNS; cidr narrows it
+
+What the file leaves out of manifestFile, floor and images stays as it is in multisig-trust; approved peers always stay.
+The token of the Vault's admin is taken from the environment variable VAULT_TOKEN.";
+
+/// Set up this data centre's side of a signer; repeatable, also after the cluster changed its token keys
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Prepare {
+    /// The plan (YAML)
+    file: PathBuf,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Where to write the hub's kubeconfig; it holds a token, its owner alone may read it
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    out: Option<PathBuf>,
+    /// The API server's address as other clusters reach it [default: the kubeconfig's]
+    #[arg(long, value_name = "https://HOST:PORT", value_parser = hub_token::parse_server)]
+    server: Option<String>,
+    /// The helm program
+    #[arg(long, value_name = "FILE", default_value = "helm")]
+    helm: PathBuf,
+    /// Only check file, cluster, rights, helm and Vault; write nothing
+    #[arg(long)]
+    check: bool,
+}
+
+/// What the hub's admin needs to know, and what was done.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Prepared {
+    role: Role,
+    namespace: String,
+    data_center: String,
+    #[serde(rename = "clusterUID")]
+    cluster_uid: String,
+    service_account_issuer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_digest: Option<String>,
+    /// What still has to be decided before the workload serves.
+    missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hub: Option<Hub>,
+    changes: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hub {
+    kubeconfig: PathBuf,
+    expires_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    step: String,
+    change: String,
+}
+
+impl Prepare {
+    /// Checks everything, then does the steps; each says what it changed.
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        let plan = Plan::load(&self.file)?;
+        let out = self.out.as_deref().filter(|_| !self.check).map(OutFile::create).transpose()?;
+        let ready = preflight::check(&plan, &self.cluster, self.helm.clone()).await?;
+        let mut prepared = Prepared {
+            role: plan.role,
+            namespace: plan.namespace.clone(),
+            data_center: plan.data_center.clone(),
+            cluster_uid: ready.cluster_uid.clone(),
+            service_account_issuer: ready.vault_setup.issuer.clone(),
+            manifest_digest: ready.trust.custody.as_ref().map(|custody| custody.manifest_digest.clone()),
+            missing: ready.trust.complete().err().map(|missing| missing.0).unwrap_or_default(),
+            hub: None,
+            changes: Vec::new(),
+        };
+        if let (Some(out), Some(path)) = (out, self.out) {
+            prepared.changes = write(&ready).await?;
+            let token = hub_token::issue(&ready.cluster, plan.hub_token_ttl).await?;
+            out.publish(&hub_token::kubeconfig(&ready.cluster, self.server.as_deref(), &token)?)?;
+            eprintln!("[5/5] hub token: issued");
+            prepared.hub = Some(Hub { kubeconfig: path, expires_at: token.expires_at });
+        }
+        output.print(&prepared)
+    }
+}
+
+/// The four steps that leave objects behind.
+async fn write(ready: &Ready) -> Result<Vec<Step>> {
+    let mut steps = Recorder { shown: Steps::new(5), steps: Vec::new() };
+    let cluster = &ready.cluster;
+    steps.done(&format!("namespace {}", cluster.namespace), ensure_namespace(cluster).await?);
+    steps.done("chart member", ensure_chart(&ready.helm, ready).await?);
+
+    let report = vault::setup(&ready.vault, &ready.vault_setup).await?;
+    for (part, outcome) in &report.steps {
+        steps.shown.part(part, outcome);
+    }
+    steps.done("vault", if report.changed() { Change::Updated } else { Change::Unchanged });
+
+    let differences = ready.before.as_ref().map(|stored| differences(&stored.bundle, &ready.trust)).unwrap_or_default();
+    for part in differences {
+        steps.shown.part(part, Change::Updated);
+    }
+    let change = store::write_trust(cluster, ready.before.as_ref(), &ready.trust).await?;
+    steps.done(&format!("ConfigMap {}", trust::CONFIG_MAP), change);
+    Ok(steps.steps)
+}
+
+/// Shows a step and keeps it for the result.
+struct Recorder {
+    shown: Steps,
+    steps: Vec<Step>,
+}
+
+impl Recorder {
+    fn done(&mut self, step: &str, change: Change) {
+        self.shown.done(step, change);
+        self.steps.push(Step { step: step.to_owned(), change: change.to_string() });
+    }
+}
+
+async fn ensure_chart(helm: &Helm, ready: &Ready) -> Result<Change> {
+    helm.ensure(&ready.cluster, &ready.chart).await
+}
+
+/// Made before the chart, which goes into it. Pods that ask for more than `restricted` allows are refused here.
+async fn ensure_namespace(cluster: &Cluster) -> Result<Change> {
+    let name = &cluster.namespace;
+    let wanted = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/part-of": "multisig",
+                "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/audit": "restricted",
+                "pod-security.kubernetes.io/warn": "restricted",
+            },
+        },
+    });
+    objects::ensure(cluster, &Api::<Namespace>::all(cluster.client.clone()), name, &wanted).await
+}
+
+impl fmt::Display for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "member                 {} in namespace {}", self.role, self.namespace)?;
+        writeln!(f, "cluster UID            {}", self.cluster_uid)?;
+        writeln!(f, "data centre            {}", self.data_center)?;
+        writeln!(f, "service account issuer {}", self.service_account_issuer)?;
+        writeln!(f, "manifest digest        {}", self.manifest_digest.as_deref().unwrap_or("none pinned"))?;
+        match &self.hub {
+            Some(hub) => {
+                writeln!(f, "hub's kubeconfig       {} (until {})", hub.kubeconfig.display(), hub.expires_at)?;
+                writeln!(f, "\nHand the kubeconfig, the cluster UID and the data centre to the hub's admin.")?;
+            }
+            None => writeln!(f, "\nNothing was written; without --check this plan can be carried out.")?,
+        }
+        for missing in &self.missing {
+            writeln!(f, "Before the {} serves: {missing}", self.role)?;
+        }
+        Ok(())
+    }
+}

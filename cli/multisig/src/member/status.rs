@@ -1,0 +1,96 @@
+//! `multisig member status`: what was decided here, and what the workload says.
+
+use std::fmt;
+
+use anyhow::Result;
+use clap::Args;
+use custody::{
+    Role,
+    fingerprint::fingerprint,
+    trust::{CustodyTrust, Profile},
+    wiring::State,
+};
+use serde::Serialize;
+
+use super::store;
+use crate::{cluster::MemberArgs, output::Output};
+
+/// Show what was decided for this member and what its workload reports
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    member: MemberArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    role: Role,
+    namespace: String,
+    data_center: String,
+    profile: Profile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custody: Option<CustodyTrust>,
+    images: Vec<String>,
+    /// What still has to be decided here before the workload serves.
+    missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<Workload>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Workload {
+    state: State,
+    message: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault_key_version: Option<u64>,
+}
+
+impl Status {
+    pub(crate) async fn run(self, output: Output) -> Result<()> {
+        let cluster = self.member.connect().await?;
+        let bundle = store::read_trust(&cluster).await?.bundle;
+        let report = store::find_report(&cluster, bundle.role).await?;
+        let workload = report.map(|report| Workload {
+            state: report.state,
+            message: report.message,
+            version: report.version,
+            fingerprint: report.identity.map(|identity| fingerprint(bundle.role, &identity.keys)),
+            vault_key_version: report.vault_key_version,
+        });
+        output.print(&Shown {
+            role: bundle.role,
+            namespace: cluster.namespace,
+            missing: bundle.complete().err().map(|missing| missing.0).unwrap_or_default(),
+            data_center: bundle.data_center,
+            profile: bundle.profile,
+            custody: bundle.custody,
+            images: bundle.images,
+            workload,
+        })
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "member      {} in namespace {}", self.role, self.namespace)?;
+        writeln!(f, "data centre {} ({:?})", self.data_center, self.profile)?;
+        match &self.custody {
+            Some(custody) => writeln!(f, "custody     {} (manifest {})", custody.id, custody.manifest_digest)?,
+            None => writeln!(f, "custody     none pinned")?,
+        }
+        writeln!(f, "images      {} allowed", self.images.len())?;
+        match &self.workload {
+            Some(workload) => {
+                writeln!(f, "workload    {:?}, version {}: {}", workload.state, workload.version, workload.message)?;
+                writeln!(f, "fingerprint {}", workload.fingerprint.as_deref().unwrap_or("no keys yet"))?;
+            }
+            None => writeln!(f, "workload    has not reported yet")?,
+        }
+        self.missing.iter().try_for_each(|missing| writeln!(f, "missing     {missing}"))
+    }
+}

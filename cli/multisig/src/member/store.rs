@@ -1,0 +1,122 @@
+//! The ConfigMaps of a member, read and written with the admin's rights.
+
+use std::fmt::Display;
+
+use anyhow::{Context, Result, anyhow, bail};
+use custody::{
+    Role,
+    trust::{self, TrustBundle},
+    wiring::{self, MemberConfig, Report},
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, is_missing},
+    objects::MANAGER,
+    output::Change,
+};
+
+/// The trust bundle as it was read, with the version that a write has to replace.
+pub(crate) struct Stored {
+    pub(crate) bundle: TrustBundle,
+    resource_version: Option<String>,
+}
+
+/// Reads the bundle; `None` before the first `prepare`.
+pub(crate) async fn find_trust(cluster: &Cluster) -> Result<Option<Stored>> {
+    let Some(map) = find(cluster, trust::CONFIG_MAP).await? else { return Ok(None) };
+    let resource_version = map.metadata.resource_version.clone();
+    let Some(text) = value(&map, trust::KEY) else { return Ok(None) };
+    Ok(Some(Stored { bundle: TrustBundle::parse(text.as_bytes())?, resource_version }))
+}
+
+/// Reads the bundle of a prepared member.
+pub(crate) async fn read_trust(cluster: &Cluster) -> Result<Stored> {
+    find_trust(cluster).await?.with_context(|| {
+        format!(
+            "namespace {} has no ConfigMap {}; name the member's namespace with -n, or run `multisig member prepare`",
+            cluster.namespace,
+            trust::CONFIG_MAP
+        )
+    })
+}
+
+/// Writes the bundle unless it is the one that was read. A write that somebody else made in between is not undone:
+/// the server refuses this one.
+pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bundle: &TrustBundle) -> Result<Change> {
+    bundle.validate()?;
+    if before.is_some_and(|stored| stored.bundle == *bundle) {
+        return Ok(Change::Unchanged);
+    }
+    let wanted = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": trust::CONFIG_MAP,
+            "namespace": cluster.namespace,
+            "labels": {"app.kubernetes.io/part-of": "multisig"},
+            "resourceVersion": before.and_then(|stored| stored.resource_version.as_deref()),
+        },
+        "data": {trust::KEY: bundle.to_json()},
+    });
+    maps(cluster)
+        .patch(trust::CONFIG_MAP, &PatchParams::apply(MANAGER), &Patch::Apply(&wanted))
+        .await
+        .map_err(|error| cluster.explain(&format!("ConfigMap {}", trust::CONFIG_MAP), error))?;
+    Ok(if before.is_some() { Change::Updated } else { Change::Created })
+}
+
+/// What the workload says of itself; `None` before it ran.
+pub(crate) async fn find_report(cluster: &Cluster, role: Role) -> Result<Option<Report>> {
+    let name = wiring::report_map(role);
+    let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
+    value(&map, wiring::REPORT_KEY).map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e))).transpose()
+}
+
+/// What the hub asks of the workload; `None` before the hub wrote it.
+pub(crate) async fn find_config(cluster: &Cluster, role: Role) -> Result<Option<MemberConfig>> {
+    let name = wiring::config_map(role);
+    let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
+    value(&map, wiring::CONFIG_KEY).map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e))).transpose()
+}
+
+/// The signer that lives in the namespace.
+pub(crate) async fn own_role(cluster: &Cluster, given: Option<Role>) -> Result<Role> {
+    match given {
+        Some(role @ (Role::Keeper | Role::Cooler)) => Ok(role),
+        Some(role) => bail!("{role} has no member of its own; name keeper or cooler"),
+        None => Ok(read_trust(cluster).await?.bundle.role),
+    }
+}
+
+fn maps(cluster: &Cluster) -> Api<ConfigMap> {
+    Api::namespaced(cluster.client.clone(), &cluster.namespace)
+}
+
+async fn find(cluster: &Cluster, name: &str) -> Result<Option<ConfigMap>> {
+    match maps(cluster).get(name).await {
+        Ok(map) => Ok(Some(map)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(cluster.explain(&format!("ConfigMap {name}"), error)),
+    }
+}
+
+fn value<'a>(map: &'a ConfigMap, key: &str) -> Option<&'a str> {
+    map.data.as_ref()?.get(key).map(String::as_str)
+}
+
+fn not_prepared(cluster: &Cluster, name: &str) -> anyhow::Error {
+    anyhow!(
+        "namespace {} has no ConfigMap {name}; name the member's namespace with -n, or run `multisig member prepare`",
+        cluster.namespace
+    )
+}
+
+fn malformed(name: &str, error: impl Display) -> anyhow::Error {
+    anyhow!("ConfigMap {name} is malformed ({error}); operator, workload and this program must be of one version")
+}

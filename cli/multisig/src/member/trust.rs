@@ -1,0 +1,290 @@
+//! What becomes of the trust bundle: decided here without a client, so that every rule is a test.
+
+use custody::{
+    CustodyId, Role,
+    fingerprint::{self, IdentityError, fingerprint},
+    trust::{MAX_KEYS_PER_PEER, TrustBundle, TrustError},
+    wiring::Identity,
+};
+use nkeys::KeyPair;
+
+use super::plan::Plan;
+
+/// Why a decision about trust was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecisionError {
+    #[error("this namespace belongs to a {present}, the plan says {wanted}; use a namespace of its own")]
+    OtherRole { present: Role, wanted: Role },
+    #[error("this member serves custody {present}, the manifest is of {wanted}; a custody needs members of its own")]
+    OtherCustody { present: CustodyId, wanted: CustodyId },
+    #[error("{0} lives here itself; approve its peers")]
+    OwnRole(Role),
+    #[error("this identity is of {found}, not of {wanted}; take the identity that {wanted} reported")]
+    OtherParty { found: Role, wanted: Role },
+    #[error("this identity was made for custody {found}, this member serves {present}; do not approve it")]
+    ForeignCustody { found: CustodyId, present: CustodyId },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("this identity is malformed ({0}); take it again from its owner")]
+    NoKey(String),
+    #[error("'{0}' is no fingerprint; expected ten groups of four hex digits, as `member fingerprint` prints them")]
+    NoFingerprint(String),
+    #[error(
+        "the fingerprint told is {told}, the keys that arrived have {found}; do not approve: ask again by telephone, and \
+         find out who changed the keys"
+    )]
+    OtherFingerprint { told: String, found: String },
+    #[error("{0} has two approved keys already; approve with --replace to withdraw both")]
+    TooManyKeys(Role),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+/// What `prepare` makes of the bundle: what the plan names is set, what it does not name stays, peers always stay.
+pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustBundle, DecisionError> {
+    let wanted = plan.trust();
+    let Some(present) = present else { return Ok(wanted) };
+    if present.role != wanted.role {
+        return Err(DecisionError::OtherRole { present: present.role, wanted: wanted.role });
+    }
+    if let (Some(present), Some(wanted)) = (&present.custody, &wanted.custody)
+        && present.id != wanted.id
+    {
+        return Err(DecisionError::OtherCustody { present: present.id, wanted: wanted.id });
+    }
+    Ok(TrustBundle {
+        custody: wanted.custody.or_else(|| present.custody.clone()),
+        peers: present.peers.clone(),
+        floor: wanted.floor.or_else(|| present.floor.clone()),
+        images: plan.images.clone().unwrap_or_else(|| present.images.clone()),
+        ..wanted
+    })
+}
+
+/// Names of the parts in which two bundles differ, for the progress line.
+pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'static str> {
+    let parts = [
+        ("shapeVersion", before.shape_version != after.shape_version),
+        ("profile", before.profile != after.profile),
+        ("dataCenter", before.data_center != after.data_center),
+        ("vault", before.vault != after.vault),
+        ("custody", before.custody != after.custody),
+        ("peers", before.peers != after.peers),
+        ("floor", before.floor != after.floor),
+        ("images", before.images != after.images),
+    ];
+    parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect()
+}
+
+/// Proofs of both keys and the kinds of all three: what arrives through the hub is believed in nothing.
+pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
+    fingerprint::verify(identity)?;
+    identity.keys.validate().map_err(DecisionError::NoKey)?;
+    let user = KeyPair::from_public_key(&identity.nats_user)
+        .ok()
+        .filter(|_| identity.nats_user.starts_with('U'))
+        .ok_or_else(|| DecisionError::NoKey("natsUser is no U... key".to_owned()))?;
+    let statement = fingerprint::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
+    let proof = data_encoding::HEXLOWER
+        .decode(identity.nats_proof.as_bytes())
+        .map_err(|_| IdentityError::Malformed("NATS proof"))?;
+    user.verify(&statement, &proof).map_err(|_| IdentityError::NotProven("NATS proof").into())
+}
+
+/// The bundle with these keys approved. The fingerprint is what the other admin said by telephone.
+pub(crate) fn approve(
+    trust: &TrustBundle,
+    peer: Role,
+    identity: &Identity,
+    told: &str,
+    replace: bool,
+) -> Result<TrustBundle, DecisionError> {
+    if peer == trust.role {
+        return Err(DecisionError::OwnRole(peer));
+    }
+    if identity.role != peer {
+        return Err(DecisionError::OtherParty { found: identity.role, wanted: peer });
+    }
+    if let (Some(custody), Some(found)) = (&trust.custody, identity.custody_id)
+        && custody.id != found
+    {
+        return Err(DecisionError::ForeignCustody { found, present: custody.id });
+    }
+    check_identity(identity)?;
+    let told = parse_fingerprint(told)?;
+    let found = fingerprint(peer, &identity.keys);
+    if told != found {
+        return Err(DecisionError::OtherFingerprint { told, found });
+    }
+    let mut trust = trust.clone();
+    let keys = trust.peers.entry(peer).or_default();
+    if replace {
+        *keys = vec![identity.keys.clone()];
+    } else if !keys.contains(&identity.keys) {
+        if keys.len() >= MAX_KEYS_PER_PEER {
+            return Err(DecisionError::TooManyKeys(peer));
+        }
+        keys.push(identity.keys.clone());
+    }
+    trust.validate()?;
+    Ok(trust)
+}
+
+/// As people write it down: any case, groups parted by anything or nothing.
+fn parse_fingerprint(text: &str) -> Result<String, DecisionError> {
+    let hex: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_lowercase();
+    if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(DecisionError::NoFingerprint(text.to_owned()));
+    }
+    Ok((0..10).map(|group| &hex[group * 4..group * 4 + 4]).collect::<Vec<_>>().join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use custody::trust::{AssetFloor, Floor, Profile};
+
+    use super::*;
+    use crate::member::{
+        fixture,
+        plan::{Storage, VaultPlan},
+    };
+
+    fn plan() -> Plan {
+        Plan {
+            role: Role::Keeper,
+            namespace: "custody-keeper".into(),
+            data_center: "fra-1".into(),
+            profile: Profile::Development,
+            vault: VaultPlan {
+                address: "https://vault:8200".into(),
+                ca_bundle: "-----BEGIN CERTIFICATE-----".into(),
+                transit_mount: "transit".into(),
+                auth_mount: "jwt-fra-1".into(),
+                audience: "vault-fra-1".into(),
+            },
+            manifest: None,
+            floor: None,
+            images: None,
+            storage: Storage::default(),
+            hub_token_ttl: Duration::from_secs(3600),
+            egress: None,
+        }
+    }
+
+    fn floor(amount: &str) -> Floor {
+        Floor {
+            assets: vec![AssetFloor {
+                chain: "eip155:1".into(),
+                symbol: "ETH".into(),
+                asset: "native".into(),
+                decimals: 18,
+                per_transaction: amount.into(),
+            }],
+        }
+    }
+
+    fn with_manifest(revision: u32) -> Plan {
+        let mut manifest = fixture::manifest(revision);
+        fixture::sign(&mut manifest, custody::KeyRole::Cool);
+        fixture::sign(&mut manifest, custody::KeyRole::Cold);
+        Plan { manifest: Some(manifest.verify().unwrap()), ..plan() }
+    }
+
+    /// A keeper's bundle with custody, ready to approve peers.
+    fn trust() -> TrustBundle {
+        merge(None, &with_manifest(1)).unwrap()
+    }
+
+    #[test]
+    fn the_first_bundle_trusts_nobody() {
+        let trust = merge(None, &plan()).unwrap();
+        assert!(trust.custody.is_none() && trust.peers.is_empty() && trust.floor.is_none() && trust.images.is_empty());
+        assert_eq!(trust.vault.key, "custody-keeper.keeper");
+        assert_eq!(trust.complete().unwrap_err().0.len(), 4);
+    }
+
+    #[test]
+    fn a_second_run_changes_nothing_and_keeps_what_the_plan_does_not_name() {
+        let full = Plan {
+            floor: Some(floor("5")),
+            images: Some(vec![format!("sha256:{}", "a".repeat(64))]),
+            ..with_manifest(1)
+        };
+        let identity = fixture::identity(Role::Cooler, 1);
+        let told = fingerprint(Role::Cooler, &identity.keys);
+        let trust = approve(&merge(None, &full).unwrap(), Role::Cooler, &identity, &told, false).unwrap();
+        assert_eq!(merge(Some(&trust), &full).unwrap(), trust);
+        assert_eq!(merge(Some(&trust), &plan()).unwrap(), trust);
+        assert!(differences(&trust, &merge(Some(&trust), &plan()).unwrap()).is_empty());
+    }
+
+    #[test]
+    fn what_the_plan_names_is_set_and_named() {
+        let before = trust();
+        let plan =
+            Plan { data_center: "fra-2".into(), floor: Some(floor("1")), images: Some(Vec::new()), ..with_manifest(2) };
+        let after = merge(Some(&before), &plan).unwrap();
+        assert_eq!(differences(&before, &after), ["dataCenter", "custody", "floor"]);
+        assert_ne!(before.custody.unwrap().manifest_digest, after.custody.unwrap().manifest_digest);
+    }
+
+    #[test]
+    fn a_member_keeps_its_role_and_its_custody() {
+        let mut foreign = trust();
+        foreign.custody.as_mut().unwrap().id = CustodyId::from_slice(&[9; 16]).unwrap();
+        assert!(matches!(merge(Some(&foreign), &with_manifest(1)), Err(DecisionError::OtherCustody { .. })));
+        let cooler = Plan { role: Role::Cooler, ..plan() };
+        assert!(matches!(merge(Some(&trust()), &cooler), Err(DecisionError::OtherRole { .. })));
+    }
+
+    #[test]
+    fn an_approval_needs_the_fingerprint_that_was_told() {
+        let identity = fixture::identity(Role::Cooler, 1);
+        let told = fingerprint(Role::Cooler, &identity.keys);
+        for spelling in [told.clone(), told.to_uppercase(), told.replace('-', " "), told.replace('-', "")] {
+            let approved = approve(&trust(), Role::Cooler, &identity, &spelling, false).unwrap();
+            assert_eq!(approved.peers[&Role::Cooler], [identity.keys.clone()]);
+        }
+        let other = fingerprint(Role::Cooler, &fixture::identity(Role::Cooler, 2).keys);
+        for (told, expected) in [(other.as_str(), "do not approve"), ("abcd", "no fingerprint"), ("", "no fingerprint")]
+        {
+            let error = approve(&trust(), Role::Cooler, &identity, told, false).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_of_another_party_custody_or_without_proof_are_refused() {
+        let good = fixture::identity(Role::Cooler, 1);
+        let told = fingerprint(Role::Cooler, &good.keys);
+        let refused = |peer, identity: &Identity| approve(&trust(), peer, identity, &told, false).unwrap_err();
+        assert!(matches!(refused(Role::Keeper, &good), DecisionError::OwnRole(_)));
+        assert!(matches!(refused(Role::App, &good), DecisionError::OtherParty { .. }));
+        let foreign = Identity { custody_id: CustodyId::from_slice(&[9; 16]).ok(), ..good.clone() };
+        assert!(matches!(refused(Role::Cooler, &foreign), DecisionError::ForeignCustody { .. }));
+        let unproven = Identity { message_proof: "00".repeat(64), ..good.clone() };
+        assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
+        let unproven = Identity { nats_proof: fixture::identity(Role::Cooler, 2).nats_proof, ..good.clone() };
+        assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
+        let swapped = Identity { nats_user: fixture::identity(Role::Cooler, 2).nats_user, ..good };
+        assert!(matches!(refused(Role::Cooler, &swapped), DecisionError::Identity(_)));
+    }
+
+    #[test]
+    fn a_peer_has_two_keys_at_most_unless_they_are_replaced() {
+        let mut trust = trust();
+        let approve_seed = |trust: &TrustBundle, seed, replace| {
+            let identity = fixture::identity(Role::App, seed);
+            approve(trust, Role::App, &identity, &fingerprint(Role::App, &identity.keys), replace)
+        };
+        for seed in [1, 2, 2, 1] {
+            trust = approve_seed(&trust, seed, false).unwrap();
+        }
+        assert_eq!(trust.peers[&Role::App].len(), 2);
+        assert!(matches!(approve_seed(&trust, 3, false), Err(DecisionError::TooManyKeys(Role::App))));
+        let replaced = approve_seed(&trust, 3, true).unwrap();
+        assert_eq!(replaced.peers[&Role::App], [fixture::identity(Role::App, 3).keys]);
+    }
+}
