@@ -9,7 +9,13 @@ use serde_json::Value;
 use crate::{Commands, rooms::Ceremonies};
 
 /// From Cooler's exported wallets to a plan: unsigned, to be carried to Cooler.
-pub async fn plan(commands: &Commands, room: &Path, ceremonies: &Ceremonies, wallets: &str, rpc: &str) -> Result<String> {
+pub async fn plan(
+    commands: &Commands,
+    room: &Path,
+    ceremonies: &Ceremonies,
+    wallets: &str,
+    rpc: &str,
+) -> Result<String> {
     fs::create_dir_all(room)?;
     let export = room.join("wallets.json");
     fs::write(&export, wallets)?;

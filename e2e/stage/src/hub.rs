@@ -50,6 +50,11 @@ impl Hub {
         self.api("multisig.dev", "v1alpha1", "MemberCluster", "memberclusters")
     }
 
+    /// The ConfigMaps beside them.
+    pub fn config_maps(&self) -> Api<DynamicObject> {
+        self.api("", "v1", "ConfigMap", "configmaps")
+    }
+
     /// `kubectl apply --server-side`.
     pub async fn apply(&self, api: Api<DynamicObject>, object: Value) -> Result<DynamicObject> {
         let name = object["metadata"]["name"].as_str().context("an object has a name")?.to_owned();
@@ -74,7 +79,7 @@ impl Hub {
     /// A ConfigMap of the platform team.
     pub async fn apply_config_map(&self, name: &str, data: Value) -> Result<()> {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
-        self.apply(self.api("", "v1", "ConfigMap", "configmaps"), object).await?;
+        self.apply(self.config_maps(), object).await?;
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! A data centre's admin at work: prepares the member, compares fingerprints by telephone, approves peers.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use custody::{Role, wiring::Identity};
@@ -130,12 +133,8 @@ impl Member {
 
     /// `member fingerprint`: what this admin reads out on the telephone, with the public identity.
     pub async fn fingerprint(&self, commands: &Commands) -> Result<(String, Identity)> {
-        let said = self
-            .multisig(commands, "member fingerprint -o json")
-            .arg(self.role.as_str())
-            .succeed()
-            .await?
-            .json()?;
+        let said =
+            self.multisig(commands, "member fingerprint -o json").arg(self.role.as_str()).succeed().await?.json()?;
         let fingerprint = said["fingerprint"].as_str().context("fingerprint prints one")?.to_owned();
         Ok((fingerprint, serde_json::from_value(said["identity"].clone())?))
     }

@@ -1,6 +1,9 @@
 //! The cold room and the cool room: two folders, two phrases, one manifest.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
@@ -62,8 +65,7 @@ pub async fn ceremonies(commands: &Commands, rooms: &Path, safe: &str) -> Result
     for (role, room) in [("cold", &cold), ("cool", &cool)] {
         sign(commands, &manifest, role, &room.phrase).await?;
     }
-    let shown =
-        commands.paper().words("ceremony show -o json").arg(&manifest).succeed().await?.json()?;
+    let shown = commands.paper().words("ceremony show -o json").arg(&manifest).succeed().await?.json()?;
     Ok(Ceremonies {
         cold,
         cool,
