@@ -1,1 +1,109 @@
 //! The lab: three kind clusters, two Vaults, NATS and an EVM node, up and down.
+//!
+//! [`up`] makes what is missing and [`down`] removes it all, also what a crash or a reboot left. [`Lab::load`] gives
+//! the demo and tests a running lab.
+
+pub mod check;
+pub mod cluster;
+pub mod docker;
+mod host;
+pub mod images;
+mod network;
+mod node_image;
+mod progress;
+pub mod run;
+pub mod servers;
+mod state;
+pub mod status;
+pub mod volumes;
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+pub use state::{Lab, folder};
+
+use crate::{cluster::Cluster, progress::step};
+
+/// kind's names of the hub, Keeper's and Cooler's data centre.
+const CLUSTERS: [&str; 3] = ["multisig-hub", "multisig-dc-a", "multisig-dc-b"];
+
+/// Brings up what isn't up. A lab that is up is left as it is, with stopped nodes and servers started again.
+pub async fn up() -> Result<Lab> {
+    ensure!(cfg!(target_os = "linux"), "the lab needs Linux: its servers listen on an address of the nodes' network");
+    let _alone = state::lock()?;
+    let docker = step("starting Docker", docker::up()).await?;
+    let image = step("getting the node image", node_image::ensure(&docker)).await?;
+    let gateway = match network::find(&docker).await? {
+        Some(gateway) => gateway,
+        None => {
+            // Of a lab whose network is gone; its addresses mean nothing any more.
+            remove_state().await?;
+            network::create(&docker).await?
+        }
+    };
+    state::make_folder()?;
+    let images = Lab::load().map(|lab| lab.images).unwrap_or_default();
+
+    let [hub, dc_a, dc_b] = CLUSTERS.map(|name| cluster::ensure(&docker, &image, name));
+    let (servers, hub, dc_a, dc_b) = tokio::try_join!(servers::ensure(gateway), hub, dc_a, dc_b)?;
+    let kubectl = cluster::kubectl_program()?;
+    let lab = Lab { docker, gateway, hub, dc_a, dc_b, servers, images, kubectl };
+    lab.save()?;
+    Ok(lab)
+}
+
+/// Removes clusters, servers, network, our own Docker daemon and all state. What made the lab quick to come up again
+/// stays in the user's cache folder.
+pub async fn down() -> Result<()> {
+    let _alone = state::lock()?;
+    remove_state().await?;
+    let daemons = step("looking for what is left", docker::all_with_leftovers()).await?;
+    for docker in daemons {
+        step("removing the clusters", cluster::remove_all(&docker, &CLUSTERS)).await?;
+        network::remove(&docker).await?;
+    }
+    step("stopping Docker", docker::down()).await
+}
+
+impl Lab {
+    /// Loads the state while no other lab command runs, and changes the lab by it.
+    pub async fn exclusively<T>(work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let _alone = state::lock()?;
+        work(&mut Self::load()?).await
+    }
+
+    /// Switches a node off.
+    pub async fn stop_node(&self, cluster: &Cluster) -> Result<()> {
+        step(&format!("stopping {}", cluster.name), cluster::stop(&self.docker, cluster)).await
+    }
+
+    /// Switches a node on again and waits for its API server and system pods.
+    pub async fn start_node(&self, cluster: &Cluster) -> Result<()> {
+        step(&format!("starting {}", cluster.name), cluster::start(&self.docker, cluster)).await
+    }
+
+    /// Runs a command in a pod with `input` on its standard input, and returns its standard output.
+    pub async fn exec(
+        &self,
+        cluster: &Cluster,
+        namespace: &str,
+        pod: &str,
+        command: &[&str],
+        input: &[u8],
+    ) -> Result<Vec<u8>> {
+        let kubectl = cluster::kubectl(cluster)?.args(["--namespace", namespace, "exec", "--stdin", pod, "--"]);
+        kubectl.args(command).input(input).bytes().await
+    }
+}
+
+async fn remove_state() -> Result<()> {
+    servers::kill_all().await?;
+    let folder = state::folder();
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

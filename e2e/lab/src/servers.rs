@@ -1,0 +1,200 @@
+//! The servers beside the clusters: two Vaults, NATS and an EVM node, as processes of this host that listen on the
+//! gateway's address.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use harness::{Options, evm::Anvil, nats::Nats, vault::Vault};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    progress::step,
+    state::{self, Lab},
+};
+
+/// EIP-155 id of the lab's chain.
+pub const CHAIN_ID: u64 = 31337;
+/// Programs of the servers.
+const PROGRAMS: [&str; 3] = ["vault", "nats-server", "anvil"];
+/// The kernel ends a killed process within this.
+const KILL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// All of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Servers {
+    /// Keeper's (dc-a) and Cooler's (dc-b), in this order: they share nothing.
+    pub vaults: [VaultServer; 2],
+    /// The broker.
+    pub nats: NatsServer,
+    /// The chain.
+    pub anvil: AnvilServer,
+}
+
+/// A Vault, initialised and unsealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultServer {
+    /// `https://GATEWAY:PORT`.
+    pub address: String,
+    /// Its authority's certificate, PEM.
+    pub ca_file: PathBuf,
+    /// The token of that data centre's admin.
+    pub root_token: String,
+    /// Where it lives.
+    pub folder: PathBuf,
+}
+
+/// The broker, in operator mode with a full resolver.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NatsServer {
+    /// `tls://GATEWAY:PORT`; clients speak TLS first.
+    pub url: String,
+    /// Its authority's certificate, PEM.
+    pub ca_file: PathBuf,
+    /// Seed (`SO...`) of the key that signs accounts.
+    pub operator_signing_seed: String,
+    /// The system account's public key (`A...`).
+    pub system_account: String,
+    /// Text of a `.creds` file: the user of the system account that pushes accounts and may do nothing else.
+    pub push_user_creds: String,
+    /// Where it lives.
+    pub folder: PathBuf,
+}
+
+/// The EVM node with the Safe contracts, plain HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnvilServer {
+    /// For pods and the host: `http://GATEWAY:PORT`.
+    pub url: String,
+    /// For the host: `http://127.0.0.1:PORT`.
+    pub loopback_url: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Where it lives.
+    pub folder: PathBuf,
+}
+
+impl Lab {
+    /// Vault of data centre A (0) or B (1), to be stopped and started.
+    pub async fn vault(&self, data_center: usize) -> Result<Vault> {
+        let server = self.servers.vaults.get(data_center).context("there are two Vaults, 0 and 1")?;
+        Vault::open(&server.folder).await
+    }
+
+    /// The broker, to be stopped and started.
+    pub async fn nats(&self) -> Result<Nats> {
+        Nats::open(&self.servers.nats.folder).await
+    }
+
+    /// The EVM node: funds accounts, tells balances.
+    pub async fn anvil(&self) -> Result<Anvil> {
+        Anvil::open(&self.servers.anvil.folder).await
+    }
+
+    /// Ends the broker; its keys, accounts and port stay.
+    pub async fn stop_nats(&self) -> Result<()> {
+        self.nats().await?.stop().await;
+        Ok(())
+    }
+
+    /// Starts the broker again.
+    pub async fn start_nats(&self) -> Result<()> {
+        self.nats().await?.start_again().await
+    }
+
+    /// `HOST:PORT` of both Vaults, the broker and the EVM node.
+    pub fn server_addresses(&self) -> Vec<String> {
+        let Servers { vaults: [keepers, coolers], nats, anvil } = &self.servers;
+        let urls = [&keepers.address, &coolers.address, &nats.url, &anvil.url];
+        urls.iter().filter_map(|url| Some(url.split_once("://")?.1.to_owned())).collect()
+    }
+}
+
+/// Starts those that don't run. Keys, data and ports of an earlier start are kept.
+pub(crate) async fn ensure(gateway: Ipv4Addr) -> Result<Servers> {
+    let (keepers, coolers, nats, anvil) = tokio::try_join!(
+        step("starting the Vault of dc-a", vault(gateway, "vault-dc-a")),
+        step("starting the Vault of dc-b", vault(gateway, "vault-dc-b")),
+        step("starting NATS", nats(gateway)),
+        step("starting the EVM node", anvil(gateway)),
+    )?;
+    Ok(Servers { vaults: [keepers, coolers], nats, anvil })
+}
+
+async fn vault(gateway: Ipv4Addr, name: &str) -> Result<VaultServer> {
+    let options = options(gateway, name);
+    let folder = options.folder.clone().unwrap_or_default();
+    let vault = Vault::start(options).await?;
+    let root_token = vault.root_token().to_owned();
+    Ok(VaultServer { address: vault.address(), ca_file: vault.ca_file(), root_token, folder })
+}
+
+async fn nats(gateway: Ipv4Addr) -> Result<NatsServer> {
+    let options = options(gateway, "nats");
+    let folder = options.folder.clone().unwrap_or_default();
+    let nats = Nats::start(options).await?;
+    Ok(NatsServer {
+        url: nats.url(),
+        ca_file: nats.ca_file(),
+        operator_signing_seed: nats.operator_signing_seed().to_owned(),
+        system_account: nats.system_account().to_owned(),
+        push_user_creds: nats.push_user_creds(),
+        folder,
+    })
+}
+
+async fn anvil(gateway: Ipv4Addr) -> Result<AnvilServer> {
+    let options = options(gateway, "anvil");
+    let folder = options.folder.clone().unwrap_or_default();
+    let anvil = Anvil::start(CHAIN_ID, options).await?;
+    let (url, loopback_url) = (anvil.url(), anvil.loopback_url());
+    Ok(AnvilServer { url, loopback_url, chain_id: anvil.chain_id(), folder })
+}
+
+fn options(gateway: Ipv4Addr, name: &str) -> Options {
+    let folder = Some(state::folder().join(name));
+    Options { bind: IpAddr::V4(gateway), extra_ips: Vec::new(), folder, detached: true }
+}
+
+/// Ends every server of this checkout's lab, also where its files are gone: a server is one of the programs, working
+/// in the lab's folder. What they stored goes with that folder, so they are killed.
+pub(crate) async fn kill_all() -> Result<()> {
+    let deadline = Instant::now() + KILL_DEADLINE;
+    loop {
+        let running = running();
+        if running.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the processes {running:?} of the lab can't be killed");
+        }
+        for pid in running {
+            // Fails only when it ended meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn running() -> Vec<Pid> {
+    let folder = state::folder();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| {
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        // The kernel marks a folder or program that is gone with " (deleted)" at the end.
+        let cwd = fs::read_link(entry.path().join("cwd")).ok()?;
+        let program = fs::read_link(entry.path().join("exe")).ok()?;
+        let program = program.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
+        (cwd.starts_with(&folder) && PROGRAMS.contains(&program.as_str())).then_some(pid)
+    })
+    .collect()
+}
