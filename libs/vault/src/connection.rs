@@ -9,7 +9,7 @@ use rustify::{
     enums::{RequestMethod, RequestType, ResponseType},
     errors::ClientError as Http,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use vaultrs::{
     api::{self, EndpointMiddleware},
     client::{VaultClient, VaultClientSettingsBuilder},
@@ -108,7 +108,7 @@ impl Admin {
 
     /// The data of `path`; `None` where there is nothing.
     pub(crate) async fn read<R: DeserializeOwned + Send + Sync>(&self, path: &str) -> Result<Option<R>, Error> {
-        match self.connection.within_deadline(path, get(&self.client, path)).await {
+        match self.connection.within_deadline(path, Request::get(path).send(&self.client)).await {
             Ok(data) => Ok(Some(data)),
             Err(Error::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -117,7 +117,8 @@ impl Admin {
 
     /// Writes `path`.
     pub(crate) async fn write(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.connection.within_deadline(path, post(&self.client, path, body)).await
+        let request = Request::post(path, body)?;
+        self.connection.within_deadline(path, request.send_only(&self.client)).await
     }
 
     /// Writes `path` for the data of the answer.
@@ -125,7 +126,8 @@ impl Admin {
     where
         R: DeserializeOwned + Send + Sync,
     {
-        self.connection.within_deadline(path, exchange(&self.client, path, body)).await
+        let request = Request::post(path, body)?;
+        self.connection.within_deadline(path, request.send(&self.client)).await
     }
 }
 
@@ -135,36 +137,68 @@ impl Drop for Admin {
     }
 }
 
-/// `GET path`, the answer's `data`.
-pub(crate) async fn get<R: DeserializeOwned + Send + Sync>(client: &VaultClient, path: &str) -> Result<R, Failure> {
-    let call = Call { method: RequestMethod::GET, path, body: None, answer: PhantomData };
-    Ok(api::exec_with_result(client, call).await?)
+/// One request; owns its body, so that it can be sent again after a new login.
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'a str,
+    body: Option<Zeroizing<Vec<u8>>>,
+    partial: bool,
 }
 
-/// `POST path`, no answer wanted.
-pub(crate) async fn post(client: &VaultClient, path: &str, body: &impl Serialize) -> Result<(), Failure> {
-    let call = Call::<()> { method: RequestMethod::POST, path, body: Some(encode(body)?), answer: PhantomData };
-    Ok(api::exec_with_empty(client, call).await?)
+impl<'a> Request<'a> {
+    /// `GET path`.
+    pub(crate) fn get(path: &'a str) -> Self {
+        Self { path, body: None, partial: false }
+    }
+
+    /// `POST path`.
+    pub(crate) fn post(path: &'a str, body: &impl Serialize) -> Result<Self, Error> {
+        let body = serde_json::to_vec(body).map_err(|e| Error::Settings(format!("unencodable request: {e}")))?;
+        Ok(Self { path, body: Some(Zeroizing::new(body)), partial: false })
+    }
+
+    /// `POST path` with a Transit batch: one with a bad item is answered 400 with all results in it, which is an answer
+    /// and not a failure.
+    pub(crate) fn batch(path: &'a str, body: &impl Serialize) -> Result<Self, Error> {
+        Ok(Self { partial: true, ..Self::post(path, body)? })
+    }
+
+    /// Sends it for the `data` of the answer.
+    pub(crate) async fn send<R: DeserializeOwned + Send + Sync>(&self, client: &VaultClient) -> Result<R, Failure> {
+        let outcome = api::exec_with_result(client, self.call()).await.map_err(Failure::from);
+        if self.partial { partial(outcome) } else { outcome }
+    }
+
+    /// Sends it; the answer is empty.
+    pub(crate) async fn send_only(&self, client: &VaultClient) -> Result<(), Failure> {
+        Ok(api::exec_with_empty(client, self.call::<()>()).await?)
+    }
+
+    fn call<R>(&self) -> Call<'_, R> {
+        Call { path: self.path, body: self.body.as_ref(), answer: PhantomData }
+    }
 }
 
-/// `POST path`, the answer's `data`.
-pub(crate) async fn exchange<R>(client: &VaultClient, path: &str, body: &impl Serialize) -> Result<R, Failure>
-where
-    R: DeserializeOwned + Send + Sync,
-{
-    let call = Call { method: RequestMethod::POST, path, body: Some(encode(body)?), answer: PhantomData };
-    Ok(api::exec_with_result(client, call).await?)
-}
-
-fn encode(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    serde_json::to_vec(body).map(Zeroizing::new).map_err(|e| Failure::NoAnswer(format!("unencodable request: {e}")))
+fn partial<R: DeserializeOwned>(outcome: Result<R, Failure>) -> Result<R, Failure> {
+    #[derive(Deserialize)]
+    struct Answer<R> {
+        data: R,
+    }
+    match outcome {
+        Err(Failure::Status { code: 400, body: Some(body), errors }) => {
+            let body = Zeroizing::new(body);
+            match serde_json::from_str::<Answer<R>>(&body) {
+                Ok(answer) => Ok(answer.data),
+                Err(_) => Err(Failure::Status { code: 400, errors, body: None }),
+            }
+        }
+        other => other,
+    }
 }
 
 /// An endpoint that vaultrs does not have (batches, `config/keys`), or has only with part of its fields.
 struct Call<'a, R> {
-    method: RequestMethod,
     path: &'a str,
-    body: Option<Zeroizing<Vec<u8>>>,
+    body: Option<&'a Zeroizing<Vec<u8>>>,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -178,10 +212,37 @@ impl<R: DeserializeOwned + Send + Sync> Endpoint for Call<'_, R> {
     }
 
     fn method(&self) -> RequestMethod {
-        self.method.clone()
+        if self.body.is_some() { RequestMethod::POST } else { RequestMethod::GET }
     }
 
     fn body(&self) -> Result<Option<Vec<u8>>, Http> {
-        Ok(self.body.as_ref().map(|bytes| bytes.to_vec()))
+        Ok(self.body.map(|bytes| bytes.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn bad_request(body: &str) -> Result<Value, Failure> {
+        partial(Err(Failure::Status { code: 400, errors: Vec::new(), body: Some(body.to_owned()) }))
+    }
+
+    #[test]
+    fn a_batch_with_a_bad_item_is_an_answer_and_any_other_bad_request_a_failure() {
+        let answer = bad_request(r#"{"data":{"batch_results":[{"plaintext":"YQ=="},{"error":"no"}]}}"#).unwrap();
+        assert_eq!(answer["batch_results"].as_array().map(Vec::len), Some(2));
+        assert!(bad_request("{}").is_err());
+        assert!(bad_request("<html>").is_err());
+    }
+
+    #[test]
+    fn only_https_to_a_host_is_an_address() {
+        for bad in ["http://vault:8200", "vault:8200", "https://vault:8200/v1", "https://vault:8200?x", ""] {
+            assert!(matches!(Connection::new(bad, ""), Err(Error::Settings(_))), "{bad}");
+        }
+        assert!(matches!(Connection::new("https://vault:8200", ""), Err(Error::Settings(_))));
     }
 }

@@ -5,12 +5,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
+use serde::de::DeserializeOwned;
 use tokio::{sync::Mutex, time::Instant};
 use vaultrs::{api::AuthInfo, client::VaultClient};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     Connection, Error, backoff,
+    connection::Request,
     error::{Failure, classify},
 };
 
@@ -105,18 +107,17 @@ impl Vault {
         self.connection.address()
     }
 
-    /// Runs `exchange` with a valid token, once more after a new login when the token was refused.
-    pub(crate) async fn call<T>(
-        &self,
-        path: &str,
-        exchange: impl AsyncFn(&VaultClient) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    /// Sends `request` with a valid token, once more after a new login when the token was refused.
+    pub(crate) async fn call<R>(&self, request: &Request<'_>) -> Result<R, Error>
+    where
+        R: DeserializeOwned + Send + Sync,
+    {
         let both = async {
             let session = self.session().await?;
-            match self.meaning(path, exchange(&session.client).await) {
+            match self.meaning(request.path, request.send(&session.client).await) {
                 Err(Error::Denied { .. }) if session.since.elapsed() > YOUNG => {
                     let session = self.replace(Some(&session)).await?;
-                    self.meaning(path, exchange(&session.client).await)
+                    self.meaning(request.path, request.send(&session.client).await)
                 }
                 other => other,
             }

@@ -5,11 +5,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{
-    Error, Vault,
-    connection::{exchange, get},
-    error::Failure,
-};
+use crate::{Error, Vault, connection::Request};
 
 /// Most items of one batch.
 pub const BATCH_LIMIT: usize = 500;
@@ -97,34 +93,16 @@ impl Vault {
     /// Versions of the workload's key.
     pub async fn key(&self) -> Result<KeyInfo, Error> {
         let path = format!("{}/keys/{}", self.settings.transit_mount, self.settings.key);
-        self.call(&path, async |client| get(client, &path).await).await
+        self.call(&Request::get(&path)).await
     }
 
     async fn batch<I: Serialize>(&self, path: &str, batch: &Batch<I>, count: usize) -> Result<Vec<ItemResult>, Error> {
-        let results: Results = self.call(path, async |client| partial(exchange(client, path, batch).await)).await?;
+        let results: Results = self.call(&Request::batch(path, batch)?).await?;
         if results.batch_results.len() != count {
             let cause = format!("{} results for {count} items", results.batch_results.len());
             return Err(Error::Unexpected { path: path.to_owned(), code: 200, cause });
         }
         Ok(results.batch_results)
-    }
-}
-
-/// A batch with a bad item is answered 400 with all results in it: an answer, not a failure.
-fn partial(outcome: Result<Results, Failure>) -> Result<Results, Failure> {
-    #[derive(Deserialize)]
-    struct Answer {
-        data: Results,
-    }
-    match outcome {
-        Err(Failure::Status { code: 400, body: Some(body), errors }) => {
-            let body = Zeroizing::new(body);
-            match serde_json::from_str::<Answer>(&body) {
-                Ok(answer) => Ok(answer.data),
-                Err(_) => Err(Failure::Status { code: 400, errors, body: None }),
-            }
-        }
-        other => other,
     }
 }
 
@@ -140,25 +118,4 @@ fn open(result: ItemResult) -> Opened {
 
 fn one_line(words: &str) -> String {
     words.trim().replace('\n', " ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_bad_item_does_not_spoil_the_batch() {
-        let body =
-            r#"{"data":{"batch_results":[{"plaintext":"YQ=="},{"error":"cipher: message authentication failed"}]}}"#;
-        let failure = Failure::Status { code: 400, errors: Vec::new(), body: Some(body.to_owned()) };
-        let mut results = partial(Err(failure)).unwrap().batch_results.into_iter().map(open);
-        assert_eq!(results.next().unwrap().unwrap().as_slice(), b"a");
-        assert!(matches!(results.next().unwrap(), Err(Error::BadCiphertext(cause)) if cause.starts_with("cipher:")));
-    }
-
-    #[test]
-    fn any_other_bad_request_stays_a_failure() {
-        let failure = Failure::Status { code: 400, errors: Vec::new(), body: Some("{}".to_owned()) };
-        assert!(partial(Err(failure)).is_err());
-    }
 }

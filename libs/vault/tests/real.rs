@@ -1,8 +1,11 @@
 //! Promises kept by a real Vault: unsealed by key, TLS under a private authority, no dev mode.
 
+#![cfg(test)]
+
 use std::{
     future::Future,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -13,6 +16,7 @@ use aws_lc_rs::{
 use data_encoding::BASE64URL_NOPAD;
 use harness::Options;
 use reqwest::Method;
+use sealing::Sealer;
 use serde_json::{Value, json};
 use vault::{Admin, Connection, Error, Jwks, Settings, SetupPlan, SetupReport, Vault, setup};
 use zeroize::Zeroizing;
@@ -164,6 +168,33 @@ async fn a_workload_opens_what_it_sealed_and_only_under_its_context() {
     let many: Vec<_> = (0..1203).map(|_| (CONTEXT, sealed[0].as_str())).collect();
     assert!(vault.decrypt(&many).await.unwrap().iter().all(|value| value.as_ref().unwrap().as_slice() == b"one"));
     assert_eq!(vault.key().await.unwrap().latest_version, 1);
+}
+
+#[tokio::test]
+async fn openings_at_the_same_time_share_their_way_to_the_vault() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    let audit = place.folder.path().join("audit.log");
+    let device = json!({"type": "file", "options": {"file_path": audit}});
+    place.root(Method::PUT, "sys/audit/file", device).await;
+
+    let sealer = Sealer::new(Arc::new(place.workload()));
+    let contexts: Vec<_> = (0..1000).map(|n| sealing::Context::new(b"custody", &format!("w{n}"), "hot")).collect();
+    let secrets: Vec<_> = contexts.iter().map(|context| (*context, b"secret".as_slice())).collect();
+    let mut sealed = sealer.seal(&secrets).await.unwrap();
+    sealed.swap(0, 1);
+    let opened = contexts.iter().zip(&sealed).map(|(context, value)| sealer.open(*context, value.clone()));
+    let opened = futures::future::join_all(opened).await;
+    assert!(opened[..2].iter().all(|value| matches!(value, Err(Error::BadCiphertext(_)))));
+    assert!(opened[2..].iter().all(|value| value.as_ref().unwrap().as_slice() == b"secret"));
+
+    let log = std::fs::read_to_string(&audit).unwrap();
+    let requests = log.lines().filter(|line| line.contains(r#""type":"request""#) && line.contains("/decrypt/"));
+    assert!(requests.count() < 50);
+
+    place.server.seal().await.unwrap();
+    let outcome = sealer.open(contexts[2], sealed[2].clone()).await;
+    assert!(matches!(outcome, Err(Error::Sealed { .. })));
 }
 
 #[tokio::test]
