@@ -5,14 +5,14 @@
 use std::{fmt, str::FromStr};
 
 use custody::{CustodyId, Role};
-use protocol::subject::{Lane, queue, subject};
+use protocol::subject::{listens, queue, speaks, subject};
 use serde::{Deserialize, Serialize};
 
 /// Largest message, bytes: the broker's `max_payload` and every template say the same. The broker cuts the connection
 /// of whoever exceeds the template's, so senders check before.
-pub const MAX_PAYLOAD_BYTES: i64 = 1024 * 1024;
+pub const MAX_PAYLOAD_BYTES: i64 = protocol::envelope::MAX_BYTES as i64;
 /// How long one answer may be published after its request was received, nanoseconds: the longest life of an envelope.
-pub const RESPONSE_TTL_NANOS: i64 = 60_000_000_000;
+pub const RESPONSE_TTL_NANOS: i64 = protocol::envelope::MAX_LIFETIME_MS as i64 * 1_000_000;
 /// "Unlimited" in claims. An absent limit is 0: nothing allowed.
 pub const NO_LIMIT: i64 = -1;
 
@@ -139,25 +139,6 @@ impl From<Permissions> for Template {
     }
 }
 
-/// The lanes on which a role listens.
-fn listens(role: Role) -> &'static [Lane] {
-    match role {
-        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Observe],
-        Role::App => &[],
-        Role::Observer => &[Lane::In],
-    }
-}
-
-/// The lanes of others to which a role speaks.
-fn speaks(role: Role) -> &'static [(Role, Lane)] {
-    match role {
-        Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Observer, Lane::In)],
-        Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Observer, Lane::In)],
-        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Observer, Lane::In)],
-        Role::Observer => &[(Role::Keeper, Lane::Observe), (Role::Cooler, Lane::Observe)],
-    }
-}
-
 /// What the users of a role may do. A plain subscription of an own lane is refused, only the role's queue group is
 /// allowed, so that a stolen connection key can take requests away (which shows) but not tap them.
 pub fn role_permissions(custody: CustodyId, role: Role) -> Permissions {
@@ -195,6 +176,7 @@ fn allow(subjects: impl IntoIterator<Item = String>) -> Subjects {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use protocol::subject::Lane;
 
     use super::*;
 
@@ -209,7 +191,7 @@ mod tests {
     }
 
     fn any_lane() -> impl Strategy<Value = Lane> {
-        prop::sample::select(&[Lane::Op, Lane::Peer, Lane::Observe, Lane::In])
+        prop::sample::select(&Lane::ALL)
     }
 
     /// NATS' own matching: tokens by dots, `*` for one, a final `>` for one or more.

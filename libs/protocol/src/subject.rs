@@ -17,6 +17,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// All lanes.
+    pub const ALL: [Lane; 4] = [Lane::Op, Lane::Peer, Lane::Observe, Lane::In];
+
     /// Last token of the subject.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -25,6 +28,26 @@ impl Lane {
             Lane::Observe => "observe",
             Lane::In => "in",
         }
+    }
+}
+
+/// The lanes on which a role listens, in its queue group.
+pub fn listens(role: Role) -> &'static [Lane] {
+    match role {
+        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Observe],
+        Role::App => &[],
+        Role::Observer => &[Lane::In],
+    }
+}
+
+/// The lanes of others on which a role speaks. The broker's permissions say the same, but nobody relies on the broker:
+/// listeners check the signed sender against this.
+pub fn speaks(role: Role) -> &'static [(Role, Lane)] {
+    match role {
+        Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Observer, Lane::In)],
+        Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Observer, Lane::In)],
+        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Observer, Lane::In)],
+        Role::Observer => &[(Role::Keeper, Lane::Observe), (Role::Cooler, Lane::Observe)],
     }
 }
 

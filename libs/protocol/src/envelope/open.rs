@@ -228,6 +228,10 @@ impl Party {
             return Err(Rejected::NotForThisKey);
         }
         let ephemeral = PublicKey::from_slice(&sealed.eph_pub).map_err(|_| Rejected::Malformed)?;
+        // X25519 ignores the last bit (RFC 7748, section 5): set, it would be a second encoding of the same message.
+        if ephemeral.as_bytes()[31] & 0x80 != 0 {
+            return Err(Rejected::Malformed);
+        }
         let (nonce, ciphertext) = sealed
             .r#box
             .strip_prefix(BOX_VERSION)

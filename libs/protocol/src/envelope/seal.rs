@@ -112,17 +112,21 @@ impl Party {
         to: &Peer,
         rng: &mut impl CryptoRngCore,
     ) -> Result<(Vec<u8>, [u8; 32]), SealError> {
-        let body = body.encode_to_vec();
-        let covered = pae(DOMAIN, &body);
-        let digest = Sha256::digest(&covered).into();
-        let sig = self.keys().message_key().sign(&covered).to_bytes().to_vec();
-        let signed = Signed { body, sig }.encode_to_vec();
+        let (signed, digest) = self.sign(body);
         let bytes = seal_to(to, &signed, rng).encode_to_vec();
         if bytes.len() > MAX_BYTES { Err(SealError::TooLarge(bytes.len())) } else { Ok((bytes, digest)) }
     }
+
+    /// The encoded [`Signed`] and the digest of what its signature covers.
+    pub(super) fn sign(&self, body: &Body) -> (Vec<u8>, [u8; 32]) {
+        let body = body.encode_to_vec();
+        let covered = pae(DOMAIN, &body);
+        let sig = self.keys().message_key().sign(&covered).to_bytes().to_vec();
+        (Signed { body, sig }.encode_to_vec(), Sha256::digest(&covered).into())
+    }
 }
 
-fn seal_to(to: &Peer, signed: &[u8], rng: &mut impl CryptoRngCore) -> Sealed {
+pub(super) fn seal_to(to: &Peer, signed: &[u8], rng: &mut impl CryptoRngCore) -> Sealed {
     let ephemeral = XSecret::generate(rng);
     let mut nonce = Nonce::default();
     rng.fill_bytes(&mut nonce);
