@@ -1,5 +1,7 @@
 //! Promises of the EVM adapter. Expected values were computed with ethers 6 and the bytecode of Safe 1.4.1.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use alloy_primitives::{Address, U256};
 use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Intent, Owners, WalletDesc};
 use chain_evm::{EvmSafe, constants::FACTORY};
