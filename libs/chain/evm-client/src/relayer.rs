@@ -55,12 +55,15 @@ pub struct Relayed {
 }
 
 /// How a transaction ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in a block.
     Mined(Receipt),
     /// Another transaction of the relayer has its nonce: this one can never be mined.
     Replaced,
+    /// The node won't take it (any more), in its own words: a new one has to be signed. Should this one be mined all
+    /// the same, only one of them has an effect: a Safe's nonce and address exist once.
+    Rejected(String),
 }
 
 /// Sends transactions that others signed the contents of.
@@ -103,7 +106,7 @@ impl Relayer {
         self.follow(&relayed, wait).await
     }
 
-    /// Waits until `relayed` is mined or can never be, handing it to the network again from time to time; after `wait`,
+    /// Waits until `relayed` is mined or won't be, handing it to the network again from time to time; after `wait`,
     /// [`ClientError::Pending`]. May be called again, also by another process.
     pub async fn follow(&self, relayed: &Relayed, wait: Duration) -> Result<Outcome, ClientError> {
         let deadline = Instant::now() + wait;
@@ -118,7 +121,12 @@ impl Relayer {
                 return Ok(Outcome::Replaced);
             }
             if Instant::now() >= resend_at {
-                self.resend(relayed).await?;
+                match self.resend(relayed).await {
+                    Err(ClientError::Node { code: -32000 | -32003, message, .. }) => {
+                        return Ok(Outcome::Rejected(message));
+                    }
+                    other => other?,
+                }
                 resend_at = Instant::now() + RESEND;
             }
             if Instant::now() >= deadline {

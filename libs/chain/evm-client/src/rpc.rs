@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 16;
 /// Largest answer that is read, bytes.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// Blocks asked for in one `eth_getLogs`: within every provider's limit known to us.
-const LOG_RANGE: u64 = 2_000;
+pub(crate) const LOG_RANGE: u64 = 2_000;
 /// Tip when blocks are so empty that nobody tips: the least that geth's miners take, wei per gas.
 const LEAST_TIP: u128 = 1_000_000;
 
@@ -48,6 +48,12 @@ pub struct Call {
     pub value: U256,
     /// ABI-encoded arguments.
     pub data: Bytes,
+}
+
+impl From<chain_evm::Call> for Call {
+    fn from(call: chain_evm::Call) -> Self {
+        Self { to: call.to, value: U256::ZERO, data: call.data.into() }
+    }
 }
 
 /// What a transaction offers for its gas (EIP-1559), wei per gas.
@@ -81,13 +87,13 @@ pub struct Receipt {
 
 /// An entry of `eth_getLogs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
+pub(crate) struct Log {
     /// The transaction that emitted it.
-    pub tx: B256,
+    pub(crate) tx: B256,
     /// Number of the block.
-    pub block: u64,
+    pub(crate) block: u64,
     /// Signature hash of the event, then its indexed arguments.
-    pub topics: Vec<B256>,
+    pub(crate) topics: Vec<B256>,
 }
 
 impl Rpc {
@@ -198,30 +204,24 @@ impl Rpc {
         .await
     }
 
-    /// Events of `contract` since block `from`, where the first topic is one of `events` and the second is `argument`.
-    pub async fn logs(
+    /// Events of `contract` in blocks `from` to `to` (at most [`LOG_RANGE`] of them), where the first topic is one of
+    /// `events` and the second, if given, is `argument`.
+    pub(crate) async fn logs(
         &self,
         contract: Address,
         events: &[B256],
-        argument: B256,
-        from: u64,
+        argument: Option<B256>,
+        (from, to): (u64, u64),
     ) -> Result<Vec<Log>, ClientError> {
-        let newest = self.block_number().await?;
-        let events: Vec<_> = events.iter().map(B256::to_string).collect();
-        let mut found = Vec::new();
-        let mut start = from;
-        while start <= newest {
-            let end = newest.min(start.saturating_add(LOG_RANGE - 1));
-            let filter = json!([{
-                "address": contract.to_string(),
-                "fromBlock": format!("{start:#x}"),
-                "toBlock": format!("{end:#x}"),
-                "topics": [events, argument.to_string()],
-            }]);
-            found.extend(self.ask("eth_getLogs", filter, "logs", |value| log_entries(value, contract)).await?);
-            start = end + 1;
-        }
-        Ok(found)
+        let mut topics = vec![json!(events.iter().map(B256::to_string).collect::<Vec<_>>())];
+        topics.extend(argument.map(|argument| json!(argument.to_string())));
+        let filter = json!([{
+            "address": contract.to_string(),
+            "fromBlock": format!("{from:#x}"),
+            "toBlock": format!("{to:#x}"),
+            "topics": topics,
+        }]);
+        self.ask("eth_getLogs", filter, "logs", |value| log_entries(value, contract)).await
     }
 
     async fn ask<T>(

@@ -4,14 +4,16 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, sol};
 
 use crate::{
-    error::ClientError,
-    rpc::{Call, Rpc},
+    error::{ClientError, Revert},
+    quantity::word,
+    rpc::{Call, LOG_RANGE, Log, Rpc},
 };
 
 sol! {
     function nonce() returns (uint256);
     function getThreshold() returns (uint256);
     function getOwners() returns (address[]);
+    function transfer(address to, uint256 amount);
     event ExecutionSuccess(bytes32 indexed txHash, uint256 payment);
     event ExecutionFailure(bytes32 indexed txHash, uint256 payment);
 }
@@ -38,6 +40,8 @@ pub struct SafeState {
 /// A Safe transaction that took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Execution {
+    /// What its owners signed.
+    pub digest: B256,
     /// The chain transaction in which it happened, whoever sent it.
     pub tx: B256,
     /// Number of its block.
@@ -72,15 +76,89 @@ impl Rpc {
         Ok(state)
     }
 
-    /// Whether, and in which transaction, the Safe transaction with `digest` took place at or after block `from`.
-    pub async fn executed(&self, safe: Address, digest: B256, from: u64) -> Result<Option<Execution>, ClientError> {
+    /// Everything that the Safe executed at or after block `from`, oldest first: one entry per nonce used. Fewer
+    /// entries than nonces used mean that the node has not indexed them yet.
+    pub async fn executions(&self, safe: Address, from: u64) -> Result<Vec<Execution>, ClientError> {
+        let newest = self.block_number().await?;
+        let mut found = Vec::new();
+        let mut start = from;
+        while start <= newest {
+            let end = newest.min(start.saturating_add(LOG_RANGE - 1));
+            found.extend(self.executed(safe, None, (start, end)).await?);
+            start = end + 1;
+        }
+        Ok(found)
+    }
+
+    /// Where the Safe executed the transaction with `digest`, if that was in the newest `depth` blocks.
+    pub async fn execution_of(
+        &self,
+        safe: Address,
+        digest: B256,
+        depth: u64,
+    ) -> Result<Option<Execution>, ClientError> {
+        let newest = self.block_number().await?;
+        let oldest = newest.saturating_sub(depth);
+        let mut end = newest;
+        loop {
+            let start = oldest.max(end.saturating_sub(LOG_RANGE - 1));
+            if let Some(found) = self.executed(safe, Some(digest), (start, end)).await?.pop() {
+                return Ok(Some(found));
+            }
+            if start == oldest {
+                return Ok(None);
+            }
+            end = start - 1;
+        }
+    }
+
+    async fn executed(
+        &self,
+        safe: Address,
+        digest: Option<B256>,
+        blocks: (u64, u64),
+    ) -> Result<Vec<Execution>, ClientError> {
         let events = [ExecutionSuccess::SIGNATURE_HASH, ExecutionFailure::SIGNATURE_HASH];
-        let logs = self.logs(safe, &events, digest, from).await?;
-        Ok(logs.first().map(|log| Execution {
-            tx: log.tx,
-            block: log.block,
-            success: log.topics.first() == Some(&ExecutionSuccess::SIGNATURE_HASH),
-        }))
+        let execution = |log: Log| match log.topics[..] {
+            [event, digest] => {
+                let success = event == ExecutionSuccess::SIGNATURE_HASH;
+                Some(Execution { digest, tx: log.tx, block: log.block, success })
+            }
+            _ => None,
+        };
+        let logs = self.logs(safe, &events, digest, blocks).await?;
+        let executions: Option<Vec<_>> = logs.into_iter().map(execution).collect();
+        executions.ok_or_else(|| self.malformed("eth_getLogs", "a Safe's execution events"))
+    }
+
+    /// Whether the Safe could move `amount` of `token` (`None` is the native coin) to `to` now, asked as if the Safe
+    /// itself called: before anything is signed.
+    pub async fn simulate_transfer(
+        &self,
+        safe: Address,
+        token: Option<Address>,
+        to: Address,
+        amount: U256,
+    ) -> Result<(), ClientError> {
+        let Some(token) = token else {
+            let call = Call { to, value: amount, data: Bytes::new() };
+            return self.call(safe, &call, None).await.map(drop);
+        };
+        let refuse = |reason: &str| {
+            let revert = Revert { reason: Some(reason.to_owned()), data: Bytes::new() };
+            ClientError::Reverted { method: "eth_call", revert }
+        };
+        if self.code(token, None).await?.is_empty() {
+            return Err(refuse("there is no contract at the token's address"));
+        }
+        let data = Bytes::from(transferCall { to, amount }.abi_encode());
+        let answer = self.call(safe, &Call { to: token, value: U256::ZERO, data }, None).await?;
+        // Old tokens return nothing; the others must say true. The Safe itself does not look.
+        match word(&answer) {
+            None if answer.is_empty() => Ok(()),
+            Some(word) if word == U256::ONE => Ok(()),
+            _ => Err(refuse("the token's transfer returns false")),
+        }
     }
 
     async fn read<C: SolCall>(

@@ -1,0 +1,252 @@
+//! The configuration file: what App's owner decides, and thereby all that App believes. Read once, at the start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::Address;
+use chain::{Asset, ChainId};
+use custody::{
+    CustodyId, Role,
+    manifest::{ManifestError, SignedManifest, VerifiedManifest},
+    trust::{CustodyTrust, MAX_KEYS_PER_PEER, PeerKeys},
+};
+use serde::Deserialize;
+
+/// What the file says, word for word.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Config {
+    /// Address and port of the HTTP API.
+    listen: SocketAddr,
+    /// Where the database is.
+    data_dir: PathBuf,
+    /// What `app identity` made.
+    identity_dir: PathBuf,
+    /// The custody's identity.
+    custody_id: CustodyId,
+    /// The signed manifest.
+    manifest_file: PathBuf,
+    /// SHA-256 of the manifest's payload, lower-case hex: no other manifest is believed.
+    manifest_digest: String,
+    /// The signers' public keys: no other signer is believed.
+    signers: SignerConfig,
+    nats: NatsConfig,
+    /// Credentials JSON, delivered by the operator; may come later.
+    credentials_file: PathBuf,
+    chain: ChainConfig,
+    /// 64 hex digits: the key that pays gas.
+    relayer_key_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SignerConfig {
+    keeper: Vec<PeerKeys>,
+    cooler: Vec<PeerKeys>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NatsConfig {
+    /// `tls://host:port`.
+    urls: Vec<String>,
+    /// PEM of the only roots accepted for the broker.
+    ca_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChainConfig {
+    /// CAIP-2, `eip155:N`.
+    id: ChainId,
+    /// URL of the node; may hold a provider's API key, so it is never shown.
+    rpc: String,
+    assets: Vec<AssetConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AssetConfig {
+    /// Its name in the API and in the signers' floors.
+    symbol: String,
+    /// `native`, or the ERC-20 contract's address.
+    asset: String,
+    /// Of the smallest unit, for people.
+    decimals: u8,
+}
+
+/// The configuration, validated, with the documents it names.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) identity_dir: PathBuf,
+    pub(crate) manifest: VerifiedManifest,
+    /// Keeper's and Cooler's keys.
+    pub(crate) signers: BTreeMap<Role, Vec<PeerKeys>>,
+    pub(crate) nats_urls: Vec<String>,
+    /// PEM.
+    pub(crate) nats_ca: String,
+    pub(crate) credentials_file: PathBuf,
+    pub(crate) chain: ChainSettings,
+    pub(crate) relayer_key_file: PathBuf,
+}
+
+/// The chain that this App pays on.
+pub(crate) struct ChainSettings {
+    pub(crate) id: ChainId,
+    /// EIP-155 number.
+    pub(crate) number: u64,
+    pub(crate) rpc: String,
+    pub(crate) assets: Vec<AssetSettings>,
+}
+
+/// An asset that may be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AssetSettings {
+    pub(crate) symbol: String,
+    /// `None` is the native coin.
+    pub(crate) token: Option<Address>,
+    pub(crate) decimals: u8,
+}
+
+impl ChainSettings {
+    /// The asset of this symbol.
+    pub(crate) fn asset(&self, symbol: &str) -> Option<&AssetSettings> {
+        self.assets.iter().find(|asset| asset.symbol == symbol)
+    }
+
+    /// The assets as the chain's rules want them.
+    pub(crate) fn rules_assets(&self) -> Vec<Asset> {
+        let asset = |asset: &AssetSettings| Asset {
+            symbol: asset.symbol.clone(),
+            contract: asset.token.map(|token| token.to_string()),
+        };
+        self.assets.iter().map(asset).collect()
+    }
+}
+
+/// Why App doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("can't read {}: {error}; check the path in the configuration and the file's owner", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("malformed configuration {}: {error}", path.display())]
+    Malformed { path: PathBuf, error: serde_json::Error },
+    #[error("invalid configuration: {0}")]
+    Invalid(String),
+    #[error("{}: {error}", path.display())]
+    Manifest { path: PathBuf, error: ManifestError },
+}
+
+impl Settings {
+    /// Reads and validates the file and the documents that it names. Nothing is written.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let config: Config = serde_json::from_slice(&read(path)?)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error })?;
+        config.validate()
+    }
+}
+
+impl Config {
+    fn validate(self) -> Result<Settings, ConfigError> {
+        let manifest = self.manifest()?;
+        if self.nats.urls.is_empty() {
+            return invalid("nats.urls is empty");
+        }
+        if let Some(url) = self.nats.urls.iter().find(|url| !url.starts_with("tls://")) {
+            return invalid(format!("nats.urls: '{url}' is not tls://HOST:PORT"));
+        }
+        let nats_ca = String::from_utf8_lossy(&read(&self.nats.ca_file)?).into_owned();
+        if !nats_ca.contains("-----BEGIN CERTIFICATE-----") {
+            return invalid(format!("nats.caFile: {} holds no PEM certificate", self.nats.ca_file.display()));
+        }
+        let chain = self.chain.validate()?;
+        if manifest.manifest().safe_destinations.get(chain.id.as_str()).is_none_or(Vec::is_empty) {
+            return invalid(format!(
+                "the manifest names no safe destination on {}, so no nonce could be ended",
+                chain.id
+            ));
+        }
+        Ok(Settings {
+            listen: self.listen,
+            data_dir: self.data_dir,
+            identity_dir: self.identity_dir,
+            manifest,
+            signers: self.signers.validate()?,
+            nats_urls: self.nats.urls,
+            nats_ca,
+            credentials_file: self.credentials_file,
+            chain,
+            relayer_key_file: self.relayer_key_file,
+        })
+    }
+
+    fn manifest(&self) -> Result<VerifiedManifest, ConfigError> {
+        let path = &self.manifest_file;
+        let pin = CustodyTrust { id: self.custody_id, manifest_digest: self.manifest_digest.clone() };
+        let verified = SignedManifest::parse(&read(path)?).and_then(|signed| signed.verify());
+        verified
+            .and_then(|manifest| manifest.require(&pin).map(|()| manifest))
+            .map_err(|error| ConfigError::Manifest { path: path.clone(), error })
+    }
+}
+
+impl SignerConfig {
+    fn validate(self) -> Result<BTreeMap<Role, Vec<PeerKeys>>, ConfigError> {
+        let signers = BTreeMap::from([(Role::Keeper, self.keeper), (Role::Cooler, self.cooler)]);
+        let mut seen = BTreeSet::new();
+        for (role, keys) in &signers {
+            if !(1..=MAX_KEYS_PER_PEER).contains(&keys.len()) {
+                return invalid(format!("signers.{role} must name 1 to {MAX_KEYS_PER_PEER} keys"));
+            }
+            for key in keys {
+                key.validate().or_else(|why| invalid(format!("signers.{role}: {why}")))?;
+                // One key for two signers would be one signer.
+                if !seen.insert(key.message_key.clone()) || !seen.insert(key.xkey.clone()) {
+                    return invalid(format!("signers.{role}: a key is named twice"));
+                }
+            }
+        }
+        Ok(signers)
+    }
+}
+
+impl ChainConfig {
+    fn validate(self) -> Result<ChainSettings, ConfigError> {
+        let number = (self.id.namespace() == "eip155").then(|| self.id.reference().parse().ok()).flatten();
+        let Some(number) = number else {
+            return invalid(format!("chain.id '{}' is no EVM chain: expected eip155:N", self.id));
+        };
+        chain_evm_client::Rpc::new(&self.rpc).or_else(|error| invalid(format!("chain.rpc: {error}")))?;
+        if self.assets.is_empty() {
+            return invalid("chain.assets is empty: nothing could be paid");
+        }
+        let (mut symbols, mut tokens) = (BTreeSet::new(), BTreeSet::new());
+        let mut assets = Vec::new();
+        for AssetConfig { symbol, asset, decimals } in self.assets {
+            let token = match asset.as_str() {
+                "native" => None,
+                address => Some(address.parse().or_else(|_| {
+                    invalid(format!("chain.assets: '{address}' is neither native nor a contract's address"))
+                })?),
+            };
+            if symbol.is_empty() || !symbols.insert(symbol.clone()) || !tokens.insert(token) {
+                return invalid(format!("chain.assets: '{symbol}' is empty or named twice"));
+            }
+            assets.push(AssetSettings { symbol, token, decimals });
+        }
+        Ok(ChainSettings { id: self.id, number, rpc: self.rpc, assets })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError::Invalid(message.into()))
+}

@@ -1,0 +1,97 @@
+//! Whether App serves, and if not, what it waits for.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// Why App does, or does not, serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum State {
+    /// The operator has not delivered a NATS user JWT for App's key.
+    AwaitingCredentials,
+    /// The broker does not answer, or refuses the credentials.
+    Disconnected,
+    /// The chain's node does not answer, or serves another chain.
+    AwaitingNode,
+    /// Everything is in place.
+    Serving,
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Readiness {
+    pub(crate) state: State,
+    /// What is missing and what to do.
+    pub(crate) message: String,
+}
+
+/// The two things that App depends on; each part is written by the task that watches it.
+pub(crate) struct Health(Mutex<Parts>);
+
+struct Parts {
+    broker: Option<Readiness>,
+    node: Option<String>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let starting = Readiness { state: State::AwaitingCredentials, message: "starting".to_owned() };
+        Self(Mutex::new(Parts { broker: Some(starting), node: Some("starting".to_owned()) }))
+    }
+}
+
+impl Health {
+    /// Connected to the broker, or why not.
+    pub(crate) fn broker(&self, waiting: Option<(State, String)>) {
+        let broker = waiting.map(|(state, message)| Readiness { state, message });
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.broker != broker {
+            match &broker {
+                Some(Readiness { state, message }) => tracing::warn!(?state, message, "broker"),
+                None => tracing::info!("connected to the broker"),
+            }
+            parts.broker = broker;
+        }
+    }
+
+    /// The node answers for the right chain, or why not.
+    pub(crate) fn node(&self, waiting: Option<String>) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.node != waiting {
+            match &waiting {
+                Some(message) => tracing::warn!(message, "node"),
+                None => tracing::info!("the node answers"),
+            }
+            parts.node = waiting;
+        }
+    }
+
+    /// The first thing that is missing.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&parts.broker, &parts.node) {
+            (Some(waiting), _) => waiting.clone(),
+            (None, Some(message)) => Readiness { state: State::AwaitingNode, message: message.clone() },
+            (None, None) => Readiness { state: State::Serving, message: "serving".to_owned() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_serves_only_with_broker_and_node() {
+        let health = Health::default();
+        assert_eq!(health.readiness().state, State::AwaitingCredentials);
+        health.broker(Some((State::Disconnected, "no answer".to_owned())));
+        assert_eq!(health.readiness().state, State::Disconnected);
+        health.broker(None);
+        assert_eq!(health.readiness().state, State::AwaitingNode);
+        health.node(None);
+        assert_eq!(health.readiness().state, State::Serving);
+        health.broker(Some((State::Disconnected, "no answer".to_owned())));
+        assert_eq!(health.readiness().message, "no answer");
+    }
+}

@@ -1,0 +1,75 @@
+//! Refusals.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::rejection::BytesRejection,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chain::ChainError;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{store::StoreError, wallets::WalletError};
+
+/// Why a request was not done.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    reason: String,
+    message: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, reason: &str, message: impl Into<String>) -> Self {
+        Self { status, reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// The request is understood, and wrong.
+    pub(super) fn invalid(reason: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason, message)
+    }
+
+    pub(super) fn unknown_wallet(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "UnknownWallet", format!("there is no wallet '{id}'; POST /wallets makes it"))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(self)).into_response()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "the database failed; see App's log")
+    }
+}
+
+impl From<ChainError> for Problem {
+    fn from(error: ChainError) -> Self {
+        Self::invalid("InvalidValue", error.to_string())
+    }
+}
+
+impl From<WalletError> for Problem {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::Refused(refused) => Self::new(StatusCode::CONFLICT, &refused.reason, refused.to_string()),
+            WalletError::NotYet(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "NotYet", error.to_string()),
+            WalletError::Distrust(_) => Self::new(StatusCode::BAD_GATEWAY, "NotBelieved", error.to_string()),
+            WalletError::Chain(error) => error.into(),
+            WalletError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Reads a JSON body; unknown fields are the type's to refuse.
+pub(super) fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), "UnreadableBody", rejection.body_text()))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "MalformedBody", format!("malformed body: {error}")))
+}

@@ -1,0 +1,129 @@
+//! `POST /wallets`, `GET /wallets/{id}`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::Address;
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::StatusCode,
+};
+use chain_evm::constants::THRESHOLD;
+use custody::WalletId;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::App,
+    http::problem::{Problem, parse},
+    wallets::{self, Registered},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewWallet {
+    id: String,
+}
+
+/// A wallet as users see it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WalletView {
+    id: String,
+    chain: String,
+    /// Deposit address; money sent there before the contract is deployed is safe.
+    address: String,
+    /// Owners' addresses.
+    owners: OwnersView,
+    threshold: u64,
+    /// What each signer signed about this wallet (protobuf, lower-case hex): anybody can check it.
+    attestations: AttestationsView,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    state: Option<StateView>,
+}
+
+#[derive(Serialize)]
+struct OwnersView {
+    hot: String,
+    cool: String,
+    cold: String,
+}
+
+#[derive(Serialize)]
+struct AttestationsView {
+    keeper: String,
+    cooler: String,
+}
+
+/// What the chain says; all of it absent, with a message, while the node is away.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StateView {
+    /// Native coin, smallest unit.
+    balance: Option<String>,
+    /// By symbol, smallest unit.
+    balances: Option<BTreeMap<String, String>>,
+    deployed: Option<bool>,
+    nonce: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<WalletView>), Problem> {
+    let NewWallet { id } = parse(body)?;
+    let id: WalletId =
+        id.parse().map_err(|error: custody::ids::NameError| Problem::invalid("InvalidWalletId", error.to_string()))?;
+    // On a task of its own: a caller that hangs up does not cut the registration short.
+    let registered = tokio::spawn(async move { wallets::create(&app, &id).await });
+    let registered = registered.await.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "the registration ended early; see App's log")
+    })??;
+    Ok((StatusCode::CREATED, Json(view(registered))))
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<WalletView>, Problem> {
+    let wallet = app.store.wallet(id.clone()).await?;
+    let registered = wallet.map(|wallet| Registered::new(&app, wallet)).transpose()?.flatten();
+    let registered = registered.ok_or_else(|| Problem::unknown_wallet(&id))?;
+    let address = app.trust.parse(&registered.desc.address)?;
+    let state = match state(&app, address).await {
+        Ok(state) => state,
+        Err(error) => StateView { message: Some(error.to_string()), ..StateView::default() },
+    };
+    Ok(Json(WalletView { state: Some(state), ..view(registered) }))
+}
+
+async fn state(app: &App, address: Address) -> Result<StateView, chain_evm_client::ClientError> {
+    let tokens: Vec<_> = app.chain.assets.iter().filter_map(|asset| asset.token).collect();
+    let state = app.rpc.safe(address, &tokens).await?;
+    let mut amounts = state.tokens.iter();
+    let balances = app.chain.assets.iter().map(|asset| {
+        let amount = asset.token.and_then(|_| amounts.next()).unwrap_or(&state.native);
+        (asset.symbol.clone(), amount.to_string())
+    });
+    Ok(StateView {
+        balance: Some(state.native.to_string()),
+        balances: Some(balances.collect()),
+        deployed: Some(state.deployed),
+        nonce: Some(state.nonce),
+        message: None,
+    })
+}
+
+fn view(registered: Registered) -> WalletView {
+    let Registered { id, desc, keeper, cooler } = registered;
+    let [hot, cool, cold] = desc.owner_addresses;
+    WalletView {
+        id,
+        chain: desc.chain.to_string(),
+        address: desc.address,
+        owners: OwnersView { hot, cool, cold },
+        threshold: THRESHOLD,
+        attestations: AttestationsView { keeper: HEXLOWER.encode(&keeper), cooler: HEXLOWER.encode(&cooler) },
+        state: None,
+    }
+}

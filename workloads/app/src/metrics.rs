@@ -1,0 +1,91 @@
+//! Figures for the owner's monitoring, in the OpenMetrics text format.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
+
+use custody::Role;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use protocol::ops::{Outcome, Response};
+
+use crate::{signers::Away, store::Status};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    signer: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: &'static str,
+}
+
+/// All figures; clones share them.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    answers: Family<AnswerLabels, Counter>,
+    payments: Family<StatusLabel, Gauge>,
+    /// Steps of payments that have to be taken again.
+    pub(crate) troubles: Counter,
+    /// 1 while App serves.
+    pub(crate) serving: Gauge,
+    /// What the relayer can still spend on gas, coins.
+    pub(crate) float: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("app");
+        let (answers, payments) = (Family::default(), Family::default());
+        let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
+        let float = Gauge::default();
+        registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
+        registry.register("payments", "Payments by status", payments.clone());
+        registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
+        registry.register("serving", "1 while connected to the broker and the node", serving.clone());
+        registry.register("relayer_float_coins", "Native coins that the relayer can spend on gas", float.clone());
+        Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }
+    }
+
+    pub(crate) fn answer(&self, signer: Role, answer: &Result<Response, Away>) {
+        let outcome = match answer.as_ref().map(|response| &response.outcome) {
+            Err(_) | Ok(None) => "none",
+            Ok(Some(Outcome::Refused(_))) => "refused",
+            Ok(Some(Outcome::Unavailable(_))) => "unavailable",
+            Ok(Some(_)) => "done",
+        };
+        self.answers.get_or_create(&AnswerLabels { signer: signer.as_str(), outcome }).inc();
+    }
+
+    /// The text that `/metrics` answers.
+    pub(crate) fn text(&self, payments: &[(Status, u64)]) -> String {
+        for status in Status::ALL {
+            let count = payments.iter().find(|(counted, _)| *counted == status).map_or(0, |(_, count)| *count);
+            let gauge = self.payments.get_or_create(&StatusLabel { status: status.as_str() });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_counted_also_at_zero() {
+        let text = Metrics::new().text(&[(Status::Confirmed, 3)]);
+        assert!(text.contains("app_payments{status=\"confirmed\"} 3"), "{text}");
+        assert!(text.contains("app_payments{status=\"refused\"} 0"), "{text}");
+    }
+}
