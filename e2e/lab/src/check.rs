@@ -49,11 +49,13 @@ async fn check(lab: &Lab, cluster: &Cluster, image: &str) -> Result<Vec<String>>
 
 fn probe_args(lab: &Lab, cluster: &Cluster) -> Vec<String> {
     let mut args = ["write", "/data/probe", "resolve", "kubernetes.default.svc"].map(str::to_owned).to_vec();
-    let mut addresses = lab.server_addresses();
+    let mut urls = lab.server_urls().to_vec();
     if cluster.name == lab.hub.name {
-        addresses.extend([&lab.dc_a, &lab.dc_b].map(|other| other.server.replace("https://", "")));
+        urls.extend([&lab.dc_a, &lab.dc_b].map(|other| other.server.as_str()));
     }
-    args.extend(addresses.into_iter().flat_map(|address| ["ask".to_owned(), address]));
+    let asked = urls.into_iter().filter_map(|url| url.split_once("://"));
+    let asked = asked.map(|(scheme, address)| [if scheme == "http" { "http" } else { "tls" }, address]);
+    args.extend(asked.flatten().map(str::to_owned));
     args
 }
 

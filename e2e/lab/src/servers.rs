@@ -111,11 +111,10 @@ impl Lab {
         self.nats().await?.start_again().await
     }
 
-    /// `HOST:PORT` of both Vaults, the broker and the EVM node.
-    pub fn server_addresses(&self) -> Vec<String> {
+    /// Addresses of both Vaults, the broker and the EVM node, as pods use them.
+    pub fn server_urls(&self) -> [&str; 4] {
         let Servers { vaults: [keepers, coolers], nats, anvil } = &self.servers;
-        let urls = [&keepers.address, &coolers.address, &nats.url, &anvil.url];
-        urls.iter().filter_map(|url| Some(url.split_once("://")?.1.to_owned())).collect()
+        [&keepers.address, &coolers.address, &nats.url, &anvil.url]
     }
 }
 

@@ -1,4 +1,5 @@
-//! What `lab check` runs in pods, as arguments in pairs: `write FILE`, `resolve NAME`, `ask HOST:PORT`.
+//! What `lab check` runs in pods, as arguments in pairs: `write FILE`, `resolve NAME`,
+//! `http HOST:PORT`, `tls HOST:PORT`.
 //!
 //! Each is tried until it works or its time is over, one line each; the exit code is 1 when one never did.
 
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() || arguments.len() % 2 == 1 {
-        eprintln!("usage: lab-probe (write FILE | resolve NAME | ask HOST:PORT)...");
+        eprintln!("usage: lab-probe (write FILE | resolve NAME | http HOST:PORT | tls HOST:PORT)...");
         return ExitCode::from(2);
     }
     let mut all = true;
@@ -54,7 +55,8 @@ fn attempt(verb: &str, object: &str) -> io::Result<String> {
     match verb {
         "write" => write(object),
         "resolve" => resolve(object),
-        "ask" => ask(object),
+        "http" => http(object),
+        "tls" => tls(object),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "unknown verb")),
     }
 }
@@ -76,16 +78,35 @@ fn resolve(name: &str) -> io::Result<String> {
     Ok(address.ip().to_string())
 }
 
-/// Sends a plain HTTP request and shows the first line of the answer. A TLS server of the Go world answers it with
-/// 400, NATS with its greeting: what answers is the server itself, and no TLS is needed to see it.
-fn ask(address: &str) -> io::Result<String> {
+/// Sends a request and shows the first line of the answer, whatever its status.
+fn http(address: &str) -> io::Result<String> {
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let answer = ask(address, request.as_bytes())?;
+    match String::from_utf8_lossy(&answer).lines().next() {
+        Some(line) if line.starts_with("HTTP/") => Ok(format!("answered {line:?}")),
+        _ => Err(io::Error::other("the answer is not HTTP")),
+    }
+}
+
+/// Offers TLS 1.0, which today's servers refuse by a TLS alert: what sends one is the server itself, and it takes no
+/// TLS library to see that.
+fn tls(address: &str) -> io::Result<String> {
+    let mut hello = vec![0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 1]; // record, handshake, version
+    hello.extend([0; 33]); // random and empty session id
+    hello.extend([0, 2, 0, 0x2f, 1, 0]); // one cipher suite, no compression
+    match ask(address, &hello)?.first() {
+        Some(0x15) => Ok("answered with a TLS alert".to_owned()),
+        _ => Err(io::Error::other("the answer is not TLS")),
+    }
+}
+
+/// Sends a request and returns the beginning of the answer.
+fn ask(address: &str, request: &[u8]) -> io::Result<Vec<u8>> {
     let target = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
     let mut stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let mut buffer = [0; 64];
+    stream.write_all(request)?;
+    let mut buffer = [0; 128];
     let length = stream.read(&mut buffer)?;
-    let answer = String::from_utf8_lossy(&buffer[..length]);
-    let line = answer.lines().next().unwrap_or_default();
-    if line.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(format!("answered {line:?}")) }
+    Ok(buffer[..length].to_vec())
 }
