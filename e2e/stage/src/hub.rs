@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use kube::{
     Client,
-    api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
+    api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
@@ -63,8 +63,7 @@ impl Hub {
 
     /// Namespace, manifest and NATS credentials: what the resources refer to.
     pub async fn apply_ground(&self, manifest: &str, nats: &NatsAccess) -> Result<()> {
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Namespace"), "namespaces");
-        let namespaces: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let namespaces: Api<DynamicObject> = Api::all_with(self.client.clone(), &namespace_resource());
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}});
         self.apply(namespaces, namespace).await?;
         self.apply_config_map("manifest", json!({"manifest": manifest})).await?;
@@ -74,6 +73,22 @@ impl Hub {
             json!({"operator-signing.seed": nats.operator_signing_seed, "sys.creds": nats.sys_creds}),
         )
         .await
+    }
+
+    /// Deletes an object and waits until its finalizers have run.
+    pub async fn delete(&self, api: &Api<DynamicObject>, name: &str) -> Result<()> {
+        api.delete(name, &DeleteParams::default()).await?;
+        crate::until(|| async {
+            anyhow::ensure!(api.get_opt(name).await?.is_none(), "{name} is still there");
+            Ok(())
+        })
+        .await
+    }
+
+    /// UID of the hub's kube-system namespace.
+    pub async fn cluster_uid(&self) -> Result<String> {
+        let namespaces: Api<DynamicObject> = Api::all_with(self.client.clone(), &namespace_resource());
+        namespaces.get("kube-system").await?.metadata.uid.context("a namespace has a UID")
     }
 
     /// A ConfigMap of the platform team.
@@ -123,6 +138,10 @@ impl Hub {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
+}
+
+fn namespace_resource() -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Namespace"), "namespaces")
 }
 
 /// A condition of an object.

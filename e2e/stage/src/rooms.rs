@@ -31,6 +31,25 @@ pub struct Ceremonies {
     pub custody_id: String,
 }
 
+impl Ceremonies {
+    /// `cool seal`: the cool phrase, sealed to Cooler's own key; returns the file to be carried there.
+    pub async fn seal_cool(&self, commands: &Commands, xkey: &str) -> Result<PathBuf> {
+        let sealed = self.cool.folder.join("sealed.json");
+        commands
+            .paper()
+            .words("cool seal --manifest")
+            .arg(&self.manifest)
+            .arg("--to")
+            .arg(xkey)
+            .arg("--out")
+            .arg(&sealed)
+            .stdin(format!("{}\n", self.cool.phrase))
+            .succeed()
+            .await?;
+        Ok(sealed)
+    }
+}
+
 /// One ceremony: shows the phrase once and writes the public half.
 async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Room> {
     fs::create_dir_all(folder)?;

@@ -6,4 +6,5 @@ mod processes;
 mod world;
 
 pub use processes::Process;
-pub use world::{CHAIN_ID, ETH, Ground, SAFE_DESTINATION, World, apply, capped, kubelets, prepare, tail, until};
+pub use stage::until;
+pub use world::{CHAIN_ID, ETH, Ground, SAFE_DESTINATION, World, apply, capped, kubelets, prepare, tail};

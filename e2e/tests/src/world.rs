@@ -1,6 +1,6 @@
 //! From nothing to a custody that serves, each step by the person whose it is.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use custody::Role;
@@ -12,6 +12,7 @@ use stage::{
     hub::{ClusterSpec, Hub, NatsAccess, multisig_cluster},
     member::{Decisions, Member, Prepared, VaultAccess},
     rooms::{Ceremonies, ceremonies},
+    until,
 };
 
 use crate::processes::{Process, binaries};
@@ -22,8 +23,6 @@ pub const CHAIN_ID: u64 = 31337;
 pub const SAFE_DESTINATION: &str = "0x5AFE00000000000000000000000000000000beeF";
 /// One ETH in wei.
 pub const ETH: u128 = 1_000_000_000_000_000_000;
-/// Longest wait for a state of the whole.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Servers up, ceremonies held, nothing installed yet.
 pub struct Ground {
@@ -288,19 +287,7 @@ async fn approve(ground: &Ground, owner: &Owner) -> Result<()> {
 /// Cool's phrase, sealed in the cool room to Cooler's own key, carried by data centre B's admin.
 async fn import_cool(ground: &Ground, kubelet: &Kubelet) -> Result<()> {
     let (_, identity) = ground.cooler.fingerprint(&ground.commands).await?;
-    let sealed = ground.ceremonies.cool.folder.join("sealed.json");
-    ground
-        .commands
-        .paper()
-        .words("cool seal --manifest")
-        .arg(&ground.ceremonies.manifest)
-        .arg("--to")
-        .arg(&identity.keys.xkey)
-        .arg("--out")
-        .arg(&sealed)
-        .stdin(format!("{}\n", ground.ceremonies.cool.phrase))
-        .succeed()
-        .await?;
+    let sealed = ground.ceremonies.seal_cool(&ground.commands, &identity.keys.xkey).await?;
     exec(kubelet, "cooler", &["import"], &fs::read_to_string(sealed)?).await?;
     Ok(())
 }
@@ -355,18 +342,6 @@ async fn app_credentials(ground: &Ground) -> Result<String> {
     let object = ground.hub.config_maps().get("main-app-credentials").await?;
     let credentials = object.data["data"]["credentials.json"].as_str().context("no credentials for App yet")?;
     Ok(credentials.to_owned())
-}
-
-/// Tries again until it succeeds; the last error after the deadline.
-pub async fn until<T, F: Future<Output = Result<T>>>(mut step: impl FnMut() -> F) -> Result<T> {
-    let deadline = std::time::Instant::now() + DEADLINE;
-    loop {
-        match step().await {
-            Ok(value) => return Ok(value),
-            Err(error) if std::time::Instant::now() > deadline => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
-        }
-    }
 }
 
 /// The end of a log.

@@ -1,0 +1,128 @@
+//! The worst day: hub, data centre A and the broker are gone; cool and cold move everything to the safe place.
+
+use std::fs;
+
+use alloy_primitives::hex;
+use alloy_sol_types::{SolCall, sol};
+use anyhow::{Context, Result};
+use custody::KeyRole;
+use evacuation::Bundle;
+use lab::Lab;
+use serde_json::{Value, json};
+use stage::Commands;
+
+use crate::{
+    Report,
+    narrate::{act, chapter, say},
+    pay::Paid,
+    place::{Placed, SAFE_DESTINATION},
+};
+
+sol! {
+    /// Safe 1.4.1: what a relayer calls.
+    #[derive(Default)]
+    function execTransaction(
+        address to,
+        uint256 value,
+        bytes data,
+        uint8 operation,
+        uint256 safeTxGas,
+        uint256 baseGas,
+        uint256 gasPrice,
+        address gasToken,
+        address refundReceiver,
+        bytes signatures
+    ) external payable returns (bool success);
+}
+
+/// Plays it.
+pub(crate) async fn evacuate(
+    lab: &Lab,
+    commands: &Commands,
+    placed: &Placed,
+    paid: &Paid,
+    report: &mut Report,
+) -> Result<()> {
+    chapter("Breach: the hub's and data centre A's nodes and the broker are switched off");
+    act("thief", "takes the hub down", lab.stop_node(&lab.hub)).await?;
+    act("thief", "takes data centre A down", lab.stop_node(&lab.dc_a)).await?;
+    act("thief", "takes the broker down", lab.stop_nats()).await?;
+
+    chapter("cool + cold evacuate: paper, Cooler's data centre and a node are enough");
+    let rpc = &lab.servers.anvil.loopback_url;
+    let room = placed.folder.join("evacuation");
+    let exported = placed.cooler.multisig(commands, "cool wallets-export").succeed();
+    let wallets = act("admin of ams-2", "multisig cool wallets-export", exported).await?.stdout;
+    let planned = stage::evacuation::plan(commands, &room, &placed.ceremonies, &wallets, rpc);
+    let plan = act("anyone with a node", "multisig evac plan", planned).await?;
+    let plan_file = room.join("plan.json");
+    fs::write(&plan_file, &plan)?;
+    let signed = placed.cooler.multisig(commands, "cool evac-sign").arg(&plan_file).succeed();
+    let bundle = act("admin of ams-2", "multisig cool evac-sign", signed).await?.stdout;
+
+    tampered(commands, placed, &bundle, report).await?;
+    one_signature(lab, paid, &bundle, report).await?;
+
+    let anvil = lab.anvil().await?;
+    let before = anvil.balance(&paid.wallet).await?;
+    let cold = stage::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
+    act("cold room", "multisig-paper evac sign, after reading what moves where", cold).await?;
+    let gas_key = anvil.dev_accounts()?[1].key.clone();
+    let sent = stage::evacuation::broadcast(commands, &room, rpc, &gas_key);
+    let moved = act("anyone with a float", "multisig evac broadcast", sent).await?;
+    let after = anvil.balance(&paid.wallet).await?;
+    anyhow::ensure!(after == 0, "{after} wei are left in {}", paid.wallet);
+    anyhow::ensure!(anvil.balance(SAFE_DESTINATION).await? == before, "the safe place did not get all: {moved:#}");
+    say(&format!("{before} wei are in the safe place; the wallet holds 0"));
+    let tx = &moved["wallets"][0]["tx"];
+    anyhow::ensure!(tx.is_string(), "the broadcast names no transaction: {moved:#}");
+    report.evacuation = json!({"tx": tx, "to": SAFE_DESTINATION, "amountWei": before.to_string(),
+                               "signers": ["cool", "cold"]});
+    Ok(())
+}
+
+/// Somebody changes one digit of the amount on the way from Cooler to the cold room.
+async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &mut Report) -> Result<()> {
+    let mut bundle = Bundle::parse(bundle.as_bytes())?;
+    let step = bundle.steps.first_mut().context("a bundle has a step")?;
+    let mut bytes = hex::decode(&step.unsigned)?;
+    // The second of the transaction's 32-byte words is the value.
+    *bytes.get_mut(63).context("ten words")? ^= 1;
+    step.unsigned = format!("0x{}", hex::encode(bytes));
+    let file = placed.folder.join("evacuation/tampered.json");
+    fs::write(&file, bundle.to_json())?;
+    let why = commands
+        .paper()
+        .words("evac sign --manifest")
+        .arg(&placed.ceremonies.manifest)
+        .arg(&file)
+        .arg("--out")
+        .arg(placed.folder.join("evacuation/never.json"))
+        .stdin(format!("{}\n", placed.ceremonies.cold.phrase))
+        .refuse("")
+        .await?;
+    report.refused("tampered-transaction", &why);
+    Ok(())
+}
+
+/// Cool's signature alone, sent to the chain itself.
+async fn one_signature(lab: &Lab, paid: &Paid, bundle: &str, report: &mut Report) -> Result<()> {
+    let bundle = Bundle::parse(bundle.as_bytes())?;
+    let step = bundle.steps.first().context("a bundle has a step")?;
+    let cool = step.signatures.get(&KeyRole::Cool).context("Cooler has signed")?;
+    let call = execTransactionCall {
+        to: step.destination.parse()?,
+        value: step.amount.to_string().parse()?,
+        signatures: hex::decode(cool)?.into(),
+        ..Default::default()
+    };
+    let anvil = lab.anvil().await?;
+    let from = anvil.dev_accounts()?[2].address.clone();
+    let transaction =
+        json!([{"from": from, "to": paid.wallet, "data": hex::encode_prefixed(call.abi_encode())}, "latest"]);
+    match anvil.rpc::<Value>("eth_call", transaction).await {
+        Ok(answer) => anyhow::bail!("the chain accepted one signature: {answer}"),
+        Err(error) => report.refused("one-signature", &format!("the chain: {error:#}")),
+    }
+    Ok(())
+}

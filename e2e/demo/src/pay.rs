@@ -1,0 +1,129 @@
+//! App is installed, a user gets a wallet and pays, and each signer refuses alone.
+
+use std::{fs, process::Stdio};
+
+use anyhow::{Context, Result};
+use lab::Lab;
+use serde_json::{Value, json};
+use stage::{
+    Commands,
+    app::{Api, TrustFile},
+};
+use tokio::process::{Child, Command};
+
+use crate::{
+    Report,
+    narrate::{act, chapter, say},
+    place::{ETH, Placed, helm},
+};
+
+const SHOP: &str = "0x00000000000000000000000000000000005400Ff";
+const USER: &str = "alice";
+
+/// What the evacuation needs to know.
+pub(crate) struct Paid {
+    /// The wallet's address.
+    pub(crate) wallet: String,
+    /// Owners' addresses, hot, cool, cold.
+    pub(crate) owners: [String; 3],
+}
+
+/// Plays it.
+pub(crate) async fn pay(lab: &Lab, commands: &Commands, placed: &Placed, report: &mut Report) -> Result<Paid> {
+    chapter("App's owner installs App; a user gets a wallet");
+    act("App's owner", "helm install charts/app", install(lab, commands, placed)).await?;
+    let (_forward, api) = forward(lab).await?;
+    act("App", "connects to the broker", api.await_ready()).await?;
+    let wallet = act("user", "POST /wallets", api.create_wallet(USER)).await?;
+    let address = wallet["address"].as_str().context("a wallet has an address")?.to_owned();
+    let owner = |role: &str| wallet["owners"][role].as_str().map(str::to_owned).context("three owners");
+    let owners = [owner("hot")?, owner("cool")?, owner("cold")?];
+    report.wallet = json!({"address": address, "owners": wallet["owners"], "threshold": wallet["threshold"]});
+    say(&format!("wallet {address}: hot {}, cool {}, cold {}", owners[0], owners[1], owners[2]));
+
+    chapter("hot + cool pay, and each refuses alone what is over its own floor");
+    let anvil = lab.anvil().await?;
+    anvil.fund(&address, 10 * ETH).await?;
+    say("somebody deposits 10 ETH; the Safe has no code yet");
+    let paid = act("user", "POST /payments: 0.5 ETH", payment(&api, "order-1", ETH / 2)).await?;
+    anyhow::ensure!(paid["status"] == "confirmed", "the payment was not made: {paid:#}");
+    say(&format!("paid in transaction {}", paid["tx"]));
+    report.payment = json!({"id": paid["id"], "tx": paid["tx"], "to": SHOP, "amountWei": (ETH / 2).to_string(),
+                            "signers": paid["signers"]});
+    for (what, wei) in [("over-cap-keeper", 3 * ETH), ("over-cap-cooler", ETH + ETH / 2)] {
+        let refused = payment(&api, what, wei).await?;
+        anyhow::ensure!(refused["status"] == "refused", "{what} was not refused: {refused:#}");
+        let why = format!("{}: {}", refused["reason"], refused["message"]).replace('"', "");
+        report.refused(what, &why);
+    }
+    Ok(Paid { wallet: address, owners })
+}
+
+async fn payment(api: &Api, key: &str, wei: u128) -> Result<Value> {
+    let id = api.pay(key, USER, SHOP, "ETH", &wei.to_string()).await?;
+    api.await_end(&id).await
+}
+
+/// Identity and relayer key as Secrets of App's owner, the trust file as the chart's value.
+async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> {
+    let (hub, room) = (&placed.hub, &placed.owner.folder);
+    let mut identity = serde_json::Map::new();
+    for entry in fs::read_dir(room.join("identity"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).context("identity files have plain names")?;
+        identity.insert(name.to_owned(), fs::read_to_string(&path)?.into());
+    }
+    hub.apply_secret("app-identity", identity.into()).await?;
+    let relayer = lab.anvil().await?.dev_accounts()?[0].key.clone();
+    hub.apply_secret("app-relayer", json!({"relayer.key": relayer})).await?;
+    let trust = TrustFile {
+        data_dir: "/data",
+        listen: "0.0.0.0:8080",
+        identity_dir: "/etc/multisig/identity",
+        manifest_file: "/etc/multisig/manifest/manifest.json",
+        manifest_digest: &placed.ceremonies.digest,
+        custody_id: &placed.ceremonies.custody_id,
+        keeper: &placed.signers[0],
+        cooler: &placed.signers[1],
+        nats: &placed.nats,
+        nats_ca_file: "/etc/multisig/nats/ca.crt",
+        credentials_file: "/etc/multisig/credentials/credentials.json",
+        chain_id: lab.servers.anvil.chain_id,
+        rpc: &lab.servers.anvil.url,
+        assets: json!([{"symbol": "ETH", "asset": "native", "decimals": 18}]),
+        relayer_key_file: "/etc/multisig/relayer/relayer.key",
+    };
+    let values = room.join("values.json");
+    fs::write(&values, serde_json::to_vec_pretty(&json!({"config": trust.json()}))?)?;
+    let image = lab.images.get("app").context("the image app is loaded")?.reference.clone();
+    let chart = harness::servers::repository().join("charts/app");
+    let words =
+        ["upgrade", "--install", "app", "--namespace", &hub.namespace, "--values", &values.display().to_string()]
+            .map(str::to_owned);
+    helm(lab, commands, &words.iter().map(String::as_str).collect::<Vec<_>>(), &chart, &[format!("image={image}")])
+        .await
+}
+
+/// `kubectl port-forward`, which ends with the demo.
+async fn forward(lab: &Lab) -> Result<(Child, Api)> {
+    let port = harness::ports::free([127, 0, 0, 1].into())?;
+    let namespace = "custody";
+    stage::until(|| async {
+        let rollout = Command::new(&lab.kubectl)
+            .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", namespace])
+            .env("KUBECONFIG", &lab.hub.kubeconfig)
+            .output()
+            .await?;
+        anyhow::ensure!(rollout.status.success(), "{}", String::from_utf8_lossy(&rollout.stderr));
+        Ok(())
+    })
+    .await?;
+    let child = Command::new(&lab.kubectl)
+        .args(["port-forward", "service/app", &format!("{port}:80"), "--namespace", namespace])
+        .env("KUBECONFIG", &lab.hub.kubeconfig)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((child, Api::new(format!("http://127.0.0.1:{port}"))?))
+}
