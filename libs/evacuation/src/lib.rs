@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod hex;
 mod plan;
+mod signed;
 mod verify;
 
 pub use bundle::{Bundle, Step};

@@ -22,11 +22,11 @@ pub struct VerifiedBundle {
 /// One verified step.
 #[derive(Debug)]
 pub struct VerifiedStep {
-    rules: EvmSafe,
-    wallet: WalletDesc,
-    digest: [u8; 32],
-    unsigned: Vec<u8>,
-    step: Step,
+    pub(crate) rules: EvmSafe,
+    pub(crate) wallet: WalletDesc,
+    pub(crate) digest: [u8; 32],
+    pub(crate) unsigned: Vec<u8>,
+    pub(crate) step: Step,
 }
 
 /// What the broadcaster sends for a step, each with value 0.
@@ -155,7 +155,7 @@ fn step(step: &Step, manifest: &VerifiedManifest) -> Result<VerifiedStep, Evacua
 }
 
 /// What people are shown must be what the bytes do.
-fn same_effect(step: &Step, decoded: &Decoded) -> Result<(), EvacuationError> {
+pub(crate) fn same_effect(step: &Step, decoded: &Decoded) -> Result<(), EvacuationError> {
     let effect = match &decoded.intent {
         Intent::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
         Intent::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],

@@ -294,3 +294,33 @@ proptest! {
         prop_assert!(bundle.verify(&manifest()).is_err());
     }
 }
+
+#[test]
+fn a_broadcaster_without_a_manifest_gets_the_same_calls() {
+    let bundle = signed(&[(KeyRole::Cool, 2), (KeyRole::Cold, 3)]);
+    let steps = bundle.bundle().signed().unwrap();
+    assert_eq!(steps.len(), bundle.steps().len());
+    for (step, verified) in steps.iter().zip(bundle.steps()) {
+        assert_eq!(step.calls(), verified.calls());
+        assert_eq!((step.digest(), step.wallet()), (verified.digest(), verified.wallet()));
+    }
+}
+
+#[test]
+fn a_broadcaster_notices_what_the_chain_would_refuse() {
+    let error = signed(&[(KeyRole::Cool, 2)]).bundle().signed().unwrap_err();
+    assert!(matches!(error, EvacuationError::NotSigned { role: KeyRole::Cold, .. }), "{error}");
+    let complete = signed(&[(KeyRole::Cool, 2), (KeyRole::Cold, 3)]).bundle().clone();
+    let broken = |change: &dyn Fn(&mut Step)| {
+        let mut bundle = complete.clone();
+        change(&mut bundle.steps[0]);
+        bundle.signed().unwrap_err()
+    };
+    let other = complete.steps[1].signatures.clone();
+    let error = broken(&|step| step.signatures = other.clone());
+    assert!(matches!(error, EvacuationError::OtherAddress { .. }), "{error}");
+    let error = broken(&|step| step.amount = 501.into());
+    assert!(matches!(error, EvacuationError::Mismatch { field: "amount", .. }), "{error}");
+    let error = broken(&|step| drop(step.signatures.insert(KeyRole::Cold, "0x00".into())));
+    assert!(matches!(error, EvacuationError::BadSignature { role: KeyRole::Cold, .. }), "{error}");
+}

@@ -80,7 +80,7 @@ pub(crate) fn assemble(
     Ok(Call { to: address::parse(&wallet.address)?, data: call.abi_encode() })
 }
 
-fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<VerifyingKey> {
+pub(crate) fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<VerifyingKey> {
     let (rs, v) = signature.split_at_checked(64)?;
     let recovery = match v {
         [27] => RecoveryId::new(false, false),
