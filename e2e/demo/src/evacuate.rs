@@ -14,7 +14,6 @@ use stage::Commands;
 use crate::{
     Report,
     narrate::{act, chapter, say},
-    pay::Paid,
     place::{Placed, SAFE_DESTINATION},
 };
 
@@ -40,7 +39,7 @@ pub(crate) async fn evacuate(
     lab: &Lab,
     commands: &Commands,
     placed: &Placed,
-    paid: &Paid,
+    wallet: &str,
     report: &mut Report,
 ) -> Result<()> {
     chapter("Breach: the hub's and data centre A's nodes and the broker are switched off");
@@ -61,17 +60,17 @@ pub(crate) async fn evacuate(
     let bundle = act("admin of ams-2", "multisig cool evac-sign", signed).await?.stdout;
 
     tampered(commands, placed, &bundle, report).await?;
-    one_signature(lab, paid, &bundle, report).await?;
+    one_signature(lab, wallet, &bundle, report).await?;
 
     let anvil = lab.anvil().await?;
-    let before = anvil.balance(&paid.wallet).await?;
+    let before = anvil.balance(wallet).await?;
     let cold = stage::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
     act("cold room", "multisig-paper evac sign, after reading what moves where", cold).await?;
     let gas_key = anvil.dev_accounts()?[1].key.clone();
     let sent = stage::evacuation::broadcast(commands, &room, rpc, &gas_key);
     let moved = act("anyone with a float", "multisig evac broadcast", sent).await?;
-    let after = anvil.balance(&paid.wallet).await?;
-    anyhow::ensure!(after == 0, "{after} wei are left in {}", paid.wallet);
+    let after = anvil.balance(wallet).await?;
+    anyhow::ensure!(after == 0, "{after} wei are left in {wallet}");
     anyhow::ensure!(anvil.balance(SAFE_DESTINATION).await? == before, "the safe place did not get all: {moved:#}");
     say(&format!("{before} wei are in the safe place; the wallet holds 0"));
     let tx = &moved["wallets"][0]["tx"];
@@ -106,7 +105,7 @@ async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &m
 }
 
 /// Cool's signature alone, sent to the chain itself.
-async fn one_signature(lab: &Lab, paid: &Paid, bundle: &str, report: &mut Report) -> Result<()> {
+async fn one_signature(lab: &Lab, wallet: &str, bundle: &str, report: &mut Report) -> Result<()> {
     let bundle = Bundle::parse(bundle.as_bytes())?;
     let step = bundle.steps.first().context("a bundle has a step")?;
     let cool = step.signatures.get(&KeyRole::Cool).context("Cooler has signed")?;
@@ -118,8 +117,7 @@ async fn one_signature(lab: &Lab, paid: &Paid, bundle: &str, report: &mut Report
     };
     let anvil = lab.anvil().await?;
     let from = anvil.dev_accounts()?[2].address.clone();
-    let transaction =
-        json!([{"from": from, "to": paid.wallet, "data": hex::encode_prefixed(call.abi_encode())}, "latest"]);
+    let transaction = json!([{"from": from, "to": wallet, "data": hex::encode_prefixed(call.abi_encode())}, "latest"]);
     match anvil.rpc::<Value>("eth_call", transaction).await {
         Ok(answer) => anyhow::bail!("the chain accepted one signature: {answer}"),
         Err(error) => report.refused("one-signature", &format!("the chain: {error:#}")),

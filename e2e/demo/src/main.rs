@@ -93,8 +93,8 @@ async fn play() -> Result<()> {
     let lab = Lab::load()?;
 
     let placed = place::place(&lab, &commands, &folder, &mut report).await?;
-    let paid = pay::pay(&lab, &commands, &placed, &mut report).await?;
-    evacuate::evacuate(&lab, &commands, &placed, &paid, &mut report).await?;
+    let wallet = pay::pay(&lab, &commands, &placed, &mut report).await?;
+    evacuate::evacuate(&lab, &commands, &placed, &wallet, &mut report).await?;
 
     let path = folder.join("report.json");
     fs::write(&path, serde_json::to_vec_pretty(&report.json())?)?;
