@@ -1,3 +1,89 @@
 //! Offline command line for the cold and cool rooms. Links no network crate.
 
-fn main() {}
+mod ceremony;
+mod cool;
+mod evac;
+mod files;
+mod paper;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use custody::KeyRole;
+
+/// The offline tools of a custody: run them on a machine without network, one in the cold room, one in the cool room.
+///
+/// Phrases are read from standard input and from nowhere else; only public things are written to files, and no file is
+/// ever overwritten, but the manifest by its own signature.
+#[derive(Parser)]
+#[command(name = "multisig-paper", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How the result is printed on standard output.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused (one line on standard error says why), 2 wrong usage.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the cool and cold phrases and the custody manifest.
+    #[command(subcommand)]
+    Ceremony(ceremony::Command),
+    /// Bring the cool phrase to Cooler.
+    #[command(subcommand)]
+    Cool(cool::Command),
+    /// Sign an evacuation.
+    #[command(subcommand)]
+    Evac(evac::Command),
+}
+
+/// Form of the result.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+/// The two stations of a custody.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Station {
+    /// Its phrase is on paper and in Cooler.
+    Cool,
+    /// Its phrase is on paper only.
+    Cold,
+}
+
+impl From<Station> for KeyRole {
+    fn from(station: Station) -> Self {
+        match station {
+            Station::Cool => KeyRole::Cool,
+            Station::Cold => KeyRole::Cold,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Cli { command, output } = Cli::parse();
+    let done = match command {
+        Command::Ceremony(command) => ceremony::run(command, output),
+        Command::Cool(command) => cool::run(command, output),
+        Command::Evac(command) => evac::run(command, output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Errors repeat what stood in files: nothing of it may move the cursor of a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -327,8 +327,10 @@ impl Floor {
             {
                 return invalid(format!("floor: '{chain}' is no chain id; expected for example eip155:1"));
             }
-            if symbol.is_empty() {
-                return invalid(format!("floor: an asset on {chain} has no symbol"));
+            if !is_symbol(symbol) {
+                return invalid(format!(
+                    "floor: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
+                ));
             }
             if asset != "native" && !is_contract(asset) {
                 return invalid(format!("floor: asset '{asset}' is neither native nor 0x and 40 hex digits"));
@@ -344,6 +346,12 @@ impl Floor {
         }
         Ok(())
     }
+}
+
+/// Whether `text` may name an asset: 1 to 32 characters of `a-z`, `A-Z`, `0-9`, `.`, `-`, `_`. People read symbols on
+/// terminals, which obey what they are sent.
+pub fn is_symbol(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
 /// Whether `text` is an amount: decimal digits without leading zeros, below 2^256.
@@ -520,7 +528,9 @@ mod tests {
         let eth = || asset("eip155:1", "ETH", "native");
         assert!(floor(vec![]).contains("no asset"));
         assert!(floor(vec![asset("eip155", "ETH", "native")]).contains("chain id"));
-        assert!(floor(vec![asset("eip155:1", "", "native")]).contains("symbol"));
+        for symbol in ["", "E\u{1b}[2J", "U S", &"x".repeat(33)] {
+            assert!(floor(vec![asset("eip155:1", symbol, "native")]).contains("symbol"));
+        }
         assert!(floor(vec![asset("eip155:1", "USD", "0x12")]).contains("40 hex digits"));
         assert!(floor(vec![eth(), asset("eip155:1", "ETH", &format!("0x{}", "aa".repeat(20)))]).contains("twice"));
         assert!(floor(vec![eth(), asset("eip155:1", "ETH2", "native")]).contains("twice"));

@@ -64,6 +64,9 @@ pub enum EvacuationError {
         /// Which field.
         field: &'static str,
     },
+    /// A symbol that could not be shown to people as it is.
+    #[error("wallet {0}: an asset's symbol must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'")]
+    Symbol(WalletId),
     /// The manifest names no safe destination on this chain.
     #[error("the manifest names no safe destination on {0}; a new manifest with one must be signed first")]
     NoDestination(ChainId),

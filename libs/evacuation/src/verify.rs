@@ -156,6 +156,10 @@ fn step(step: &Step, manifest: &VerifiedManifest) -> Result<VerifiedStep, Evacua
 
 /// What people are shown must be what the bytes do.
 pub(crate) fn same_effect(step: &Step, decoded: &Decoded) -> Result<(), EvacuationError> {
+    // The only free text in a step.
+    if !custody::trust::is_symbol(&step.asset) {
+        return Err(EvacuationError::Symbol(step.wallet.clone()));
+    }
     let effect = match &decoded.intent {
         Intent::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
         Intent::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],

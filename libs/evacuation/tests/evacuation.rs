@@ -210,6 +210,14 @@ fn what_people_read_is_what_the_bytes_do() {
 }
 
 #[test]
+fn a_symbol_can_not_paint_on_the_terminal() {
+    for symbol in ["", "E\u{1b}[2J", "ETH to safe\n", &"x".repeat(33)] {
+        let error = refused(|bundle| bundle.steps[1].asset = symbol.to_owned());
+        assert_eq!(error, EvacuationError::Symbol(user("alice")));
+    }
+}
+
+#[test]
 fn a_foreign_wallet_is_noticed_by_its_address() {
     let error = refused(|bundle| bundle.steps[0].address = THIEF.to_owned());
     assert!(matches!(error, EvacuationError::OtherAddress { .. }), "{error}");

@@ -1,0 +1,120 @@
+//! An evacuation at a station.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use custody::KeyRole;
+use evacuation::{Bundle, Step, VerifiedBundle};
+use serde_json::{Value, json};
+
+use crate::{
+    Output, Station,
+    files::{self, NewFile},
+    paper,
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Recompute every address and digest, show what moves where, and sign with the phrase from standard input.
+    Sign(Sign),
+}
+
+#[derive(Args)]
+pub(crate) struct Sign {
+    /// The plan, or the bundle that the other station has signed.
+    bundle: PathBuf,
+    /// The manifest, signed by both stations.
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// Which station this is; cool where Cooler is lost and its phrase is typed from paper.
+    #[arg(long, value_enum, default_value_t = Station::Cold)]
+    role: Station,
+    /// Where the signed bundle is written (JSON).
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(command: Command, output: Output) -> Result<()> {
+    let Command::Sign(sign) = command;
+    let role = sign.role.into();
+    let file = NewFile::create(&sign.out)?;
+    let manifest = files::verified_manifest(&sign.manifest)?;
+    let name = || sign.bundle.display().to_string();
+    let mut bundle =
+        Bundle::parse(&files::read(&sign.bundle)?).and_then(|bundle| bundle.verify(&manifest)).with_context(name)?;
+    let shown = table(role, &bundle);
+    match output {
+        Output::Text => print!("{shown}"),
+        Output::Json => eprint!("{shown}"),
+    }
+    let keys = paper::read(role)?.keys();
+    bundle.sign(role, |namespace| keys.secret(namespace))?;
+    file.finish(&bundle.bundle().to_json())?;
+    match output {
+        Output::Text => println!("signed by {role}: {}", sign.out.display()),
+        Output::Json => println!("{}", summary(role, &bundle)),
+    }
+    Ok(())
+}
+
+/// What moves where, one transaction a line, every value recomputed from the bytes to be signed.
+fn table(role: KeyRole, bundle: &VerifiedBundle) -> String {
+    let header = ["wallet", "chain", "from", "nonce", "amount (smallest unit)", "asset", "to", "signed by"];
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(bundle.steps().iter().map(|step| row(step.step())));
+    let mut widths = [0; 8];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let mut text =
+        format!("The {role} station signs {} transaction(s), all to safe destinations:\n", bundle.steps().len());
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(step: &Step) -> [String; 8] {
+    let Step { wallet, chain, address, nonce, amount, asset, contract, destination, signatures, .. } = step;
+    // The symbol is only a name that the plan gives; the contract is what is signed.
+    let asset = contract.as_ref().map_or("native coin".to_owned(), |contract| format!("{asset} {contract}"));
+    let signers: Vec<&str> = signatures.keys().map(|role| role.as_str()).collect();
+    let signers = if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") };
+    [
+        wallet.to_string(),
+        chain.to_string(),
+        address.clone(),
+        nonce.to_string(),
+        amount.to_string(),
+        asset,
+        destination.clone(),
+        signers,
+    ]
+}
+
+fn summary(role: KeyRole, bundle: &VerifiedBundle) -> Value {
+    let steps: Vec<Value> = bundle
+        .steps()
+        .iter()
+        .map(|verified| {
+            let step = verified.step();
+            json!({
+                "wallet": step.wallet,
+                "chain": step.chain,
+                "address": step.address,
+                "nonce": step.nonce,
+                "asset": step.asset,
+                "contract": step.contract,
+                "amount": step.amount,
+                "destination": step.destination,
+                "signedBy": step.signatures.keys().collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({"role": role, "steps": steps})
+}
