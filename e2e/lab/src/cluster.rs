@@ -138,6 +138,8 @@ async fn create(docker: &Docker, image: &NodeImage, name: &str) -> Result<Cluste
     docker.environment(kind).done().await?;
 
     let node = node_name(name);
+    // After a crash Docker would start the nodes in any order, and they would get each other's addresses.
+    docker.run(["update", "--restart=no", &node]).done().await?;
     let format = format!("{{{{(index .NetworkSettings.Networks \"{}\").IPAddress}}}}", network::NAME);
     let address = docker.run(["inspect", "--format", &format, &node]).text().await?;
     let node_ip: Ipv4Addr = address.parse().with_context(|| format!("{node} has no address: {address:?}"))?;

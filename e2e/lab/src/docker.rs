@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use harness::process::{Server, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::{host, run::Run, state};
+use crate::{host, processes, run::Run, state};
 
 /// Everything of our own daemon that a reboot may take.
 const RUNTIME: &str = "/run/multisig-lab";
@@ -151,15 +151,25 @@ async fn start() -> Result<()> {
     }
     let server = server()?;
     if !server.runs() {
-        // Of a daemon that was killed: another process may have its pid now, and dockerd would refuse to start.
-        for stale in ["docker.pid", "docker.sock"] {
-            remove_if_there(&Path::new(RUNTIME).join(stale))?;
-        }
-        remove_dead_socket(Path::new("/run/containerd/containerd.sock"))?;
+        remove_remains().await?;
     }
     server.start()?;
     server.ready(START_DEADLINE, || async { own().version().await }).await?;
     Ok(())
+}
+
+/// Of a daemon that was killed: its containerd, which ends with it, and pid files and sockets, since dockerd believes
+/// in a process that is a zombie or has another's pid.
+async fn remove_remains() -> Result<()> {
+    let exec = format!("{RUNTIME}/exec");
+    processes::kill(|process| {
+        process.is("containerd") && process.arguments.iter().any(|argument| argument.starts_with(&exec))
+    })
+    .await?;
+    for stale in ["docker.pid", "docker.sock", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"] {
+        remove_if_there(&Path::new(RUNTIME).join(stale))?;
+    }
+    remove_dead_socket(Path::new("/run/containerd/containerd.sock"))
 }
 
 /// dockerd uses the host's containerd when its socket exists, and would wait for one that is long dead.

@@ -10,6 +10,7 @@ mod host;
 pub mod images;
 mod network;
 mod node_image;
+mod processes;
 mod progress;
 pub mod run;
 pub mod servers;
@@ -73,6 +74,38 @@ impl Lab {
         work(&mut Self::load()?).await
     }
 
+    /// Stops a part by its name in [`status`].
+    pub async fn stop(&self, part: &str) -> Result<()> {
+        match self.part(part)? {
+            Part::Node(cluster) => self.stop_node(cluster).await?,
+            Part::Vault(number) => self.vault(number).await?.stop().await,
+            Part::Nats => self.stop_nats().await?,
+            Part::Anvil => self.anvil().await?.stop().await,
+        }
+        Ok(())
+    }
+
+    /// Starts a part by its name in [`status`], and waits until it answers.
+    pub async fn start(&self, part: &str) -> Result<()> {
+        match self.part(part)? {
+            Part::Node(cluster) => self.start_node(cluster).await,
+            Part::Vault(number) => self.vault(number).await?.start_again().await,
+            Part::Nats => self.start_nats().await,
+            Part::Anvil => self.anvil().await?.start_again().await,
+        }
+    }
+
+    fn part(&self, name: &str) -> Result<Part<'_>> {
+        let node = || self.clusters().into_iter().find(|cluster| cluster.name == name).map(Part::Node);
+        let vault = || servers::VAULTS.iter().position(|vault| *vault == name).map(Part::Vault);
+        let other = || match name {
+            "nats" => Some(Part::Nats),
+            "anvil" => Some(Part::Anvil),
+            _ => None,
+        };
+        node().or_else(vault).or_else(other).with_context(|| format!("no part is called {name}: see `lab status`"))
+    }
+
     /// Switches a node off.
     pub async fn stop_node(&self, cluster: &Cluster) -> Result<()> {
         step(&format!("stopping {}", cluster.name), cluster::stop(&self.docker, cluster)).await
@@ -95,6 +128,14 @@ impl Lab {
         let kubectl = cluster::kubectl(cluster)?.args(["--namespace", namespace, "exec", "--stdin", pod, "--"]);
         kubectl.args(command).input(input).bytes().await
     }
+}
+
+/// What can be stopped and started.
+enum Part<'a> {
+    Node(&'a Cluster),
+    Vault(usize),
+    Nats,
+    Anvil,
 }
 
 async fn remove_state() -> Result<()> {

@@ -25,6 +25,16 @@ enum Command {
         #[arg(short, long, default_value = "table")]
         output: Output,
     },
+    /// Switch one part off, as listed by `status`
+    Stop {
+        /// Such as multisig-dc-a or nats
+        part: String,
+    },
+    /// Switch it on again
+    Start {
+        /// Such as multisig-dc-a or nats
+        part: String,
+    },
     /// Build the workloads' images and load them into their clusters
     Images,
     /// Prove with restricted pods that volumes, names and network work
@@ -60,6 +70,8 @@ async fn run(command: Command) -> Result<ExitCode> {
             println!("lab: down ({} s)", started.elapsed().as_secs());
         }
         Command::Status { output } => return show_status(output).await,
+        Command::Stop { part } => Lab::exclusively(async |lab| lab.stop(&part).await).await?,
+        Command::Start { part } => Lab::exclusively(async |lab| lab.start(&part).await).await?,
         Command::Images => {
             let images = Lab::exclusively(async |lab| {
                 images::load(lab, &images::WORKLOADS).await?;

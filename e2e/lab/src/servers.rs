@@ -2,28 +2,26 @@
 //! gateway's address.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use harness::{Options, evm::Anvil, nats::Nats, vault::Vault};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    processes,
     progress::step,
     state::{self, Lab},
 };
 
 /// EIP-155 id of the lab's chain.
 pub const CHAIN_ID: u64 = 31337;
+/// Names of the Vaults, in the order of [`Servers::vaults`].
+pub const VAULTS: [&str; 2] = ["vault-dc-a", "vault-dc-b"];
 /// Programs of the servers.
 const PROGRAMS: [&str; 3] = ["vault", "nats-server", "anvil"];
-/// The kernel ends a killed process within this.
-const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// All of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,8 +119,8 @@ impl Lab {
 /// Starts those that don't run. Keys, data and ports of an earlier start are kept.
 pub(crate) async fn ensure(gateway: Ipv4Addr) -> Result<Servers> {
     let (keepers, coolers, nats, anvil) = tokio::try_join!(
-        step("starting the Vault of dc-a", vault(gateway, "vault-dc-a")),
-        step("starting the Vault of dc-b", vault(gateway, "vault-dc-b")),
+        step("starting the Vault of dc-a", vault(gateway, VAULTS[0])),
+        step("starting the Vault of dc-b", vault(gateway, VAULTS[1])),
         step("starting NATS", nats(gateway)),
         step("starting the EVM node", anvil(gateway)),
     )?;
@@ -167,33 +165,7 @@ fn options(gateway: Ipv4Addr, name: &str) -> Options {
 /// Ends every server of this checkout's lab, also where its files are gone: a server is one of the programs, working
 /// in the lab's folder. What they stored goes with that folder, so they are killed.
 pub(crate) async fn kill_all() -> Result<()> {
-    let deadline = Instant::now() + KILL_DEADLINE;
-    loop {
-        let running = running();
-        if running.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("the processes {running:?} of the lab can't be killed");
-        }
-        for pid in running {
-            // Fails only when it ended meanwhile.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn running() -> Vec<Pid> {
     let folder = state::folder();
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    pids.filter_map(|entry| {
-        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
-        // The kernel marks a folder or program that is gone with " (deleted)" at the end.
-        let cwd = fs::read_link(entry.path().join("cwd")).ok()?;
-        let program = fs::read_link(entry.path().join("exe")).ok()?;
-        let program = program.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
-        (cwd.starts_with(&folder) && PROGRAMS.contains(&program.as_str())).then_some(pid)
-    })
-    .collect()
+    processes::kill(|process| process.folder.starts_with(&folder) && PROGRAMS.iter().any(|program| process.is(program)))
+        .await
 }

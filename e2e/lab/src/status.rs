@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{cluster, state::Lab};
+use crate::{cluster, servers, state::Lab};
 
 /// One part of the lab.
 #[derive(Debug, Serialize)]
@@ -23,7 +23,7 @@ pub async fn of(lab: &Lab) -> Vec<Part> {
         let (name, address) = (cluster.name.clone(), cluster.server.clone());
         parts.push(Part { name, address, up: cluster::answers(cluster).await });
     }
-    for (number, (name, server)) in ["vault-dc-a", "vault-dc-b"].into_iter().zip(&lab.servers.vaults).enumerate() {
+    for (number, (name, server)) in servers::VAULTS.into_iter().zip(&lab.servers.vaults).enumerate() {
         let up = lab.vault(number).await.is_ok_and(|vault| vault.runs());
         parts.push(Part { name: name.to_owned(), address: server.address.clone(), up });
     }
