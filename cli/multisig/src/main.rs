@@ -3,6 +3,7 @@
 
 mod cluster;
 mod cool;
+mod evac;
 mod failure;
 mod member;
 mod objects;
@@ -39,6 +40,9 @@ enum Command {
     /// Run Cooler's local commands in its pod: import the cool phrase, export wallets, sign an evacuation
     #[command(subcommand)]
     Cool(cool::CoolCommand),
+    /// Evacuate: plan what cool and cold sign, and send what they have signed
+    #[command(subcommand)]
+    Evac(evac::EvacCommand),
 }
 
 #[tokio::main]
@@ -49,6 +53,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Member(command) => command.run(cli.output).await,
         Command::Cool(command) => command.run().await,
+        Command::Evac(command) => evac::run(command, cli.output).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

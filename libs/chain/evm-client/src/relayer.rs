@@ -98,12 +98,15 @@ impl Relayer {
         Turn { relayer: self, _guard: self.sending.lock().await }
     }
 
-    /// Signs, sends and follows `call`, for a caller that keeps no record.
-    pub async fn send(&self, call: &Call, wait: Duration) -> Result<Outcome, ClientError> {
+    /// Signs and sends `call`, for a caller that keeps no record; [`Self::follow`] says how it ended.
+    pub async fn submit(&self, call: &Call) -> Result<Relayed, ClientError> {
         let turn = self.turn().await;
         let relayed = turn.sign(call).await?;
-        turn.broadcast(&relayed).await?;
-        self.follow(&relayed, wait).await
+        match turn.broadcast(&relayed).await {
+            // It may have arrived; following sends it again.
+            Ok(()) | Err(ClientError::Away { .. }) => Ok(relayed),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// Waits until `relayed` is mined or won't be, handing it to the network again from time to time; after `wait`,

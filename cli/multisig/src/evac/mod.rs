@@ -1,0 +1,98 @@
+//! `multisig evac ...`: the online half of an evacuation. It holds no owner's key; it needs wallet records, a node and a
+//! float for gas, and neither hub, App, Keeper, broker nor Vault.
+
+mod broadcast;
+mod plan;
+
+use std::{
+    fs,
+    io::{IsTerminal, Write},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use chain_evm_client::{ClientError, retry};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{failure::bad_input, output::Output};
+
+/// How often a node that is away is asked again before the command gives up: about a minute.
+const ATTEMPTS: u32 = 9;
+
+/// The online half of an evacuation.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvacCommand {
+    /// Read what every wallet holds, and write the unsigned transactions that move it to the safe place
+    Plan(plan::PlanArgs),
+    /// Send what cool and cold have signed; may be stopped and started again
+    Broadcast(broadcast::BroadcastArgs),
+}
+
+/// Runs the command; the result is printed in the form of `output`.
+pub(crate) async fn run(command: EvacCommand, output: Output) -> Result<()> {
+    match command {
+        EvacCommand::Plan(args) => plan::run(args, output).await,
+        EvacCommand::Broadcast(args) => broadcast::run(args, output).await,
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| bad_input(format!("can't read {}: {error}", path.display())))
+}
+
+/// All or nothing: a half-written plan must not be mistaken for a small one.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place = || format!("can't write {}", path.display());
+    let mut part = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
+    part.write_all(text.as_bytes()).and_then(|()| part.as_file().sync_all()).with_context(place)?;
+    part.persist(path).with_context(place)?;
+    Ok(())
+}
+
+/// Asks a node again while it is away, at growing intervals.
+async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    for failures in 1..ATTEMPTS {
+        match ask().await {
+            Err(ClientError::Away { .. }) => tokio::time::sleep(retry::delay(failures)).await,
+            other => return other,
+        }
+    }
+    ask().await
+}
+
+/// Progress on standard error: a bar for people, a line now and then for logs.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new(what: &'static str, total: usize) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+        let style = "{msg}: {pos} of {len} [{wide_bar}] {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(500));
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{what}: 0 of {total}");
+        }
+        Self(bar)
+    }
+
+    /// One more is done, with this outcome.
+    fn done(&self, outcome: &str) {
+        self.0.inc(1);
+        if std::io::stderr().is_terminal() {
+            self.0.println(outcome);
+        } else {
+            eprintln!("[{}/{}] {outcome}", self.0.position(), self.0.length().unwrap_or_default());
+        }
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
