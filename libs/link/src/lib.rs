@@ -1,1 +1,26 @@
-//! The NATS connection of a workload: request, reply and queue groups for sealed envelopes.
+//! The NATS connection of a workload: request, reply and queue groups for sealed envelopes. The only crate of the
+//! workloads that knows the NATS client.
+//!
+//! [`Link`] carries bytes and says how the connection is. [`Caller`] asks and [`Server`] answers over it: they seal,
+//! open and verify, and nothing that fails a check gets past them. Keys and peers come through a `watch` channel of
+//! [`Party`](protocol::envelope::Party), so that they can be replaced while everything runs.
+
+mod caller;
+mod connection;
+mod inbox;
+mod metrics;
+mod options;
+mod retry;
+mod serve;
+mod server;
+mod state;
+
+pub use caller::{CallError, Caller, TRY_TIMEOUT};
+pub use connection::{Link, RequestError};
+pub use inbox::Replies;
+pub use metrics::Metrics;
+pub use options::{ConnectError, Options};
+pub use retry::{MAX_DELAY, delay, jittered};
+pub use serve::{Bounds, Incoming, Serving};
+pub use server::{Call, Server};
+pub use state::State;
