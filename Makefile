@@ -44,7 +44,8 @@ $(CARGO_DENY):
 .PHONY: test-rust
 test-rust: servers ## unit, property and integration tests on real servers
 	cargo build --workspace --locked
-	cargo test --workspace --locked --no-fail-fast
+	cargo test --workspace --locked --no-fail-fast --exclude e2e-tests
+	cargo test --locked --no-fail-fast -p e2e-tests -- --test-threads=1
 
 .PHONY: test-lab
 test-lab: servers ## the main job on three kind clusters
