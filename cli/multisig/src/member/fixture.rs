@@ -40,8 +40,9 @@ pub(crate) fn sign(manifest: &mut SignedManifest, role: KeyRole) {
     manifest.sign(role, &keys(role)).unwrap();
 }
 
-/// A party's keys with proofs; another seed, other keys.
+/// A party's keys with proofs; another party or seed (below 64), other keys.
 pub(crate) fn identity(role: Role, seed: u8) -> Identity {
+    let seed = role as u8 * 64 + seed;
     let signing = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
     let keys = PeerKeys {
         message_key: HEXLOWER.encode(signing.verifying_key().as_bytes()),

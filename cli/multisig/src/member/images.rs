@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::store;
 use crate::{
     cluster::MemberArgs,
+    failure::bad_input,
     output::{Change, Output},
 };
 
@@ -51,6 +52,7 @@ impl Images {
                 bundle.images.push(digest);
             }
         }
+        bundle.validate().map_err(|error| bad_input(error.to_string()))?;
         let change = store::write_trust(&cluster, Some(&stored), &bundle).await?;
         output.print(&Allowed { change, images: bundle.images })
     }

@@ -47,7 +47,11 @@ impl Fingerprint {
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}  {}", self.role, self.fingerprint)
+        writeln!(f, "{}  {}", self.role, self.fingerprint)?;
+        if self.role == Role::Cooler {
+            writeln!(f, "\nFor the cool room: multisig-paper cool seal --to {}", self.identity.keys.xkey)?;
+        }
+        Ok(())
     }
 }
 
@@ -62,7 +66,7 @@ pub(crate) struct Approve {
     #[command(flatten)]
     member: MemberArgs,
     /// Ten groups of four hex digits, as `member fingerprint` printed them there
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = trust::parse_fingerprint)]
     fingerprint: String,
     /// The peer's public identity (JSON) instead of the hub's proposal
     #[arg(long, value_name = "FILE")]

@@ -26,26 +26,26 @@ use crate::{
 };
 
 const AFTER_HELP: &str = "\
-FILE (YAML; paths are relative to it, * is required):
-  role*: keeper                     # or cooler
-  namespace*: custody-keeper
-  dataCenter*: fra-1                # as in MemberCluster.spec.dataCenter
-  profile*: Development             # or Production
-  vault*:                           # this data centre's own
-    address*: https://vault.fra-1.example:8200
-    caFile*: vault-ca.pem           # the only roots accepted
-    transitMount: multisig-transit  # defaults shown
-    authMount: multisig-fra-1       # one for each cluster
+FILE (YAML; paths in it are relative to it):
+  role: keeper                      # required; or cooler
+  namespace: custody-keeper         # required
+  dataCenter: fra-1                 # required; as in MemberCluster.spec.dataCenter
+  profile: Development              # required; or Production
+  vault:                            # this data centre's own
+    address: https://vault.fra-1.example:8200   # required
+    caFile: vault-ca.pem            # required; the only roots accepted
+    transitMount: multisig-transit  # here and below: the defaults
+    authMount: multisig-fra-1       # named after the data centre: one for each cluster
     audience: multisig-vault-fra-1
-  manifestFile: manifest.json       # signed at both stations; left out until the ceremonies are done
+  storage: {size: 1Gi, storageClassName: ''}
+  hubToken: {ttl: 720h}
+  egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP, besides DNS; `cidr` narrows it
+  # No default; what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
+  manifestFile: manifest.json       # signed at both stations
   floor:                            # what no hub and no App can exceed
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
   images: ['sha256:...']            # digests that may run here
-  storage: {size: 1Gi, storageClassName: ''}
-  hubToken: {ttl: 720h}
-  egress: [{ports: [443, 6443, 8200, 4222]}]   # TCP, besides DNS; cidr narrows it
 
-What the file leaves out of manifestFile, floor and images stays as it is in multisig-trust; approved peers always stay.
 The token of the Vault's admin is taken from the environment variable VAULT_TOKEN.";
 
 /// Set up this data centre's side of a signer; repeatable, also after the cluster changed its token keys

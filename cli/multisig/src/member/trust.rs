@@ -27,8 +27,6 @@ pub(crate) enum DecisionError {
     Identity(#[from] IdentityError),
     #[error("this identity is malformed ({0}); take it again from its owner")]
     NoKey(String),
-    #[error("'{0}' is no fingerprint; expected ten groups of four hex digits, as `member fingerprint` prints them")]
-    NoFingerprint(String),
     #[error(
         "the fingerprint told is {told}, the keys that arrived have {found}; do not approve: ask again by telephone, and \
          find out who changed the keys"
@@ -91,7 +89,8 @@ pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
     user.verify(&statement, &proof).map_err(|_| IdentityError::NotProven("NATS proof").into())
 }
 
-/// The bundle with these keys approved. The fingerprint is what the other admin said by telephone.
+/// The bundle with these keys approved. `told` is the fingerprint that the other admin said by telephone, in the form
+/// that [`parse_fingerprint`] gives it.
 pub(crate) fn approve(
     trust: &TrustBundle,
     peer: Role,
@@ -111,10 +110,9 @@ pub(crate) fn approve(
         return Err(DecisionError::ForeignCustody { found, present: custody.id });
     }
     check_identity(identity)?;
-    let told = parse_fingerprint(told)?;
     let found = fingerprint(peer, &identity.keys);
     if told != found {
-        return Err(DecisionError::OtherFingerprint { told, found });
+        return Err(DecisionError::OtherFingerprint { told: told.to_owned(), found });
     }
     let mut trust = trust.clone();
     let keys = trust.peers.entry(peer).or_default();
@@ -130,11 +128,11 @@ pub(crate) fn approve(
     Ok(trust)
 }
 
-/// As people write it down: any case, groups parted by anything or nothing.
-fn parse_fingerprint(text: &str) -> Result<String, DecisionError> {
+/// As people write it down: any case, groups parted by blanks, hyphens or nothing.
+pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
     let hex: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_lowercase();
     if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(DecisionError::NoFingerprint(text.to_owned()));
+        return Err("expected ten groups of four hex digits, as `member fingerprint` prints them".to_owned());
     }
     Ok((0..10).map(|group| &hex[group * 4..group * 4 + 4]).collect::<Vec<_>>().join("-"))
 }
@@ -244,14 +242,17 @@ mod tests {
         let identity = fixture::identity(Role::Cooler, 1);
         let told = fingerprint(Role::Cooler, &identity.keys);
         for spelling in [told.clone(), told.to_uppercase(), told.replace('-', " "), told.replace('-', "")] {
-            let approved = approve(&trust(), Role::Cooler, &identity, &spelling, false).unwrap();
-            assert_eq!(approved.peers[&Role::Cooler], [identity.keys.clone()]);
+            assert_eq!(parse_fingerprint(&spelling).as_deref(), Ok(told.as_str()));
         }
+        for bad in ["", "abcd", &told[1..], &told.replace(&told[..1], "g")] {
+            assert!(parse_fingerprint(bad).is_err(), "{bad}");
+        }
+        let approved = approve(&trust(), Role::Cooler, &identity, &told, false).unwrap();
+        assert_eq!(approved.peers[&Role::Cooler], std::slice::from_ref(&identity.keys));
         let other = fingerprint(Role::Cooler, &fixture::identity(Role::Cooler, 2).keys);
-        for (told, expected) in [(other.as_str(), "do not approve"), ("abcd", "no fingerprint"), ("", "no fingerprint")]
-        {
+        for told in [other.as_str(), ""] {
             let error = approve(&trust(), Role::Cooler, &identity, told, false).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.contains("do not approve"), "{error}");
         }
     }
 
