@@ -5,7 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use custody::{CustodyId, Role};
-use protocol::subject::{listens, queue, speaks, subject};
+use protocol::subject::{inbox_prefix, listens, queue, speaks, subject};
 use serde::{Deserialize, Serialize};
 
 /// Largest message, bytes: the broker's `max_payload` and every template say the same. The broker cuts the connection
@@ -17,7 +17,8 @@ pub const RESPONSE_TTL_NANOS: i64 = protocol::envelope::MAX_LIFETIME_MS as i64 *
 pub const NO_LIMIT: i64 = -1;
 
 /// The private inbox of whichever user the template is applied to. The broker fills `{{name()}}` only where it is a
-/// whole token of the subject.
+/// whole token of the subject, and silently drops every `SUBJECT QUEUE` of a list with a `{{name()}}` in it: so this
+/// is for lists without queues.
 const OWN_INBOX: &str = "_INBOX.{{name()}}.>";
 
 /// Why a user name was refused.
@@ -141,12 +142,14 @@ impl From<Permissions> for Template {
 
 /// What the users of a role may do. A plain subscription of an own lane is refused, only the role's queue group is
 /// allowed, so that a stolen connection key can take requests away (which shows) but not tap them.
+///
+/// The user's name is the role's ([`UserName`] from [`Role`]), since its inbox is.
 pub fn role_permissions(custody: CustodyId, role: Role) -> Permissions {
     let lanes = listens(role);
     let own = lanes.iter().map(|lane| format!("{} {}", subject(custody, role, *lane), queue(role)));
     Permissions {
         publish: allow(speaks(role).iter().map(|(to, lane)| subject(custody, *to, *lane))),
-        subscribe: allow(own.chain([OWN_INBOX.to_owned()])),
+        subscribe: allow(own.chain([format!("{}.>", inbox_prefix(role))])),
         response: (!lanes.is_empty()).then_some(Response { max: 1, ttl: RESPONSE_TTL_NANOS }),
     }
 }
@@ -295,8 +298,9 @@ mod tests {
             let permissions = role_permissions(custody(own), role);
             prop_assert!(!permissions.publish.allow.is_empty() && !permissions.subscribe.allow.is_empty());
             let all = permissions.publish.allow.iter().chain(&permissions.subscribe.allow);
-            for pattern in all.filter(|pattern| *pattern != OWN_INBOX) {
-                prop_assert!(!pattern.contains(['*', '>']), "{}", pattern);
+            let inbox = format!("{}.>", inbox_prefix(role));
+            for pattern in all.filter(|pattern| **pattern != inbox) {
+                prop_assert!(!pattern.contains(['*', '>', '{']), "{}", pattern);
             }
         }
 

@@ -1,0 +1,199 @@
+//! What each role may do at a real broker, with nothing but its connection's key: what the design lists and no more.
+
+mod support;
+
+use async_nats::{Client, Event, ServerError};
+use custody::Role;
+use futures::StreamExt;
+use natsauth::{Claims, Permissions, User as UserClaims, role_permissions, user_claims};
+use nkeys::KeyPair;
+use protocol::subject::{Lane, queue, subject};
+use serde::Serialize;
+use support::{Broker, PATIENCE, User, now};
+use tokio::{sync::mpsc, time::timeout};
+
+/// A user that tries things and hears what the broker refuses.
+struct Prober {
+    client: Client,
+    complaints: mpsc::UnboundedReceiver<String>,
+    count: usize,
+}
+
+impl Prober {
+    async fn connect(broker: &Broker, user: &User) -> Self {
+        let (heard, complaints) = mpsc::unbounded_channel();
+        let options = broker.bare(user).event_callback(move |event| {
+            if let Event::ServerError(ServerError::Other(said)) = event {
+                let _ = heard.send(said);
+            }
+            std::future::ready(())
+        });
+        Self { client: options.connect(broker.nats.url()).await.unwrap(), complaints, count: 0 }
+    }
+
+    /// What the broker complained of since the last time. It answers in order, and this ends with something that it
+    /// refuses to everybody, so nothing is missed and nothing is waited for in vain.
+    async fn refused(&mut self) -> Vec<String> {
+        self.count += 1;
+        let marker = format!("nobody.may.publish.{}", self.count);
+        self.client.publish(marker.clone(), "".into()).await.unwrap();
+        let mut refused = Vec::new();
+        loop {
+            let said = timeout(PATIENCE, self.complaints.recv()).await.unwrap().unwrap();
+            if said.contains(&marker) {
+                return refused;
+            }
+            refused.push(said);
+        }
+    }
+
+    async fn may_publish(&mut self, subject: &str) -> bool {
+        self.client.publish(subject.to_owned(), "".into()).await.unwrap();
+        self.refused().await.is_empty()
+    }
+
+    async fn may_subscribe(&mut self, subject: &str, queue: Option<&str>) -> bool {
+        let subscriber = match queue {
+            Some(queue) => self.client.queue_subscribe(subject.to_owned(), queue.to_owned()).await,
+            None => self.client.subscribe(subject.to_owned()).await,
+        };
+        let _subscriber = subscriber.unwrap();
+        self.refused().await.is_empty()
+    }
+}
+
+/// The design's table of who speaks where, written out once more.
+fn speaks(from: Role, to: Role, lane: Lane) -> bool {
+    match (from, to, lane) {
+        (Role::App, Role::Keeper | Role::Cooler, Lane::Op) => true,
+        (Role::Keeper, Role::Cooler, Lane::Peer) | (Role::Cooler, Role::Keeper, Lane::Peer) => true,
+        (Role::Observer, Role::Keeper | Role::Cooler, Lane::Observe) => true,
+        (Role::Keeper | Role::Cooler | Role::App, Role::Observer, Lane::In) => true,
+        _ => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_may_do_exactly_what_the_design_lists() {
+    let broker = Broker::start().await;
+    for role in Role::ALL {
+        let mut prober = Prober::connect(&broker, &broker.user(role)).await;
+        for to in Role::ALL {
+            for lane in Lane::ALL {
+                let subject = subject(broker.custody, to, lane);
+                assert_eq!(prober.may_publish(&subject).await, speaks(role, to, lane), "{role} publishes {subject}");
+                let listened = Role::ALL.into_iter().any(|from| speaks(from, to, lane));
+                let own = role == to && listened;
+                assert_eq!(
+                    prober.may_subscribe(&subject, Some(queue(role))).await,
+                    own,
+                    "{role} in its queue {subject}"
+                );
+                assert!(!prober.may_subscribe(&subject, None).await, "{role} taps {subject}");
+                assert!(!prober.may_subscribe(&subject, Some("other")).await, "{role} taps {subject} in another queue");
+            }
+            let inbox = format!("_INBOX.{to}.token.1");
+            assert_eq!(prober.may_subscribe(&inbox, None).await, role == to, "{role} reads {inbox}");
+            assert_eq!(prober.may_subscribe(&format!("_INBOX.{to}.>"), None).await, role == to, "{role} reads {to}'s");
+            assert!(!prober.may_publish(&inbox).await, "{role} writes to {inbox} without having been asked");
+        }
+        let custody = broker.custody;
+        let everything = [">", "*", "ms.>", "_INBOX.>", "_INBOX.*.>", "$SYS.>", "$JS.API.>", "$SRV.PING"];
+        let own = [format!("ms.{custody}.>"), format!("ms.{custody}.{role}.>"), format!("ms.{custody}.{role}.*")];
+        for wide in everything.into_iter().chain(own.iter().map(String::as_str)) {
+            assert!(!prober.may_subscribe(wide, None).await, "{role} subscribes {wide}");
+            assert!(!prober.may_subscribe(wide, Some(queue(role))).await, "{role} subscribes {wide} in its queue");
+        }
+        for system in ["$SYS.REQ.SERVER.PING", "$SYS.REQ.CLAIMS.UPDATE", "$JS.API.INFO", "$SRV.PING", "anything"] {
+            assert!(!prober.may_publish(system).await, "{role} publishes {system}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_may_be_answered_once() {
+    let broker = Broker::start().await;
+    let mut keeper = Prober::connect(&broker, &broker.user(Role::Keeper)).await;
+    let app = broker.bare(&broker.user(Role::App)).connect(broker.nats.url()).await.unwrap();
+    let op = subject(broker.custody, Role::Keeper, Lane::Op);
+    let mut requests = keeper.client.queue_subscribe(op.clone(), "keeper".to_owned()).await.unwrap();
+    let mut inbox = app.subscribe("_INBOX.app.x.1").await.unwrap();
+    assert!(keeper.refused().await.is_empty());
+    app.publish_with_reply(op, "_INBOX.app.x.1", "pay".into()).await.unwrap();
+    let reply = timeout(PATIENCE, requests.next()).await.unwrap().unwrap().reply.unwrap();
+    assert!(keeper.may_publish(&reply).await);
+    assert!(!keeper.may_publish(&reply).await, "a second answer");
+    assert!(timeout(PATIENCE, inbox.next()).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_user_is_cut_off_and_stays_out_while_others_stay() {
+    let broker = Broker::start().await;
+    let (user, other) = (broker.user(Role::Keeper), broker.user(Role::Cooler));
+    let (gone, mut left) = mpsc::unbounded_channel();
+    let options = broker.bare(&user).event_callback(move |event| {
+        if event == Event::Disconnected {
+            let _ = gone.send(());
+        }
+        std::future::ready(())
+    });
+    let _keeper = options.connect(broker.nats.url()).await.unwrap();
+    let mut cooler = Prober::connect(&broker, &other).await;
+    broker.revoke(&user).await;
+    timeout(PATIENCE, left.recv()).await.unwrap().unwrap();
+    let refused = broker.bare(&user).connect(broker.nats.url()).await.unwrap_err();
+    assert_eq!(refused.kind(), async_nats::ConnectErrorKind::AuthorizationViolation);
+    assert!(cooler.may_publish(&subject(broker.custody, Role::Keeper, Lane::Peer)).await);
+}
+
+/// Claims of a user that brings permissions along.
+#[derive(Serialize)]
+struct Wide {
+    #[serde(flatten)]
+    user: UserClaims,
+    #[serde(flatten)]
+    permissions: Permissions,
+}
+
+impl natsauth::Kind for Wide {
+    const TYPE: &'static str = UserClaims::TYPE;
+    const SUBJECT: nkeys::KeyPairType = UserClaims::SUBJECT;
+    const ISSUER: nkeys::KeyPairType = UserClaims::ISSUER;
+
+    fn claim_type(&self) -> &str {
+        Self::TYPE
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roles_key_cannot_give_more_than_its_template() {
+    let broker = Broker::start().await;
+    let key = KeyPair::new_user();
+    let claims = user_claims(&Role::App.into(), &key.public_key(), &broker.account.public_key(), now(), None);
+    let Claims { exp, jti, iat, iss, name, sub, nats: user } = claims;
+    let permissions = role_permissions(broker.custody, Role::Keeper);
+    let wide = Claims { exp, jti, iat, iss, name, sub, nats: Wide { user, permissions } };
+    let jwt = natsauth::encode(wide, &broker.role_keys[&Role::App]).unwrap();
+    assert!(broker.bare(&User { key, jwt }).connect(broker.nats.url()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_accounts_user_hears_nothing() {
+    let broker = Broker::start().await;
+    let stranger = Broker { account: KeyPair::new_account(), ..broker };
+    stranger.push(&stranger.account, now() - 100, Default::default()).await;
+    let mut theirs = Prober::connect(&stranger, &stranger.user(Role::Keeper)).await;
+    let op = subject(stranger.custody, Role::Keeper, Lane::Op);
+    let mut requests = theirs.client.queue_subscribe(op.clone(), "keeper".to_owned()).await.unwrap();
+    assert!(theirs.refused().await.is_empty());
+
+    // The same subjects and role keys, in an account of its own.
+    let ours = Broker { account: KeyPair::new_account(), ..stranger };
+    ours.push(&ours.account, now() - 100, Default::default()).await;
+    let app = ours.bare(&ours.user(Role::App)).custom_inbox_prefix("_INBOX.app");
+    let app = app.connect(ours.nats.url()).await.unwrap();
+    let refused = app.request(op.clone(), "pay".into()).await.unwrap_err();
+    assert_eq!(refused.kind(), async_nats::RequestErrorKind::NoResponders, "nobody listens in this account");
+    assert!(theirs.refused().await.is_empty());
+    assert!(futures::poll!(requests.next()).is_pending());
+}
