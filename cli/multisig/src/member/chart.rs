@@ -62,11 +62,7 @@ struct ReleaseInfo {
 
 /// Values for the chart.
 pub(crate) fn values(plan: &Plan) -> Value {
-    let mut values = json!({"role": plan.role, "storage": plan.storage});
-    if let Some(egress) = &plan.egress {
-        values["networkPolicy"] = json!({"egress": egress});
-    }
-    values
+    json!({"role": plan.role, "storage": plan.storage, "networkPolicy": {"egress": plan.egress}})
 }
 
 impl Helm {

@@ -15,6 +15,7 @@ use custody::{
     manifest::{SignedManifest, VerifiedManifest},
     trust::{AssetFloor, CustodyTrust, Floor, Profile, SHAPE_VERSION, TrustBundle, TrustError, VaultTrust},
 };
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use vault::{Jwks, SetupPlan};
 
@@ -22,6 +23,8 @@ use crate::failure::{bad_input, one_line};
 
 /// What API servers accept for a token's life: at least ten minutes, at most 2^32 s.
 const TOKEN_LIFE: std::ops::RangeInclusive<u64> = 600..=1 << 32;
+/// HTTPS, the API server behind its Service, Vault, NATS: where they usually listen.
+const EGRESS: [u16; 4] = [443, 6443, 8200, 4222];
 const MEGABYTE: u64 = 1 << 20;
 
 /// The file. Paths in it are relative to its own folder.
@@ -45,7 +48,7 @@ struct PlanFile {
     storage: Storage,
     #[serde(default)]
     hub_token: HubToken,
-    /// Absent: the chart's default.
+    /// Absent: [`EGRESS`] and the Vault's port.
     egress: Option<Vec<Egress>>,
 }
 
@@ -111,7 +114,7 @@ pub(crate) struct Plan {
     pub(crate) images: Option<Vec<String>>,
     pub(crate) storage: Storage,
     pub(crate) hub_token_ttl: Duration,
-    pub(crate) egress: Option<Vec<Egress>>,
+    pub(crate) egress: Vec<Egress>,
 }
 
 /// The data centre's Vault.
@@ -139,7 +142,7 @@ impl Plan {
         check_label("dataCenter", &file.data_center)?;
         check_storage(&file.storage)?;
         file.floor.iter().try_for_each(check_chains)?;
-        file.egress.iter().flatten().try_for_each(check_egress)?;
+        let egress = complete_egress(file.egress, &file.vault.address)?;
         let plan = Self {
             vault: VaultPlan::complete(file.vault, &file.data_center, folder)?,
             manifest: file.manifest_file.map(|path| read_manifest(&folder.join(path))).transpose()?,
@@ -151,7 +154,7 @@ impl Plan {
             floor: file.floor,
             images: file.images,
             storage: file.storage,
-            egress: file.egress,
+            egress,
         };
         match plan.trust().validate() {
             Ok(()) => Ok(plan),
@@ -265,6 +268,22 @@ fn check_storage(storage: &Storage) -> Result<(), String> {
     Err(format!("storage.size: '{}' is no size; expected for example 1Gi", storage.size))
 }
 
+/// Egress that the plan names has to lead to the Vault; what it does not name does.
+fn complete_egress(named: Option<Vec<Egress>>, vault: &str) -> Result<Vec<Egress>, String> {
+    let port = vault.parse::<Url>().ok().and_then(|url| url.port_or_known_default());
+    let port = port.ok_or_else(|| format!("vault.address: '{vault}' is no address; expected https://host:port"))?;
+    let Some(named) = named else {
+        let mut ports = EGRESS.to_vec();
+        ports.extend(Some(port).filter(|port| !EGRESS.contains(port)));
+        return Ok(vec![Egress { cidr: None, ports }]);
+    };
+    named.iter().try_for_each(check_egress)?;
+    if !named.iter().any(|egress| egress.ports.contains(&port)) {
+        return Err(format!("egress: no entry has port {port} of the Vault; name it and those of API server and NATS"));
+    }
+    Ok(named)
+}
+
 fn check_egress(egress: &Egress) -> Result<(), String> {
     if egress.ports.is_empty() || egress.ports.contains(&0) {
         return Err("egress: every entry needs ports between 1 and 65535".to_owned());
@@ -336,7 +355,16 @@ mod tests {
         assert_eq!(plan.trust().vault.key, "custody-keeper.keeper");
         assert_eq!(plan.hub_token_ttl, Duration::from_secs(720 * 3600));
         assert_eq!(plan.storage.size, "1Gi");
-        assert!(plan.manifest.is_none() && plan.floor.is_none() && plan.images.is_none() && plan.egress.is_none());
+        assert!(plan.manifest.is_none() && plan.floor.is_none() && plan.images.is_none());
+        assert_eq!(plan.egress, [Egress { cidr: None, ports: EGRESS.to_vec() }]);
+    }
+
+    #[test]
+    fn egress_leads_to_the_vault_wherever_it_listens() {
+        let plan = parse(&MINIMAL.replace("vault:8200", "vault:9200")).unwrap();
+        assert!(plan.egress[0].ports.contains(&9200));
+        let named = with("egress: [{cidr: 10.0.0.0/8, ports: [8200]}, {ports: [6443]}]").unwrap();
+        assert_eq!(named.egress.len(), 2);
     }
 
     #[test]
@@ -355,6 +383,7 @@ mod tests {
             ("hubToken: {ttl: -720h}", "hubToken.ttl"),
             ("egress: [{cidr: 10.0.0.0, ports: [443]}]", "egress"),
             ("egress: [{cidr: 10.0.0.0/33, ports: [443]}]", "egress"),
+            ("egress: [{ports: [443, 4222]}]", "8200 of the Vault"),
             ("egress: [{ports: []}]", "egress"),
             ("egress: [{ports: [70000]}]", "egress"),
             ("manifestFile: nowhere.json", "manifestFile"),

@@ -39,7 +39,7 @@ FILE (YAML; paths in it are relative to it):
     audience: multisig-vault-fra-1
   storage: {size: 1Gi, storageClassName: ''}
   hubToken: {ttl: 720h}
-  egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP, besides DNS; `cidr` narrows it
+  egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS, and the Vault's port; `cidr` narrows it
   # No default; what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
   manifestFile: manifest.json       # signed at both stations
   floor:                            # what no hub and no App can exceed

@@ -167,7 +167,7 @@ mod tests {
             images: None,
             storage: Storage::default(),
             hub_token_ttl: Duration::from_secs(3600),
-            egress: None,
+            egress: Vec::new(),
         }
     }
 
