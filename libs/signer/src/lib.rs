@@ -1,1 +1,19 @@
-//! What Keeper and Cooler share: pipeline, policy, watermark, store, wiring and the server around them.
+//! What Keeper and Cooler share. A request walks through the [`pipeline`]; what must survive is in the [`store`]; what
+//! may be signed is the [`policy`]; the [`wiring`] brings documents, keys, Vault and broker together and reports.
+
+mod broker;
+pub mod chains;
+pub mod cli;
+#[cfg(test)]
+mod fixtures;
+mod hardening;
+mod http;
+pub mod identity;
+mod local;
+mod metrics;
+pub mod pipeline;
+pub mod policy;
+mod process;
+pub mod store;
+mod telemetry;
+pub mod wiring;

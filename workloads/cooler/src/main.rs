@@ -1,3 +1,7 @@
-//! The Cooler workload: configuration and wiring of the shared signer.
+//! The Cooler workload. Everything is in the shared signer.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signer::cli::cooler()
+}

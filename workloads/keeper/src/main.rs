@@ -1,3 +1,7 @@
-//! The Keeper workload: configuration and wiring of the shared signer.
+//! The Keeper workload. Everything is in the shared signer.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signer::cli::keeper()
+}

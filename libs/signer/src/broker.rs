@@ -1,0 +1,188 @@
+//! The connection to the broker as the wiring wants it: made anew when its address changes, told of new credentials and
+//! peers without a break, drained at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use custody::{
+    CustodyId, Role,
+    wiring::{Credentials, NatsConfig},
+};
+use link::{Bounds, Call, Link, Options, Server};
+use protocol::{
+    envelope::{Party, Peers},
+    ops::{Operation, Request},
+};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    identity::Keys,
+    metrics::Metrics,
+    pipeline::{Signer, reason},
+    wiring::state,
+};
+
+/// How long requests in flight may take when the process ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// At most one connection.
+pub(crate) struct Broker {
+    signer: Arc<Signer>,
+    metrics: Arc<Metrics>,
+    link_metrics: link::Metrics,
+    connection: Option<Connection>,
+    trouble: String,
+}
+
+struct Connection {
+    target: Target,
+    link: Link,
+    serving: link::Serving,
+    party: watch::Sender<Party>,
+    jwt: watch::Sender<String>,
+    state: watch::Receiver<link::State>,
+    offered: u64,
+    in_use: Option<u64>,
+}
+
+/// What can't be changed without another connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    custody: CustodyId,
+    role: Role,
+    nats: NatsConfig,
+    nats_user: String,
+}
+
+/// What the connection speaks as.
+pub(crate) struct Speaker<'a> {
+    pub(crate) custody: CustodyId,
+    pub(crate) role: Role,
+    pub(crate) keys: &'a Keys,
+    pub(crate) peers: &'a Peers,
+}
+
+impl Broker {
+    pub(crate) fn new(signer: Arc<Signer>, metrics: Arc<Metrics>) -> Self {
+        let link_metrics = metrics.register(link::Metrics::register);
+        Self { signer, metrics, link_metrics, connection: None, trouble: "not connected yet".to_owned() }
+    }
+
+    /// Connected, and with which credentials, or not and why.
+    pub(crate) fn state(&mut self) -> state::Broker {
+        match &mut self.connection {
+            Some(connection) => connection.state(),
+            None => state::Broker::Away(self.trouble.clone()),
+        }
+    }
+
+    /// Brings the connection to what is wanted; does nothing when it is.
+    pub(crate) async fn connect(&mut self, nats: &NatsConfig, credentials: Credentials, speaker: Speaker<'_>) {
+        if let Err(trouble) = self.try_connect(nats, credentials, speaker).await {
+            tracing::warn!(trouble, "no connection to the broker");
+            self.trouble = trouble;
+        }
+    }
+
+    async fn try_connect(
+        &mut self,
+        nats: &NatsConfig,
+        credentials: Credentials,
+        speaker: Speaker<'_>,
+    ) -> Result<(), String> {
+        let Speaker { custody, role, keys, peers } = speaker;
+        let nats_user = keys.nats_user().to_owned();
+        let target = Target { custody, role, nats: nats.clone(), nats_user };
+        let party = Party::new(custody, role, keys.own().clone(), peers.clone()).map_err(|error| error.to_string())?;
+        if let Some(connection) = &mut self.connection
+            && connection.target == target
+        {
+            connection.party.send_replace(party);
+            connection.offer(credentials);
+            return Ok(());
+        }
+        self.disconnect().await;
+        let (jwt, newest) = watch::channel(credentials.user_jwt);
+        let options = Options {
+            urls: nats.urls.clone(),
+            ca_pem: nats.ca_bundle.clone(),
+            custody,
+            role,
+            nkey: keys.nats().map_err(|error| error.to_string())?,
+            jwt: newest,
+        };
+        let link = Link::connect(options).await.map_err(|error| error.to_string())?;
+        let (party, present) = watch::channel(party);
+        let server = Server::new(link.clone(), present, self.link_metrics.clone());
+        let (signer, metrics) = (self.signer.clone(), self.metrics.clone());
+        let answer = move |call| {
+            let (signer, metrics) = (signer.clone(), metrics.clone());
+            async move { answer(&signer, &metrics, call).await }
+        };
+        let serving = server.serve(Bounds::default(), answer).await.map_err(|error| error.to_string())?;
+        let state = link.state();
+        let offered = credentials.generation;
+        self.connection = Some(Connection { target, link, serving, party, jwt, state, offered, in_use: None });
+        Ok(())
+    }
+
+    /// Takes nothing more, answers what was taken, closes.
+    pub(crate) async fn disconnect(&mut self) {
+        if let Some(Connection { link, serving, .. }) = self.connection.take() {
+            if !serving.stop(GRACE).await {
+                tracing::warn!("requests were still in flight; they can be asked again");
+            }
+            link.close().await;
+            self.trouble = "not connected: something that is needed is missing".to_owned();
+        }
+    }
+}
+
+impl Connection {
+    fn state(&mut self) -> state::Broker {
+        // Changed since another JWT was offered: the login since then used it.
+        let changed = self.state.has_changed().unwrap_or(true);
+        let present = self.state.borrow_and_update().clone();
+        if !present.is_healthy() {
+            self.in_use = None;
+            return state::Broker::Away(present.to_string());
+        }
+        if changed || self.in_use.is_none() {
+            self.in_use = Some(self.offered);
+        }
+        state::Broker::Connected { generation: self.in_use.unwrap_or(self.offered) }
+    }
+
+    /// Another JWT makes the link log in anew with it.
+    fn offer(&mut self, credentials: Credentials) {
+        self.offered = credentials.generation;
+        let changed = self.jwt.send_if_modified(|present| {
+            let changed = *present != credentials.user_jwt;
+            if changed {
+                self.state.mark_unchanged();
+                *present = credentials.user_jwt;
+            }
+            changed
+        });
+        if !changed {
+            self.in_use = self.in_use.map(|_| self.offered);
+        }
+    }
+}
+
+async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> protocol::ops::Response {
+    let start = Instant::now();
+    let operation = name(&call.request);
+    let response = signer.answer(call.sender, call.request, call.digest).await;
+    metrics.answered(operation, reason(&response), start.elapsed());
+    response
+}
+
+fn name(request: &Request) -> &'static str {
+    match &request.operation {
+        Some(Operation::CreateWallet(_)) => "CreateWallet",
+        Some(Operation::RegisterWallet(_)) => "RegisterWallet",
+        Some(Operation::Check(_)) => "Check",
+        Some(Operation::Sign(_)) => "Sign",
+        None => "None",
+    }
+}

@@ -1,0 +1,251 @@
+//! The command line that `keeper` and `cooler` share. Results go to standard output, one line of error to standard
+//! error.
+
+use std::{
+    io::{self, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use custody::Role;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+use crate::{
+    local::{self, LocalError},
+    process::{self, ProcessError},
+    telemetry,
+    wiring::Place,
+};
+
+/// Largest document on standard input, bytes.
+const MAX_INPUT: u64 = 256 * 1024 * 1024;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error("standard input: {0}")]
+    Input(io::Error),
+    #[error("standard output: {0}")]
+    Output(io::Error),
+    #[error("no runtime: {0}")]
+    Runtime(io::Error),
+}
+
+/// Where everything is; the pod's places by default.
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    /// Volume with the store.
+    #[arg(long, global = true, default_value = "/data")]
+    data_dir: PathBuf,
+    /// Folder with `token` and `ca.crt` for the API server.
+    #[arg(long, global = true, default_value = "/var/run/secrets/multisig/kube")]
+    kube_dir: PathBuf,
+    /// Projected service-account token for the Vault.
+    #[arg(long, global = true, default_value = "/var/run/secrets/multisig/vault/token")]
+    vault_token_file: PathBuf,
+    /// Own namespace; by default the one that the token for the API server names.
+    #[arg(long, global = true)]
+    namespace: Option<String>,
+}
+
+impl From<PlaceArgs> for Place {
+    fn from(args: PlaceArgs) -> Self {
+        let PlaceArgs { data_dir, kube_dir, vault_token_file, namespace } = args;
+        // Without either, the API server can't be asked; local commands then go by what the store has.
+        let namespace = namespace.or_else(|| token_namespace(&kube_dir.join("token"))).unwrap_or_default();
+        Place { data_dir, kube_dir, vault_token_file, namespace }
+    }
+}
+
+/// The namespace in the claims of a service-account token. The API server, which verifies the token, decides.
+fn token_namespace(token: &Path) -> Option<String> {
+    let token = std::fs::read_to_string(token).ok()?;
+    let claims = BASE64URL_NOPAD.decode(token.split('.').nth(1)?.as_bytes()).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    claims["kubernetes.io"]["namespace"].as_str().map(str::to_owned)
+}
+
+#[derive(Debug, Subcommand)]
+enum Common {
+    /// Serve until SIGTERM.
+    Run {
+        /// Where /livez, /readyz and /metrics are.
+        #[arg(long, default_value = "0.0.0.0:8080")]
+        listen: SocketAddr,
+    },
+    /// Wallet records.
+    Wallets {
+        #[command(subcommand)]
+        command: Wallets,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Wallets {
+    /// Print all wallet records as JSON, for `multisig evac plan`.
+    Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum Cooler {
+    #[command(flatten)]
+    Common(Common),
+    /// Import the cool phrase that `multisig-paper cool seal` sealed to this signer, from standard input.
+    Import,
+    /// Evacuation.
+    Evac {
+        #[command(subcommand)]
+        command: Evac,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Evac {
+    /// Add cool's signature to a plan: the plan on standard input, the signed bundle on standard output.
+    Sign,
+}
+
+/// Keeper: holds the hot keys, signs first.
+#[derive(Debug, Parser)]
+#[command(name = "keeper", version)]
+struct KeeperLine {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(subcommand)]
+    command: Common,
+}
+
+/// Cooler: holds the cool key, signs second.
+#[derive(Debug, Parser)]
+#[command(name = "cooler", version)]
+struct CoolerLine {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(subcommand)]
+    command: Cooler,
+}
+
+/// All of `keeper`.
+pub fn keeper() -> ExitCode {
+    let KeeperLine { place, command } = KeeperLine::parse();
+    ended("keeper", common(Role::Keeper, place.into(), command))
+}
+
+/// All of `cooler`.
+pub fn cooler() -> ExitCode {
+    let CoolerLine { place, command } = CoolerLine::parse();
+    let place = place.into();
+    ended(
+        "cooler",
+        match command {
+            Cooler::Common(command) => common(Role::Cooler, place, command),
+            Cooler::Import => import(&place),
+            Cooler::Evac { command: Evac::Sign } => sign_evacuation(&place),
+        },
+    )
+}
+
+fn common(role: Role, place: Place, command: Common) -> Result<(), CommandError> {
+    match command {
+        Common::Run { listen } => Ok(block_on(process::run(role, place, listen))??),
+        Common::Wallets { command: Wallets::Export } => {
+            telemetry::for_command();
+            print(&block_on(local::export(&place, role))??.to_json())
+        }
+    }
+}
+
+fn import(place: &Place) -> Result<(), CommandError> {
+    telemetry::for_command();
+    let sealed = input()?;
+    let manifest = block_on(local::import(place, &sealed))??;
+    print(&format!("the cool key of custody {} is stored\n", manifest.custody_id()))
+}
+
+fn sign_evacuation(place: &Place) -> Result<(), CommandError> {
+    telemetry::for_command();
+    let plan = input()?;
+    let bundle = block_on(local::sign_evacuation(place, &plan))??;
+    print(&bundle.to_json())
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
+    // Refused only when a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+fn input() -> Result<Vec<u8>, CommandError> {
+    let mut bytes = Vec::new();
+    io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).map_err(CommandError::Input)?;
+    Ok(bytes)
+}
+
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::Output)
+}
+
+fn ended(name: &str, outcome: Result<(), CommandError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_lines_are_consistent() {
+        KeeperLine::command().debug_assert();
+        CoolerLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_arguments_of_the_pod_are_understood() {
+        let args = [
+            "keeper",
+            "run",
+            "--data-dir=/data",
+            "--kube-dir=/var/run/secrets/multisig/kube",
+            "--vault-token-file=/var/run/secrets/multisig/vault/token",
+            "--namespace=custody-keeper",
+            "--listen=0.0.0.0:8080",
+        ];
+        let line = KeeperLine::try_parse_from(args).unwrap();
+        assert_eq!(Place::from(line.place).namespace, "custody-keeper");
+    }
+
+    #[test]
+    fn only_cooler_imports_and_evacuates() {
+        assert!(CoolerLine::try_parse_from(["cooler", "import"]).is_ok());
+        assert!(CoolerLine::try_parse_from(["cooler", "evac", "sign", "--data-dir=/tmp"]).is_ok());
+        assert!(KeeperLine::try_parse_from(["keeper", "import"]).is_err());
+        assert!(KeeperLine::try_parse_from(["keeper", "wallets", "export"]).is_ok());
+    }
+
+    #[test]
+    fn the_namespace_is_in_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        assert_eq!(token_namespace(&token), None);
+        let claims = BASE64URL_NOPAD.encode(br#"{"kubernetes.io":{"namespace":"custody-cooler"}}"#);
+        std::fs::write(&token, format!("e30.{claims}.c2ln")).unwrap();
+        assert_eq!(token_namespace(&token).as_deref(), Some("custody-cooler"));
+    }
+}

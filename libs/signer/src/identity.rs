@@ -1,0 +1,171 @@
+//! The signer's own keys: made once, sealed by its own Vault, opened again at every start. What leaves is the public
+//! half with proof that the private one is held.
+
+use std::sync::Arc;
+
+use custody::{
+    CustodyId, Role,
+    fingerprint::{prove, statement},
+    wiring::Identity,
+};
+use data_encoding::HEXLOWER;
+use nkeys::{KeyPair, KeyPairType, XKey};
+use protocol::envelope::OwnKeys;
+use rand_core::CryptoRngCore;
+use sealing::{Context, Sealer};
+use zeroize::Zeroizing;
+
+use crate::store::{SealedIdentity, Store, StoreError};
+
+const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
+
+/// Why the keys are not there.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The Vault did not seal or open the seeds.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The process makes them at its first start.
+    #[error("this signer has not made its keys yet; start it first and wait for its report")]
+    NotMade,
+    /// Opened, but not a seed.
+    #[error("the sealed {0} key is not usable; restore the volume, or empty it and approve the new keys")]
+    Malformed(&'static str),
+}
+
+type Seed = Zeroizing<[u8; 32]>;
+
+/// The opened keys. Seeds are wiped on drop; nothing here can be printed.
+pub struct Keys {
+    nats_seed: Seed,
+    nats_user: String,
+    own: Arc<OwnKeys>,
+}
+
+/// Opens the stored keys, or makes and seals them at the first start.
+pub async fn open_or_make(
+    store: &Store,
+    sealer: &Sealer,
+    rng: &mut (impl CryptoRngCore + Send),
+) -> Result<Keys, IdentityError> {
+    if let Some(sealed) = store.identity().await? {
+        return open(sealer, &sealed).await;
+    }
+    let seeds = [seed(rng), seed(rng), seed(rng)];
+    let secrets: Vec<_> = PURPOSES.iter().zip(&seeds).map(|(purpose, seed)| (context(purpose), &seed[..])).collect();
+    let sealed = <[String; 3]>::try_from(sealer.seal(&secrets).await?).map_err(|_| IdentityError::Malformed("new"))?;
+    let [nats_seed, message_seed, xkey_seed] = sealed;
+    let made = SealedIdentity { nats_seed, message_seed, xkey_seed };
+    // Opened from what stays on disk: that is the proof that it can be opened at the next start.
+    open(sealer, &store.keep_identity(made).await?).await
+}
+
+/// Opens the stored keys; a command makes none.
+pub async fn reopen(store: &Store, sealer: &Sealer) -> Result<Keys, IdentityError> {
+    let sealed = store.identity().await?.ok_or(IdentityError::NotMade)?;
+    open(sealer, &sealed).await
+}
+
+async fn open(sealer: &Sealer, sealed: &SealedIdentity) -> Result<Keys, IdentityError> {
+    let ciphertexts = [&sealed.nats_seed, &sealed.message_seed, &sealed.xkey_seed];
+    let sealed: Vec<_> =
+        PURPOSES.iter().zip(ciphertexts).map(|(purpose, value)| (context(purpose), value.as_str())).collect();
+    let mut seeds = Vec::with_capacity(PURPOSES.len());
+    for (opened, purpose) in sealer.open_many(&sealed).await?.into_iter().zip(PURPOSES) {
+        let seed = <[u8; 32]>::try_from(opened?.as_slice()).map_err(|_| IdentityError::Malformed(purpose))?;
+        seeds.push(Zeroizing::new(seed));
+    }
+    let [nats, message, xkey] = <[Seed; 3]>::try_from(seeds).map_err(|_| IdentityError::Malformed("own"))?;
+    Keys::new(nats, message, xkey)
+}
+
+impl Keys {
+    /// From three seeds of 32 bytes.
+    pub fn new(nats_seed: Seed, message_seed: Seed, xkey_seed: Seed) -> Result<Self, IdentityError> {
+        let nats_user = nats_user(&nats_seed)?.public_key();
+        Ok(Self { nats_seed, nats_user, own: Arc::new(OwnKeys::from_seeds(&message_seed, &xkey_seed)) })
+    }
+
+    /// Message key and XKey, as the envelope uses them.
+    pub fn own(&self) -> &Arc<OwnKeys> {
+        &self.own
+    }
+
+    /// The key that messages, and the cool phrase, are sealed to.
+    pub fn xkey(&self) -> XKey {
+        XKey::new_from_raw(*self.own.xkey_seed())
+    }
+
+    /// The key of the connection to the broker.
+    pub fn nats(&self) -> Result<KeyPair, IdentityError> {
+        nats_user(&self.nats_seed)
+    }
+
+    /// Public half of the connection's key, `U...`.
+    pub fn nats_user(&self) -> &str {
+        &self.nats_user
+    }
+
+    /// What the report shows: the public halves, with proof by message key and NATS key.
+    pub fn identity(&self, role: Role, custody_id: Option<CustodyId>) -> Result<Identity, IdentityError> {
+        let public = self.own.public();
+        let statement = statement(role, custody_id, &self.nats_user, public);
+        let nats_proof = self.nats()?.sign(&statement).map_err(|_| IdentityError::Malformed(PURPOSES[0]))?;
+        Ok(Identity {
+            role,
+            custody_id,
+            nats_user: self.nats_user.clone(),
+            keys: public.clone(),
+            message_proof: prove(self.own.message_key(), &statement),
+            nats_proof: HEXLOWER.encode(&nats_proof),
+        })
+    }
+}
+
+fn nats_user(seed: &Seed) -> Result<KeyPair, IdentityError> {
+    KeyPair::new_from_raw(KeyPairType::User, **seed).map_err(|_| IdentityError::Malformed(PURPOSES[0]))
+}
+
+/// Made before any custody is known, so no custody and no wallet are in the context.
+fn context(purpose: &str) -> Context {
+    Context::new(b"", "", purpose)
+}
+
+fn seed(rng: &mut impl CryptoRngCore) -> Seed {
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(seed.as_mut_slice());
+    seed
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn keys(n: u8) -> Keys {
+        Keys::new(Zeroizing::new([n; 32]), Zeroizing::new([n + 1; 32]), Zeroizing::new([n + 2; 32])).unwrap()
+    }
+
+    #[test]
+    fn an_identity_proves_both_of_its_keys() {
+        let keys = keys(1);
+        let identity = keys.identity(Role::Keeper, None).unwrap();
+        custody::fingerprint::verify(&identity).unwrap();
+        let statement = statement(Role::Keeper, None, &identity.nats_user, &identity.keys);
+        let proof = HEXLOWER.decode(identity.nats_proof.as_bytes()).unwrap();
+        KeyPair::from_public_key(&identity.nats_user).unwrap().verify(&statement, &proof).unwrap();
+        assert!(identity.nats_user.starts_with('U') && identity.keys.xkey.starts_with('X'));
+    }
+
+    #[test]
+    fn a_proof_names_the_custody() {
+        let keys = keys(1);
+        let id = CustodyId::from_slice(&[7; 16]).unwrap();
+        let identity = keys.identity(Role::Cooler, Some(id)).unwrap();
+        custody::fingerprint::verify(&identity).unwrap();
+        let moved = Identity { custody_id: None, ..identity };
+        assert!(custody::fingerprint::verify(&moved).is_err());
+    }
+}

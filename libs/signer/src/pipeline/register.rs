@@ -1,0 +1,128 @@
+//! `RegisterWallet`: each signer recomputes the addresses from the attested hot keys and the manifest's cool and cold
+//! keys. Whoever asks names no owner, so foreign owners can't be registered.
+
+use chain::{ChainId, Owners, WalletDesc};
+use custody::Role;
+use prost::Message;
+use protocol::{
+    attestation::{attest_wallet_record, hot_keys},
+    ops::{Attestation, ChainAddress, HotKeys, Outcome, RegisterWallet, WalletRecord},
+};
+
+use super::{Serving, Stop, create::wallet_id};
+use crate::store::{RegisteredWallet, Registration, Store};
+
+pub(super) async fn register(store: &Store, serving: &Serving, asked: &RegisterWallet) -> Result<Outcome, Stop> {
+    let (hot, body) = attested(serving, asked)?;
+    if serving.role == Role::Keeper {
+        require_own(store, &hot).await?;
+    }
+    let salt = salt(&asked.salt)?;
+    let addresses = addresses(serving, &hot, salt, &asked.chains)?;
+    let record = WalletRecord {
+        custody_id: hot.custody_id.clone(),
+        wallet: hot.wallet.clone(),
+        keys: hot.keys.clone(),
+        salt: salt.to_vec(),
+        addresses: addresses
+            .iter()
+            .map(|(chain, address)| ChainAddress { chain: chain.clone(), address: address.clone() })
+            .collect(),
+        manifest_digest: serving.manifest.digest_bytes().to_vec(),
+    };
+    let attestation = attest_wallet_record(&record, serving.keys.own().message_key());
+    let wallet = RegisteredWallet {
+        wallet: hot.wallet,
+        hot_keys: body,
+        salt: salt.to_vec(),
+        addresses,
+        record: attestation.encode_to_vec(),
+    };
+    registered(wallet.clone(), store.register(wallet).await?)
+}
+
+/// The hot keys, believed only with the signature of one of Keeper's approved keys.
+fn attested(serving: &Serving, asked: &RegisterWallet) -> Result<(HotKeys, Vec<u8>), Stop> {
+    let missing = || Stop::refused("AttestationNotBelieved", "the request carries no attestation of hot keys");
+    let attestation = asked.hot.as_ref().ok_or_else(missing)?;
+    let hot = hot_keys(attestation, &serving.keeper_keys())?;
+    if hot.custody_id != serving.custody_id().as_bytes() {
+        return Err(Stop::refused("OtherCustody", "these hot keys were made for another custody"));
+    }
+    wallet_id(&hot.wallet)?;
+    Ok((hot, attestation.body.clone()))
+}
+
+/// Keeper registers its own keys only: another's, even well attested, it could never sign with.
+async fn require_own(store: &Store, hot: &HotKeys) -> Result<(), Stop> {
+    for key in &hot.keys {
+        let own = store.hot_key(&hot.wallet, &key.namespace).await?;
+        if own.is_none_or(|own| own.public_key != key.public_key) {
+            return Err(Stop::refused("NotMyKey", format!("keeper holds no such hot key for wallet {}", hot.wallet)));
+        }
+    }
+    Ok(())
+}
+
+fn salt(salt: &[u8]) -> Result<[u8; 32], Stop> {
+    match salt {
+        [] => Ok([0; 32]),
+        salt => salt.try_into().map_err(|_| Stop::refused("Malformed", "a salt has 32 bytes, or none for zero")),
+    }
+}
+
+/// Addresses on the chains asked for, ordered by chain.
+fn addresses(
+    serving: &Serving,
+    hot: &HotKeys,
+    salt: [u8; 32],
+    chains: &[String],
+) -> Result<Vec<(String, String)>, Stop> {
+    let mut addresses = Vec::with_capacity(chains.len());
+    for chain in chains {
+        let wallet = wallet(serving, hot, salt, chain)?;
+        addresses.push((wallet.chain.to_string(), wallet.address));
+    }
+    addresses.sort();
+    if addresses.is_empty() || addresses.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(Stop::refused("Malformed", "name at least one chain, and each chain once"));
+    }
+    Ok(addresses)
+}
+
+/// A wallet from its attested hot key and the manifest.
+pub(super) fn wallet(serving: &Serving, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Result<WalletDesc, Stop> {
+    let (chain, rules) = serving.rules(chain)?;
+    let key = hot_key(hot, &chain)?;
+    let wrong = |error: chain::ChainError| Stop::refused("WalletNotPossible", error.to_string());
+    let owners = Owners::of(&serving.manifest, &chain, key).map_err(wrong)?;
+    rules.wallet(&owners, salt).map_err(wrong)
+}
+
+/// The one key for the chain's family.
+fn hot_key<'a>(hot: &'a HotKeys, chain: &ChainId) -> Result<&'a [u8], Stop> {
+    let mut keys = hot.keys.iter().filter(|key| key.namespace == chain.namespace());
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Ok(&key.public_key),
+        _ => {
+            Err(Stop::refused("WalletNotPossible", format!("the hot keys have not one key for {}", chain.namespace())))
+        }
+    }
+}
+
+/// The same content again gets the record that is there; other content is refused.
+fn registered(asked: RegisteredWallet, outcome: Registration) -> Result<Outcome, Stop> {
+    let present = match outcome {
+        Registration::Present(present) => present,
+        Registration::AddressTaken(address) => {
+            return Err(Stop::refused("AddressTaken", format!("{address} is registered for another wallet")));
+        }
+    };
+    let RegisteredWallet { wallet, hot_keys, salt, addresses, record } = present;
+    if hot_keys != asked.hot_keys || salt != asked.salt || addresses != asked.addresses {
+        let message = format!("wallet {wallet} is registered with other keys, salt or chains; it can't be changed");
+        return Err(Stop::refused("WalletDiffers", message));
+    }
+    let unreadable = || Stop::unavailable("StoreDamaged", "a stored wallet record is not readable; restore the volume");
+    Attestation::decode(record.as_slice()).map(Outcome::Registered).map_err(|_| unreadable())
+}

@@ -1,0 +1,186 @@
+//! What may be signed, as a value: the floor that the data centre's admin set, tightened by the hub, never widened.
+//! Pure; whatever is not named is refused.
+
+use std::collections::BTreeMap;
+
+use chain::{Amount, Asset, ChainId, ChainRules, Intent, Refusal};
+use custody::{
+    manifest::VerifiedManifest,
+    trust::Floor,
+    wiring::{self, Limit},
+};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+/// Why a policy can't be used: nothing is signed until it is corrected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A value of the floor.
+    #[error("the floor is not usable: {0}; correct it with `multisig member prepare`")]
+    Floor(String),
+    /// The hub limits what the floor does not have: a typing error would otherwise limit nothing.
+    #[error("the hub limits {asset} on {chain}, which the floor does not name; correct spec.policy.limits")]
+    UnknownAsset {
+        /// CAIP-2 chain id.
+        chain: String,
+        /// Symbol.
+        asset: String,
+    },
+    /// The hub limits an asset twice.
+    #[error("the hub limits {asset} on {chain} twice; correct spec.policy.limits")]
+    Twice {
+        /// CAIP-2 chain id.
+        chain: String,
+        /// Symbol.
+        asset: String,
+    },
+    /// A limit of the hub is no amount.
+    #[error("the hub's limit for {asset} on {chain} is not usable: {cause}; correct spec.policy.limits")]
+    Limit {
+        /// CAIP-2 chain id.
+        chain: String,
+        /// Symbol.
+        asset: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A chain whose wallets could not be evacuated or freed of a stuck nonce.
+    #[error("the manifest names no safe destination on {0}, which the floor names; sign a manifest that has one")]
+    NoSafeDestination(ChainId),
+    /// A safe destination is malformed.
+    #[error("a safe destination of the manifest is not usable: {0}")]
+    SafeDestination(String),
+}
+
+/// The effective policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    chains: BTreeMap<ChainId, ChainPolicy>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ChainPolicy {
+    assets: Vec<Asset>,
+    per_transaction: BTreeMap<String, Amount>,
+    safe_destinations: Vec<String>,
+}
+
+/// The chains that a floor names.
+pub fn chains(floor: &Floor) -> Result<Vec<ChainId>, PolicyError> {
+    let mut chains = Vec::new();
+    for asset in &floor.assets {
+        let chain: ChainId = asset.chain.parse().map_err(|e: chain::ChainError| PolicyError::Floor(e.to_string()))?;
+        if !chains.contains(&chain) {
+            chains.push(chain);
+        }
+    }
+    Ok(chains)
+}
+
+impl Policy {
+    /// The strictest of floor and hub; `rules` has an adapter for every chain of the floor.
+    pub fn new(
+        floor: &Floor,
+        hub: &wiring::Policy,
+        manifest: &VerifiedManifest,
+        rules: &BTreeMap<ChainId, Box<dyn ChainRules>>,
+    ) -> Result<Self, PolicyError> {
+        let mut policy = Self { chains: BTreeMap::new() };
+        for chain in chains(floor)? {
+            let rules = rules.get(&chain).ok_or_else(|| PolicyError::Floor(format!("no adapter for {chain}")))?;
+            let safe_destinations = safe_destinations(manifest, rules.as_ref())?;
+            policy.chains.insert(chain, ChainPolicy { safe_destinations, ..ChainPolicy::default() });
+        }
+        for asset in &floor.assets {
+            let limit =
+                asset.per_transaction.parse().map_err(|e: chain::ChainError| PolicyError::Floor(e.to_string()))?;
+            let contract = (asset.asset != "native").then(|| asset.asset.clone());
+            let known = policy.chains.iter_mut().find(|(chain, _)| chain.as_str() == asset.chain);
+            let (_, chain) = known.ok_or_else(|| PolicyError::Floor(format!("no chain {}", asset.chain)))?;
+            chain.assets.push(Asset { symbol: asset.symbol.clone(), contract });
+            chain.per_transaction.insert(asset.symbol.clone(), limit);
+        }
+        policy.tighten(&hub.limits)?;
+        Ok(policy)
+    }
+
+    fn tighten(&mut self, limits: &[Limit]) -> Result<(), PolicyError> {
+        let mut seen = Vec::new();
+        for Limit { chain, asset, per_transaction } in limits {
+            let (chain, asset) = (chain.clone(), asset.clone());
+            let floor = self
+                .chains
+                .iter_mut()
+                .find(|(known, _)| known.as_str() == chain)
+                .and_then(|(_, policy)| policy.per_transaction.get_mut(&asset));
+            let Some(floor) = floor else {
+                return Err(PolicyError::UnknownAsset { chain, asset });
+            };
+            if seen.contains(&(chain.clone(), asset.clone())) {
+                return Err(PolicyError::Twice { chain, asset });
+            }
+            match per_transaction.parse::<Amount>() {
+                Ok(limit) => *floor = limit.min(*floor),
+                Err(error) => return Err(PolicyError::Limit { chain, asset, cause: error.to_string() }),
+            }
+            seen.push((chain, asset));
+        }
+        Ok(())
+    }
+
+    /// The assets that may move on a chain; empty for a chain that the floor does not name.
+    pub fn assets(&self, chain: &ChainId) -> &[Asset] {
+        self.chains.get(chain).map_or(&[], |policy| &policy.assets)
+    }
+
+    /// Whether this effect is allowed.
+    pub fn judge(&self, chain: &ChainId, intent: &Intent) -> Result<(), Refusal> {
+        let Some(policy) = self.chains.get(chain) else {
+            return Err(refused("ChainNotAllowed", format!("the floor names no asset on {chain}")));
+        };
+        match intent {
+            Intent::Transfer { asset, amount, .. } => match policy.per_transaction.get(asset) {
+                None => Err(refused("AssetNotAllowed", format!("the floor does not name {asset} on {chain}"))),
+                Some(limit) if amount > limit => {
+                    let message = format!("{amount} of {asset} on {chain} is more than {limit} for one transaction");
+                    Err(refused("OverLimit", message))
+                }
+                Some(_) => Ok(()),
+            },
+            Intent::Cancel { to } if policy.safe_destinations.contains(to) => Ok(()),
+            Intent::Cancel { to } => {
+                let message = format!("a cancel goes to a safe destination of the manifest; {to} is none on {chain}");
+                Err(refused("NotASafeDestination", message))
+            }
+        }
+    }
+
+    /// SHA-256 over the effective limits, lower-case hex: what the report shows.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (chain, policy) in &self.chains {
+            for (asset, limit) in &policy.per_transaction {
+                hash.update(format!("{chain} {asset} {limit}\n"));
+            }
+        }
+        HEXLOWER.encode(&hash.finalize())
+    }
+}
+
+/// The manifest's safe destinations in the chain's display form, at least one.
+fn safe_destinations(manifest: &VerifiedManifest, rules: &dyn ChainRules) -> Result<Vec<String>, PolicyError> {
+    let chain = rules.id();
+    let named = manifest.safe_destinations(chain.as_str());
+    if named.is_empty() {
+        return Err(PolicyError::NoSafeDestination(chain.clone()));
+    }
+    named
+        .iter()
+        .map(|address| rules.address(address).map_err(|error| PolicyError::SafeDestination(error.to_string())))
+        .collect()
+}
+
+/// A refusal with its stable reason.
+pub(crate) fn refused(reason: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal { reason, message: message.into() }
+}

@@ -1,0 +1,258 @@
+//! The signer's durable memory: one SQLite file, WAL, synchronous=FULL. One thread writes; whatever waits is written
+//! in one transaction and answered after its commit, so that many requests share one fsync. Readers have connections
+//! of their own and never wait for the writer.
+
+mod documents;
+mod evacuations;
+mod keys;
+mod operations;
+mod schema;
+mod wallets;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+pub use documents::Document;
+pub use keys::{SealedIdentity, SealedKey};
+pub use operations::{Finished, Kind, OperationKey, Recall, Recording, Watermark};
+pub use wallets::{HotWallet, RegisteredWallet, Registration};
+
+/// The file in the data directory.
+pub const FILE: &str = "signer.sqlite3";
+/// Writes that may wait; more wait at the door.
+const QUEUE: usize = 1024;
+/// Most writes in one transaction.
+const GROUP: usize = 256;
+/// Wait for a lock held by a local command of the same signer.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Why nothing was read or written. `Clone`, since one commit answers many.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The file can't be opened.
+    #[error("cannot open the store {path}: {cause}; the volume must be mounted there and be writable")]
+    Open {
+        /// The file.
+        path: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// Written by a newer build.
+    #[error("the store has version {version}, this build knows {known}; run the newer build again")]
+    TooNew {
+        /// Of the file.
+        version: u32,
+        /// Of this build.
+        known: u32,
+    },
+    /// SQLite failed; nothing of this step was kept.
+    #[error("the store failed: {0}; check the volume's free space and health")]
+    Failed(String),
+    /// The writer did not begin, or the process is ending.
+    #[error("the store did not take the request: the process is ending, or its volume failed (see the log)")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::Failed(error.to_string())
+    }
+}
+
+/// A step inside a transaction, and what tells its asker after the commit.
+type Step = Box<dyn FnOnce(&Connection) -> Committed + Send>;
+type Committed = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+/// A handle to the store.
+pub struct Store {
+    path: PathBuf,
+    steps: mpsc::Sender<Step>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    /// Opens or makes the store in `data_dir` and starts its writer, which ends with the handle.
+    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join(FILE);
+        let mut writer = connect(&path)?;
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        schema::migrate(&mut writer)?;
+        let (steps, waiting) = mpsc::channel(QUEUE);
+        thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || write_groups(&mut writer, waiting))
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(Self { path, steps, readers: Mutex::default() })
+    }
+
+    /// Runs `step` on the writer and answers when it is on disk. A step that fails leaves nothing behind and does not
+    /// touch the others of its group.
+    async fn write<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let step: Step = Box::new(move |connection| {
+            let outcome = isolated(connection, step);
+            Box::new(move |committed| {
+                // The asker may have given up; what is written stays written.
+                let _ = answer.send(committed.and(outcome));
+            })
+        });
+        self.steps.send(step).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `query` on a connection of its own.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let idle = self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let path = self.path.clone();
+        let (connection, outcome) = tokio::task::spawn_blocking(move || {
+            let connection = idle.map_or_else(|| connect(&path), Ok)?;
+            let outcome = query(&connection);
+            Ok::<_, StoreError>((connection, outcome))
+        })
+        .await
+        .map_err(|_| StoreError::Closed)??;
+        self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+        outcome
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| StoreError::Open { path: path.display().to_string(), cause: error.to_string() })?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// The writer: all that waits, one transaction, one fsync, then the answers.
+fn write_groups(connection: &mut Connection, mut waiting: mpsc::Receiver<Step>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        let mut answers = Vec::with_capacity(group.len());
+        let committed = write_group(connection, &mut group, &mut answers);
+        if let Err(error) = &committed {
+            tracing::error!(%error, "a group of writes was not committed");
+        }
+        answers.into_iter().for_each(|answer| answer(committed.clone()));
+        // What was not run has no answer to give: its asker sees the channel close.
+        group.clear();
+    }
+}
+
+fn write_group(
+    connection: &mut Connection,
+    group: &mut Vec<Step>,
+    answers: &mut Vec<Committed>,
+) -> Result<(), StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    answers.extend(group.drain(..).map(|step| step(&tx)));
+    tx.commit()?;
+    Ok(())
+}
+
+/// A failed step is rolled back alone.
+fn isolated<T>(
+    connection: &Connection,
+    step: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.execute_batch("SAVEPOINT step")?;
+    let outcome = step(connection);
+    if outcome.is_err() {
+        connection.execute_batch("ROLLBACK TO step")?;
+    }
+    connection.execute_batch("RELEASE step")?;
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    fn count(connection: &Connection) -> Result<i64, StoreError> {
+        Ok(connection.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?)
+    }
+
+    fn insert(connection: &Connection, name: &str) -> Result<(), StoreError> {
+        connection.execute("INSERT INTO documents (name, content) VALUES (?1, '')", [name])?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_there_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let writes = (0..300).map(|n| store.write(move |connection| insert(connection, &n.to_string())));
+        assert!(join_all(writes).await.into_iter().all(|outcome| outcome.is_ok()));
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().read(count).await.unwrap(), 300);
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_takes_no_other_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let good = store.write(|connection| insert(connection, "good"));
+        let bad = store.write(|connection| {
+            insert(connection, "half")?;
+            insert(connection, "half")
+        });
+        let last = store.write(|connection| insert(connection, "last"));
+        let (good, bad, last) = tokio::join!(good, bad, last);
+        assert!(good.is_ok() && last.is_ok());
+        assert!(matches!(bad, Err(StoreError::Failed(_))));
+        assert_eq!(store.read(count).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn every_commit_is_synced_to_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let pragmas = store
+            .write(|connection| {
+                let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+                let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+                Ok((mode, synchronous))
+            })
+            .await
+            .unwrap();
+        assert_eq!(pragmas, ("wal".to_owned(), 2));
+    }
+
+    #[tokio::test]
+    async fn a_store_of_a_newer_build_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let connection = Connection::open(dir.path().join(FILE)).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 1 }));
+    }
+
+    #[tokio::test]
+    async fn two_handles_write_side_by_side() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (Store::open(dir.path()).unwrap(), Store::open(dir.path()).unwrap());
+        let ones = join_all((0..20).map(|n| one.write(move |connection| insert(connection, &format!("a{n}")))));
+        let twos = join_all((0..20).map(|n| two.write(move |connection| insert(connection, &format!("b{n}")))));
+        let (ones, twos) = tokio::join!(ones, twos);
+        assert!(ones.into_iter().chain(twos).all(|outcome| outcome.is_ok()));
+        assert_eq!(one.read(count).await.unwrap(), 40);
+    }
+}

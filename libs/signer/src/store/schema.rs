@@ -1,0 +1,107 @@
+//! The tables, and how an older file becomes a present one. The version is SQLite's `user_version`.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// Steps from version n to n + 1; a step that was released never changes.
+const MIGRATIONS: [&str; 1] = ["
+    -- The signer's own keys; seeds are sealed.
+    CREATE TABLE identity (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        nats_seed TEXT NOT NULL,
+        message_seed TEXT NOT NULL,
+        xkey_seed TEXT NOT NULL
+    ) STRICT;
+
+    -- Cooler: the cool key of each family of chains, sealed.
+    CREATE TABLE cool_keys (
+        namespace TEXT PRIMARY KEY,
+        public_key BLOB NOT NULL,
+        secret TEXT NOT NULL
+    ) STRICT;
+
+    -- Keeper: a phrase per user, its entropy sealed, and Keeper's attestation of its public keys.
+    CREATE TABLE hot (
+        wallet TEXT PRIMARY KEY,
+        entropy TEXT NOT NULL,
+        attestation BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE hot_keys (
+        wallet TEXT NOT NULL REFERENCES hot,
+        namespace TEXT NOT NULL,
+        public_key BLOB NOT NULL UNIQUE,
+        secret TEXT NOT NULL,
+        PRIMARY KEY (wallet, namespace)
+    ) STRICT;
+
+    -- The registry: what this signer recomputed and attested.
+    CREATE TABLE wallets (
+        wallet TEXT PRIMARY KEY,
+        hot_keys BLOB NOT NULL,
+        salt BLOB NOT NULL,
+        record BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE addresses (
+        wallet TEXT NOT NULL REFERENCES wallets,
+        chain TEXT NOT NULL,
+        address TEXT NOT NULL,
+        PRIMARY KEY (wallet, chain),
+        UNIQUE (chain, address)
+    ) STRICT;
+
+    -- Idempotency: a row without result was recorded before signing and may be signed again.
+    CREATE TABLE operations (
+        sender TEXT NOT NULL,
+        operation_id BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        result BLOB,
+        recorded_at INTEGER NOT NULL DEFAULT (unixepoch()),
+        PRIMARY KEY (sender, operation_id)
+    ) STRICT;
+
+    -- At most one payment per nonce; cancels move nothing and are recorded beside it.
+    CREATE TABLE watermarks (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        nonce INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('payment', 'cancel')),
+        digest BLOB NOT NULL,
+        recorded_at INTEGER NOT NULL DEFAULT (unixepoch()),
+        PRIMARY KEY (wallet, chain, nonce, kind, digest)
+    ) STRICT;
+    CREATE UNIQUE INDEX one_payment ON watermarks (wallet, chain, nonce) WHERE kind = 'payment';
+
+    -- Cooler: every digest signed for an evacuation.
+    CREATE TABLE evacuations (
+        digest BLOB PRIMARY KEY,
+        chain TEXT NOT NULL,
+        address TEXT NOT NULL,
+        recorded_at INTEGER NOT NULL DEFAULT (unixepoch())
+    ) STRICT;
+
+    -- The last documents that were good, for local commands without API server.
+    CREATE TABLE documents (
+        name TEXT PRIMARY KEY,
+        content TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// The version that this build writes.
+const KNOWN: u32 = MIGRATIONS.len() as u32;
+
+/// Brings the file to the present version; refuses one from the future.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // Immediate: the process and a local command may both come first.
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > KNOWN {
+        return Err(StoreError::TooNew { version, known: KNOWN });
+    }
+    for step in &MIGRATIONS[version as usize..] {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", KNOWN)?;
+    tx.commit()?;
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Hot phrases (Keeper) and the registry of wallets (both signers).
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{SealedKey, Store, StoreError, keys::sealed_key};
+
+/// Keeper's hot keys of one user, sealed, with the attestation of their public halves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HotWallet {
+    /// Wallet id.
+    pub wallet: String,
+    /// Sealed entropy of the phrase.
+    pub entropy: String,
+    /// One per family of chains.
+    pub keys: Vec<SealedKey>,
+    /// Encoded `Attestation` of `HotKeys`.
+    pub attestation: Vec<u8>,
+}
+
+/// A wallet as this signer recorded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredWallet {
+    /// Wallet id.
+    pub wallet: String,
+    /// Encoded `HotKeys`: the exact bytes that Keeper attested.
+    pub hot_keys: Vec<u8>,
+    /// 32 bytes.
+    pub salt: Vec<u8>,
+    /// CAIP-2 chain id and address, ordered by chain.
+    pub addresses: Vec<(String, String)>,
+    /// Encoded `Attestation` of the `WalletRecord`.
+    pub record: Vec<u8>,
+}
+
+/// Outcome of [`Store::register`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// What is on disk: the wallet given, or the one that is there.
+    Present(RegisteredWallet),
+    /// Another wallet has this address; nothing was written.
+    AddressTaken(String),
+}
+
+impl Store {
+    /// Keeper's attestation for a wallet, once its phrase is made.
+    pub async fn hot_attestation(&self, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| hot_attestation(connection, &wallet)).await
+    }
+
+    /// Keeps a phrase unless the wallet has one; returns the attestation that stays.
+    pub async fn keep_hot(&self, made: HotWallet) -> Result<Vec<u8>, StoreError> {
+        self.write(move |connection| {
+            if let Some(attestation) = hot_attestation(connection, &made.wallet)? {
+                return Ok(attestation);
+            }
+            connection.execute(
+                "INSERT INTO hot (wallet, entropy, attestation) VALUES (?1, ?2, ?3)",
+                (&made.wallet, &made.entropy, &made.attestation),
+            )?;
+            for key in &made.keys {
+                connection.execute(
+                    "INSERT INTO hot_keys (wallet, namespace, public_key, secret) VALUES (?1, ?2, ?3, ?4)",
+                    (&made.wallet, &key.namespace, &key.public_key, &key.secret),
+                )?;
+            }
+            Ok(made.attestation)
+        })
+        .await
+    }
+
+    /// A user's hot key for a family of chains.
+    pub async fn hot_key(&self, wallet: &str, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
+        let (wallet, namespace) = (wallet.to_owned(), namespace.to_owned());
+        self.read(move |connection| {
+            let row = connection
+                .prepare_cached(
+                    "SELECT namespace, public_key, secret FROM hot_keys WHERE wallet = ?1 AND namespace = ?2",
+                )?
+                .query_row((wallet, namespace), sealed_key);
+            Ok(row.optional()?)
+        })
+        .await
+    }
+
+    /// A wallet of the registry.
+    pub async fn wallet(&self, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| registered(connection, &wallet)).await
+    }
+
+    /// All wallets of the registry, by id.
+    pub async fn wallets(&self) -> Result<Vec<RegisteredWallet>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT wallet FROM wallets ORDER BY wallet")?;
+            let ids: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            ids.iter().filter_map(|id| registered(connection, id).transpose()).collect()
+        })
+        .await
+    }
+
+    /// Records a wallet unless it is there; whether what is there is the same is for the asker to see.
+    pub async fn register(&self, wallet: RegisteredWallet) -> Result<Registration, StoreError> {
+        self.write(move |connection| {
+            if let Some(present) = registered(connection, &wallet.wallet)? {
+                return Ok(Registration::Present(present));
+            }
+            for (chain, address) in &wallet.addresses {
+                let query = "SELECT 1 FROM addresses WHERE chain = ?1 AND address = ?2";
+                if connection.query_row(query, (chain, address), |_| Ok(())).optional()?.is_some() {
+                    return Ok(Registration::AddressTaken(address.clone()));
+                }
+            }
+            connection.execute(
+                "INSERT INTO wallets (wallet, hot_keys, salt, record) VALUES (?1, ?2, ?3, ?4)",
+                (&wallet.wallet, &wallet.hot_keys, &wallet.salt, &wallet.record),
+            )?;
+            for (chain, address) in &wallet.addresses {
+                connection.execute(
+                    "INSERT INTO addresses (wallet, chain, address) VALUES (?1, ?2, ?3)",
+                    (&wallet.wallet, chain, address),
+                )?;
+            }
+            Ok(Registration::Present(wallet))
+        })
+        .await
+    }
+}
+
+fn hot_attestation(connection: &Connection, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let query = "SELECT attestation FROM hot WHERE wallet = ?1";
+    Ok(connection.query_row(query, [wallet], |row| row.get(0)).optional()?)
+}
+
+fn registered(connection: &Connection, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {
+    let row: Option<(Vec<u8>, Vec<u8>, Vec<u8>)> = connection
+        .prepare_cached("SELECT hot_keys, salt, record FROM wallets WHERE wallet = ?1")?
+        .query_row([wallet], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((hot_keys, salt, record)) = row else {
+        return Ok(None);
+    };
+    let mut query =
+        connection.prepare_cached("SELECT chain, address FROM addresses WHERE wallet = ?1 ORDER BY chain")?;
+    let addresses = query.query_map([wallet], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(RegisteredWallet { wallet: wallet.to_owned(), hot_keys, salt, addresses, record }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wallet(id: &str, address: &str) -> RegisteredWallet {
+        RegisteredWallet {
+            wallet: id.to_owned(),
+            hot_keys: vec![1],
+            salt: vec![0; 32],
+            addresses: vec![("eip155:1".to_owned(), address.to_owned())],
+            record: vec![2],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_phrase_is_made_once_per_wallet() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let made = |n: u8| HotWallet {
+            wallet: "alice".to_owned(),
+            entropy: "vault:v1:e".to_owned(),
+            keys: vec![SealedKey {
+                namespace: "eip155".to_owned(),
+                public_key: vec![n],
+                secret: format!("vault:v1:{n}"),
+            }],
+            attestation: vec![n],
+        };
+        assert_eq!(store.keep_hot(made(1)).await.unwrap(), [1]);
+        assert_eq!(store.keep_hot(made(2)).await.unwrap(), [1]);
+        assert_eq!(store.hot_attestation("alice").await.unwrap(), Some(vec![1]));
+        assert_eq!(store.hot_key("alice", "eip155").await.unwrap().unwrap().public_key, [1]);
+        assert_eq!(store.hot_key("alice", "solana").await.unwrap(), None);
+        assert_eq!(store.hot_key("bob", "eip155").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_address_belongs_to_one_wallet_and_a_record_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let alice = wallet("alice", "0xA");
+        assert_eq!(store.register(alice.clone()).await.unwrap(), Registration::Present(alice.clone()));
+        assert_eq!(store.register(wallet("alice", "0xB")).await.unwrap(), Registration::Present(alice.clone()));
+        let bob = store.register(wallet("bob", "0xA")).await.unwrap();
+        assert_eq!(bob, Registration::AddressTaken("0xA".to_owned()));
+        assert_eq!(store.wallets().await.unwrap(), [alice]);
+    }
+}

@@ -1,0 +1,315 @@
+//! From the admin's trust, the hub's config and credentials, the own keys, the Vault and the broker to something that
+//! serves, and a report of it. Everything is looked at again every two seconds: what was missing is noticed when it
+//! comes, what was taken away stops the service.
+
+pub mod cluster;
+pub mod documents;
+pub mod state;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use custody::{
+    Role,
+    trust::VaultTrust,
+    wiring::{Digests, Report},
+};
+use rand_core::OsRng;
+use sealing::Sealer;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use vault::Vault;
+
+use crate::{
+    broker::{Broker, Speaker},
+    http::Status,
+    identity::{self, Keys},
+    metrics::Metrics,
+    pipeline::{Serving, Signer},
+    store::Store,
+};
+use cluster::{Cluster, ClusterError};
+use documents::{Documents, digest};
+use state::{Assessment, Observed, assess};
+
+const POLL: Duration = Duration::from_secs(2);
+
+/// Where a signer lives; the same for the process and for local commands.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The volume with the store.
+    pub data_dir: PathBuf,
+    /// Token and CA for the API server.
+    pub kube_dir: PathBuf,
+    /// Projected token for the Vault.
+    pub vault_token_file: PathBuf,
+    /// Own namespace.
+    pub namespace: String,
+}
+
+impl Place {
+    /// The sealer of the Vault that the trust bundle names.
+    pub fn sealer(&self, trust: &VaultTrust) -> Result<Arc<Sealer>, vault::Error> {
+        let vault = Vault::new(vault::Settings {
+            address: trust.address.clone(),
+            ca_bundle: trust.ca_bundle.clone(),
+            auth_mount: trust.auth_mount.clone(),
+            role: trust.role.clone(),
+            transit_mount: trust.transit_mount.clone(),
+            key: trust.key.clone(),
+            token_file: self.vault_token_file.clone(),
+        })?;
+        Ok(Arc::new(Sealer::new(Arc::new(vault))))
+    }
+}
+
+/// The loop's memory.
+pub(crate) struct Wiring {
+    pub(crate) role: Role,
+    pub(crate) place: Place,
+    pub(crate) store: Arc<Store>,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) broker: Broker,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) status: watch::Sender<Status>,
+    cluster: Option<Cluster>,
+    observed: Observed,
+    sealer: Option<(VaultTrust, Arc<Sealer>)>,
+    keys: Option<Arc<Keys>>,
+    key_version: Option<u64>,
+    kept: Option<(String, String)>,
+    reported: Option<String>,
+}
+
+impl Wiring {
+    pub(crate) fn new(
+        role: Role,
+        place: Place,
+        store: Arc<Store>,
+        signer: Arc<Signer>,
+        broker: Broker,
+        metrics: Arc<Metrics>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        let (cluster, sealer, keys, key_version, kept, reported) = (None, None, None, None, None, None);
+        let observed = Observed::Unknown(starting("just started"));
+        Self {
+            role,
+            place,
+            store,
+            signer,
+            broker,
+            metrics,
+            status,
+            cluster,
+            observed,
+            sealer,
+            keys,
+            key_version,
+            kept,
+            reported,
+        }
+    }
+
+    /// Never ends by itself.
+    pub(crate) async fn run(&mut self) {
+        let mut tick = interval(POLL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.step().await;
+        }
+    }
+
+    /// No more operations; those in flight are answered.
+    pub(crate) async fn stop(mut self) {
+        self.broker.disconnect().await;
+        self.signer.serve(None);
+    }
+
+    async fn step(&mut self) {
+        self.observe().await;
+        let trust = match &self.observed {
+            Observed::Seen(documents) => documents::trust(self.role, documents).ok(),
+            Observed::Unknown(_) => None,
+        };
+        let keys = self.open(trust.map(|trust| trust.vault)).await;
+        let cool_keys = match self.store.cool_keys().await {
+            Ok(keys) => keys.into_iter().map(|key| (key.namespace, key.public_key)).collect(),
+            Err(error) => {
+                tracing::error!(%error, "the store failed");
+                Vec::new()
+            }
+        };
+        let broker = self.broker.state();
+        let found = assess(self.role, &self.observed, &keys, &cool_keys, &broker);
+        self.keep(&found).await;
+        let report = self.describe(&found, &broker);
+        self.apply(found).await;
+        self.tell(report).await;
+    }
+
+    /// What is there now. An API server that does not answer takes nothing away; one that refuses does.
+    async fn observe(&mut self) {
+        match self.read().await {
+            Ok(documents) => self.observed = Observed::Seen(documents),
+            Err(error) => {
+                tracing::warn!(%error, "the ConfigMaps were not read");
+                if !matches!((&error, &self.observed), (ClusterError::Away(_), Observed::Seen(_))) {
+                    self.observed = Observed::Unknown(error.into());
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Documents, ClusterError> {
+        let cluster = match &mut self.cluster {
+            Some(cluster) => cluster,
+            none => none.insert(Cluster::new(&self.place.kube_dir, &self.place.namespace, self.role)?),
+        };
+        let documents = cluster.documents().await?;
+        if self.reported.is_none() {
+            // After a restart: a report that is still right is not written again.
+            self.reported = cluster.report().await?;
+        }
+        Ok(documents)
+    }
+
+    /// Opens the own keys, or makes them; asks the Vault how it is.
+    async fn open(&mut self, trust: Option<VaultTrust>) -> state::Keys {
+        if let Some(trust) = trust
+            && self.sealer.as_ref().is_none_or(|(present, _)| *present != trust)
+        {
+            match self.place.sealer(&trust) {
+                Ok(sealer) => self.sealer = Some((trust, sealer)),
+                Err(error) => return state::Keys::Closed(error.to_string()),
+            }
+        }
+        let Some((_, sealer)) = &self.sealer else {
+            return state::Keys::Closed("no Vault is known yet".to_owned());
+        };
+        let keys = match &self.keys {
+            Some(keys) => keys,
+            None => match identity::open_or_make(&self.store, sealer, &mut OsRng).await {
+                Ok(keys) => self.keys.insert(Arc::new(keys)),
+                Err(error) => return state::Keys::Closed(error.to_string()),
+            },
+        };
+        let vault = sealer.vault().key().await.map_err(|error| error.to_string());
+        let vault = vault.map(|key| self.key_version = Some(key.latest_version));
+        state::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
+    }
+
+    /// Keeps the pinned manifest and its trust bundle for local commands on the worst day.
+    async fn keep(&mut self, found: &Assessment) {
+        let (Some(trust), Observed::Seen(documents)) = (&found.trust, &self.observed) else {
+            return;
+        };
+        let pair = (documents.trust.clone(), documents.manifest.clone());
+        let (true, (Some(trust), Some(manifest))) = (documents::manifest(trust, documents).is_ok(), pair) else {
+            return;
+        };
+        let pair = (trust, manifest);
+        if self.kept.as_ref() == Some(&pair) {
+            return;
+        }
+        match self.store.keep_documents(pair.0.clone(), pair.1.clone()).await {
+            Ok(()) => self.kept = Some(pair),
+            Err(error) => tracing::error!(%error, "the documents were not kept"),
+        }
+    }
+
+    fn describe(&self, found: &Assessment, broker: &state::Broker) -> Report {
+        let custody_id = found.trust.as_ref().and_then(|trust| trust.custody.as_ref()).map(|custody| custody.id);
+        let identity = self.keys.as_ref().and_then(|keys| match keys.identity(self.role, custody_id) {
+            Ok(identity) => Some(identity),
+            Err(error) => {
+                tracing::error!(%error, "the identity can't be shown");
+                None
+            }
+        });
+        let credentials_generation = match broker {
+            state::Broker::Connected { generation } => Some(*generation),
+            state::Broker::Away(_) => None,
+        };
+        let trust = match &self.observed {
+            Observed::Seen(documents) => documents.trust.as_deref().map(digest),
+            Observed::Unknown(_) => None,
+        };
+        let verified = found.verified.as_ref();
+        Report {
+            state: found.state,
+            message: found.message.clone(),
+            identity,
+            credentials_generation,
+            vault_key_version: self.key_version,
+            digests: Digests {
+                manifest: verified.map(|verified| verified.manifest.digest()),
+                policy: verified.map(|verified| verified.policy.digest()),
+                trust,
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Puts what was found into use.
+    async fn apply(&mut self, found: Assessment) {
+        let Assessment { verified, credentials, serves, .. } = found;
+        let (Some(verified), Some(keys), Some((_, sealer))) = (verified, &self.keys, &self.sealer) else {
+            self.signer.serve(None);
+            return self.broker.disconnect().await;
+        };
+        match credentials {
+            Some(credentials) => {
+                let custody = verified.manifest.custody_id();
+                let speaker = Speaker { custody, role: self.role, keys, peers: &verified.peers };
+                self.broker.connect(&verified.nats, credentials, speaker).await;
+            }
+            None => self.broker.disconnect().await,
+        }
+        let serving = serves.then(|| Serving {
+            role: self.role,
+            keys: keys.clone(),
+            peers: verified.peers,
+            manifest: verified.manifest,
+            policy: verified.policy,
+            rules: verified.rules,
+            sealer: sealer.clone(),
+        });
+        self.signer.serve(serving.map(Arc::new));
+    }
+
+    /// Tells readiness, metrics and log; and the hub, when something changed.
+    async fn tell(&mut self, report: Report) {
+        let status = (report.state, report.message.clone());
+        self.metrics.state(report.state);
+        self.status.send_if_modified(|present| {
+            let changed = *present != status;
+            if changed {
+                tracing::info!(state = ?status.0, message = status.1, "state");
+                *present = status;
+            }
+            changed
+        });
+        let Ok(text) = serde_json::to_string_pretty(&report) else {
+            tracing::error!("the report is not encodable");
+            return;
+        };
+        if let Some(cluster) = &self.cluster
+            && self.reported.as_ref() != Some(&text)
+        {
+            match cluster.write_report(&text).await {
+                Ok(()) => {
+                    self.metrics.reported();
+                    self.reported = Some(text);
+                }
+                Err(error) => tracing::warn!(%error, "the report was not written; it is tried again"),
+            }
+        }
+    }
+}
+
+fn starting(why: &str) -> documents::Unready {
+    documents::Unready::new(custody::wiring::State::Starting, why)
+}
