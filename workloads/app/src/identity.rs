@@ -5,12 +5,13 @@ use std::{
     io::{ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use custody::{CustodyId, Role, fingerprint, trust::PeerKeys, wiring::Identity};
+use custody::{CustodyId, Role, fingerprint, wiring::Identity};
 use data_encoding::HEXLOWER;
-use ed25519_dalek::SigningKey;
 use nkeys::{KeyPair, KeyPairType, XKey};
+use protocol::envelope::OwnKeys;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
@@ -20,6 +21,8 @@ const NATS_FILE: &str = "nats.seed";
 const MESSAGE_FILE: &str = "message.seed";
 /// X25519 seed, `SX...`: messages to App are sealed to it.
 const XKEY_FILE: &str = "xkey.seed";
+/// Prefix byte of a decoded curve seed (NKeys).
+const CURVE: u8 = 23 << 3;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -34,27 +37,26 @@ pub(crate) enum IdentityError {
 
 /// App's keys. They reach neither logs nor the API.
 pub(crate) struct AppKeys {
+    /// The connection's.
     pub(crate) nats: KeyPair,
-    pub(crate) message: SigningKey,
-    pub(crate) xkey: XKey,
+    /// The messages'.
+    pub(crate) own: Arc<OwnKeys>,
 }
 
 impl AppKeys {
     /// Reads the keys from `dir`.
     pub(crate) fn load(dir: &Path) -> Result<Self, IdentityError> {
-        let nats = read(dir, NATS_FILE)?;
-        let nats = KeyPair::from_seed(&nats).ok().filter(|pair| matches!(pair.key_pair_type(), KeyPairType::User));
-        let message = read(dir, MESSAGE_FILE)?;
-        let mut seed = Zeroizing::new([0; 32]);
-        let message = message.len() == 64 && HEXLOWER.decode_mut(message.as_bytes(), seed.as_mut_slice()).is_ok();
-        let xkey = XKey::from_seed(&read(dir, XKEY_FILE)?).ok();
         let malformed = |file: &str, expected| IdentityError::Malformed { path: dir.join(file), expected };
+        let nats = KeyPair::from_seed(&read(dir, NATS_FILE)?).ok();
+        let nats = nats.filter(|pair| matches!(pair.key_pair_type(), KeyPairType::User));
+        let message = hex_seed(&read(dir, MESSAGE_FILE)?);
+        let xkey = nkeys::decode_seed(&read(dir, XKEY_FILE)?).ok().filter(|(kind, _)| *kind == CURVE);
+        let xkey = xkey.map(|(_, seed)| Zeroizing::new(seed));
+        let message = message.ok_or_else(|| malformed(MESSAGE_FILE, "ed25519 seed of 64 hex digits"))?;
+        let xkey = xkey.ok_or_else(|| malformed(XKEY_FILE, "NATS curve seed (SX...)"))?;
         Ok(Self {
             nats: nats.ok_or_else(|| malformed(NATS_FILE, "NATS user seed (SU...)"))?,
-            message: message
-                .then(|| SigningKey::from_bytes(&seed))
-                .ok_or_else(|| malformed(MESSAGE_FILE, "ed25519 seed of 64 hex digits"))?,
-            xkey: xkey.ok_or_else(|| malformed(XKEY_FILE, "NATS curve seed (SX...)"))?,
+            own: Arc::new(OwnKeys::from_seeds(&message, &xkey)),
         })
     }
 
@@ -72,16 +74,19 @@ impl AppKeys {
 
     /// The public keys, with proof that App holds the private ones.
     pub(crate) fn identity(&self, custody_id: Option<CustodyId>) -> Identity {
-        let keys = PeerKeys {
-            message_key: HEXLOWER.encode(self.message.verifying_key().as_bytes()),
-            xkey: self.xkey.public_key(),
-        };
+        let keys = self.own.public().clone();
         let nats_user = self.nats.public_key();
         let statement = fingerprint::statement(Role::App, custody_id, &nats_user, &keys);
-        let message_proof = fingerprint::prove(&self.message, &statement);
+        let message_proof = fingerprint::prove(self.own.message_key(), &statement);
         let nats_proof = HEXLOWER.encode(&self.nats.sign(&statement).unwrap_or_default());
         Identity { role: Role::App, custody_id, nats_user, keys, message_proof, nats_proof }
     }
+}
+
+fn hex_seed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let mut seed = Zeroizing::new([0; 32]);
+    // The decoder wants an output of exactly the right length.
+    (text.len() == 64 && HEXLOWER.decode_mut(text.as_bytes(), seed.as_mut_slice()).is_ok()).then_some(seed)
 }
 
 fn read(dir: &Path, file: &str) -> Result<Zeroizing<String>, IdentityError> {

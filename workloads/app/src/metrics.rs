@@ -41,8 +41,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// With the figures of the connection to the broker.
+    pub(crate) fn new() -> (Self, link::Metrics) {
         let mut registry = Registry::with_prefix("app");
+        let link = link::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
         let float = Gauge::default();
@@ -51,7 +53,7 @@ impl Metrics {
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
         registry.register("relayer_float_coins", "Native coins that the relayer can spend on gas", float.clone());
-        Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }
+        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
     }
 
     pub(crate) fn answer(&self, signer: Role, answer: &Result<Response, Away>) {
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn every_status_is_counted_also_at_zero() {
-        let text = Metrics::new().text(&[(Status::Confirmed, 3)]);
+        let text = Metrics::new().0.text(&[(Status::Confirmed, 3)]);
         assert!(text.contains("app_payments{status=\"confirmed\"} 3"), "{text}");
         assert!(text.contains("app_payments{status=\"refused\"} 0"), "{text}");
     }

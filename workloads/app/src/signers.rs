@@ -1,6 +1,6 @@
 //! Asking Keeper and Cooler. Answers are decisions (stored by the signer, the same again) or "not now".
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chain::ChainId;
 use custody::{Role, WalletId};
@@ -8,16 +8,20 @@ use futures::future::BoxFuture;
 use protocol::ops::{
     Attestation, CreateWallet, Operation, Outcome, Payment, RegisterWallet, Request, Response, Signed,
 };
+use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 
 /// The signers' reason for refusing a second payment at a nonce.
 const NONCE_TAKEN: &str = "NonceUsed";
 
-/// Brings a request to a signer and its answer back, authenticated; gives up after a while.
+/// How long one operation is asked for before the asker is told that there is no answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Brings a request to a signer and its answer back, authenticated; asks again until the deadline.
 pub(crate) trait Transport: Send + Sync {
-    /// One request, one answer.
-    fn ask(&self, signer: Role, request: Request) -> BoxFuture<'_, Result<Response, Away>>;
+    /// One operation, one answer.
+    fn ask(&self, signer: Role, request: Request, deadline: Instant) -> BoxFuture<'_, Result<Response, Away>>;
 }
 
 /// No decision: the same operation may be asked again.
@@ -145,7 +149,7 @@ impl Signers {
 
     async fn ask(&self, signer: Role, operation_id: Vec<u8>, operation: Operation) -> Result<Outcome, Denial> {
         let request = Request { operation_id, operation: Some(operation) };
-        let answer = self.transport.ask(signer, request).await;
+        let answer = self.transport.ask(signer, request, Instant::now() + PATIENCE).await;
         self.metrics.answer(signer, &answer);
         match answer.map_err(Denial::Away)?.outcome {
             Some(Outcome::Refused(refused)) => {

@@ -1,25 +1,17 @@
 //! A new wallet: hot key at Keeper, record at both signers, and an address that App computed itself, given out only
 //! after both durably hold it. Asked again, the same operations go on where they stopped.
 
-use std::time::Duration;
-
 use chain::{ChainError, WalletDesc};
-use chain_evm_client::retry;
 use custody::{Role, WalletId};
 use prost::Message;
-use protocol::ops::Attestation;
-use tokio::time::Instant;
 
 use crate::{
     app::App,
     operation::Seed,
-    signers::{Denial, Refused},
+    signers::{Away, Denial, Refused},
     store::{Attested, StoreError, Wallet},
     trust::Distrust,
 };
-
-/// How long a request for a wallet waits for the signers.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why there is no wallet (yet).
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +19,7 @@ pub(crate) enum WalletError {
     #[error("{0}")]
     Refused(Refused),
     #[error("{0}; ask again with the same id")]
-    NotYet(String),
+    NotYet(Away),
     #[error(transparent)]
     Distrust(#[from] Distrust),
     #[error(transparent)]
@@ -73,18 +65,14 @@ pub(crate) async fn create(app: &App, id: &WalletId) -> Result<Registered, Walle
 }
 
 async fn register(app: &App, id: &WalletId, seed: Seed) -> Result<Registered, WalletError> {
-    let deadline = Instant::now() + PATIENCE;
-    let hot = patiently(deadline, || app.signers.create(seed.operation("create"), id)).await?;
+    let hot = app.signers.create(seed.operation("create"), id).await?;
     let (hot_keys, hot_key) = app.trust.hot_keys(id, &hot)?;
     let desc = app.trust.wallet(&hot_key)?;
     let register = |signer: Role| {
         let (hot, hot_keys, desc) = (hot.clone(), &hot_keys, &desc);
         async move {
-            let ask = || {
-                let operation = seed.operation(&format!("register-{signer}"));
-                app.signers.register(signer, operation, hot.clone(), &app.chain.id)
-            };
-            let record: Attestation = patiently(deadline, ask).await?;
+            let operation = seed.operation(&format!("register-{signer}"));
+            let record = app.signers.register(signer, operation, hot, &app.chain.id).await?;
             app.trust.record(signer, hot_keys, desc, &record)?;
             Ok::<_, WalletError>(record.encode_to_vec())
         }
@@ -96,28 +84,14 @@ async fn register(app: &App, id: &WalletId, seed: Seed) -> Result<Registered, Wa
     let stored = app.store.wallet(id.to_string()).await?;
     let registered = stored.map(|wallet| Registered::new(app, wallet)).transpose()?.flatten();
     tracing::info!(wallet = id.as_str(), address = desc.address, "wallet registered");
-    registered.ok_or_else(|| WalletError::NotYet("the wallet is not stored".to_owned()))
+    registered.ok_or(WalletError::Distrust(Distrust::Stored))
 }
 
-/// Asks until there is a decision, or the deadline is over.
-async fn patiently<T, F>(deadline: Instant, ask: impl Fn() -> F) -> Result<T, WalletError>
-where
-    F: Future<Output = Result<T, Denial>>,
-{
-    let mut failures = 0;
-    loop {
-        let away = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(denial) => match denial.refusal() {
-                Ok(refused) => return Err(WalletError::Refused(refused)),
-                Err(away) => away,
-            },
-        };
-        failures += 1;
-        let delay = retry::delay(failures);
-        if Instant::now() + delay > deadline {
-            return Err(WalletError::NotYet(away.to_string()));
+impl From<Denial> for WalletError {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Refused(refused) => Self::Refused(refused),
+            Denial::Away(away) => Self::NotYet(away),
         }
-        tokio::time::sleep(delay).await;
     }
 }

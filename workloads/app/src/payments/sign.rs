@@ -25,6 +25,9 @@ impl Step<'_> {
         }
         match self.signed(transaction, "sign").await? {
             Ok(_) => self.go(Stage::Send, Status::Signing).await,
+            Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) if refused.nonce_is_taken() => {
+                self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
+            }
             // Nobody has a signature. Should Keeper have made one all the same, the next check at this nonce shows it.
             Err(Unsigned::ByKeeper(refused)) => self.end(Status::Refused, &refused.reason, &refused.to_string()).await,
             Err(Unsigned::ByCooler(refused)) => {

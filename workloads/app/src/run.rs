@@ -1,0 +1,87 @@
+//! `app run`: wires the parts and serves until it is told to end.
+
+use std::{fs, future::IntoFuture, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use chain_evm_client::{Relayer, RelayerKey, Rpc};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::{
+    app::App,
+    broker::{Broker, Calls},
+    config::{ConfigError, Settings},
+    health::Health,
+    http,
+    identity::AppKeys,
+    metrics::Metrics,
+    node,
+    payments::{Workers, resume},
+    signers::Signers,
+    store::Store,
+    trust::Trust,
+};
+
+/// How long requests in flight may take when the process ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until SIGTERM or SIGINT. Payments may stop at any point: they go on at the next start.
+pub(crate) async fn run(settings: Settings) -> Result<()> {
+    let keys = AppKeys::load(&settings.identity_dir)?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.with_context(|| format!("can't listen on {}", settings.listen))?;
+    let (metrics, link_metrics) = Metrics::new();
+    let calls = Calls::default();
+    let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
+    let app = Arc::new(app(settings, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
+    resume(&app).await?;
+    tokio::spawn(broker.keep(app.clone()));
+    tokio::spawn(node::watch(app.clone()));
+    serve(listener, app).await
+}
+
+/// Everything that requests and payments share.
+pub(crate) fn app(settings: Settings, signers: Signers, metrics: Metrics) -> Result<App> {
+    fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't make {}", settings.data_dir.display()))?;
+    let rpc = Arc::new(Rpc::new(&settings.chain.rpc)?);
+    Ok(App {
+        store: Store::open(&settings.data_dir)?,
+        trust: Trust::new(&settings)?,
+        signers,
+        relayer: Relayer::new(rpc.clone(), settings.chain.number, relayer_key(&settings)?),
+        rpc,
+        chain: settings.chain,
+        workers: Workers::default(),
+        health: Health::default(),
+        metrics,
+    })
+}
+
+fn relayer_key(settings: &Settings) -> Result<RelayerKey> {
+    let path = &settings.relayer_key_file;
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+    let text = Zeroizing::new(text);
+    RelayerKey::parse(&text).with_context(|| path.display().to_string())
+}
+
+async fn serve(listener: TcpListener, app: Arc<App>) -> Result<()> {
+    tracing::info!(listen = %listener.local_addr()?, relayer = %app.relayer.address(), "serving");
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut server = tokio::spawn(server.into_future());
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        served = &mut server => return Ok(served??),
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    stop.cancel();
+    // Whoever is cut off asks again: wallets and payments are idempotent.
+    let _ = timeout(GRACE, server).await;
+    Ok(())
+}
