@@ -120,7 +120,18 @@ async fn build(docker: &Docker, name: &str) -> Result<Built> {
     let tag: String = id.trim_start_matches("sha256:").chars().take(16).collect();
     let name = format!("local/{name}:{tag}");
     docker.run(["tag", &latest, &name]).done().await?;
+    remove_others(docker, &name).await?;
     Ok(Built { name, size: size.parse()? })
+}
+
+/// Removes earlier versions of an image from the daemon; nodes have their own copies.
+async fn remove_others(docker: &Docker, name: &str) -> Result<()> {
+    let repository = name.split(':').next().unwrap_or(name);
+    let tags = docker.run(["images", "--format", "{{.Repository}}:{{.Tag}}", repository]).text().await?;
+    for other in tags.lines().filter(|tag| *tag != name && !tag.ends_with(":latest")) {
+        docker.run(["rmi", other]).done().await?;
+    }
+    Ok(())
 }
 
 /// Brings an image into a node's containerd, unless it is there, under a name with its digest.
