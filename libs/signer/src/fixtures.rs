@@ -38,7 +38,7 @@ use crate::{
 };
 
 pub(crate) const CHAIN: &str = "eip155:31337";
-pub(crate) const SAFE: &str = "0x00000000000000000000000000000000000A11CE";
+pub(crate) const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 pub(crate) const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 const ISSUER: &str = "https://kubernetes.default.svc";

@@ -184,3 +184,91 @@ fn safe_destinations(manifest: &VerifiedManifest, rules: &dyn ChainRules) -> Res
 pub(crate) fn refused(reason: &'static str, message: impl Into<String>) -> Refusal {
     Refusal { reason, message: message.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{CHAIN, Custody, SAFE, floor, transfer};
+
+    const ETH: u128 = 1_000_000_000_000_000_000;
+
+    fn policy(limits: &[(&str, &str, &str)]) -> Result<Policy, PolicyError> {
+        let limit = |&(chain, asset, limit): &(&str, &str, &str)| Limit {
+            chain: chain.to_owned(),
+            asset: asset.to_owned(),
+            per_transaction: limit.to_owned(),
+        };
+        let hub = wiring::Policy { limits: limits.iter().map(limit).collect() };
+        let rules = crate::chains::rules(chains(&floor()).unwrap()).unwrap();
+        Policy::new(&floor(), &hub, &Custody::new().manifest(), &rules)
+    }
+
+    fn judge(policy: &Policy, intent: &Intent) -> Result<(), &'static str> {
+        policy.judge(&CHAIN.parse().unwrap(), intent).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn the_strictest_of_floor_and_hub_holds() {
+        let table: &[(Option<&str>, u128, Result<(), &str>)] = &[
+            (None, ETH, Ok(())),
+            (None, ETH + 1, Err("OverLimit")),
+            (Some("5"), 5, Ok(())),
+            (Some("5"), 6, Err("OverLimit")),
+            (Some("0"), 1, Err("OverLimit")),
+            (Some("2000000000000000000"), ETH, Ok(())),
+            (Some("2000000000000000000"), ETH + 1, Err("OverLimit")),
+        ];
+        for (hub, amount, verdict) in table {
+            let limits: Vec<_> = hub.iter().map(|limit| (CHAIN, "ETH", *limit)).collect();
+            let policy = policy(&limits).unwrap();
+            assert_eq!(judge(&policy, &transfer("ETH", *amount)), *verdict, "{hub:?} {amount}");
+            assert_eq!(judge(&policy, &transfer("USDT", 1_000_000_000)), Ok(()), "another asset keeps its limit");
+        }
+    }
+
+    #[test]
+    fn what_the_floor_does_not_name_never_moves() {
+        let policy = policy(&[]).unwrap();
+        assert_eq!(judge(&policy, &transfer("OTHER", 0)), Err("AssetNotAllowed"));
+        let elsewhere = policy.judge(&"eip155:1".parse().unwrap(), &transfer("ETH", 1)).unwrap_err();
+        assert_eq!(elsewhere.reason, "ChainNotAllowed");
+        assert!(policy.assets(&"eip155:1".parse().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn a_cancel_goes_to_a_safe_destination_only() {
+        let policy = policy(&[(CHAIN, "ETH", "0")]).unwrap();
+        assert_eq!(judge(&policy, &Intent::Cancel { to: SAFE.to_owned() }), Ok(()));
+        let elsewhere = Intent::Cancel { to: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned() };
+        assert_eq!(judge(&policy, &elsewhere), Err("NotASafeDestination"));
+    }
+
+    #[test]
+    fn limits_that_would_limit_nothing_are_not_loaded() {
+        let unknown = |asset: &str| PolicyError::UnknownAsset { chain: CHAIN.to_owned(), asset: asset.to_owned() };
+        assert_eq!(policy(&[(CHAIN, "eth", "1")]), Err(unknown("eth")));
+        assert!(matches!(policy(&[("eip155:1", "ETH", "1")]), Err(PolicyError::UnknownAsset { .. })));
+        assert!(matches!(policy(&[(CHAIN, "ETH", "1"), (CHAIN, "ETH", "2")]), Err(PolicyError::Twice { .. })));
+        for amount in ["", "1.5", "-1", "0x1", "1e18"] {
+            assert!(matches!(policy(&[(CHAIN, "ETH", amount)]), Err(PolicyError::Limit { .. })), "{amount}");
+        }
+    }
+
+    #[test]
+    fn a_chain_without_safe_destination_is_not_served() {
+        let mut floor = floor();
+        floor.assets[0].chain = "eip155:1".to_owned();
+        let rules = crate::chains::rules(chains(&floor).unwrap()).unwrap();
+        let outcome = Policy::new(&floor, &wiring::Policy::default(), &Custody::new().manifest(), &rules);
+        assert_eq!(outcome, Err(PolicyError::NoSafeDestination("eip155:1".parse().unwrap())));
+    }
+
+    #[test]
+    fn the_digest_names_the_effective_limits() {
+        let (floor, same, tighter) =
+            (policy(&[]), policy(&[(CHAIN, "ETH", "9000000000000000000")]), policy(&[(CHAIN, "ETH", "1")]));
+        let (floor, same, tighter) = (floor.unwrap().digest(), same.unwrap().digest(), tighter.unwrap().digest());
+        assert_eq!(floor, same);
+        assert_ne!(floor, tighter);
+    }
+}

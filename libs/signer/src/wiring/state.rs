@@ -133,3 +133,231 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use custody::{manifest::SignedManifest, trust::TrustBundle};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::fixtures::{CHAIN, Custody, user_jwt};
+
+    const USER: &str = "UOWN";
+
+    /// All that is observed when nothing is missing.
+    struct World {
+        role: Role,
+        custody: Custody,
+        documents: Documents,
+        keys: Keys,
+        cool_keys: Vec<(String, Vec<u8>)>,
+        broker: Broker,
+    }
+
+    impl World {
+        fn complete(role: Role) -> Self {
+            let custody = Custody::new();
+            Self {
+                role,
+                documents: custody.documents(role, USER),
+                keys: Keys::Open { nats_user: USER.to_owned(), vault: Ok(()) },
+                cool_keys: vec![("eip155".to_owned(), custody.cool.keys().public_key("eip155").unwrap().to_vec())],
+                broker: Broker::Connected { generation: 1 },
+                custody,
+            }
+        }
+
+        fn assess(&self) -> Assessment {
+            let observed = Observed::Seen(self.documents.clone());
+            assess(self.role, &observed, &self.keys, &self.cool_keys, &self.broker)
+        }
+
+        fn trust(&mut self, change: impl FnOnce(&mut TrustBundle)) {
+            let mut bundle = TrustBundle::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
+            change(&mut bundle);
+            self.documents.trust = Some(bundle.to_json());
+        }
+
+        fn config(&mut self, change: impl FnOnce(&mut Value)) {
+            edit(&mut self.documents.config, change);
+        }
+    }
+
+    fn edit(document: &mut Option<String>, change: impl FnOnce(&mut Value)) {
+        let mut value = serde_json::from_str(document.as_ref().unwrap()).unwrap();
+        change(&mut value);
+        *document = Some(value.to_string());
+    }
+
+    /// What is wrong, the state, words of the message.
+    type Case = (&'static str, fn(&mut World), State, &'static str);
+
+    #[test]
+    fn with_everything_there_both_serve() {
+        for role in [Role::Keeper, Role::Cooler] {
+            let found = World::complete(role).assess();
+            assert_eq!((found.state, found.message.as_str(), found.serves), (State::Serving, "serving", true));
+            assert_eq!(found.credentials.unwrap().generation, 1);
+        }
+    }
+
+    #[test]
+    fn whatever_is_missing_or_wrong_stops_the_service_and_is_named_with_what_to_do() {
+        use State::*;
+        let cases: &[Case] = &[
+            ("no trust", |w| w.documents.trust = None, AwaitingTrust, "run `multisig member prepare`"),
+            ("broken trust", |w| w.documents.trust = Some("{".into()), AwaitingTrust, "malformed trust.json"),
+            (
+                "unknown field in trust",
+                |w| edit(&mut w.documents.trust, |trust| trust["owner"] = "me".into()),
+                AwaitingTrust,
+                "unknown field `owner`",
+            ),
+            (
+                "newer trust",
+                |w| edit(&mut w.documents.trust, |trust| trust["shapeVersion"] = 2.into()),
+                AwaitingTrust,
+                "shape version 2",
+            ),
+            (
+                "trust of the other signer",
+                |w| {
+                    let other = if w.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
+                    w.documents.trust = w.custody.documents(other, USER).trust;
+                },
+                AwaitingTrust,
+                "was written for",
+            ),
+            (
+                "keys not opened",
+                |w| w.keys = Keys::Closed("the Vault at x is sealed; unseal it".into()),
+                Starting,
+                "unseal it",
+            ),
+            ("no custody", |w| w.trust(|trust| trust.custody = None), AwaitingTrust, "no custody is pinned"),
+            (
+                "app not approved",
+                |w| w.trust(|trust| drop(trust.peers.remove(&Role::App))),
+                AwaitingTrust,
+                "multisig member approve app",
+            ),
+            ("no floor", |w| w.trust(|trust| trust.floor = None), AwaitingTrust, "no policy floor"),
+            (
+                "production without observer's lease",
+                |w| w.trust(|trust| trust.profile = custody::trust::Profile::Production),
+                AwaitingTrust,
+                "profile Production needs",
+            ),
+            ("no config", |w| w.documents.config = None, AwaitingTrust, "-config has no config.json"),
+            (
+                "unknown field in config",
+                |w| w.config(|config| config["image"] = "mine".into()),
+                AwaitingTrust,
+                "unknown field `image`",
+            ),
+            (
+                "config of another custody",
+                |w| w.config(|config| config["custodyId"] = "0".repeat(32).into()),
+                AwaitingTrust,
+                "not the one pinned here",
+            ),
+            (
+                "broker without TLS",
+                |w| w.config(|config| config["nats"]["urls"] = serde_json::json!(["nats://x:4222"])),
+                AwaitingTrust,
+                "tls://host:port",
+            ),
+            (
+                "limit for an unknown asset",
+                |w| {
+                    let limit = serde_json::json!([{"chain": CHAIN, "asset": "ETHER", "perTransaction": "1"}]);
+                    w.config(|config| config["policy"]["limits"] = limit);
+                },
+                AwaitingTrust,
+                "limits ETHER",
+            ),
+            ("no manifest", |w| w.documents.manifest = None, AwaitingTrust, "-config has no manifest.json"),
+            ("broken manifest", |w| w.documents.manifest = Some("[]".into()), AwaitingTrust, "manifest.json:"),
+            (
+                "another manifest, well signed",
+                |w| w.documents.manifest = Some(Custody::new().signed.to_json()),
+                AwaitingTrust,
+                "manifest.json:",
+            ),
+            (
+                "half-signed manifest",
+                |w| {
+                    let mut half = SignedManifest::new(w.custody.signed.unverified().clone()).unwrap();
+                    half.sign(custody::KeyRole::Cool, &w.custody.cool.keys()).unwrap();
+                    w.documents.manifest = Some(half.to_json());
+                },
+                AwaitingTrust,
+                "cold",
+            ),
+            ("no credentials", |w| w.documents.credentials = None, AwaitingCredentials, "the hub mints it for UOWN"),
+            (
+                "credentials for a former key",
+                |w| edit(&mut w.documents.credentials, |c| c["userJwt"] = user_jwt("UOLD").into()),
+                AwaitingCredentials,
+                "are for UOLD",
+            ),
+            (
+                "broken credentials",
+                |w| edit(&mut w.documents.credentials, |c| c["userJwt"] = "x".into()),
+                AwaitingCredentials,
+                "malformed",
+            ),
+        ];
+        for role in [Role::Keeper, Role::Cooler] {
+            for (what, break_it, state, words) in cases {
+                let mut world = World::complete(role);
+                break_it(&mut world);
+                let found = world.assess();
+                assert_eq!(found.state, *state, "{what}: {}", found.message);
+                assert!(found.message.contains(words), "{what}: {}", found.message);
+                assert!(!found.message.contains('\n'), "{what}: one line");
+                assert!(!found.serves, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_cooler_waits_for_the_cool_key_and_takes_no_other() {
+        let mut keeper = World::complete(Role::Keeper);
+        keeper.cool_keys.clear();
+        assert_eq!(keeper.assess().state, State::Serving);
+
+        let mut cooler = World::complete(Role::Cooler);
+        cooler.cool_keys.clear();
+        let found = cooler.assess();
+        assert_eq!((found.state, found.serves), (State::AwaitingCoolKey, false));
+        assert!(found.message.contains("multisig cool import"), "{}", found.message);
+        assert!(found.credentials.is_some(), "the connection does not wait for the key");
+
+        cooler.cool_keys = World::complete(Role::Cooler).cool_keys;
+        let found = cooler.assess();
+        assert_eq!((found.state, found.serves), (State::AwaitingCoolKey, false));
+        assert!(found.message.contains("is not the manifest's"), "{}", found.message);
+    }
+
+    #[test]
+    fn a_vault_or_broker_that_goes_away_is_named_and_decides_nothing_else() {
+        let mut world = World::complete(Role::Keeper);
+        world.broker = Broker::Away("not connected".to_owned());
+        let found = world.assess();
+        assert_eq!((found.state, found.message.as_str(), found.serves), (State::Disconnected, "not connected", true));
+
+        world.keys = Keys::Open { nats_user: USER.to_owned(), vault: Err("the Vault at x is sealed".to_owned()) };
+        let found = world.assess();
+        assert_eq!((found.state, found.serves), (State::Starting, true));
+        assert_eq!(found.message, "the Vault at x is sealed");
+    }
+
+    #[test]
+    fn nothing_observed_is_nothing_served() {
+        let world = World::complete(Role::Keeper);
+        let unknown = Observed::Unknown(Unready::new(State::Starting, "no API server"));
+        let found = assess(Role::Keeper, &unknown, &world.keys, &world.cool_keys, &world.broker);
+        assert_eq!((found.state, found.serves, found.verified.is_none()), (State::Starting, false, true));
+    }
+}
