@@ -1,0 +1,446 @@
+//! Step 6: what is said about it all. Pure; it is written only when it differs.
+
+use custody::{
+    Role, fingerprint,
+    wiring::{Identity, Report, State},
+};
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use multisig_api::{
+    MultisigCluster, MultisigClusterStatus,
+    conditions::{condition, reason},
+    multisig_cluster::{AppStatus, IdentityStatus, NatsStatus, SignerStatus, app_credentials_map},
+};
+
+use super::{apply::AccountOutcome, credentials::Parties, signer_status};
+use crate::{
+    conditions::{Finding, Transition, merge},
+    members::{Document, Objects, Seen, is_ready},
+    nats::account::Issued,
+    signers::{Pair, Signer},
+};
+
+/// Everything that was found out in a pass.
+pub struct Found<'a> {
+    /// Whether keeper and cooler are apart.
+    pub separated: Finding,
+    /// kube-system UID of each member, where it is verified now.
+    pub verified: Pair<Option<String>>,
+    /// Data centre of each member, as its MemberCluster names it.
+    pub data_centers: Pair<Option<String>>,
+    /// What was seen there.
+    pub seen: &'a Pair<Seen>,
+    /// Whether everything is as wanted on each member.
+    pub synced: Pair<Finding>,
+    /// Who has credentials for what.
+    pub parties: &'a Parties,
+    /// The account.
+    pub account: &'a AccountOutcome,
+    /// Whether the broker holds it.
+    pub nats: Finding,
+    /// What stands against delivering App's credentials.
+    pub app: Option<Finding>,
+}
+
+/// The status after this pass, and what changed in its conditions.
+pub fn status(
+    cluster: &MultisigCluster,
+    found: &Found<'_>,
+    now: Timestamp,
+) -> (MultisigClusterStatus, Vec<Transition>) {
+    let previous = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let generation = cluster.metadata.generation;
+    let (conditions, transitions) = merge(previous, &findings(found), generation, now);
+    let status = MultisigClusterStatus {
+        observed_generation: generation,
+        keeper: Some(signer(cluster, found, Signer::Keeper)),
+        cooler: Some(signer(cluster, found, Signer::Cooler)),
+        app: app(cluster, found),
+        nats: found.account.record.as_ref().map(|record| NatsStatus { account: record.account.clone() }),
+        conditions,
+    };
+    (status, transitions)
+}
+
+fn findings(found: &Found<'_>) -> Vec<(&'static str, Finding)> {
+    let reachable = Pair::from_fn(|signer| reachable(found.seen.get(signer)));
+    let availability = Pair::from_fn(|signer| available(found.seen.get(signer)));
+    let both = |of: &dyn Fn(Signer) -> Finding, good: &str| {
+        Finding::worst(Signer::BOTH.map(|signer| of(signer).about(signer)), good)
+    };
+    let synced = both(&|signer| found.synced.get(signer).clone(), "every object is as wanted on both members");
+    let vault =
+        both(&|signer| vault(found.seen.get(signer)), "both signers have opened their keys with their own Vault");
+    let signing =
+        both(&|signer| signing(found.seen.get(signer), availability.get(signer)), "both signers serve operations");
+    let pods = availability.each().map(|(signer, finding)| finding.clone().about(signer));
+    let parts = pods.into_iter().chain([signing.clone()]);
+    let available = Finding::worst(parts, "payments can be signed now");
+    let credentials = credentials(found);
+    // In the order in which people should look at them.
+    let telling = [
+        found.separated.clone(),
+        reachable.keeper.clone().about(Signer::Keeper),
+        reachable.cooler.clone().about(Signer::Cooler),
+        synced.clone(),
+        found.nats.clone(),
+        signing.clone(),
+        vault.clone(),
+        credentials.clone(),
+        available.clone(),
+    ];
+    let ready = Finding::worst(telling, "keeper and cooler are apart, wired and serving");
+    vec![
+        (condition::SEPARATED, found.separated.clone()),
+        (condition::KEEPER_REACHABLE, reachable.keeper),
+        (condition::KEEPER_AVAILABLE, availability.keeper),
+        (condition::COOLER_REACHABLE, reachable.cooler),
+        (condition::COOLER_AVAILABLE, availability.cooler),
+        (condition::VAULT_CONFIGURED, vault),
+        (condition::NATS_CONFIGURED, found.nats.clone()),
+        (condition::CREDENTIALS_CURRENT, credentials),
+        (condition::SYNCED, synced),
+        (condition::SIGNING_ALLOWED, signing),
+        (condition::AVAILABLE, available),
+        (condition::READY, ready),
+    ]
+}
+
+fn reachable(seen: &Seen) -> Finding {
+    match &seen.identity {
+        // It answered, but not what was asked.
+        Err(finding) if finding.reason != reason::FORBIDDEN => finding.clone(),
+        Ok(_) | Err(_) => Finding::good("the API server answers"),
+    }
+}
+
+fn available(seen: &Seen) -> Finding {
+    let Objects { stateful_set, pod, .. } = match seen_objects(seen) {
+        Ok(objects) => objects,
+        Err(unknown) => return unknown,
+    };
+    match stateful_set {
+        None => Finding::bad(reason::NOT_CREATED, "the StatefulSet does not exist yet"),
+        Some(stateful_set) if is_ready(stateful_set) => Finding::good("the pod is ready"),
+        Some(_) => {
+            let detail = pod.as_ref().and_then(pod_trouble).map(|detail| format!(": {detail}")).unwrap_or_default();
+            Finding::bad(reason::POD_NOT_READY, format!("the pod is not ready{detail}"))
+        }
+    }
+}
+
+/// Why a pod doesn't run, in Kubernetes' own words.
+fn pod_trouble(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    if let Some(condition) = unscheduled {
+        return Some(format!("it is not scheduled: {}", condition.message.as_deref().unwrap_or_default()));
+    }
+    let waiting =
+        status.container_statuses.iter().flatten().find_map(|container| container.state.as_ref()?.waiting.as_ref())?;
+    let parts = [waiting.reason.as_deref(), waiting.message.as_deref()];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join(": "))
+}
+
+fn vault(seen: &Seen) -> Finding {
+    let report = match report(seen) {
+        Ok(report) => report,
+        Err(unknown) => return unknown,
+    };
+    match (report.state, report.vault_key_version) {
+        (State::Starting, _) => Finding::bad(reason::VAULT_UNAVAILABLE, report.message.clone()),
+        (_, None) => Finding::unknown(reason::NO_REPORT, format!("it has not used its Vault yet: {}", report.message)),
+        (_, Some(_)) => Finding::good("it has opened its keys"),
+    }
+}
+
+fn signing(seen: &Seen, available: &Finding) -> Finding {
+    let report = match report(seen) {
+        Ok(report) => report,
+        // Without a report the pod says more.
+        Err(_) if !available.is_good() => return available.clone(),
+        Err(unknown) => return unknown,
+    };
+    let reason = match report.state {
+        // A report may be older than the pod's trouble.
+        State::Serving if !available.is_good() => return available.clone(),
+        State::Serving => return Finding::good("it serves operations"),
+        State::Starting => reason::STARTING,
+        State::AwaitingTrust => reason::AWAITING_TRUST,
+        State::AwaitingCredentials => reason::AWAITING_CREDENTIALS,
+        State::AwaitingCoolKey => reason::AWAITING_COOL_KEY,
+        State::Locked => reason::LOCKED,
+        State::Frozen => reason::FROZEN,
+        State::Disconnected => reason::DISCONNECTED,
+    };
+    Finding::bad(reason, report.message.clone())
+}
+
+fn credentials(found: &Found<'_>) -> Finding {
+    let signer = |signer: Signer| {
+        let role = signer.role();
+        if let Some(problem) = found.parties.problems.get(&role).or(found.account.problems.get(&role)) {
+            return problem.clone();
+        }
+        let report = match report(found.seen.get(signer)) {
+            Ok(report) => report,
+            Err(unknown) => return unknown,
+        };
+        let Some(identity) = &report.identity else {
+            return Finding::bad(reason::AWAITING_IDENTITY, "it has not reported its public keys yet");
+        };
+        let Some(Issued { user, generation, .. }) = issued(found, role) else {
+            return Finding::bad(reason::AWAITING_IDENTITY, "no credentials have been minted yet");
+        };
+        if *user == identity.nats_user && report.credentials_generation == Some(*generation) {
+            Finding::good("it uses its newest credentials")
+        } else {
+            Finding::bad(reason::AWAITING_USE, format!("credentials of generation {generation} are not in use yet"))
+        }
+    };
+    let problem_of_app =
+        [found.parties.problems.get(&Role::App), found.account.problems.get(&Role::App), found.app.as_ref()];
+    let app = problem_of_app.into_iter().flatten().next().map(|problem| problem.clone().about("app"));
+    let parts = Signer::BOTH.map(|one| signer(one).about(one)).into_iter().chain(app);
+    Finding::worst(parts, "every party has credentials for its present key")
+}
+
+fn signer(cluster: &MultisigCluster, found: &Found<'_>, signer: Signer) -> SignerStatus {
+    let before = signer_status(cluster, signer).cloned().unwrap_or_default();
+    let SignerStatus { cluster_uid, data_center, image, identity, credential_generation, policy_digest, signing } =
+        before;
+    let same_place = *found.data_centers.get(signer) == data_center;
+    let objects = found.seen.get(signer).objects.as_ref().ok();
+    let report = objects.and_then(|objects| objects.report.read());
+    SignerStatus {
+        // What was verified stays verified while it can't be seen, unless another place is meant now.
+        cluster_uid: found.verified.get(signer).clone().or(cluster_uid.filter(|_| same_place)),
+        data_center: found.data_centers.get(signer).clone(),
+        image: objects.map_or(image, |objects| objects.stateful_set.as_ref().and_then(image_of)),
+        identity: found.parties.identities.get(signer).as_ref().map(identity_status).or(identity),
+        credential_generation: issued(found, signer.role())
+            .and_then(|issued| i64::try_from(issued.generation).ok())
+            .or(credential_generation),
+        policy_digest: report.map_or(policy_digest, |report| report.digests.policy.clone()),
+        signing: report.map_or(signing, |report| Some(format!("{:?}", report.state))),
+    }
+}
+
+fn app(cluster: &MultisigCluster, found: &Found<'_>) -> Option<AppStatus> {
+    let issued = issued(found, Role::App)?;
+    Some(AppStatus {
+        nats_user: issued.user.clone(),
+        credential_generation: i64::try_from(issued.generation).ok()?,
+        credentials_config_map: app_credentials_map(cluster.metadata.name.as_deref().unwrap_or_default()),
+    })
+}
+
+fn issued<'a>(found: &'a Found<'_>, role: Role) -> Option<&'a Issued> {
+    found.account.record.as_ref()?.issued.get(&role)
+}
+
+fn image_of(stateful_set: &k8s_openapi::api::apps::v1::StatefulSet) -> Option<String> {
+    stateful_set.spec.as_ref()?.template.spec.as_ref()?.containers.first()?.image.clone()
+}
+
+fn identity_status(identity: &Identity) -> IdentityStatus {
+    IdentityStatus {
+        nats_user: identity.nats_user.clone(),
+        message_key: identity.keys.message_key.clone(),
+        xkey: identity.keys.xkey.clone(),
+        fingerprint: fingerprint::fingerprint(identity.role, &identity.keys),
+    }
+}
+
+fn report(seen: &Seen) -> Result<&Report, Finding> {
+    match &seen_objects(seen)?.report {
+        Document::Read(report) => Ok(report),
+        Document::Missing => Err(Finding::unknown(reason::NO_REPORT, "it has not reported yet")),
+        Document::Refused(why) => {
+            Err(Finding::unknown(reason::NO_REPORT, format!("its report can't be read by this version: {why}")))
+        }
+    }
+}
+
+fn seen_objects(seen: &Seen) -> Result<&Objects, Finding> {
+    seen.objects.as_ref().map_err(|finding| Finding::unknown(reason::NOT_OBSERVED, finding.message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    struct Bench {
+        cluster: MultisigCluster,
+        seen: Pair<Seen>,
+        parties: Parties,
+        account: AccountOutcome,
+        separated: Finding,
+        synced: Pair<Finding>,
+        nats: Finding,
+    }
+
+    impl Bench {
+        /// Everything in order.
+        fn new() -> Self {
+            let mut seen = Pair::from_fn(fixtures::seen);
+            let mut record = fixtures::record();
+            for (signer, seen) in [(Signer::Keeper, &mut seen.keeper), (Signer::Cooler, &mut seen.cooler)] {
+                let identity = fixtures::signer_identity(signer, 1);
+                fixtures::run(seen, signer);
+                fixtures::report(seen, Some(identity.clone()), Some(1));
+                let issued = Issued { user: identity.nats_user, generation: 1, jwt: "jwt".to_owned() };
+                record.issued.insert(signer.role(), issued);
+            }
+            let cluster = fixtures::cluster();
+            let parties =
+                super::super::credentials::parties(&cluster, &fixtures::dereferenced(), &seen, fixtures::custody());
+            Self {
+                cluster,
+                seen,
+                parties,
+                account: AccountOutcome { record: Some(record), ..AccountOutcome::default() },
+                separated: Finding::good("apart"),
+                synced: Pair::from_fn(|_| Finding::good("synced")),
+                nats: Finding::good("held"),
+            }
+        }
+
+        fn status(&self) -> MultisigClusterStatus {
+            let found = Found {
+                separated: self.separated.clone(),
+                verified: Pair::from_fn(|signer| {
+                    self.seen.get(signer).identity.as_ref().ok().map(|identity| identity.cluster_uid.clone())
+                }),
+                data_centers: Pair { keeper: Some("dc-a".to_owned()), cooler: Some("dc-b".to_owned()) },
+                seen: &self.seen,
+                synced: self.synced.clone(),
+                parties: &self.parties,
+                account: &self.account,
+                nats: self.nats.clone(),
+                app: None,
+            };
+            status(&self.cluster, &found, Timestamp::from_second(1000).unwrap()).0
+        }
+
+        fn table(&self) -> String {
+            let line = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+                format!("{}={} {}: {}", condition.type_, condition.status, condition.reason, condition.message)
+            };
+            self.status().conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+
+        fn ready(&self) -> (String, String) {
+            let conditions = self.status().conditions;
+            let ready = conditions.last().unwrap();
+            (ready.status.clone(), ready.reason.clone())
+        }
+
+        fn keeper_report(&mut self) -> &mut Report {
+            match &mut self.seen.keeper.objects.as_mut().unwrap().report {
+                Document::Read(report) => report,
+                _ => panic!(),
+            }
+        }
+    }
+
+    #[test]
+    fn the_conditions_of_a_custody_that_serves() {
+        insta::assert_snapshot!(Bench::new().table());
+    }
+
+    #[test]
+    fn the_conditions_of_a_custody_with_a_lost_keeper() {
+        let mut bench = Bench::new();
+        let lost = Finding::bad(reason::UNREACHABLE, "the API server does not answer: no answer within 5 s");
+        bench.seen.keeper = Seen::nothing(lost.clone());
+        bench.synced.keeper = Finding::unknown(lost.reason, lost.message);
+        insta::assert_snapshot!(bench.table());
+    }
+
+    #[test]
+    fn the_conditions_of_a_custody_in_its_first_minute() {
+        let mut bench = Bench::new();
+        bench.seen = Pair::from_fn(fixtures::seen);
+        bench.parties.identities = Pair::default();
+        bench.account = AccountOutcome::default();
+        insta::assert_snapshot!(bench.table());
+    }
+
+    #[test]
+    fn every_condition_of_the_list_is_there_and_no_other() {
+        let types: Vec<_> = Bench::new().status().conditions.into_iter().map(|condition| condition.type_).collect();
+        assert_eq!(types, condition::MULTISIG_CLUSTER);
+    }
+
+    #[test]
+    fn a_signer_that_does_not_serve_is_named_with_what_it_says() {
+        let states = [
+            (State::Starting, reason::STARTING),
+            (State::AwaitingTrust, reason::AWAITING_TRUST),
+            (State::AwaitingCredentials, reason::AWAITING_CREDENTIALS),
+            (State::AwaitingCoolKey, reason::AWAITING_COOL_KEY),
+            (State::Locked, reason::LOCKED),
+            (State::Frozen, reason::FROZEN),
+            (State::Disconnected, reason::DISCONNECTED),
+        ];
+        for (state, reason) in states {
+            let mut bench = Bench::new();
+            bench.keeper_report().state = state;
+            bench.keeper_report().message = "do this".to_owned();
+            let signing = bench.status().conditions[9].clone();
+            assert_eq!((signing.status.as_str(), signing.reason.as_str()), ("False", reason));
+            assert_eq!(signing.message, "keeper: do this");
+            assert_eq!(bench.ready(), ("False".to_owned(), reason.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_report_older_than_the_pods_trouble_is_not_believed() {
+        let mut bench = Bench::new();
+        let status =
+            bench.seen.keeper.objects.as_mut().unwrap().stateful_set.as_mut().unwrap().status.as_mut().unwrap();
+        status.ready_replicas = Some(0);
+        assert_eq!(bench.ready(), ("False".to_owned(), reason::POD_NOT_READY.to_owned()));
+    }
+
+    #[test]
+    fn a_sealed_vault_is_told_in_the_workloads_words() {
+        let mut bench = Bench::new();
+        bench.keeper_report().state = State::Starting;
+        bench.keeper_report().message = "Vault is sealed".to_owned();
+        let vault = bench.status().conditions[5].clone();
+        assert_eq!((vault.status.as_str(), vault.message.as_str()), ("False", "keeper: Vault is sealed"));
+    }
+
+    #[test]
+    fn credentials_are_current_only_in_use() {
+        let mut bench = Bench::new();
+        bench.keeper_report().credentials_generation = Some(0);
+        assert_eq!(bench.status().conditions[7].reason, reason::AWAITING_USE);
+        bench.account.problems.insert(Role::Keeper, Finding::bad(reason::IDENTITY_REFUSED, "no"));
+        assert_eq!(bench.status().conditions[7].reason, reason::IDENTITY_REFUSED);
+    }
+
+    #[test]
+    fn what_was_known_stays_while_nothing_can_be_seen() {
+        let mut bench = Bench::new();
+        let before = bench.status();
+        bench.cluster.status = Some(before.clone());
+        bench.seen.keeper = Seen::nothing(Finding::bad(reason::UNREACHABLE, "no answer"));
+        bench.parties.identities.keeper = None;
+        assert_eq!(bench.status().keeper, before.keeper);
+    }
+
+    #[test]
+    fn the_same_findings_give_the_same_status() {
+        let mut bench = Bench::new();
+        let before = bench.status();
+        bench.cluster.status = Some(before.clone());
+        assert_eq!(bench.status(), before);
+    }
+}

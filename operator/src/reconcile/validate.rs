@@ -1,0 +1,332 @@
+//! Step 2: turns what was read into values that can't be wrong, or into findings that say what to do. Pure.
+
+use custody::{
+    CustodyId,
+    manifest::SignedManifest,
+    trust::is_amount,
+    wiring::{Limit, NatsConfig, Policy},
+};
+use multisig_api::{
+    MultisigCluster,
+    conditions::reason,
+    member_cluster::{ClaimedBy, Guard, MemberClusterSpec},
+    multisig_cluster::{ChainSpec, DATA_CENTER, Profile, ResourcesSpec, SignerSpec, TWO_OF_THREE},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    dereference::{Dereferenced, MemberReferences},
+    signer_spec,
+};
+use crate::{
+    conditions::Finding,
+    members::Document,
+    signers::{Pair, Signer},
+};
+
+/// What is valid, each part by itself, so that one mistake hides no other.
+pub struct Valid<'a> {
+    /// The custody and how its signers are wired.
+    pub wiring: Result<Wiring, Finding>,
+    /// The two places.
+    pub members: Pair<Result<ValidMember<'a>, Finding>>,
+}
+
+/// What both signers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiring {
+    /// The custody.
+    pub custody: CustodyId,
+    /// The signed manifest, byte for byte.
+    pub manifest: String,
+    /// SHA-256 of its payload, lower-case hex.
+    pub manifest_digest: String,
+    /// The broker.
+    pub nats: NatsConfig,
+    /// The hub's limits.
+    pub policy: Policy,
+}
+
+/// A member that this cluster may use, and what runs there.
+#[derive(Debug, Clone)]
+pub struct ValidMember<'a> {
+    /// Name of the MemberCluster.
+    pub name: &'a str,
+    /// Its pins.
+    pub spec: &'a MemberClusterSpec,
+    /// Its kubeconfig, not sanitised yet.
+    pub kubeconfig: &'a Zeroizing<Vec<u8>>,
+    /// Image by digest.
+    pub image: &'a str,
+    /// The digest alone, `sha256:...`.
+    pub image_digest: &'a str,
+    /// CPU and memory.
+    pub resources: Option<&'a ResourcesSpec>,
+}
+
+/// Validates all of it.
+pub fn validate<'a>(cluster: &'a MultisigCluster, hub: &'a Dereferenced) -> Valid<'a> {
+    Valid {
+        wiring: wiring(cluster, hub),
+        members: Pair::from_fn(|signer| member(cluster, signer, hub.members.get(signer))),
+    }
+}
+
+fn wiring(cluster: &MultisigCluster, hub: &Dereferenced) -> Result<Wiring, Finding> {
+    let spec = &cluster.spec;
+    refuse_what_is_not_supported(cluster)?;
+    let custody: CustodyId = spec.custody.id.parse().map_err(|error| refused(&error))?;
+    let text = hub.manifest.as_deref().ok_or_else(|| {
+        let reference = &spec.custody.manifest_ref;
+        missing("ConfigMap", &reference.name, &reference.key, "put the signed manifest there")
+    })?;
+    let manifest = SignedManifest::parse(text.as_bytes())
+        .and_then(|manifest| manifest.verify())
+        .map_err(|error| Finding::bad(reason::MANIFEST_REFUSED, error.to_string()))?;
+    if manifest.custody_id() != custody {
+        return Err(Finding::bad(
+            reason::MANIFEST_MISMATCH,
+            format!(
+                "the manifest is of custody {}, spec.custody.id is {custody}; take the manifest of this custody",
+                manifest.custody_id()
+            ),
+        ));
+    }
+    for chain in spec.chains.iter().map(caip2) {
+        let chain = chain?;
+        if manifest.safe_destinations(&chain).is_empty() {
+            return Err(Finding::bad(
+                reason::MANIFEST_MISMATCH,
+                format!(
+                    "the manifest names no safe destination on {chain}; add one in a new revision or drop the chain"
+                ),
+            ));
+        }
+    }
+    let ca_bundle = hub.ca_bundle.clone().ok_or_else(|| {
+        let reference = &spec.nats.ca_bundle_ref;
+        missing("ConfigMap", &reference.name, &reference.key, "put the PEM of the broker's roots there")
+    })?;
+    Ok(Wiring {
+        custody,
+        manifest: text.to_owned(),
+        manifest_digest: manifest.digest(),
+        nats: NatsConfig { urls: spec.nats.urls.clone(), ca_bundle },
+        policy: policy(cluster)?,
+    })
+}
+
+fn refuse_what_is_not_supported(cluster: &MultisigCluster) -> Result<(), Finding> {
+    let spec = &cluster.spec;
+    if spec.custody.scheme != TWO_OF_THREE {
+        let why = format!("scheme {} is refused: only {TWO_OF_THREE} is possible", spec.custody.scheme);
+        return Err(Finding::bad(reason::SPEC_REFUSED, why));
+    }
+    if spec.profile == Profile::Production {
+        return Err(Finding::bad(
+            reason::GUARD_MISSING,
+            "profile Production needs admission policies on both members and an observer, which this version doesn't \
+             have yet; use profile Development",
+        ));
+    }
+    if spec.sentinel.is_some() {
+        return Err(Finding::bad(reason::NOT_SUPPORTED, "this version runs no Sentinel; remove spec.sentinel"));
+    }
+    Ok(())
+}
+
+fn policy(cluster: &MultisigCluster) -> Result<Policy, Finding> {
+    let limits = cluster.spec.policy.iter().flat_map(|policy| &policy.limits);
+    let limit = |limit: &multisig_api::multisig_cluster::LimitSpec| {
+        let chain = cluster.spec.chains.iter().find(|chain| chain.name == limit.chain);
+        let chain = chain.ok_or_else(|| refused(&format!("policy.limits names the unknown chain {}", limit.chain)))?;
+        if !is_amount(&limit.per_transaction) {
+            return Err(refused(&format!(
+                "policy.limits: perTransaction '{}' of {} is no whole number of the smallest unit below 2^256",
+                limit.per_transaction, limit.asset
+            )));
+        }
+        let (asset, per_transaction) = (limit.asset.clone(), limit.per_transaction.clone());
+        Ok(Limit { chain: caip2(chain)?, asset, per_transaction })
+    };
+    Ok(Policy { limits: limits.map(limit).collect::<Result<_, Finding>>()? })
+}
+
+fn caip2(chain: &ChainSpec) -> Result<String, Finding> {
+    chain.caip2().ok_or_else(|| refused(&format!("chain {} does not say what its type needs", chain.name)))
+}
+
+fn member<'a>(
+    cluster: &'a MultisigCluster,
+    signer: Signer,
+    references: &'a MemberReferences,
+) -> Result<ValidMember<'a>, Finding> {
+    let SignerSpec { member_ref, image, store: _, resources } = signer_spec(cluster, signer);
+    let name = &member_ref.name;
+    let member = match &references.member {
+        Document::Read(member) => member,
+        Document::Refused(why) => return Err(refused(why)),
+        Document::Missing => {
+            let why = format!("MemberCluster {name} does not exist; make it or correct {signer}.memberRef");
+            return Err(Finding::bad(reason::REFERENCE_MISSING, why));
+        }
+    };
+    let claim = member.status.as_ref().and_then(|status| status.claimed_by.as_ref());
+    let own = ClaimedBy { name: cluster.metadata.name.clone().unwrap_or_default(), role: signer.role() };
+    match claim {
+        Some(claim) if *claim == own => {}
+        Some(claim) => {
+            let why = format!(
+                "MemberCluster {name} is used by MultisigCluster {} as {}; a member serves one role of one custody",
+                claim.name, claim.role
+            );
+            return Err(Finding::bad(reason::MEMBER_CLAIMED, why));
+        }
+        None => {
+            let why = format!("MemberCluster {name} has not been looked at yet");
+            return Err(Finding::unknown(reason::AWAITING_CLAIM, why));
+        }
+    }
+    let reference = &member.spec.kubeconfig_secret_ref;
+    let kubeconfig = references.kubeconfig.as_ref().ok_or_else(|| {
+        let what_to_do = "put the kubeconfig there that `multisig member prepare` printed";
+        missing("Secret", &reference.name, &reference.key, what_to_do)
+    })?;
+    let image_digest = image
+        .split_once('@')
+        .map(|(_, digest)| digest)
+        .filter(|digest| digest.starts_with("sha256:"))
+        .ok_or_else(|| refused(&format!("{signer}.image has no @sha256: digest")))?;
+    Ok(ValidMember { name, spec: &member.spec, kubeconfig, image, image_digest, resources: resources.as_ref() })
+}
+
+/// Whether a member that must be guarded can't be.
+pub fn guard(member: &ValidMember<'_>) -> Result<(), Finding> {
+    match member.spec.guard {
+        Guard::Optional => Ok(()),
+        Guard::Required => Err(Finding::bad(
+            reason::GUARD_MISSING,
+            format!(
+                "MemberCluster {} has guard: Required, and this version can prove no guard; profile Development may \
+                 use guard: Optional",
+                member.name
+            ),
+        )),
+    }
+}
+
+/// Failure domains that must differ, besides the data centre.
+pub fn distinct_domains(cluster: &MultisigCluster) -> impl Iterator<Item = &str> {
+    cluster.spec.separation.distinct.iter().map(String::as_str).filter(|key| *key != DATA_CENTER)
+}
+
+fn refused(why: &impl ToString) -> Finding {
+    Finding::bad(reason::SPEC_REFUSED, why.to_string())
+}
+
+fn missing(kind: &str, name: &str, key: &str, what_to_do: &str) -> Finding {
+    Finding::bad(reason::REFERENCE_MISSING, format!("{kind} {name} with key {key} does not exist; {what_to_do}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    fn reason_of(change: impl Fn(&mut MultisigCluster, &mut Dereferenced)) -> &'static str {
+        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
+        change(&mut cluster, &mut hub);
+        validate(&cluster, &hub).wiring.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
+    }
+
+    fn member_reason_of(change: impl Fn(&mut MultisigCluster, &mut Dereferenced)) -> &'static str {
+        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
+        change(&mut cluster, &mut hub);
+        validate(&cluster, &hub).members.keeper.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
+    }
+
+    #[test]
+    fn a_good_cluster_is_valid() {
+        let (cluster, hub) = (fixtures::cluster(), fixtures::dereferenced());
+        let valid = validate(&cluster, &hub);
+        let wiring = valid.wiring.unwrap();
+        assert_eq!(wiring.custody, fixtures::custody());
+        assert_eq!(wiring.policy.limits[0].chain, "eip155:1");
+        assert_eq!(Some(wiring.manifest), hub.manifest, "the manifest travels byte for byte");
+        assert!(valid.members.keeper.is_ok() && valid.members.cooler.is_ok());
+    }
+
+    #[test]
+    fn what_this_version_does_not_do_is_refused() {
+        assert_eq!(
+            reason_of(|cluster, _| cluster.spec.custody.scheme = "ThreeOfFive".to_owned()),
+            reason::SPEC_REFUSED
+        );
+        assert_eq!(reason_of(|cluster, _| cluster.spec.profile = Profile::Production), reason::GUARD_MISSING);
+        let sentinel = |cluster: &mut MultisigCluster, _: &mut Dereferenced| {
+            cluster.spec.sentinel = Some(multisig_api::multisig_cluster::SentinelSpec {
+                member_ref: cluster.spec.keeper.member_ref.clone(),
+                image: cluster.spec.keeper.image.clone(),
+            });
+        };
+        assert_eq!(reason_of(sentinel), reason::NOT_SUPPORTED);
+    }
+
+    #[test]
+    fn a_manifest_that_is_missing_malformed_half_signed_or_of_another_custody_is_refused() {
+        assert_eq!(reason_of(|_, hub| hub.manifest = None), reason::REFERENCE_MISSING);
+        assert_eq!(reason_of(|_, hub| hub.manifest = Some("{}".to_owned())), reason::MANIFEST_REFUSED);
+        let half_signed = |_: &mut MultisigCluster, hub: &mut Dereferenced| {
+            hub.manifest = Some(fixtures::manifest_signed_by(&[custody::KeyRole::Cool]).to_json());
+        };
+        assert_eq!(reason_of(half_signed), reason::MANIFEST_REFUSED);
+        assert_eq!(reason_of(|cluster, _| cluster.spec.custody.id = "ff".repeat(16)), reason::MANIFEST_MISMATCH);
+        let other_chain = |cluster: &mut MultisigCluster, _: &mut Dereferenced| {
+            cluster.spec.chains[0].evm.as_mut().unwrap().chain_id = 5;
+        };
+        assert_eq!(reason_of(other_chain), reason::MANIFEST_MISMATCH);
+    }
+
+    #[test]
+    fn limits_must_be_amounts_on_known_chains() {
+        let limit = |change: &dyn Fn(&mut multisig_api::multisig_cluster::LimitSpec)| {
+            reason_of(|cluster, _| change(&mut cluster.spec.policy.as_mut().unwrap().limits[0]))
+        };
+        assert_eq!(limit(&|limit| limit.chain = "unknown".to_owned()), reason::SPEC_REFUSED);
+        assert_eq!(limit(&|limit| limit.per_transaction = "9".repeat(78)), reason::SPEC_REFUSED);
+        assert_eq!(limit(&|limit| limit.per_transaction = "0".to_owned()), reason::AS_EXPECTED);
+    }
+
+    #[test]
+    fn a_member_must_exist_be_ours_and_have_a_kubeconfig() {
+        assert_eq!(member_reason_of(|_, _| {}), reason::AS_EXPECTED);
+        assert_eq!(member_reason_of(|_, hub| hub.members.keeper.member = Document::Missing), reason::REFERENCE_MISSING);
+        assert_eq!(member_reason_of(|_, hub| hub.members.keeper.kubeconfig = None), reason::REFERENCE_MISSING);
+        let claimed = |by: Option<ClaimedBy>| {
+            move |_: &mut MultisigCluster, hub: &mut Dereferenced| {
+                let Document::Read(member) = &mut hub.members.keeper.member else { panic!() };
+                member.status.as_mut().unwrap().claimed_by = by.clone();
+            }
+        };
+        assert_eq!(member_reason_of(claimed(None)), reason::AWAITING_CLAIM);
+        let other = ClaimedBy { name: "other".to_owned(), role: custody::Role::Keeper };
+        assert_eq!(member_reason_of(claimed(Some(other))), reason::MEMBER_CLAIMED);
+        let other_role = ClaimedBy { name: "main".to_owned(), role: custody::Role::Cooler };
+        assert_eq!(member_reason_of(claimed(Some(other_role))), reason::MEMBER_CLAIMED);
+        assert_eq!(
+            member_reason_of(|cluster, _| cluster.spec.keeper.image = "keeper:1".to_owned()),
+            reason::SPEC_REFUSED
+        );
+    }
+
+    #[test]
+    fn one_mistake_hides_no_other() {
+        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
+        hub.ca_bundle = None;
+        cluster.spec.cooler.member_ref.name = "dc-b".to_owned();
+        hub.members.cooler.kubeconfig = None;
+        let valid = validate(&cluster, &hub);
+        assert!(valid.wiring.is_err() && valid.members.cooler.is_err());
+        assert!(valid.members.keeper.is_ok());
+    }
+}

@@ -1,0 +1,197 @@
+//! The process: waits for the hub, its definitions and the lease, leads, and ends when it is told to or can no longer be
+//! sure that it leads.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use k8s_controller::LeaderElection;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::{
+    Client, Config,
+    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+use rand_core::{OsRng, RngCore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    calls::{CallError, TIMEOUT, within},
+    context::Context,
+    controllers,
+    health::{self, Gates},
+    members::counted,
+    metrics::{Metrics, Target},
+    schedule,
+};
+
+/// How long a lease lasts without renewal. What is left after [`RENEW_DEADLINE`] is longer than any remote call.
+const LEASE: Duration = Duration::from_secs(20);
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+const RENEW: Duration = Duration::from_secs(2);
+/// How long passes under way may take to end when the process is told to stop; below Kubernetes' 30 s.
+const GRACE: Duration = Duration::from_secs(20);
+const HUB: &str = "hub";
+const CRDS: &str = "crds";
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Kubeconfig of the hub; the pod's own ServiceAccount when absent.
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespaces of MultisigClusters and MemberClusters.
+    pub namespaces: Vec<String>,
+    /// Name of the Lease.
+    pub lease_name: String,
+    /// Namespace of the Lease.
+    pub lease_namespace: String,
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    pub listen: SocketAddr,
+    /// Name of this process in the Lease and in Events; made unique.
+    pub name: String,
+}
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The address is taken or not ours.
+    #[error("can't listen on {0}: {1}; choose another --listen")]
+    Listen(SocketAddr, std::io::Error),
+    /// `/livez` and the rest can no longer be served.
+    #[error("the HTTP server ended: {0}")]
+    Http(std::io::Error),
+    /// The kubeconfig of the hub.
+    #[error("the hub's kubeconfig can't be used: {0}")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// Neither a kubeconfig nor a pod.
+    #[error("no --kubeconfig given, and this is no pod: {0}")]
+    InCluster(#[from] InClusterError),
+    /// No client can be built from it.
+    #[error("no client for the hub: {0}")]
+    Client(Box<kube::Error>),
+    /// Somebody else may be leading.
+    #[error("the lease was lost; this process ends so that nothing of it outlives the lease")]
+    LeaseLost,
+}
+
+/// Runs until `stop`.
+pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
+    let (gates, metrics) = (Arc::new(Gates::default()), Arc::new(Metrics::new()));
+    gates.close(HUB, "not reached yet");
+    gates.close(CRDS, "not looked for yet");
+    let listener = health::listen(options.listen).await.map_err(|error| RunError::Listen(options.listen, error))?;
+    let http = health::serve(listener, gates.clone(), metrics.clone());
+    let identity = format!("{}-{:08x}", options.name, OsRng.next_u32());
+    let hub = client(&options, Target::Hub, None, &metrics).await?;
+    // Renewing must not wait behind a connection that hangs.
+    let lease = client(&options, Target::Lease, Some(TIMEOUT), &metrics).await?;
+    let election = LeaderElection::new(lease, &options.lease_namespace, &options.lease_name, &identity)
+        .with_lease_duration(LEASE)
+        .with_renew_deadline(RENEW_DEADLINE)
+        .with_retry_period(RENEW);
+    let context = Arc::new(Context::new(hub, &identity, metrics));
+    tokio::select! {
+        result = http => Err(RunError::Http(result.err().unwrap_or_else(|| std::io::Error::other("it stopped")))),
+        result = lead(&options, election, context, &gates, stop) => result,
+    }
+}
+
+async fn lead(
+    options: &Options,
+    election: LeaderElection,
+    context: Arc<Context>,
+    gates: &Gates,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    tokio::select! {
+        () = definitions(&context.hub, gates) => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    let leading = AtomicBool::new(false);
+    let metrics = context.metrics.clone();
+    let work = async {
+        leading.store(true, Ordering::Relaxed);
+        metrics.lead(true);
+        controllers::run(context, &options.namespaces, stop.clone()).await;
+    };
+    // Told to stop: at once while waiting for the lease, else when the passes under way have ended.
+    let told = async {
+        stop.cancelled().await;
+        if leading.load(Ordering::Relaxed) {
+            tokio::time::sleep(GRACE).await;
+        }
+    };
+    let led = tokio::select! {
+        led = election.with_lease(work) => led,
+        () = told => Some(()),
+    };
+    metrics.lead(false);
+    match led {
+        Some(()) => {
+            election.release().await;
+            Ok(())
+        }
+        None => Err(RunError::LeaseLost),
+    }
+}
+
+/// Waits until the hub serves both kinds.
+async fn definitions(hub: &Client, gates: &Gates) {
+    let group_version = format!("{}/{}", multisig_api::GROUP, multisig_api::VERSION);
+    let mut failures = 0_u32;
+    loop {
+        match within(hub.list_api_group_resources(&group_version)).await {
+            Ok(found) if missing(&found).is_empty() => {
+                gates.open(HUB);
+                gates.open(CRDS);
+                return;
+            }
+            Ok(found) => not_installed(gates, &missing(&found).join(", ")),
+            Err(CallError::Refused(status)) if status.is_not_found() => not_installed(gates, &group_version),
+            Err(error) => {
+                tracing::warn!(%error, "the hub does not answer");
+                gates.close(HUB, error.to_string());
+            }
+        }
+        failures = failures.saturating_add(1);
+        tokio::time::sleep(schedule::retry(failures)).await;
+    }
+}
+
+fn not_installed(gates: &Gates, what: &str) {
+    let why = format!("{what} is not installed: install the chart multisig-operator-crds");
+    tracing::warn!("{why}");
+    gates.open(HUB);
+    gates.close(CRDS, why);
+}
+
+fn missing(found: &APIResourceList) -> Vec<String> {
+    let kinds = multisig_api::crds().into_iter().map(|crd| crd.spec.names.kind);
+    kinds.filter(|kind| found.resources.iter().all(|resource| resource.kind != *kind)).collect()
+}
+
+async fn client(
+    options: &Options,
+    target: Target,
+    read_timeout: Option<Duration>,
+    metrics: &Arc<Metrics>,
+) -> Result<Client, RunError> {
+    let mut config = match &options.kubeconfig {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+        None => Config::incluster()?,
+    };
+    config.connect_timeout = Some(TIMEOUT);
+    config.read_timeout = read_timeout;
+    config.reset_reader_on_write = true;
+    // Failed passes are tried again as a whole.
+    config.default_retry = false;
+    counted(config, target, metrics).map_err(|error| RunError::Client(Box::new(error)))
+}
