@@ -17,7 +17,7 @@ use crate::{
     place::{ETH, Placed, helm},
 };
 
-const SHOP: &str = "0x00000000000000000000000000000000005400Ff";
+const SHOP: &str = "0x00000000000000000000000000000000005400ff";
 const USER: &str = "alice";
 
 /// Plays it; returns the wallet's address.

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// An address of nobody here: the safe place.
-pub(crate) const SAFE_DESTINATION: &str = "0x5AFE00000000000000000000000000000000beeF";
+pub(crate) const SAFE_DESTINATION: &str = "0x5afe00000000000000000000000000000000beef";
 /// One ETH in wei.
 pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
 const OPERATOR_NAMESPACE: &str = "multisig-system";

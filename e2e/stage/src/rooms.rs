@@ -90,7 +90,7 @@ pub async fn ceremonies(commands: &Commands, rooms: &Path, safe: &str) -> Result
         cool,
         manifest,
         digest: shown["digest"].as_str().context("a manifest has a digest")?.to_owned(),
-        custody_id: shown["manifest"]["custodyId"].as_str().context("a manifest has a custody id")?.to_owned(),
+        custody_id: shown["custodyId"].as_str().context("a manifest has a custody id")?.to_owned(),
     })
 }
 

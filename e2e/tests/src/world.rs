@@ -20,7 +20,7 @@ use crate::processes::{Process, binaries};
 /// Chain id of the test chain.
 pub const CHAIN_ID: u64 = 31337;
 /// The manifest's safe destination: an address of nobody here.
-pub const SAFE_DESTINATION: &str = "0x5AFE00000000000000000000000000000000beeF";
+pub const SAFE_DESTINATION: &str = "0x5afe00000000000000000000000000000000beef";
 /// One ETH in wei.
 pub const ETH: u128 = 1_000_000_000_000_000_000;
 
@@ -167,6 +167,7 @@ impl Ground {
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--namespace={}", self.hub.namespace),
             format!("--listen=127.0.0.1:{listen}"),
+            format!("--name={name}"),
         ];
         Process::start(name, &self.commands.bin.join("multisig-operator"), &room, &args)
     }

@@ -39,7 +39,7 @@ async fn servers_that_go_away_are_named_and_waited_for() -> Result<()> {
     let wallet = api.create_wallet("carol").await?;
     ground.anvil.fund(wallet["address"].as_str().context("an address")?, ETH).await?;
     ground.anvil.pause();
-    let to = "0x00000000000000000000000000000000005400Ff";
+    let to = "0x00000000000000000000000000000000005400ff";
     let id = api.pay("node-away", "carol", to, "ETH", "1000").await?;
     until(|| async {
         let (_, payment) = api.get(&format!("/payments/{id}")).await?;

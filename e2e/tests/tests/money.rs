@@ -5,7 +5,7 @@ use e2e_tests::{ETH, SAFE_DESTINATION, World};
 use serde_json::{Value, json};
 use stage::evacuation;
 
-const SHOP: &str = "0x00000000000000000000000000000000005400Ff";
+const SHOP: &str = "0x00000000000000000000000000000000005400ff";
 
 /// Keeper's floor lets 2 ETH pass, Cooler's 1 ETH: an amount between shows Cooler deciding for itself.
 async fn world() -> Result<World> {
