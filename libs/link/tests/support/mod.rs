@@ -69,12 +69,14 @@ impl Broker {
 
     pub(crate) fn user(&self, role: Role) -> User {
         let key = KeyPair::new_user();
-        let jwt = self.jwt(role, &key, None);
+        let jwt = self.jwt_of(role, &key, now() - 10);
         User { key, jwt }
     }
 
-    pub(crate) fn jwt(&self, role: Role, key: &KeyPair, exp: Option<i64>) -> String {
-        let claims = user_claims(&UserName::from(role), &key.public_key(), &self.account.public_key(), now() - 10, exp);
+    /// A JWT for this key, issued at `iat`.
+    pub(crate) fn jwt_of(&self, role: Role, key: &KeyPair, iat: i64) -> String {
+        let (user, account) = (key.public_key(), self.account.public_key());
+        let claims = user_claims(&UserName::from(role), &user, &account, iat, None);
         natsauth::encode(claims, &self.role_keys[&role]).unwrap()
     }
 
