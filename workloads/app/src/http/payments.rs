@@ -17,7 +17,7 @@ use crate::{
     http::problem::{Problem, parse},
     operation::Seed,
     payments::wake,
-    store::{Accepted, Kind, NewPayment, Payment, Stage},
+    store::{Kind, NewPayment, Payment, Stage},
     wallets::Registered,
 };
 
@@ -70,18 +70,12 @@ pub(super) async fn create(
     let idempotency_key = key(&headers)?;
     let request: Request = parse(body)?;
     let new = validate(&app, request, idempotency_key).await?;
-    match app.store.accept(new).await? {
-        Accepted::Payment(payment) => {
-            wake(&app, payment.wallet);
-            let view = AcceptedView { id: payment.id, status: payment.status.as_str() };
-            Ok((StatusCode::ACCEPTED, Json(view)))
-        }
-        Accepted::KeyReused => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "IdempotencyKeyReused",
-            "this Idempotency-Key belongs to another payment; a new payment needs a new key",
-        )),
-    }
+    let payment = app.store.accept(new).await?.ok_or_else(|| {
+        let message = "this Idempotency-Key belongs to another payment; a new payment needs a new key";
+        Problem::new(StatusCode::CONFLICT, "IdempotencyKeyReused", message)
+    })?;
+    wake(&app, payment.wallet);
+    Ok((StatusCode::ACCEPTED, Json(AcceptedView { id: payment.id, status: payment.status.as_str() })))
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PaymentView>, Problem> {

@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::Connection;
 
-pub(crate) use payments::{Accepted, Kind, NewPayment, Payment, Stage, Status, Transaction};
+pub(crate) use payments::{Kind, NewPayment, Payment, Stage, Status, Transaction};
 pub(crate) use relays::Purpose;
 pub(crate) use wallets::{Attested, Wallet};
 

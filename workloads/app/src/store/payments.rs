@@ -121,15 +121,6 @@ pub(crate) struct NewPayment {
     pub(crate) operation_seed: [u8; 16],
 }
 
-/// What became of a request to pay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Accepted {
-    /// Stored now, or earlier under the same key.
-    Payment(Payment),
-    /// The key belongs to another payment.
-    KeyReused,
-}
-
 /// A payment and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Payment {
@@ -172,8 +163,8 @@ pub(crate) struct Transaction {
 }
 
 impl Store {
-    /// Stores the intent, once per idempotency key.
-    pub(crate) async fn accept(&self, new: NewPayment) -> Result<Accepted, StoreError> {
+    /// Stores the intent, once per idempotency key; `None` if the key belongs to another payment.
+    pub(crate) async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
         self.run(move |db| {
             let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
@@ -187,7 +178,7 @@ impl Store {
                 && payment.to == new.to
                 && payment.asset == new.asset
                 && payment.amount == new.amount;
-            Ok(if stored == 1 || same { Accepted::Payment(payment) } else { Accepted::KeyReused })
+            Ok((stored == 1 || same).then_some(payment))
         })
         .await
     }
@@ -373,10 +364,7 @@ mod tests {
     }
 
     async fn accepted(store: &Store, new: NewPayment) -> Payment {
-        match store.accept(new).await.unwrap() {
-            Accepted::Payment(payment) => payment,
-            Accepted::KeyReused => panic!("the key is new"),
-        }
+        store.accept(new).await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -396,7 +384,7 @@ mod tests {
             NewPayment { to: "0x2".into(), ..new("b", "k") },
             NewPayment { asset: "USDC".into(), ..new("b", "k") },
         ] {
-            assert_eq!(store.accept(other).await.unwrap(), Accepted::KeyReused);
+            assert_eq!(store.accept(other).await.unwrap(), None);
         }
     }
 
