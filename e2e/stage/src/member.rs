@@ -152,7 +152,8 @@ impl Member {
 
     /// `member approve app` from the identity file that App's owner sent.
     pub async fn approve_app(&self, commands: &Commands, identity: &Path, fingerprint: &str) -> Result<()> {
-        self.multisig(commands, "member approve app --identity")
+        self.multisig(commands, "member approve app")
+            .arg("--identity")
             .arg(identity)
             .arg("--fingerprint")
             .arg(fingerprint)

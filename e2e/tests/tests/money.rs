@@ -46,17 +46,18 @@ async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
     // Each signer refuses by its own floor, a payment beyond the balance reverts in simulation, and after each of them the
     // wallet pays on.
     let mut expected = ETH / 2;
-    for (key, wei) in [("over-keeper", 3 * ETH), ("over-cooler", ETH + 1), ("over-balance", ETH)] {
-        if key == "over-balance" {
-            anvil.fund(&alice, ETH / 100).await?;
-        }
-        let refused = pay(&world, key, "alice", wei).await?;
+    funded_wallet(&world, "poor", ETH / 100).await?;
+    for (wallet, key, wei, next) in [
+        ("alice", "over-keeper", 3 * ETH, ETH / 4),
+        ("alice", "over-cooler", ETH + 1, ETH / 4),
+        ("poor", "over-balance", ETH, ETH / 200),
+    ] {
+        let refused = pay(&world, key, wallet, wei).await?;
         assert!(["refused", "failed"].contains(&refused["status"].as_str().unwrap_or_default()), "{refused:#}");
         assert!(refused["reason"].is_string(), "{refused:#}");
-        anvil.fund(&alice, 10 * ETH).await?;
-        let next = pay(&world, &format!("after-{key}"), "alice", ETH / 4).await?;
-        assert_eq!(next["status"], "confirmed", "{next:#}");
-        expected += ETH / 4;
+        let paid = pay(&world, &format!("after-{key}"), wallet, next).await?;
+        assert_eq!(paid["status"], "confirmed", "{paid:#}");
+        expected += next;
         assert_eq!(anvil.balance(SHOP).await?, expected, "{key}");
     }
 
@@ -82,7 +83,8 @@ async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
     let bundle = cooler(&["evac", "sign"], &plan).await?;
     evacuation::sign_cold(&ground.commands, &room, &ground.ceremonies, &bundle).await?;
     let gas_key = ground.anvil.dev_accounts()?[1].key.clone();
-    let before = ground.anvil.balance(&alice).await? + ground.anvil.balance(&bob).await?;
+    let poor = ETH / 100 - ETH / 200;
+    let before = ground.anvil.balance(&alice).await? + ground.anvil.balance(&bob).await? + poor;
     let report = evacuation::broadcast(&ground.commands, &room, &rpc, &gas_key).await?;
     assert_eq!(ground.anvil.balance(&alice).await?, 0, "{report:#}");
     assert_eq!(ground.anvil.balance(&bob).await?, 0, "{report:#}");
