@@ -108,8 +108,9 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     patiently(|| relayer.settled(MINED)).await?;
     let report = send_all(&rpc, &relayer, &steps).await;
     output.print(&report)?;
-    let open = report.wallets.len() - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
-    ensure!(open == 0, "{open} transactions have not moved their money; run it again, or plan what is left anew");
+    let all = report.wallets.len();
+    let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
+    ensure!(open == 0, "{open} of {all} transactions have not moved their money; run it again, or plan the rest anew");
     Ok(())
 }
 

@@ -1,0 +1,308 @@
+//! Promises of `multisig evac`, the program itself against a real EVM node with the real Safe contracts.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use alloy_primitives::hex;
+use chain::{ChainId, ChainRules, Owners};
+use chain_evm::EvmSafe;
+use custody::{
+    CustodyId, KeyRole,
+    manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
+    phrase::{EIP155, Keys, Phrase},
+};
+use evacuation::{Bundle, ExportedWallet, WalletsExport};
+use harness::{Options, evm::Anvil};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CHAIN: u64 = 31_337;
+const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const ETH: u128 = 1_000_000_000_000_000_000;
+
+/// A node, a manifest, and wallets of which the signers' records are in `wallets.json`.
+struct Room {
+    anvil: Anvil,
+    folder: TempDir,
+    manifest: VerifiedManifest,
+    /// By name.
+    addresses: BTreeMap<&'static str, String>,
+}
+
+impl Room {
+    async fn new(wallets: &[&'static str]) -> Self {
+        let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut signed = SignedManifest::new(Manifest {
+            version: VERSION,
+            custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
+            revision: 1,
+            cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
+            cold: PublicHalf::from_keys(KeyRole::Cold, &keys(3)).unwrap(),
+            safe_destinations: [(chain().to_string(), vec![SAFE_PLACE.to_owned()])].into(),
+        })
+        .unwrap();
+        signed.sign(KeyRole::Cool, &keys(2)).unwrap();
+        signed.sign(KeyRole::Cold, &keys(3)).unwrap();
+        let manifest = signed.verify().unwrap();
+        let (mut addresses, mut records) = (BTreeMap::new(), Vec::new());
+        for (name, byte) in wallets.iter().zip(10..) {
+            let hot = keys(byte).public_key(EIP155).unwrap().to_vec();
+            let owners = Owners::of(&manifest, &chain(), &hot).unwrap();
+            let address = rules().wallet(&owners, [0; 32]).unwrap().address;
+            let hot = [(EIP155.to_owned(), hot)].into();
+            records.push(ExportedWallet::new(
+                name.parse().unwrap(),
+                &hot,
+                [0; 32],
+                [(chain(), address.clone())].into(),
+            ));
+            addresses.insert(*name, address);
+        }
+        let room = Self { anvil, folder, manifest, addresses };
+        fs::write(room.path("manifest.json"), signed.to_json()).unwrap();
+        fs::write(room.path("wallets.json"), WalletsExport::new(&room.manifest, records).to_json()).unwrap();
+        fs::write(room.path("gas.key"), &room.anvil.dev_accounts().unwrap()[1].key).unwrap();
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn program(&self, words: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
+        command.current_dir(self.folder.path()).args(words.split_whitespace()).args(["--rpc", &self.anvil.url()]);
+        command.output().unwrap()
+    }
+
+    fn plan(&self, more: &str) -> Value {
+        let words = "evac plan -o json --wallets wallets.json --manifest manifest.json --out plan.json";
+        json_of(&self.program(&format!("{words} {more}")))
+    }
+
+    /// Both stations sign the plan.
+    fn sign(&self) {
+        let plan = Bundle::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap();
+        let mut bundle = plan.verify(&self.manifest).unwrap();
+        bundle.sign(KeyRole::Cool, |namespace| keys(2).secret(namespace)).unwrap();
+        bundle.sign(KeyRole::Cold, |namespace| keys(3).secret(namespace)).unwrap();
+        fs::write(self.path("bundle.json"), bundle.bundle().to_json()).unwrap();
+    }
+
+    fn broadcast(&self) -> Output {
+        self.program("evac broadcast -o json bundle.json --gas-key gas.key")
+    }
+
+    async fn fund(&self, wallet: &str, wei: u128) {
+        self.anvil.fund(&self.addresses[wallet], wei).await.unwrap();
+    }
+
+    async fn balance(&self, address: &str) -> u128 {
+        self.anvil.balance(address).await.unwrap()
+    }
+
+    /// Transactions that the gas key has sent.
+    async fn sent(&self) -> u64 {
+        let account = self.anvil.dev_accounts().unwrap()[1].address.clone();
+        let count: String = self.anvil.rpc("eth_getTransactionCount", json!([account, "pending"])).await.unwrap();
+        u64::from_str_radix(count.trim_start_matches("0x"), 16).unwrap()
+    }
+
+    /// Deploys a wallet and lets hot and cool pay `wei`, as App would.
+    async fn pay(&self, wallet: &str, byte: u8, nonce: u64, wei: u128) {
+        let hot = keys(byte).public_key(EIP155).unwrap();
+        let owners = Owners::of(&self.manifest, &chain(), &hot).unwrap();
+        let desc = rules().wallet(&owners, [0; 32]).unwrap();
+        assert_eq!(desc.address, self.addresses[wallet]);
+        let assets = [chain::Asset { symbol: "ETH".into(), contract: None }];
+        let to = self.anvil.dev_accounts().unwrap()[7].address.clone();
+        let to = rules().address(&to).unwrap();
+        let intent = chain::Intent::Transfer { asset: "ETH".into(), to, amount: wei.into() };
+        let unsigned = rules().build(&intent, &assets, nonce).unwrap();
+        let digest = rules().decode(&unsigned, &desc, &assets).unwrap().digest;
+        let sign = |byte| rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap();
+        let signatures = [(KeyRole::Hot, sign(byte)), (KeyRole::Cool, sign(2))];
+        if nonce == 0 {
+            self.call(rules().deployment(&desc).unwrap()).await;
+        }
+        self.call(rules().assemble(&unsigned, &desc, &signatures).unwrap()).await;
+    }
+
+    async fn call(&self, call: chain_evm::Call) {
+        let from = self.anvil.dev_accounts().unwrap()[5].address.clone();
+        let data = hex::encode_prefixed(&call.data);
+        self.anvil.send(json!({"from": from, "to": call.to.to_string(), "data": data})).await.unwrap();
+    }
+}
+
+fn keys(byte: u8) -> Keys {
+    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
+}
+
+fn chain() -> ChainId {
+    format!("eip155:{CHAIN}").parse().unwrap()
+}
+
+fn rules() -> EvmSafe {
+    EvmSafe::new(chain()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn json_of(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The last line is what is wrong and what to do.
+fn refused(output: &Output, code: i32, words: &str) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.trim_end().lines().last().unwrap_or_default().contains(words), "{said}");
+}
+
+fn statuses(report: &Value) -> Vec<&str> {
+    report["wallets"].as_array().unwrap().iter().map(|moved| moved["status"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_moves_to_the_safe_place_also_from_a_wallet_that_never_paid() {
+    let room = Room::new(&["alice", "bob", "poor"]).await;
+    room.fund("alice", ETH).await;
+    room.fund("bob", 5).await;
+    room.pay("alice", 10, 0, 7).await;
+    let planned = room.plan("");
+    assert_eq!((&planned["wallets"], &planned["steps"]), (&json!(3), &json!(2)));
+    assert_eq!(planned["totals"], json!({"native": (ETH - 2).to_string()}));
+    room.sign();
+    let report = json_of(&room.broadcast());
+    assert_eq!(statuses(&report), ["executed", "executed"]);
+    let first = &report["wallets"][0];
+    assert_eq!((&first["id"], &first["address"]), (&json!("alice"), &json!(room.addresses["alice"])));
+    assert_eq!((&first["to"], &first["amountWei"]), (&json!(SAFE_PLACE), &json!((ETH - 7).to_string())));
+    let tx: Value = room.anvil.rpc("eth_getTransactionByHash", json!([first["tx"]])).await.unwrap();
+    assert_eq!(tx["to"].as_str().unwrap().to_lowercase(), room.addresses["alice"].to_lowercase());
+    assert_eq!(room.balance(SAFE_PLACE).await, ETH - 2);
+    assert_eq!(room.plan("")["steps"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_move_before_the_coin_at_the_next_nonce() {
+    let room = Room::new(&["alice"]).await;
+    let token = room.anvil.deploy_token().await.unwrap();
+    room.anvil.fund_token(&token, &room.addresses["alice"], 42).await.unwrap();
+    room.fund("alice", 5).await;
+    let planned = room.plan(&format!("--asset USD={token} --asset ETH=native"));
+    assert_eq!(planned["totals"], json!({"ETH": "5", "USD": "42"}));
+    room.sign();
+    assert_eq!(statuses(&json_of(&room.broadcast())), ["executed", "executed"]);
+    assert_eq!(room.anvil.token_balance(&token, SAFE_PLACE).await.unwrap(), 42);
+    assert_eq!(room.balance(SAFE_PLACE).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broadcast_again_sends_nothing_twice() {
+    let room = Room::new(&["alice", "bob"]).await;
+    room.fund("alice", ETH).await;
+    room.fund("bob", ETH).await;
+    room.plan("");
+    room.sign();
+    let first = json_of(&room.broadcast());
+    let sent = room.sent().await;
+    assert_eq!(sent, 4, "two deployments and two executions");
+    room.fund("alice", ETH).await;
+    let second = json_of(&room.broadcast());
+    assert_eq!(statuses(&second), ["alreadyExecuted", "alreadyExecuted"]);
+    let txs = |report: &Value| -> Vec<Value> {
+        report["wallets"].as_array().unwrap().iter().map(|moved| moved["tx"].clone()).collect()
+    };
+    assert_eq!(txs(&first), txs(&second));
+    assert_eq!(room.sent().await, sent);
+    assert_eq!(room.balance(SAFE_PLACE).await, 2 * ETH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_that_was_killed_goes_on_and_repeats_nothing() {
+    let room = Room::new(&["alice", "bob", "carol"]).await;
+    for wallet in ["alice", "bob", "carol"] {
+        room.fund(wallet, ETH).await;
+    }
+    room.plan("");
+    room.sign();
+    // Nothing is mined, so the first run hangs in its first transactions.
+    let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
+    command.current_dir(room.folder.path()).args(["evac", "broadcast", "bundle.json", "--gas-key", "gas.key"]);
+    let mut killed = command.args(["--rpc", &room.anvil.url()]).spawn().unwrap();
+    while room.sent().await < 3 {
+        tokio::task::yield_now().await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();
+    let () = room.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
+    let report = json_of(&room.broadcast());
+    assert_eq!(statuses(&report), ["executed"; 3]);
+    assert_eq!(room.sent().await, 6, "three deployments and three executions, each once");
+    assert_eq!(room.balance(SAFE_PLACE).await, 3 * ETH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_paid_in_between_or_lost_money_is_named_and_holds_up_no_other() {
+    let room = Room::new(&["alice", "bob", "carol"]).await;
+    for wallet in ["alice", "bob", "carol"] {
+        room.fund(wallet, ETH).await;
+    }
+    room.pay("alice", 10, 0, 1).await;
+    room.plan("");
+    room.sign();
+    room.pay("alice", 10, 1, 1).await;
+    let _: Value = room.anvil.rpc("anvil_setBalance", json!([room.addresses["bob"], "0x1"])).await.unwrap();
+    let output = room.broadcast();
+    refused(&output, 1, "2 of 3 transactions have not moved their money");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(statuses(&report), ["superseded", "failed", "executed"], "{report:#}");
+    assert!(report["wallets"][1]["message"].as_str().unwrap().contains("GS013"), "{report:#}");
+    // Planned anew, the rest moves too.
+    room.plan("");
+    room.sign();
+    assert_eq!(statuses(&json_of(&room.broadcast())), ["executed", "executed"]);
+    assert_eq!(room.balance(SAFE_PLACE).await, 2 * ETH - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
+    let room = Room::new(&["alice"]).await;
+    room.fund("alice", ETH).await;
+    let plan = |words: &str| room.program(&format!("evac plan --out plan.json {words}"));
+    refused(&plan("--wallets none.json --manifest manifest.json"), 2, "can't read none.json");
+    refused(&plan("--wallets manifest.json --manifest manifest.json"), 2, "manifest.json: malformed");
+    refused(&plan("--wallets wallets.json --manifest wallets.json"), 2, "wallets.json: malformed");
+    refused(&plan("--wallets wallets.json --manifest manifest.json --chain eip155:1"), 1, "not eip155:1");
+    let to = "--to 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+    refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {to}")), 1, "safe destination");
+    assert!(!room.path("plan.json").exists());
+
+    room.plan("");
+    fs::copy(room.path("plan.json"), room.path("bundle.json")).unwrap();
+    refused(&room.broadcast(), 2, "not signed by cool");
+    room.sign();
+    fs::write(room.path("gas.key"), "SECRET").unwrap();
+    let output = room.broadcast();
+    refused(&output, 2, "gas.key: the relayer key is malformed");
+    assert!(!stderr(&output).contains("SECRET"));
+    fs::write(room.path("gas.key"), "07".repeat(32)).unwrap();
+    let output = room.broadcast();
+    refused(&output, 1, "1 of 1 transactions have not moved");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("send it more"), "an empty float is named");
+    assert_eq!(room.balance(SAFE_PLACE).await, 0);
+}
