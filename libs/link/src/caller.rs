@@ -86,6 +86,9 @@ impl Caller {
         let payload = request.encode_to_vec();
         let (mut tries, mut not_now, mut last) = (0, None, "the deadline had passed before the first".to_owned());
         while Instant::now() < deadline {
+            if tries > 0 {
+                self.metrics.retry();
+            }
             tries += 1;
             match self.ask(to, lane, &payload, deadline).await? {
                 Try::Answered(Response { outcome: Some(Outcome::Unavailable(why)) }) => {
@@ -96,7 +99,6 @@ impl Caller {
                 Try::Failed(why) => (last, not_now) = (why, None),
             }
             debug!(%to, tries, "no answer yet: {last}");
-            self.metrics.retry();
             self.pause(tries, deadline).await;
         }
         not_now.ok_or(CallError::NoAnswer { to, tries, last })

@@ -113,12 +113,12 @@ impl Link {
     }
 
     /// The subject on which `to` listens to `lane`.
-    pub fn subject(&self, to: Role, lane: Lane) -> String {
+    pub(crate) fn subject(&self, to: Role, lane: Lane) -> String {
         subject(self.0.custody, to, lane)
     }
 
     /// Publishes `bytes` to `to` and returns what may be replied. Nothing is kept for later while not connected.
-    pub async fn request(&self, to: Role, lane: Lane, bytes: Vec<u8>) -> Result<Replies, RequestError> {
+    pub(crate) async fn request(&self, to: Role, lane: Lane, bytes: Vec<u8>) -> Result<Replies, RequestError> {
         let state = self.0.state.borrow().clone();
         if !is_logged_in(&state) {
             return Err(RequestError::NotConnected(state));

@@ -69,7 +69,7 @@ fn reply(message: Message) -> Reply {
 }
 
 /// The replies to one request, as they come; nothing about them is verified.
-pub struct Replies {
+pub(crate) struct Replies {
     token: u64,
     receiver: mpsc::Receiver<Reply>,
     waiting: Waiting,

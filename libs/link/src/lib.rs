@@ -1,8 +1,8 @@
 //! The NATS connection of a workload: request, reply and queue groups for sealed envelopes. The only crate of the
 //! workloads that knows the NATS client.
 //!
-//! [`Link`] carries bytes and says how the connection is. [`Caller`] asks and [`Server`] answers over it: they seal,
-//! open and verify, and nothing that fails a check gets past them. Keys and peers come through a `watch` channel of
+//! [`Link`] is the connection and says how it is. [`Caller`] asks and [`Server`] answers over it, and there is no other
+//! way to use it: they seal, open and verify, and nothing that fails a check gets past them. Keys and peers come through a `watch` channel of
 //! [`Party`](protocol::envelope::Party), so that they can be replaced while everything runs.
 
 mod caller;
@@ -17,10 +17,9 @@ mod state;
 
 pub use caller::{CallError, Caller, TRY_TIMEOUT};
 pub use connection::{Link, RequestError};
-pub use inbox::Replies;
 pub use metrics::Metrics;
 pub use options::{ConnectError, Options};
 pub use retry::{MAX_DELAY, delay, jittered};
-pub use serve::{Bounds, Incoming, Serving};
+pub use serve::{Bounds, Serving};
 pub use server::{Call, Server};
 pub use state::State;

@@ -25,7 +25,7 @@ const HAND_OVER: Duration = Duration::from_secs(2);
 pub struct Bounds {
     /// Handlers that run at the same time.
     pub concurrency: usize,
-    /// Messages that wait for a handler; beyond, they are handed on as [`Incoming::overloaded`], or dropped.
+    /// Messages that wait for a handler; beyond, callers are told to ask again, or hear nothing.
     pub queue: usize,
 }
 
@@ -37,17 +37,17 @@ impl Default for Bounds {
 
 /// A message as the broker brought it; nothing about it is verified.
 #[derive(Debug)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     /// Of the subscription.
-    pub lane: Lane,
+    pub(crate) lane: Lane,
     /// Where it was published.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The envelope.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// Where a reply is expected.
-    pub reply: Option<String>,
+    pub(crate) reply: Option<String>,
     /// Too much is going on to serve it: only say so.
-    pub overloaded: bool,
+    pub(crate) overloaded: bool,
 }
 
 /// Ends with [`Serving::stop`], or without a goodbye when it is dropped.
@@ -83,7 +83,7 @@ struct Shared<H> {
 impl Link {
     /// Subscribes the role's own `lanes` in its queue group and hands each message to `handler`; what that returns is
     /// the reply.
-    pub async fn serve<H, F>(&self, lanes: &[Lane], bounds: Bounds, handler: H) -> Result<Serving, RequestError>
+    pub(crate) async fn serve<H, F>(&self, lanes: &[Lane], bounds: Bounds, handler: H) -> Result<Serving, RequestError>
     where
         H: Fn(Incoming) -> F + Send + Sync + 'static,
         F: Future<Output = Option<Vec<u8>>> + Send + 'static,

@@ -28,7 +28,7 @@ pub enum SealError {
     #[error("{0} has no approved keys here; approve it first (`multisig member approve {0}`)")]
     UnknownPeer(Role),
     /// The broker would cut the connection.
-    #[error("the message has {0} bytes sealed, at most {MAX_BYTES} may be sent; send less at once")]
+    #[error("the message has {0} bytes, at most {MAX_BYTES} may be sent once it is sealed; send less at once")]
     TooLarge(usize),
 }
 
@@ -112,6 +112,9 @@ impl Party {
         to: &Peer,
         rng: &mut impl CryptoRngCore,
     ) -> Result<(Vec<u8>, [u8; 32]), SealError> {
+        if body.payload.len() >= MAX_BYTES {
+            return Err(SealError::TooLarge(body.payload.len()));
+        }
         let (signed, digest) = self.sign(body);
         let bytes = seal_to(to, &signed, rng).encode_to_vec();
         if bytes.len() > MAX_BYTES { Err(SealError::TooLarge(bytes.len())) } else { Ok((bytes, digest)) }
