@@ -19,7 +19,7 @@ use serde::Deserialize;
 /// What the file says, word for word.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Config {
+pub(crate) struct Config {
     /// Address and port of the HTTP API.
     listen: SocketAddr,
     /// Where the database is.

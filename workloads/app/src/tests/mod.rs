@@ -3,6 +3,7 @@
 //! workspace's end-to-end tests.
 
 mod api;
+mod chart;
 mod crashes;
 mod payments;
 mod signers;

@@ -1,0 +1,102 @@
+//! What charts/app installs: App's own configuration, keys from Secrets, nothing that may be written but its data.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+fn values() -> Value {
+    let key = json!({"messageKey": "11".repeat(32), "xkey": format!("X{}", "A".repeat(55))});
+    json!({
+        "image": format!("r/app@sha256:{}", "0".repeat(64)),
+        "config": {
+            "custodyId": "07".repeat(16),
+            "manifestDigest": "00".repeat(32),
+            "signers": {"keeper": [key], "cooler": [key]},
+            "nats": {"urls": ["tls://nats:4222"]},
+            "chain": {
+                "id": "eip155:1",
+                "rpc": "https://node.example",
+                "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
+            },
+        },
+    })
+}
+
+fn helm(values: &Value) -> Result<Vec<Value>, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), values.to_string()).unwrap();
+    let program = harness::servers::path("helm").unwrap().join("helm");
+    let chart = harness::servers::repository().join("charts/app");
+    let mut command = Command::new(program);
+    let output = command.args(["template", "app", "--namespace=custody", "--values"]).arg(file.path()).arg(chart);
+    let output = output.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if !output.status.success() {
+        return Err(text(output.stderr));
+    }
+    let objects = text(output.stdout);
+    Ok(objects.split("\n---\n").map(|object| serde_saphyr::from_str(object).unwrap()).collect())
+}
+
+fn object<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    objects.iter().find(|object| object["kind"] == kind).unwrap()
+}
+
+#[test]
+fn app_understands_the_configuration_and_finds_every_file_of_it_mounted() {
+    let objects = helm(&values()).unwrap();
+    let config = object(&objects, "ConfigMap")["data"]["config.json"].as_str().unwrap();
+    let _: Config = serde_json::from_str(config).unwrap();
+    let config: Value = serde_json::from_str(config).unwrap();
+    let pod = &object(&objects, "Deployment")["spec"]["template"]["spec"];
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let is_mounted = |path: &str| mounts.iter().any(|mount| path.starts_with(mount["mountPath"].as_str().unwrap()));
+    for field in ["dataDir", "identityDir", "manifestFile", "credentialsFile", "relayerKeyFile"] {
+        assert!(is_mounted(config[field].as_str().unwrap()), "{field}");
+    }
+    assert!(is_mounted(config["nats"]["caFile"].as_str().unwrap()));
+    for mount in mounts.iter().filter(|mount| mount["name"] != "data") {
+        assert_eq!(mount["readOnly"], true, "{mount}");
+    }
+}
+
+#[test]
+fn one_pod_as_restricted_as_can_be_and_it_starts_without_credentials() {
+    let objects = helm(&values()).unwrap();
+    let spec = &object(&objects, "Deployment")["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&json!(1), &json!("Recreate")));
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(
+        (&pod["securityContext"]["runAsNonRoot"], &pod["securityContext"]["fsGroup"]),
+        (&json!(true), &json!(65532))
+    );
+    let security = json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+    });
+    assert_eq!(pod["containers"][0]["securityContext"], security);
+    let volumes = pod["volumes"].as_array().unwrap();
+    let volume = |name: &str| volumes.iter().find(|volume| volume["name"] == name).unwrap();
+    assert_eq!(volume("credentials")["configMap"], json!({"name": "main-app-credentials", "optional": true}));
+    assert_eq!(volume("identity")["secret"]["secretName"], "app-identity");
+    assert_eq!(object(&objects, "PersistentVolumeClaim")["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    assert_eq!(object(&objects, "Service")["spec"]["ports"][0]["port"], 80);
+}
+
+#[test]
+fn values_that_the_schema_does_not_know_are_refused() {
+    let refused = |pointer: &str, value: Value, names: &str| {
+        let mut values = values();
+        *values.pointer_mut(pointer).unwrap() = value;
+        let error = helm(&values).unwrap_err();
+        assert!(error.contains(names), "{pointer}: {error}");
+    };
+    refused("/image", json!("r/app:latest"), "image");
+    refused("/config/custodyId", json!("mine"), "custodyId");
+    refused("/config/nats/urls", json!(["nats://nats:4222"]), "urls");
+    refused("/config/signers/keeper", json!([]), "keeper");
+    refused("/config/chain", json!({"id": "eip155:1", "rpc": "https://x", "assets": [], "key": "x"}), "key");
+    refused("/config", json!({"dataDir": "/tmp"}), "dataDir");
+}
