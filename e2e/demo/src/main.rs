@@ -88,7 +88,13 @@ async fn play() -> Result<()> {
 
     chapter("The ground: three kind clusters, two Vaults, NATS, an EVM node, and our images by digest");
     let commands = commands().await?;
+    // A lab in which the demo was played before is not the ground it starts from.
+    let played = lab::folder().join("played");
+    if played.exists() {
+        lab::down().await?;
+    }
     lab::up().await?;
+    fs::write(&played, "")?;
     Lab::exclusively(async |lab| lab::images::load(lab, &lab::images::WORKLOADS).await).await?;
     let lab = Lab::load()?;
 

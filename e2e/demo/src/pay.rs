@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::{
     Report,
     narrate::{act, chapter, say},
-    place::{ETH, Placed, helm},
+    place::{ETH, NAMESPACE, Placed, helm},
 };
 
 const SHOP: &str = "0x00000000000000000000000000000000005400ff";
@@ -85,24 +85,18 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
         assets: json!([{"symbol": "ETH", "asset": "native", "decimals": 18}]),
         relayer_key_file: "/etc/multisig/relayer/relayer.key",
     };
-    let values = room.join("values.json");
-    fs::write(&values, serde_json::to_vec_pretty(&json!({"config": trust.json()}))?)?;
-    let image = lab.images.get("app").context("the image app is loaded")?.reference.clone();
-    let chart = harness::servers::repository().join("charts/app");
-    let words =
-        ["upgrade", "--install", "app", "--namespace", &hub.namespace, "--values", &values.display().to_string()]
-            .map(str::to_owned);
-    helm(lab, commands, &words.iter().map(String::as_str).collect::<Vec<_>>(), &chart, &[format!("image={image}")])
-        .await
+    let image = &lab.images.get("app").context("the image app is loaded")?.reference;
+    let storage = json!({"storageClassName": lab::volumes::STORAGE_CLASS});
+    let values = json!({"image": image, "config": trust.json(), "cluster": "main", "storage": storage});
+    helm(lab, commands, "app", NAMESPACE, &values).await
 }
 
 /// `kubectl port-forward`, which ends with the demo.
 async fn forward(lab: &Lab) -> Result<(Child, Api)> {
     let port = harness::ports::free([127, 0, 0, 1].into())?;
-    let namespace = "custody";
     stage::until(|| async {
         let rollout = Command::new(&lab.kubectl)
-            .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", namespace])
+            .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", NAMESPACE])
             .env("KUBECONFIG", &lab.hub.kubeconfig)
             .output()
             .await?;
@@ -111,7 +105,7 @@ async fn forward(lab: &Lab) -> Result<(Child, Api)> {
     })
     .await?;
     let child = Command::new(&lab.kubectl)
-        .args(["port-forward", "service/app", &format!("{port}:80"), "--namespace", namespace])
+        .args(["port-forward", "service/app", &format!("{port}:80"), "--namespace", NAMESPACE])
         .env("KUBECONFIG", &lab.hub.kubeconfig)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use anyhow::{Context, Result};
@@ -21,6 +22,8 @@ use stage::{
     rooms::{Ceremonies, ceremonies},
 };
 
+use tokio::io::AsyncWriteExt;
+
 use crate::{
     Report,
     narrate::{act, chapter, say},
@@ -30,6 +33,8 @@ use crate::{
 pub(crate) const SAFE_DESTINATION: &str = "0x5afe00000000000000000000000000000000beef";
 /// One ETH in wei.
 pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
+/// Namespace of the resources and of App.
+pub(crate) const NAMESPACE: &str = "custody";
 const OPERATOR_NAMESPACE: &str = "multisig-system";
 
 /// Everything wired.
@@ -82,9 +87,9 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
 
     chapter("The platform team installs the operator and applies two kinds of resources");
     let hub = hub(&lab.hub).await?;
-    act("platform team", "helm install, kubectl apply", install(lab, commands)).await?;
     let nats = nats_access(lab)?;
     hub.apply_ground(&fs::read_to_string(&ceremonies.manifest)?, &nats).await?;
+    act("platform team", "helm install, kubectl apply", install(lab, commands)).await?;
     report.clusters = clusters(&hub, &prepared).await?;
     same_data_center(&hub, lab, &ceremonies, &keeper, &cooler, &prepared, report).await?;
 
@@ -143,7 +148,7 @@ fn decisions(lab: &Lab, ceremonies: &Ceremonies, role: Role) -> Result<Decisions
         assets: json!([{"chain": format!("eip155:{}", lab.servers.anvil.chain_id), "symbol": "ETH", "asset": "native",
                         "decimals": 18, "perTransaction": cap.to_string()}]),
         images: vec![digest.to_owned()],
-        storage_class: "lab-local".to_owned(),
+        storage_class: lab::volumes::STORAGE_CLASS.to_owned(),
     })
 }
 
@@ -172,32 +177,28 @@ fn nats_access(lab: &Lab) -> Result<NatsAccess> {
 async fn hub(cluster: &Cluster) -> Result<Hub> {
     let kubeconfig = Kubeconfig::read_from(&cluster.kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Hub { client: Client::try_from(config)?, namespace: "custody".to_owned() })
+    Ok(Hub { client: Client::try_from(config)?, namespace: NAMESPACE.to_owned() })
 }
 
 /// Both charts, with the platform team's kubeconfig.
 async fn install(lab: &Lab, commands: &Commands) -> Result<()> {
-    let charts = harness::servers::repository().join("charts");
-    helm(
-        lab,
-        commands,
-        &["upgrade", "--install", "multisig-operator-crds"],
-        &charts.join("multisig-operator-crds"),
-        &[],
-    )
-    .await?;
+    helm(lab, commands, "multisig-operator-crds", OPERATOR_NAMESPACE, &json!({})).await?;
     let image = image(lab, "multisig-operator")?;
-    let set = [format!("image={image}"), "watchNamespaces={custody}".to_owned()];
-    helm(lab, commands, &["upgrade", "--install", "multisig-operator"], &charts.join("multisig-operator"), &set).await
+    let (repository, digest) = image.split_once('@').context("images are addressed by digest")?;
+    let values = json!({"image": {"repository": repository, "digest": digest}, "namespaces": [NAMESPACE]});
+    helm(lab, commands, "multisig-operator", OPERATOR_NAMESPACE, &values).await
 }
 
-/// One helm command at the hub.
-pub(crate) async fn helm(lab: &Lab, commands: &Commands, words: &[&str], chart: &Path, set: &[String]) -> Result<()> {
+/// `helm upgrade --install` of one of our charts at the hub.
+pub(crate) async fn helm(lab: &Lab, commands: &Commands, chart: &str, namespace: &str, values: &Value) -> Result<()> {
     let mut helm = tokio::process::Command::new(&commands.helm);
-    helm.args(words).arg(chart).args(["--namespace", OPERATOR_NAMESPACE, "--create-namespace"]);
-    helm.args(set.iter().flat_map(|value| ["--set", value.as_str()])).env("KUBECONFIG", &lab.hub.kubeconfig);
-    let output = helm.output().await?;
-    anyhow::ensure!(output.status.success(), "helm {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    helm.args(["upgrade", "--install", chart]).arg(harness::servers::repository().join("charts").join(chart));
+    helm.args(["--namespace", namespace, "--create-namespace", "--values", "-"]);
+    helm.env("KUBECONFIG", &lab.hub.kubeconfig).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = helm.spawn()?;
+    child.stdin.take().context("standard input is piped")?.write_all(values.to_string().as_bytes()).await?;
+    let output = child.wait_with_output().await?;
+    anyhow::ensure!(output.status.success(), "helm install {chart}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 
