@@ -44,6 +44,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its process id while it runs.
+    pub fn pid(&self) -> Option<i32> {
+        self.running.as_ref().map(|running| running.id().pid())
+    }
+
     /// What it has written so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.spec.log_file()).unwrap_or_default()
