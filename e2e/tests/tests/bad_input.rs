@@ -122,7 +122,7 @@ async fn refused_at_the_desk(ground: &Ground) -> Result<()> {
         ("role", json!({"role": "king"})),
         ("sign", json!({"manifestFile": half})),
         (
-            "amount",
+            "perTransaction",
             json!({"floor": {"assets": [{"chain": "eip155:31337", "symbol": "ETH", "asset": "native",
             "decimals": 18, "perTransaction": "lots"}]}}),
         ),
