@@ -22,12 +22,14 @@ pub(crate) fn harden() {
 
 /// Only without a limit: under one, locking succeeds now and later allocations fail.
 fn lock_memory() -> Result<(), String> {
-    match getrlimit(Resource::Memlock).maximum {
-        None => {}
-        Some(limit) => return Err(format!("RLIMIT_MEMLOCK is {limit} bytes; set it to unlimited")),
-    }
     let unlimited = Rlimit { current: None, maximum: None };
-    setrlimit(Resource::Memlock, unlimited).map_err(|error| error.to_string())?;
+    if setrlimit(Resource::Memlock, unlimited).is_err() {
+        let limit = getrlimit(Resource::Memlock).maximum.unwrap_or_default();
+        return Err(format!(
+            "RLIMIT_MEMLOCK is {limit} bytes and can't be raised; the host has to set it to unlimited"
+        ));
+    }
+    // Pages are locked as they are first used: most of what a runtime reserves never is.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     mlockall(flags).map_err(|error| error.to_string())
 }

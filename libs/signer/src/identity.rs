@@ -8,7 +8,7 @@ use custody::{
     fingerprint::{prove, statement},
     wiring::Identity,
 };
-use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
 use nkeys::{KeyPair, KeyPairType, XKey};
 use protocol::envelope::OwnKeys;
 use rand_core::CryptoRngCore;
@@ -110,18 +110,18 @@ impl Keys {
     }
 
     /// What the report shows: the public halves, with proof by message key and NATS key.
-    pub fn identity(&self, role: Role, custody_id: Option<CustodyId>) -> Result<Identity, IdentityError> {
+    pub fn identity(&self, role: Role, custody_id: Option<CustodyId>) -> Identity {
         let public = self.own.public();
         let statement = statement(role, custody_id, &self.nats_user, public);
-        let nats_proof = self.nats()?.sign(&statement).map_err(|_| IdentityError::Malformed(PURPOSES[0]))?;
-        Ok(Identity {
+        Identity {
             role,
             custody_id,
             nats_user: self.nats_user.clone(),
             keys: public.clone(),
             message_proof: prove(self.own.message_key(), &statement),
-            nats_proof: HEXLOWER.encode(&nats_proof),
-        })
+            // An NKey's seed is an ed25519 seed; this signing key is wiped, nkeys' own is not.
+            nats_proof: prove(&SigningKey::from_bytes(&self.nats_seed), &statement),
+        }
     }
 }
 
@@ -142,6 +142,8 @@ fn seed(rng: &mut impl CryptoRngCore) -> Seed {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     pub(crate) fn keys(n: u8) -> Keys {
@@ -151,7 +153,7 @@ pub(crate) mod tests {
     #[test]
     fn an_identity_proves_both_of_its_keys() {
         let keys = keys(1);
-        let identity = keys.identity(Role::Keeper, None).unwrap();
+        let identity = keys.identity(Role::Keeper, None);
         custody::fingerprint::verify(&identity).unwrap();
         let statement = statement(Role::Keeper, None, &identity.nats_user, &identity.keys);
         let proof = HEXLOWER.decode(identity.nats_proof.as_bytes()).unwrap();
@@ -163,7 +165,7 @@ pub(crate) mod tests {
     fn a_proof_names_the_custody() {
         let keys = keys(1);
         let id = CustodyId::from_slice(&[7; 16]).unwrap();
-        let identity = keys.identity(Role::Cooler, Some(id)).unwrap();
+        let identity = keys.identity(Role::Cooler, Some(id));
         custody::fingerprint::verify(&identity).unwrap();
         let moved = Identity { custody_id: None, ..identity };
         assert!(custody::fingerprint::verify(&moved).is_err());

@@ -80,6 +80,7 @@ pub(crate) struct Wiring {
     key_version: Option<u64>,
     kept: Option<(String, String)>,
     reported: Option<String>,
+    trouble: Option<String>,
 }
 
 impl Wiring {
@@ -92,8 +93,6 @@ impl Wiring {
         metrics: Arc<Metrics>,
         status: watch::Sender<Status>,
     ) -> Self {
-        let (cluster, sealer, keys, key_version, kept, reported) = (None, None, None, None, None, None);
-        let observed = Observed::Unknown(starting("just started"));
         Self {
             role,
             place,
@@ -102,13 +101,14 @@ impl Wiring {
             broker,
             metrics,
             status,
-            cluster,
-            observed,
-            sealer,
-            keys,
-            key_version,
-            kept,
-            reported,
+            cluster: None,
+            observed: Observed::Unknown(starting("just started")),
+            sealer: None,
+            keys: None,
+            key_version: None,
+            kept: None,
+            reported: None,
+            trouble: None,
         }
     }
 
@@ -150,16 +150,29 @@ impl Wiring {
         self.tell(report).await;
     }
 
-    /// What is there now. An API server that does not answer takes nothing away; one that refuses does.
+    /// What is there now. An API server that does not answer takes nothing away, nor does one that refuses: while it
+    /// starts it refuses everybody, and who may take away a right may also change the trust.
     async fn observe(&mut self) {
         match self.read().await {
-            Ok(documents) => self.observed = Observed::Seen(documents),
+            Ok(documents) => {
+                self.trouble = None;
+                self.observed = Observed::Seen(documents);
+            }
             Err(error) => {
-                tracing::warn!(%error, "the ConfigMaps were not read");
-                if !matches!((&error, &self.observed), (ClusterError::Away(_), Observed::Seen(_))) {
+                self.complain(&error, "the ConfigMaps were not read; they are read again");
+                if matches!(self.observed, Observed::Unknown(_)) {
                     self.observed = Observed::Unknown(error.into());
                 }
             }
+        }
+    }
+
+    /// Each trouble once, not every two seconds.
+    fn complain(&mut self, error: &ClusterError, what: &str) {
+        let words = error.to_string();
+        if self.trouble.as_ref() != Some(&words) {
+            tracing::warn!(error = words, "{what}");
+            self.trouble = Some(words);
         }
     }
 
@@ -222,13 +235,7 @@ impl Wiring {
 
     fn describe(&self, found: &Assessment, broker: &state::Broker) -> Report {
         let custody_id = found.trust.as_ref().and_then(|trust| trust.custody.as_ref()).map(|custody| custody.id);
-        let identity = self.keys.as_ref().and_then(|keys| match keys.identity(self.role, custody_id) {
-            Ok(identity) => Some(identity),
-            Err(error) => {
-                tracing::error!(%error, "the identity can't be shown");
-                None
-            }
-        });
+        let identity = self.keys.as_ref().map(|keys| keys.identity(self.role, custody_id));
         let credentials_generation = match broker {
             state::Broker::Connected { generation } => Some(*generation),
             state::Broker::Away(_) => None,
@@ -287,7 +294,7 @@ impl Wiring {
         self.status.send_if_modified(|present| {
             let changed = *present != status;
             if changed {
-                tracing::info!(state = ?status.0, message = status.1, "state");
+                tracing::info!(state = ?status.0, why = status.1, "another state");
                 *present = status;
             }
             changed
@@ -304,7 +311,7 @@ impl Wiring {
                     self.metrics.reported();
                     self.reported = Some(text);
                 }
-                Err(error) => tracing::warn!(%error, "the report was not written; it is tried again"),
+                Err(error) => self.complain(&error, "the report was not written; it is tried again"),
             }
         }
     }
