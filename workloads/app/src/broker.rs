@@ -97,7 +97,7 @@ impl Broker {
         match (credentials(&self.credentials_file), &*connection) {
             // A file that is away for a moment ends no connection.
             (Err(message), None) => return Some((State::AwaitingCredentials, self.wanted(&message))),
-            (Err(message), Some(_)) => tracing::warn!(message, "the credentials can't be read; the old ones stay"),
+            (Err(message), Some(_)) => tracing::debug!(why = message, "the old credentials stay"),
             (Ok(credentials), None) => match self.connect(credentials).await {
                 Ok(made) => *connection = Some(made),
                 Err(message) => return Some((State::Disconnected, message)),

@@ -47,7 +47,7 @@ impl Health {
         let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if parts.broker != broker {
             match &broker {
-                Some(Readiness { state, message }) => tracing::warn!(?state, message, "broker"),
+                Some(Readiness { state, message }) => tracing::warn!(?state, why = message, "broker"),
                 None => tracing::info!("connected to the broker"),
             }
             parts.broker = broker;
@@ -59,7 +59,7 @@ impl Health {
         let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if parts.node != waiting {
             match &waiting {
-                Some(message) => tracing::warn!(message, "node"),
+                Some(message) => tracing::warn!(why = message, "node"),
                 None => tracing::info!("the node answers"),
             }
             parts.node = waiting;

@@ -152,10 +152,12 @@ impl Relayer {
         Ok(())
     }
 
+    /// Nodes say in many words that they have a transaction already: asking whether they do is surer.
     async fn resend(&self, relayed: &Relayed) -> Result<(), ClientError> {
         match self.rpc.send_raw(&relayed.raw).await {
-            Err(ClientError::Node { message, .. }) if is_known(&message) => Ok(()),
-            other => other.map(|_| ()),
+            Err(refused @ ClientError::Node { .. }) if !self.rpc.knows(relayed.hash).await? => Err(refused),
+            Err(ClientError::Node { .. }) => Ok(()),
+            other => other.map(drop),
         }
     }
 }
@@ -209,14 +211,6 @@ fn signed(transaction: TxEip1559, key: &RelayerKey) -> Result<Relayed, ClientErr
     Ok(Relayed { hash: *signed.hash(), raw: raw.into(), nonce })
 }
 
-/// Whether a node's refusal only means that it, or the chain, has the transaction (or its nonce) already.
-fn is_known(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["already known", "already imported", "known transaction", "nonce too low"]
-        .iter()
-        .any(|text| message.contains(text))
-}
-
 #[cfg(test)]
 mod tests {
     use alloy_consensus::TxEnvelope;
@@ -256,12 +250,5 @@ mod tests {
         let recovery = k256::ecdsa::RecoveryId::new(tx.signature().v(), false);
         let signer = VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, recovery).unwrap();
         assert_eq!(&signer, key.0.verifying_key());
-    }
-
-    #[test]
-    fn known_is_not_refused() {
-        assert!(is_known("already known"));
-        assert!(is_known("Nonce too low: next nonce 3, tx nonce 2"));
-        assert!(!is_known("insufficient funds for gas * price + value"));
     }
 }

@@ -191,6 +191,12 @@ impl Rpc {
         self.ask("eth_sendRawTransaction", json!([hex::encode_prefixed(raw)]), "a transaction hash", hash).await
     }
 
+    /// Whether the node knows a transaction, mined or not.
+    pub async fn knows(&self, tx: B256) -> Result<bool, ClientError> {
+        let params = json!([tx.to_string()]);
+        self.ask("eth_getTransactionByHash", params, "a transaction", |value| Some(!value.is_null())).await
+    }
+
     /// The receipt of a transaction, once it is mined.
     pub async fn receipt(&self, tx: B256) -> Result<Option<Receipt>, ClientError> {
         self.ask("eth_getTransactionReceipt", json!([tx.to_string()]), "a receipt", |value| match value {

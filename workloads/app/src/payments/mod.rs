@@ -111,7 +111,7 @@ impl<'a> Step<'a> {
 
     /// The payment has ended without being paid, and can't be any more.
     async fn end(&self, status: Status, reason: &str, message: &str) -> Result<(), Trouble> {
-        tracing::info!(payment = self.payment.id, status = status.as_str(), reason, message, "payment ended");
+        tracing::info!(payment = self.payment.id, status = status.as_str(), reason, why = message, "payment ended");
         let payment = self.at(Stage::Done, status);
         let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
         Ok(self.app.store.update(Payment { reason, message, ..payment }).await?)
@@ -119,7 +119,7 @@ impl<'a> Step<'a> {
 
     /// The payment will end so, once its nonce is ended. `None`: it will start again.
     async fn end_by_cancel(&self, ending: Option<Status>, reason: &str, message: &str) -> Result<(), Trouble> {
-        tracing::warn!(payment = self.payment.id, reason, message, "the nonce is ended by the cancel");
+        tracing::warn!(payment = self.payment.id, reason, why = message, "the nonce is ended by the cancel");
         let payment = self.at(Stage::Cancel, self.payment.status);
         let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
         Ok(self.app.store.update(Payment { ending, reason, message, ..payment }).await?)

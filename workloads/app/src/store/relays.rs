@@ -25,11 +25,13 @@ impl Purpose {
 }
 
 impl Store {
-    /// Records a transaction that is about to be sent for a payment.
+    /// Records a transaction that is about to be sent for a payment. Signing is deterministic, so one that had ended may
+    /// be made again.
     pub(crate) async fn relay(&self, payment: String, purpose: Purpose, relayed: Relayed) -> Result<(), StoreError> {
         self.run(move |db| {
             db.execute(
-                "INSERT INTO relays (hash, payment, purpose, nonce, raw) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO relays (hash, payment, purpose, nonce, raw) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (hash) DO UPDATE SET ended = 0",
                 params![relayed.hash.as_slice(), payment, purpose.as_str(), relayed.nonce, relayed.raw.as_ref()],
             )?;
             Ok(())
@@ -93,5 +95,7 @@ mod tests {
         assert_eq!(store.relayed(text(), Purpose::Deployment).await.unwrap(), None);
         store.relay_ended(relayed.hash).await.unwrap();
         assert_eq!(store.relayed(text(), purpose).await.unwrap(), None);
+        store.relay(text(), purpose, relayed.clone()).await.unwrap();
+        assert_eq!(store.relayed(text(), purpose).await.unwrap(), Some(relayed));
     }
 }

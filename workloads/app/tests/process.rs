@@ -1,0 +1,269 @@
+//! Promises of the App process over a real broker and a real node.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it finds something else than it expects")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use custody::{
+    CustodyId, KeyRole, Role, fingerprint,
+    manifest::{Manifest, PublicHalf, SignedManifest, VERSION},
+    phrase::{Keys, Phrase},
+    wiring::{Credentials, Identity},
+};
+use harness::{Options, evm::Anvil, nats::Nats};
+use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CHAIN: u64 = 31_337;
+const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// App's owner's room, with everything in it but credentials.
+struct Room {
+    folder: TempDir,
+    custody: CustodyId,
+    identity: Identity,
+    port: u16,
+}
+
+impl Room {
+    fn new(nats: &Nats, rpc: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let custody = CustodyId::from_slice(&[7; 16]).unwrap();
+        let identity: Identity = serde_json::from_slice(&identity(&folder).stdout).unwrap();
+        let room = Self { custody, identity, port: harness::ports::free([127, 0, 0, 1].into()).unwrap(), folder };
+        let manifest = manifest(custody);
+        fs::write(room.path("manifest.json"), manifest.to_json()).unwrap();
+        fs::write(room.path("ca.pem"), nats.ca_pem()).unwrap();
+        fs::write(room.path("relayer.key"), "01".repeat(32)).unwrap();
+        let keys = |byte| {
+            let own = protocol::envelope::OwnKeys::from_seeds(&[byte; 32], &[byte + 1; 32]);
+            own.public().clone()
+        };
+        let path = |name: &str| room.path(name).display().to_string();
+        let config = json!({
+            "listen": format!("127.0.0.1:{}", room.port),
+            "dataDir": path("data"),
+            "identityDir": path("identity"),
+            "custodyId": custody,
+            "manifestFile": path("manifest.json"),
+            "manifestDigest": manifest.digest(),
+            "signers": {"keeper": [keys(11)], "cooler": [keys(21)]},
+            "nats": {"urls": [nats.url()], "caFile": path("ca.pem")},
+            "credentialsFile": path("credentials.json"),
+            "chain": {
+                "id": format!("eip155:{CHAIN}"),
+                "rpc": rpc,
+                "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
+            },
+            "relayerKeyFile": path("relayer.key"),
+        });
+        fs::write(room.path("config.json"), config.to_string()).unwrap();
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+        command.args(["run", "--config"]).arg(self.path("config.json")).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self) -> Process {
+        Process(self.command().spawn().unwrap())
+    }
+
+    /// Starts App, which ends by itself; what it says.
+    fn refused(&self) -> String {
+        let output = self.command().output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The hub mints a JWT for App's public NKey.
+    fn deliver(&self, generation: u64, user_jwt: String) {
+        let credentials = serde_json::to_string(&Credentials { generation, user_jwt }).unwrap();
+        fs::write(self.path("credentials.part"), credentials).unwrap();
+        fs::rename(self.path("credentials.part"), self.path("credentials.json")).unwrap();
+    }
+
+    /// Waits until App is in the state; its message.
+    async fn comes_to(&self, state: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        loop {
+            let answer = client.get(format!("http://127.0.0.1:{}/readyz", self.port)).send().await;
+            let last = match answer {
+                Ok(answer) => answer.json::<Value>().await.unwrap(),
+                Err(error) => json!(error.to_string()),
+            };
+            if last["state"] == state {
+                return last["message"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "not {state} but {last}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Killed when the test ends.
+struct Process(Child);
+
+impl Process {
+    /// SIGTERM, as the kubelet sends it.
+    fn terminate(mut self) -> ExitStatus {
+        let sent = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The custody's account on the broker.
+struct Account {
+    key: KeyPair,
+    app: KeyPair,
+}
+
+impl Account {
+    async fn push(nats: &Nats, custody: CustodyId) -> Self {
+        let account = Self { key: KeyPair::new_account(), app: KeyPair::new_account() };
+        let scope = Scope::new(&account.app.public_key(), "app", role_permissions(custody, Role::App));
+        let public = account.key.public_key();
+        let limits = AccountLimits::default();
+        let claims = account_claims("custody", &public, vec![scope], limits, BTreeMap::new(), 1);
+        let operator = KeyPair::from_seed(nats.operator_signing_seed()).unwrap();
+        let jwt = natsauth::encode(claims, &operator).unwrap();
+        let client = nats.push_client().await.unwrap();
+        client.request(format!("$SYS.REQ.ACCOUNT.{public}.CLAIMS.UPDATE"), jwt.into()).await.unwrap();
+        account
+    }
+
+    fn jwt(&self, user: &str, iat: i64) -> String {
+        let claims = user_claims(&UserName::from(Role::App), user, &self.key.public_key(), iat, None);
+        natsauth::encode(claims, &self.app).unwrap()
+    }
+}
+
+fn keys(byte: u8) -> Keys {
+    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
+}
+
+fn manifest(custody_id: CustodyId) -> SignedManifest {
+    let mut manifest = SignedManifest::new(Manifest {
+        version: VERSION,
+        custody_id,
+        revision: 1,
+        cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
+        cold: PublicHalf::from_keys(KeyRole::Cold, &keys(3)).unwrap(),
+        safe_destinations: [(format!("eip155:{CHAIN}"), vec![SAFE_PLACE.to_owned()])].into(),
+    })
+    .unwrap();
+    manifest.sign(KeyRole::Cool, &keys(2)).unwrap();
+    manifest.sign(KeyRole::Cold, &keys(3)).unwrap();
+    manifest
+}
+
+fn identity(folder: &TempDir) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+    command.args(["identity", "--dir"]).arg(folder.path().join("identity")).output().unwrap()
+}
+
+#[test]
+fn the_identity_is_made_once_and_proves_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = identity(&folder);
+    assert!(first.status.success());
+    let shown: Identity = serde_json::from_slice(&first.stdout).unwrap();
+    fingerprint::verify(&shown).unwrap();
+    assert_eq!(identity(&folder).stdout, first.stdout);
+}
+
+#[tokio::test]
+async fn app_waits_for_what_is_missing_by_name_and_serves_as_soon_as_it_is_there() {
+    let nats = Nats::start(Options::default()).await.unwrap();
+    let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
+    let room = Room::new(&nats, &anvil.url());
+    let account = Account::push(&nats, room.custody).await;
+    let app = room.start();
+    let message = room.comes_to("AwaitingCredentials").await;
+    assert!(message.contains(&room.identity.nats_user), "{message}");
+    room.deliver(1, "rubbish".to_owned());
+    room.comes_to("Disconnected").await;
+    room.deliver(2, account.jwt(&room.identity.nats_user, 1));
+    room.comes_to("Serving").await;
+
+    nats.stop().await;
+    room.comes_to("Disconnected").await;
+    nats.start_again().await.unwrap();
+    room.comes_to("Serving").await;
+    room.deliver(3, account.jwt(&room.identity.nats_user, 2));
+
+    anvil.stop().await;
+    let message = room.comes_to("AwaitingNode").await;
+    assert!(message.contains("is away"), "{message}");
+    anvil.start_again().await.unwrap();
+    room.comes_to("Serving").await;
+    assert!(room.refused().contains("can't listen on"));
+    assert!(app.terminate().success());
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_not_used() {
+    let nats = Nats::start(Options::default()).await.unwrap();
+    let anvil = Anvil::start(CHAIN + 1, Options::default()).await.unwrap();
+    let room = Room::new(&nats, &anvil.url());
+    let account = Account::push(&nats, room.custody).await;
+    room.deliver(1, account.jwt(&room.identity.nats_user, 1));
+    let _app = room.start();
+    let message = room.comes_to("AwaitingNode").await;
+    assert!(message.contains(&format!("not eip155:{CHAIN}")), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_at_the_start_is_one_line_that_says_what_to_do() {
+    let nats = Nats::start(Options::default()).await.unwrap();
+    let room = Room::new(&nats, "http://127.0.0.1:1");
+    let said = |expected: &str| {
+        let text = room.refused();
+        assert!(text.starts_with("app: ") && text.trim_end().lines().count() == 1, "{text}");
+        assert!(text.contains(expected), "{text}");
+    };
+    let config = fs::read_to_string(room.path("config.json")).unwrap();
+    fs::write(room.path("config.json"), config.replace("\"listen\"", "\"listens\"")).unwrap();
+    said("unknown field `listens`");
+    fs::write(room.path("config.json"), &config).unwrap();
+
+    fs::write(room.path("relayer.key"), "SECRET").unwrap();
+    said("relayer.key: the relayer key is malformed");
+    fs::remove_file(room.path("relayer.key")).unwrap();
+    said("can't read");
+    fs::write(room.path("relayer.key"), "01".repeat(32)).unwrap();
+
+    let mut half_signed: Value = serde_json::from_slice(&fs::read(room.path("manifest.json")).unwrap()).unwrap();
+    half_signed["signatures"].as_array_mut().unwrap().pop();
+    let manifest = fs::read(room.path("manifest.json")).unwrap();
+    fs::write(room.path("manifest.json"), half_signed.to_string()).unwrap();
+    said("not signed by cold");
+    fs::write(room.path("manifest.json"), manifest).unwrap();
+
+    fs::remove_file(room.path("identity").join("xkey.seed")).unwrap();
+    said("run `app identity --dir");
+}
