@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn only_cooler_imports_and_evacuates() {
         assert!(CoolerLine::try_parse_from(["cooler", "import"]).is_ok());
-        assert!(CoolerLine::try_parse_from(["cooler", "evac", "sign", "--data-dir=/tmp"]).is_ok());
+        assert!(CoolerLine::try_parse_from(["cooler", "evac", "sign", "--data-dir=/data"]).is_ok());
         assert!(KeeperLine::try_parse_from(["keeper", "import"]).is_err());
         assert!(KeeperLine::try_parse_from(["keeper", "wallets", "export"]).is_ok());
     }
