@@ -21,7 +21,6 @@ use crate::{
     connection::{Link, RequestError},
     inbox::Reply,
     metrics::Metrics,
-    retry::jittered,
     server::now_ms,
 };
 
@@ -134,7 +133,8 @@ impl Caller {
 
     /// Waits as long as the schedule says, or until the connection is there again.
     async fn pause(&self, failures: usize, deadline: Instant) {
-        let wake = deadline.min(Instant::now() + jittered(failures, OsRng.next_u32()));
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+        let wake = deadline.min(Instant::now() + backoff::jittered(failures, OsRng.next_u32()));
         let mut state = self.link.state();
         if state.borrow().is_healthy() {
             tokio::time::sleep_until(wake).await;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_nats::{Client, Event};
+use backoff::MAX_DELAY;
 use custody::{CustodyId, Role};
 use protocol::{
     envelope::MAX_BYTES,
@@ -21,7 +22,6 @@ use tracing::{info, warn};
 use crate::{
     inbox::{Inbox, Replies},
     options::{ConnectError, Options, client_options, servers},
-    retry::MAX_DELAY,
     state::State,
 };
 

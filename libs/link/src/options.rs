@@ -19,8 +19,6 @@ use rustls::{
 };
 use tokio::sync::watch;
 
-use crate::retry::delay;
-
 /// One connection attempt, name resolution and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a silent server is asked whether it is there.
@@ -82,7 +80,10 @@ pub(crate) fn client_options(options: &Options, closed: Arc<AtomicBool>) -> Resu
             Ok(auth)
         }
     };
-    let reconnect_delay = move |attempts| if closed.load(Ordering::Relaxed) { Duration::MAX } else { delay(attempts) };
+    let reconnect_delay = move |attempts| {
+        let failures = u32::try_from(attempts).unwrap_or(u32::MAX);
+        if closed.load(Ordering::Relaxed) { Duration::MAX } else { backoff::delay(failures) }
+    };
     Ok(ConnectOptions::with_auth_callback(login)
         .name(options.role)
         .tls_client_config(tls(&options.ca_pem)?)

@@ -3,7 +3,6 @@
 //!
 //! No static token is ever held by a workload; every call has a deadline; errors say what to do.
 
-pub mod backoff;
 mod connection;
 mod error;
 mod jwks;

@@ -11,7 +11,7 @@ use vaultrs::{api::AuthInfo, client::VaultClient};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    Connection, Error, backoff,
+    Connection, Error,
     connection::Request,
     error::{Failure, classify},
 };

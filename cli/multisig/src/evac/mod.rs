@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain_evm_client::{ClientError, retry};
+use chain_evm_client::ClientError;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -59,7 +59,7 @@ where
 {
     for failures in 1..ATTEMPTS {
         match ask().await {
-            Err(ClientError::Away { .. }) => tokio::time::sleep(retry::delay(failures)).await,
+            Err(ClientError::Away { .. }) => tokio::time::sleep(backoff::delay(failures)).await,
             other => return other,
         }
     }

@@ -6,7 +6,6 @@
 mod error;
 mod quantity;
 pub mod relayer;
-pub mod retry;
 pub mod rpc;
 pub mod safe;
 

@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chain_evm_client::retry;
-
 use super::{Step, Trouble};
 use crate::{
     app::App,
@@ -63,7 +61,7 @@ async fn work(app: &App, wallet: String) {
             Err(error) => {
                 failures += 1;
                 tracing::error!(wallet, %error, "the database can't be read");
-                tokio::time::sleep(retry::delay(failures)).await;
+                tokio::time::sleep(backoff::delay(failures)).await;
                 continue;
             }
         };
@@ -74,7 +72,7 @@ async fn work(app: &App, wallet: String) {
                 app.metrics.troubles.inc();
                 tracing::warn!(wallet, payment = payment.id, stage = payment.stage.as_str(), %trouble, "waiting");
                 show(app, &payment.id, &trouble).await;
-                tokio::time::sleep(retry::delay(failures)).await;
+                tokio::time::sleep(backoff::delay(failures)).await;
             }
         }
     }
