@@ -152,7 +152,8 @@ async fn definitions(hub: &Client, gates: &Gates) {
                 return;
             }
             Ok(found) => not_installed(gates, &missing(&found).join(", ")),
-            Err(CallError::Refused(status)) if status.is_not_found() => not_installed(gates, &group_version),
+            // An unknown group is answered by plain text, not by a Status.
+            Err(CallError::Refused(status)) if status.code == 404 => not_installed(gates, &group_version),
             Err(error) => {
                 tracing::warn!(%error, "the hub does not answer");
                 gates.close(HUB, error.to_string());

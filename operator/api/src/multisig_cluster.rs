@@ -134,7 +134,7 @@ pub const TWO_OF_THREE: &str = "TwoOfThree";
 #[serde(rename_all = "camelCase")]
 pub struct SeparationSpec {
     /// `dataCenter`, and keys of `MemberCluster.spec.failureDomains`.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("'dataCenter' in self").message("separation.distinct must hold dataCenter"))]
     pub distinct: Vec<String>,
 }
@@ -198,7 +198,7 @@ pub struct NatsSpec {
     #[schemars(
         length(min = 1, max = 16),
         inner(length(min = 1, max = 255), regex(pattern = r"^tls://[^/\s]+$")),
-        extend("x-kubernetes-list-type" = "set")
+        extend("x-kubernetes-list-type" = "atomic")
     )]
     pub urls: Vec<String>,
     /// ConfigMap with the PEM of the roots accepted for the broker.
