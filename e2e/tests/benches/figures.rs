@@ -14,7 +14,7 @@ use chain::{Amount, Asset, Intent};
 use chain_evm::EvmSafe;
 use custody::{Role, wiring::Credentials};
 use data_encoding::HEXLOWER;
-use e2e_tests::{CHAIN_ID, ETH, World, until};
+use e2e_tests::{CHAIN_ID, ETH, World};
 use link::{Caller, Link, Metrics};
 use nkeys::{KeyPair, XKey};
 use prometheus_client::registry::Registry;
@@ -47,7 +47,6 @@ async fn main() -> Result<()> {
 async fn ready(world: &World) -> Result<()> {
     let clusters = world.ground.hub.clusters();
     world.ground.hub.delete(&clusters, "main").await?;
-    until(|| async { Ok(ensure!(world.kubelet_a.http("keeper").is_ok())) }).await?;
     let mut spec = world.ground.cluster_spec();
     spec.app_nats_user = Some(world.owner.identity.nats_user.clone());
     let started = Instant::now();

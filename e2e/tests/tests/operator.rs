@@ -65,7 +65,11 @@ async fn writes_only_changes_and_no_secret_through_loss_of_leader_and_member() -
         let seen = keeper_hub.reads_of(&ground.dc_a, "keeper-report")?;
         nudge(&world, round).await?;
         last = ground.hub.clusters().get("main").await?.metadata.resource_version;
-        until(|| async { Ok(ensure!(keeper_hub.reads_of(&ground.dc_a, "keeper-report")? > seen)) }).await?;
+        until(|| async {
+            ensure!(keeper_hub.reads_of(&ground.dc_a, "keeper-report")? > seen, "it has not looked again");
+            Ok(())
+        })
+        .await?;
     }
     assert_eq!((keeper_hub.writes(&ground.dc_a)?.len(), cooler_hub.writes(&ground.dc_b)?.len()), writes);
     assert_eq!(ground.hub.clusters().get("main").await?.metadata.resource_version, last, "the status was written");
