@@ -217,6 +217,6 @@ impl Failures {
 
     fn policy<E>(&self, name: Option<&str>, _: &E) -> Action {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Action::requeue(schedule::retry(failures.get(name.unwrap_or_default()).copied().unwrap_or(1)))
+        Action::requeue(backoff::delay(failures.get(name.unwrap_or_default()).copied().unwrap_or(1)))
     }
 }

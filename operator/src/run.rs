@@ -27,7 +27,6 @@ use crate::{
     health::{self, Gates},
     members::counted,
     metrics::{Metrics, Target},
-    schedule,
 };
 
 /// How long a lease lasts without renewal. What is left after [`RENEW_DEADLINE`] is longer than any remote call.
@@ -160,7 +159,7 @@ async fn definitions(hub: &Client, gates: &Gates) {
             }
         }
         failures = failures.saturating_add(1);
-        tokio::time::sleep(schedule::retry(failures)).await;
+        tokio::time::sleep(backoff::delay(failures)).await;
     }
 }
 

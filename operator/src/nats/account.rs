@@ -29,7 +29,8 @@ pub struct Record {
     pub replaced: BTreeMap<Role, BTreeSet<String>>,
     /// Revoked public keys, and when (Unix seconds).
     pub revoked: BTreeMap<String, i64>,
-    /// The newest time in anything above: a clock that was set back must not date a revocation before what it revokes.
+    /// Newest time of a user JWT or revocation: a clock that was set back must not date a revocation before what it
+    /// revokes.
     pub latest: i64,
 }
 
@@ -147,7 +148,7 @@ pub fn advance(
         sign_account(&mut next.record, keys, operator, custody, now)?;
     }
     if next.record != *before {
-        next.record.latest = now.max(present(&next.record).map_or(0, |account| account.iat));
+        next.record.latest = now;
     }
     Ok(next)
 }
@@ -158,6 +159,14 @@ pub fn end(before: &Record, operator: &KeyPair, custody: CustodyId, now: i64) ->
         return Ok(before.clone());
     }
     let claims = tombstone_claims(&custody.to_string(), &before.account, next_issue_time(before, now));
+    Ok(Record { token: natsauth::encode(claims, operator)?, ..before.clone() })
+}
+
+/// The record with its account JWT signed anew, later than `held`: what else a server may hold, because somebody else
+/// pushed it, would win over an older one whenever servers compare.
+pub fn overtake(before: &Record, operator: &KeyPair, held: i64, now: i64) -> Result<Record, JwtError> {
+    let mut claims = natsauth::verify::<Account>(&before.token)?;
+    claims.iat = now.max(claims.iat.max(held).saturating_add(1));
     Ok(Record { token: natsauth::encode(claims, operator)?, ..before.clone() })
 }
 
@@ -371,6 +380,18 @@ mod tests {
         bench.operator = KeyPair::new_operator();
         bench.advance(&[]);
         assert_ne!(bench.record.token, token, "another operator key signs it anew");
+    }
+
+    #[test]
+    fn what_somebody_else_pushed_is_overtaken_saying_the_same_as_before() {
+        let mut bench = Bench::new();
+        bench.advance(&[(Role::Keeper, key(&user(), None))]);
+        let before = natsauth::verify::<Account>(&bench.record.token).unwrap();
+        let overtaken = overtake(&bench.record, &bench.operator, before.iat + 50, bench.now).unwrap();
+        let after = natsauth::verify::<Account>(&overtaken.token).unwrap();
+        assert_eq!((after.iat, &after.nats), (before.iat + 51, &before.nats));
+        bench.record = overtaken.clone();
+        assert_eq!(bench.advance(&[]).record.token, overtaken.token, "it stays as it is then");
     }
 
     #[test]

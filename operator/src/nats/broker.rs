@@ -11,7 +11,7 @@ use std::{
 use async_nats::{Client, ConnectOptions, connection::State};
 use futures::StreamExt;
 use multisig_api::conditions::reason;
-use natsauth::{User, UserName};
+use natsauth::{Account, User, UserName};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -47,6 +47,9 @@ pub enum BrokerError {
     /// No connection, or no answer.
     #[error("the broker does not answer: {0}; check nats.urls, the CA bundle, firewalls and the broker itself")]
     Unreachable(String),
+    /// A server holds a JWT of the same account that is not ours and not older: it has to be signed anew.
+    #[error("a server holds another JWT of this account, issued at {0}, that the operator did not push")]
+    Overtaken(i64),
     /// Servers don't hold what was pushed.
     #[error("{current} of {servers} servers hold the account as wanted{why}")]
     NotCurrent {
@@ -64,7 +67,7 @@ impl From<BrokerError> for Finding {
         let reason = match error {
             BrokerError::Refused(_) => reason::NATS_SECRET_REFUSED,
             BrokerError::Unreachable(_) => reason::BROKER_UNREACHABLE,
-            BrokerError::NotCurrent { .. } => reason::ACCOUNT_NOT_CURRENT,
+            BrokerError::Overtaken(_) | BrokerError::NotCurrent { .. } => reason::ACCOUNT_NOT_CURRENT,
         };
         Finding::bad(reason, error.to_string())
     }
@@ -168,27 +171,51 @@ fn inbox_prefix(creds: &str) -> String {
 }
 
 async fn ensure(client: &Client, account: &str, token: &str) -> Result<usize, BrokerError> {
-    let (current, servers) = look_up(client, account, token).await?;
-    if current == servers {
-        return Ok(servers);
+    let held = look_up(client, account, token).await?;
+    if held.is_current() {
+        return Ok(held.servers);
+    }
+    if let Some(newest) = held.newest_other.filter(|newest| Some(*newest) >= issued_at(token)) {
+        return Err(BrokerError::Overtaken(newest));
     }
     let update = format!("$SYS.REQ.ACCOUNT.{account}.CLAIMS.UPDATE");
-    let answers = gather(client, &update, token.as_bytes(), servers).await?;
+    let answers = gather(client, &update, token.as_bytes(), held.servers).await?;
     match look_up(client, account, token).await? {
-        (current, servers) if current == servers => Ok(servers),
-        (current, servers) => Err(BrokerError::NotCurrent { current, servers, why: refusals(&answers) }),
+        held if held.is_current() => Ok(held.servers),
+        Held { current, servers, .. } => Err(BrokerError::NotCurrent { current, servers, why: refusals(&answers) }),
     }
 }
 
-/// How many servers hold exactly this JWT, and how many servers there are.
-async fn look_up(client: &Client, account: &str, token: &str) -> Result<(usize, usize), BrokerError> {
+/// What the servers hold of an account.
+struct Held {
+    /// Servers that hold exactly the JWT wanted.
+    current: usize,
+    /// Servers that answer at all.
+    servers: usize,
+    /// When the newest of the others was issued.
+    newest_other: Option<i64>,
+}
+
+impl Held {
+    fn is_current(&self) -> bool {
+        self.current == self.servers
+    }
+}
+
+async fn look_up(client: &Client, account: &str, token: &str) -> Result<Held, BrokerError> {
     let subject = format!("$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP");
     let servers = gather(client, SERVERS, b"", usize::MAX).await?.len();
     if servers == 0 {
         return Err(BrokerError::Unreachable("no server answers the SYS user".to_owned()));
     }
     let answers = gather(client, &subject, b"", servers).await?;
-    Ok((answers.iter().filter(|answer| answer.as_slice() == token.as_bytes()).count(), servers))
+    let (same, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.as_slice() == token.as_bytes());
+    let times = others.into_iter().filter_map(|other| issued_at(std::str::from_utf8(other).ok()?));
+    Ok(Held { current: same.len(), servers, newest_other: times.max() })
+}
+
+fn issued_at(token: &str) -> Option<i64> {
+    natsauth::decode_unverified::<Account>(token).ok().map(|claims| claims.iat)
 }
 
 /// What the servers said against a push.

@@ -33,8 +33,9 @@ use serde_json::json;
 use zeroize::Zeroize;
 
 use super::{
+    Pass,
     credentials::Parties,
-    dereference::{Account, Dereferenced, RECORD_KEY},
+    dereference::{Dereferenced, RECORD_KEY},
     difference::{is_there, stamp},
     plan::{Write, is_ours},
     validate::Wiring,
@@ -42,12 +43,11 @@ use super::{
 use crate::{
     calls::{CallError, within},
     conditions::Finding,
-    context::Context,
     hub,
     members::{Document, Member},
     nats::{
-        account::{Advanced, Change, Record, advance},
-        broker::Access,
+        account::{Advanced, Change, Record, advance, overtake},
+        broker::{Access, BrokerError},
         keys::{AccountKeys, KeysError, OperatorAccess},
     },
     signers::Signer,
@@ -58,6 +58,8 @@ use crate::{
 pub struct AccountOutcome {
     /// What is minted; absent while there is no account.
     pub record: Option<Record>,
+    /// Of the Secret that holds it.
+    pub resource_version: Option<String>,
     /// Why there is no account, or why it can't be changed.
     pub problem: Option<Finding>,
     /// Roles for which nothing could be minted.
@@ -68,7 +70,11 @@ impl AccountOutcome {
     /// The account as it was found, when nothing may be changed.
     pub fn unchanged(hub: &Dereferenced) -> Self {
         match &hub.account {
-            Document::Read(account) => Self { record: Some(account.record.clone()), ..Self::default() },
+            Document::Read(account) => Self {
+                record: Some(account.record.clone()),
+                resource_version: account.resource_version.clone(),
+                ..Self::default()
+            },
             Document::Missing => Self::default(),
             Document::Refused(why) => Self { problem: Some(state_refused(why)), ..Self::default() },
         }
@@ -83,21 +89,20 @@ impl AccountOutcome {
 
 /// Mints what is missing and writes it down before it takes effect.
 pub async fn advance_account(
-    cluster: &MultisigCluster,
-    context: &Context,
+    pass: Pass<'_>,
     hub: &Dereferenced,
     wiring: &Wiring,
     parties: &Parties,
-    now: i64,
 ) -> Result<AccountOutcome, CallError> {
     let operator = operator(hub);
+    let now = pass.now.as_second();
     let advance = |account: &Record, keys: &AccountKeys| {
         let operator = operator.as_ref().ok().map(|operator| operator.key());
         let (wanted, delivered) = (&parties.wanted, &parties.delivered);
         advance(account, keys, operator.as_ref(), wiring.custody, wanted, delivered, now)
             .map_err(|error| CallError::Malformed(error.to_string()))
     };
-    let Advanced { record, changes, problems } = match (&hub.account, &operator) {
+    let (Advanced { record, changes, problems }, resource_version) = match (&hub.account, &operator) {
         (Document::Refused(why), _) => {
             return Ok(AccountOutcome { problem: Some(state_refused(why)), ..AccountOutcome::default() });
         }
@@ -107,19 +112,20 @@ pub async fn advance_account(
         (Document::Missing, Ok(_)) => {
             let keys = AccountKeys::generate().map_err(|error| CallError::Malformed(error.to_string()))?;
             let advanced = advance(&Record::new(&keys), &keys)?;
-            create_account(cluster, context, &keys, &advanced.record).await?;
-            advanced
+            let version = create_account(pass, &keys, &advanced.record).await?;
+            (advanced, version)
         }
         (Document::Read(account), _) => {
             let advanced = advance(&account.record, &account.keys)?;
+            let mut version = account.resource_version.clone();
             if advanced.record != account.record {
-                store_record(cluster, context, account, &advanced.record).await?;
+                version = store_record(pass, version, &advanced.record).await?;
             }
-            advanced
+            (advanced, version)
         }
     };
-    announce(cluster, context, &changes).await;
-    Ok(AccountOutcome { record: Some(record), problem: operator.err(), problems })
+    announce(pass, &changes).await;
+    Ok(AccountOutcome { record: Some(record), resource_version, problem: operator.err(), problems })
 }
 
 /// What the platform team gave to make accounts with.
@@ -138,11 +144,10 @@ fn state_refused(why: &str) -> Finding {
 }
 
 async fn create_account(
-    cluster: &MultisigCluster,
-    context: &Context,
+    Pass { cluster, context, .. }: Pass<'_>,
     keys: &AccountKeys,
     record: &Record,
-) -> Result<(), CallError> {
+) -> Result<Option<String>, CallError> {
     let values = keys.values().into_iter().map(|(name, value)| (name, ByteString(value.to_vec())));
     let record = (RECORD_KEY.to_owned(), ByteString(record_bytes(record)));
     let mut secret = Secret {
@@ -157,33 +162,32 @@ async fn create_account(
     secret.data.iter_mut().flat_map(BTreeMap::values_mut).for_each(|value| value.0.zeroize());
     let mut created = created?;
     created.data.iter_mut().flat_map(BTreeMap::values_mut).for_each(|value| value.0.zeroize());
-    Ok(())
+    Ok(created.metadata.resource_version)
 }
 
-/// Replaces the record, if nobody has written the Secret since it was read.
+/// Replaces the record, if nobody has written the Secret since `version`; the next version.
 pub async fn store_record(
-    cluster: &MultisigCluster,
-    context: &Context,
-    account: &Account,
+    Pass { cluster, context, .. }: Pass<'_>,
+    version: Option<String>,
     record: &Record,
-) -> Result<(), CallError> {
+) -> Result<Option<String>, CallError> {
     let secrets: Api<Secret> = Api::namespaced(context.hub.clone(), &cluster.namespace().unwrap_or_default());
     let body = json!({
-        "metadata": {"resourceVersion": account.resource_version},
+        "metadata": {"resourceVersion": version},
         "data": {RECORD_KEY: BASE64.encode(&record_bytes(record))},
     });
     let name = account_secret(&cluster.name_any());
     let parameters = PatchParams { field_manager: Some(labels::MANAGER.to_owned()), ..PatchParams::default() };
     let mut stored = within(secrets.patch(&name, &parameters, &Patch::Merge(&body))).await?;
     stored.data.iter_mut().flat_map(BTreeMap::values_mut).for_each(|value| value.0.zeroize());
-    Ok(())
+    Ok(stored.metadata.resource_version)
 }
 
 fn record_bytes(record: &Record) -> Vec<u8> {
     serde_json::to_vec(record).expect("the record has string keys only")
 }
 
-async fn announce(cluster: &MultisigCluster, context: &Context, changes: &[Change]) {
+async fn announce(Pass { cluster, context, .. }: Pass<'_>, changes: &[Change]) {
     let object = cluster.object_ref(&());
     for change in changes {
         let (reason, note) = match change {
@@ -200,35 +204,49 @@ async fn announce(cluster: &MultisigCluster, context: &Context, changes: &[Chang
 
 /// Makes the broker hold the account as it is in the record.
 pub async fn push_account(
-    cluster: &MultisigCluster,
-    context: &Context,
+    pass: Pass<'_>,
     hub: &Dereferenced,
     wiring: &Wiring,
     account: &AccountOutcome,
-) -> Finding {
+) -> Result<Finding, CallError> {
     if let Some(problem) = &account.problem {
-        return problem.clone();
+        return Ok(problem.clone());
     }
     let (Ok(operator), Some(record)) = (operator(hub), &account.record) else {
-        return Finding::unknown(reason::NOT_OBSERVED, "there is no account yet");
+        return Ok(Finding::unknown(reason::NOT_OBSERVED, "there is no account yet"));
     };
-    match ensure(cluster, context, &wiring.nats, operator, record).await {
+    let version = account.resource_version.clone();
+    Ok(match hold(pass, &wiring.nats, operator, record, version).await? {
         Ok(servers) => Finding::good(format!("{servers} server(s) hold the account {} as wanted", record.account)),
-        Err(finding) => finding,
-    }
+        Err(error) => Finding::from(error),
+    })
 }
 
-/// Makes every server hold the record's account JWT.
-pub async fn ensure(
-    cluster: &MultisigCluster,
-    context: &Context,
+/// Makes every server hold the record's account JWT; how many there are. One that somebody else pushed is overtaken.
+pub async fn hold(
+    pass: Pass<'_>,
     nats: &NatsConfig,
     operator: &OperatorAccess,
     record: &Record,
-) -> Result<usize, Finding> {
+    version: Option<String>,
+) -> Result<Result<usize, BrokerError>, CallError> {
+    let Pass { cluster, context, now } = pass;
     let access = Access { urls: &nats.urls, ca_bundle: &nats.ca_bundle, creds: &operator.creds };
     let owner = cluster.uid().unwrap_or_default();
-    Ok(context.brokers.ensure(&owner, &access, &record.account, &record.token).await?)
+    let ensure = |record: Record| {
+        let (brokers, access, owner) = (&context.brokers, &access, &owner);
+        async move { brokers.ensure(owner, access, &record.account, &record.token).await }
+    };
+    match ensure(record.clone()).await {
+        Err(BrokerError::Overtaken(held)) => {
+            tracing::warn!(cluster = cluster.name_any(), held, "the broker holds an account JWT of somebody else's");
+            let later = overtake(record, &operator.key(), held, now.as_second());
+            let later = later.map_err(|error| CallError::Malformed(error.to_string()))?;
+            store_record(pass, version, &later).await?;
+            Ok(ensure(later).await)
+        }
+        result => Ok(result),
+    }
 }
 
 /// Applies what differs on one member, in order: what the pod reads is there before the pod.
@@ -250,8 +268,7 @@ pub async fn apply_member(member: &Member, namespace: &str, writes: &[Write]) ->
 
 /// Delivers App's credentials in a ConfigMap on the hub; takes them away when App is gone.
 pub async fn deliver_app(
-    cluster: &MultisigCluster,
-    context: &Context,
+    Pass { cluster, context, .. }: Pass<'_>,
     wiring: &Wiring,
     live: Option<&ConfigMap>,
     credentials: Option<&Credentials>,

@@ -3,7 +3,6 @@
 //! proven, or until somebody says that a place will never be reached again.
 
 use custody::wiring::NatsConfig;
-use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 use multisig_api::{
     MultisigCluster, MultisigClusterStatus,
@@ -13,14 +12,13 @@ use multisig_api::{
 };
 
 use super::{
-    Error, KIND, apply,
+    Error, KIND, Pass, apply,
     dereference::{Dereferenced, MemberReferences, dereference},
     requeue, signer_spec, signer_status,
 };
 use crate::{
     calls::CallError,
     conditions::{Finding, merge},
-    context::Context,
     hub,
     members::{Document, identify},
     nats::account::{self, Record},
@@ -28,7 +26,8 @@ use crate::{
 };
 
 /// One pass over a MultisigCluster that is being deleted.
-pub async fn cleanup(cluster: &MultisigCluster, context: &Context, now: Timestamp) -> Result<Action, Error> {
+pub async fn cleanup(pass: Pass<'_>) -> Result<Action, Error> {
+    let Pass { cluster, context, now } = pass;
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     if !cluster.finalizers().iter().any(|finalizer| finalizer == labels::FINALIZER) {
         context.brokers.forget(&cluster.uid().unwrap_or_default());
@@ -36,26 +35,22 @@ pub async fn cleanup(cluster: &MultisigCluster, context: &Context, now: Timestam
         return Ok(Action::await_change());
     }
     let found = dereference(cluster, context).await?;
-    let nats = end_account(cluster, context, &found, now).await?;
+    let nats = end_account(pass, &found).await?;
     let (keeper, cooler) = futures::join!(
-        remove(cluster, context, Signer::Keeper, &found.members.keeper),
-        remove(cluster, context, Signer::Cooler, &found.members.cooler),
+        remove(pass, Signer::Keeper, &found.members.keeper),
+        remove(pass, Signer::Cooler, &found.members.cooler),
     );
     if nats.is_good() && keeper.is_good() && cooler.is_good() {
         hub::set_finalizer(context, cluster, labels::FINALIZER, false).await?;
         return Ok(Action::await_change());
     }
-    let after = say(cluster, context, [nats, keeper, cooler], now).await?;
+    let after = say(pass, [nats, keeper, cooler]).await?;
     Ok(requeue(&after, now))
 }
 
 /// Says what is still awaited; everything else stays as it was seen last.
-async fn say(
-    cluster: &MultisigCluster,
-    context: &Context,
-    [nats, keeper, cooler]: [Finding; 3],
-    now: Timestamp,
-) -> Result<MultisigClusterStatus, CallError> {
+async fn say(pass: Pass<'_>, [nats, keeper, cooler]: [Finding; 3]) -> Result<MultisigClusterStatus, CallError> {
+    let Pass { cluster, context, now } = pass;
     let parts = [nats.clone(), keeper.clone().about(Signer::Keeper), cooler.clone().about(Signer::Cooler)];
     let awaited = Finding::worst(parts, "").message;
     let ready = Finding::bad(reason::DELETING, format!("being deleted, waiting for: {awaited}"));
@@ -81,12 +76,8 @@ async fn say(
     Ok(after)
 }
 
-async fn end_account(
-    cluster: &MultisigCluster,
-    context: &Context,
-    found: &Dereferenced,
-    now: Timestamp,
-) -> Result<Finding, Error> {
+async fn end_account(pass: Pass<'_>, found: &Dereferenced) -> Result<Finding, Error> {
+    let Pass { cluster, now, .. } = pass;
     let known = cluster.status.as_ref().and_then(|status| status.nats.as_ref()).map(|nats| nats.account.clone());
     let abandoned = abandoned(cluster, labels::ABANDON_ACCOUNT);
     let kept = match &found.account {
@@ -120,23 +111,20 @@ async fn end_account(
         .parse()
         .map_err(|error: custody::ids::NameError| CallError::Malformed(error.to_string()))?;
     let ended = account::end(&kept.record, &operator.key(), custody, now.as_second())?;
+    let mut version = kept.resource_version.clone();
     if ended != kept.record {
-        apply::store_record(cluster, context, kept, &ended).await?;
+        version = apply::store_record(pass, version, &ended).await?;
     }
     let ca_bundle = found.ca_bundle.clone().unwrap_or_default();
     let nats = NatsConfig { urls: cluster.spec.nats.urls.clone(), ca_bundle };
-    Ok(match apply::ensure(cluster, context, &nats, operator, &ended).await {
+    Ok(match apply::hold(pass, &nats, operator, &ended, version).await? {
         Ok(_) => Finding::good("every NATS user is revoked"),
-        Err(finding) => advice(finding),
+        Err(error) => advice(Finding::from(error)),
     })
 }
 
-async fn remove(
-    cluster: &MultisigCluster,
-    context: &Context,
-    signer: Signer,
-    references: &MemberReferences,
-) -> Finding {
+async fn remove(pass: Pass<'_>, signer: Signer, references: &MemberReferences) -> Finding {
+    let Pass { cluster, .. } = pass;
     let name = &signer_spec(cluster, signer).member_ref.name;
     let pin = match &references.member {
         Document::Read(member) => Some(&member.spec.cluster_uid),
@@ -157,7 +145,7 @@ async fn remove(
         let why = format!("the kubeconfig of MemberCluster {name} does not exist");
         return Finding::bad(reason::REFERENCE_MISSING, advice(&why, pin));
     };
-    match remove_from(cluster, context, signer, name, &member.spec, kubeconfig).await {
+    match remove_from(pass, signer, name, &member.spec, kubeconfig).await {
         Ok(finding) => finding,
         Err(mut finding) => {
             finding.message = advice(&finding.message, pin);
@@ -167,8 +155,7 @@ async fn remove(
 }
 
 async fn remove_from(
-    cluster: &MultisigCluster,
-    context: &Context,
+    Pass { cluster, context, .. }: Pass<'_>,
     signer: Signer,
     name: &str,
     spec: &MemberClusterSpec,

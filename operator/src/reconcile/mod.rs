@@ -53,10 +53,22 @@ pub enum Error {
     Jwt(#[from] natsauth::JwtError),
 }
 
+/// A pass: over what, with what, when.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// The object.
+    pub cluster: &'a MultisigCluster,
+    /// The world.
+    pub context: &'a Context,
+    /// When it began.
+    pub now: Timestamp,
+}
+
 /// One pass.
 pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timestamp) -> Result<Action, Error> {
+    let pass = Pass { cluster, context, now };
     if cluster.meta().deletion_timestamp.is_some() {
-        return cleanup::cleanup(cluster, context, now).await;
+        return cleanup::cleanup(pass).await;
     }
     let hub = dereference::dereference(cluster, context).await?;
     let valid = validate::validate(cluster, &hub);
@@ -72,12 +84,12 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
         Ok(wiring) => {
             // Before the first effect outside the hub, so that deletion never forgets one.
             hub::set_finalizer(context, cluster, labels::FINALIZER, true).await?;
-            apply::advance_account(cluster, context, &hub, wiring, &parties, now.as_second()).await?
+            apply::advance_account(pass, &hub, wiring, &parties).await?
         }
         Err(_) => AccountOutcome::unchanged(&hub),
     };
     let plans = plan::plan(&gate, &valid, &seen, &account.credentials(), &parties.identities);
-    let Effects { synced, nats, app } = take_effect(cluster, context, &hub, &gate, &members, &plans, &account).await?;
+    let Effects { synced, nats, app } = take_effect(pass, &hub, &gate, &members, &plans, &account).await?;
 
     let found = status::Found {
         verified: Pair::from_fn(|signer| verified(places.get(signer))),
@@ -157,8 +169,7 @@ struct Effects {
 
 /// Both members, the broker and App's ConfigMap at once: none waits for another.
 async fn take_effect(
-    cluster: &MultisigCluster,
-    context: &Context,
+    pass: Pass<'_>,
     hub: &Dereferenced,
     gate: &Result<&validate::Wiring, Finding>,
     members: &Pair<Reached<'_>>,
@@ -167,16 +178,16 @@ async fn take_effect(
 ) -> Result<Effects, Error> {
     let nats = async {
         match gate {
-            Ok(wiring) => apply::push_account(cluster, context, hub, wiring, account).await,
-            Err(stop) => account.problem.clone().unwrap_or_else(|| {
+            Ok(wiring) => apply::push_account(pass, hub, wiring, account).await,
+            Err(stop) => Ok(account.problem.clone().unwrap_or_else(|| {
                 Finding::unknown(reason::NOT_OBSERVED, format!("the broker is not asked: {}", stop.message))
-            }),
+            })),
         }
     };
     let app = async {
         let Ok(wiring) = gate else { return Ok(None) };
         let credentials = account.credentials().remove(&custody::Role::App);
-        apply::deliver_app(cluster, context, wiring, hub.app_credentials.as_ref(), credentials.as_ref()).await
+        apply::deliver_app(pass, wiring, hub.app_credentials.as_ref(), credentials.as_ref()).await
     };
     let (keeper, cooler, nats, app) = futures::join!(
         sync(members.keeper.as_ref(), &plans.keeper),
@@ -184,7 +195,7 @@ async fn take_effect(
         nats,
         app
     );
-    Ok(Effects { synced: Pair { keeper, cooler }, nats, app: app? })
+    Ok(Effects { synced: Pair { keeper, cooler }, nats: nats?, app: app? })
 }
 
 async fn sync(member: Option<&(Arc<Member>, &ValidMember<'_>)>, plan: &MemberPlan) -> Finding {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -14,7 +14,14 @@ use custody::{
     phrase::Phrase,
     trust::{self, CustodyTrust, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
 };
-use harness::{Options, cluster::Cluster, nats::Nats, ports, servers};
+use harness::{
+    Options,
+    cluster::Cluster,
+    nats::Nats,
+    ports,
+    process::{Running, Spec},
+    servers,
+};
 use k8s_openapi::{
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -28,10 +35,7 @@ use kube::{
     core::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use multisig_api::{MemberCluster, MultisigCluster};
-use multisig_operator::run::{Options as RunOptions, RunError, run};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Longest wait for a state.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -51,10 +55,10 @@ pub(crate) struct Ground {
     folder: tempfile::TempDir,
 }
 
-/// A running operator.
+/// A running operator: the binary itself.
 pub(crate) struct Operator {
-    stop: CancellationToken,
-    task: JoinHandle<Result<(), RunError>>,
+    process: Running,
+    log: PathBuf,
     url: String,
 }
 
@@ -62,19 +66,38 @@ impl Operator {
     /// What it answers at a path.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let http = reqwest::Client::builder().build().unwrap();
-        let answer = http.get(format!("{}{path}", self.url)).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        until("an answer", || async {
+            let answer = http.get(format!("{}{path}", self.url)).send().await.map_err(|error| error.to_string())?;
+            Ok((answer.status().as_u16(), answer.text().await.unwrap()))
+        })
+        .await
     }
 
-    /// Waits until it ends by itself.
-    pub(crate) async fn ended(self) -> Result<(), RunError> {
-        tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap()
+    /// Everything that it has written.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Told to stop, it ends by itself.
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap().unwrap();
+    /// Waits until it ends by itself; how.
+    pub(crate) async fn ended(&mut self) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(how) = self.process.ended() {
+                return how;
+            }
+            assert!(Instant::now() < deadline, "it did not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Told to stop, it ends by itself, long before Kubernetes would kill it.
+    pub(crate) async fn stop(mut self) {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(self.process.id().pid()).unwrap(),
+            rustix::process::Signal::TERM,
+        )
+        .unwrap();
+        assert_eq!(self.ended().await, "exit status: 0", "{}", self.log());
     }
 }
 
@@ -328,18 +351,19 @@ pub(crate) async fn until<T, F: Future<Output = Result<T, String>>>(what: &str, 
 
 /// Starts an operator by this kubeconfig.
 pub(crate) fn operate(name: &str, kubeconfig: &Path) -> Operator {
-    let listen = ([127, 0, 0, 1], ports::free([127, 0, 0, 1].into()).unwrap()).into();
-    let options = RunOptions {
-        kubeconfig: Some(kubeconfig.to_owned()),
-        namespaces: vec![HUB.to_owned()],
-        lease_name: "multisig-operator".to_owned(),
-        lease_namespace: HUB.to_owned(),
-        listen,
-        name: name.to_owned(),
-    };
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(run(options, stop.clone()));
-    Operator { stop, task, url: format!("http://{listen}") }
+    let address = format!("127.0.0.1:{}", ports::free([127, 0, 0, 1].into()).unwrap());
+    let folder = kubeconfig.with_extension(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let binary = env!("CARGO_BIN_EXE_multisig-operator").into();
+    let spec = Spec::new("multisig-operator", binary, &folder).args([
+        "run".to_owned(),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--namespace={HUB}"),
+        format!("--listen={address}"),
+        format!("--name={name}"),
+    ]);
+    let log = spec.log_file();
+    Operator { process: Running::spawn(&spec).unwrap(), log, url: format!("http://{address}") }
 }
 
 async fn token(client: &Client, namespace: &str, account: &str, bound: Option<BoundObjectReference>) -> String {

@@ -117,12 +117,12 @@ async fn a_lease_that_is_taken_away_ends_the_process() {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(hub.client());
     namespaces.patch(HUB, &PatchParams::apply("admin"), &Patch::Apply(namespace)).await.unwrap();
     install(&hub).await;
-    let operator = operate("leader", &kubeconfig);
+    let mut operator = operate("leader", &kubeconfig);
     let leases: Api<Lease> = Api::namespaced(hub.client(), HUB);
     until("it leads", || async { leases.get("multisig-operator").await.map(drop).map_err(|error| error.to_string()) })
         .await;
     let thief = json!({"spec": {"holderIdentity": "thief"}});
     leases.patch("multisig-operator", &PatchParams::default(), &Patch::Merge(thief)).await.unwrap();
-    let error = operator.ended().await.unwrap_err();
-    assert!(error.to_string().contains("lease"), "{error}");
+    assert_eq!(operator.ended().await, "exit status: 1");
+    assert!(operator.log().contains("the lease was lost"), "{}", operator.log());
 }
