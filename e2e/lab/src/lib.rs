@@ -34,6 +34,7 @@ pub async fn up() -> Result<Lab> {
     ensure!(cfg!(target_os = "linux"), "the lab needs Linux: its servers listen on an address of the nodes' network");
     let _alone = state::lock()?;
     let docker = step("starting Docker", docker::up()).await?;
+    step("getting the servers", built_servers()).await?;
     let image = step("getting the node image", node_image::ensure(&docker)).await?;
     let gateway = match network::find(&docker).await? {
         Some(gateway) => gateway,
@@ -52,6 +53,16 @@ pub async fn up() -> Result<Lab> {
     let lab = Lab { docker, gateway, hub, dc_a, dc_b, servers, images, kubectl };
     lab.save()?;
     Ok(lab)
+}
+
+/// Builds the servers that are missing, one after the other, before several steps ask for them at once.
+async fn built_servers() -> Result<()> {
+    let build = || {
+        ["kubernetes", "kind", "vault", "nats-server"]
+            .iter()
+            .try_for_each(|name| harness::servers::path(name).map(drop))
+    };
+    tokio::task::spawn_blocking(build).await?
 }
 
 /// Removes clusters, servers, network, our own Docker daemon and all state. What made the lab quick to come up again
