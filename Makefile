@@ -70,7 +70,8 @@ lab-down: ## removes all that lab-up and demo made
 .PHONY: bench
 bench: export RUSTFLAGS := -C target-feature=+crt-static
 bench: servers ## figures: time to Ready, signature round trip, memory, image sizes
-	cargo build -q --locked --release --target $(STATIC) --workspace --bins
+	cargo build -q --locked --release --target $(STATIC) \
+	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
 	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench figures
 
 .PHONY: verify
