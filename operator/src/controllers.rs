@@ -3,18 +3,18 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, Stream, StreamExt, future};
+use futures::{FutureExt, StreamExt, future, stream};
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
     jiff::Timestamp,
 };
 use kube::{
     Api, Resource, ResourceExt,
-    core::{DeserializeGuard, PartialObjectMeta},
+    core::{DeserializeGuard, PartialObjectMeta, error_boundary::InvalidObject},
     runtime::{
         controller::{Action, Controller, Error as ControllerError},
         reflector::{ObjectRef, Store},
@@ -23,11 +23,13 @@ use kube::{
 };
 use multisig_api::{
     MemberCluster, MultisigCluster,
+    conditions::condition,
     multisig_cluster::{account_secret, app_credentials_map},
 };
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::{context::Context, members, reconcile, schedule};
+use crate::{calls::CallError, context::Context, members, reconcile, schedule};
 
 type Cluster = DeserializeGuard<MultisigCluster>;
 type Member = DeserializeGuard<MemberCluster>;
@@ -45,12 +47,50 @@ pub async fn run(context: Arc<Context>, namespaces: &[String], stop: Cancellatio
     future::join_all(controllers).await;
 }
 
+/// A kind that is reconciled.
+trait Reconciled: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static {
+    const KIND: &'static str;
+    const CONDITIONS: &'static [&'static str];
+    type Error: std::error::Error + Send + 'static;
+
+    /// One pass over it.
+    fn pass(&self, context: &Context, now: Timestamp) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+
+    /// It has been deleted.
+    fn forget(context: &Context, namespace: &str, name: &str);
+}
+
+impl Reconciled for MultisigCluster {
+    const KIND: &'static str = reconcile::KIND;
+    const CONDITIONS: &'static [&'static str] = &condition::MULTISIG_CLUSTER;
+    type Error = reconcile::Error;
+
+    async fn pass(&self, context: &Context, now: Timestamp) -> Result<Action, reconcile::Error> {
+        Box::pin(reconcile::reconcile(self, context, now)).await
+    }
+
+    fn forget(_: &Context, _: &str, _: &str) {}
+}
+
+impl Reconciled for MemberCluster {
+    const KIND: &'static str = members::KIND;
+    const CONDITIONS: &'static [&'static str] = &condition::MEMBER_CLUSTER;
+    type Error = CallError;
+
+    async fn pass(&self, context: &Context, now: Timestamp) -> Result<Action, CallError> {
+        Box::pin(members::reconcile(self, context, now)).await
+    }
+
+    fn forget(context: &Context, namespace: &str, name: &str) {
+        context.members.forget(namespace, name);
+    }
+}
+
 async fn clusters(context: Arc<Context>, namespace: &str, stop: CancellationToken) {
     let config = watcher::Config::default();
     let hub = &context.hub;
     let controller = Controller::new(Api::<Cluster>::namespaced(hub.clone(), namespace), config.clone());
-    let stores = [(); 4].map(|()| controller.store());
-    let [by_member, by_secret, by_map, by_signal] = stores;
+    let [by_member, by_secret, by_map, by_signal] = [(); 4].map(|()| controller.store());
     let uses_member = |cluster: &MultisigCluster, name: &str| {
         cluster.spec.keeper.member_ref.name == name || cluster.spec.cooler.member_ref.name == name
     };
@@ -59,14 +99,16 @@ async fn clusters(context: Arc<Context>, namespace: &str, stop: CancellationToke
         managed.is_some_and(|managed| managed.secret_ref.name == name) || account_secret(&cluster.name_any()) == name
     };
     let uses_map = |cluster: &MultisigCluster, name: &str| {
-        [&cluster.spec.custody.manifest_ref.name, &cluster.spec.nats.ca_bundle_ref.name]
-            .into_iter()
-            .any(|used| used == name)
+        let spec = &cluster.spec;
+        spec.custody.manifest_ref.name == name
+            || spec.nats.ca_bundle_ref.name == name
             || app_credentials_map(&cluster.name_any()) == name
     };
-    let signals = context.members.changes();
     let here = namespace.to_owned();
-    let signals = signals.filter_map(move |(namespace, member)| future::ready((namespace == here).then_some(member)));
+    let signals = context.members.changes().flat_map(move |(namespace, member)| {
+        let concerned = if namespace == here { concerned(&by_signal, &member, uses_member) } else { Vec::new() };
+        stream::iter(concerned)
+    });
     let controller = controller
         .watches(
             Api::<PartialObjectMeta<MemberCluster>>::namespaced(hub.clone(), namespace),
@@ -79,27 +121,8 @@ async fn clusters(context: Arc<Context>, namespace: &str, stop: CancellationToke
         .watches(Api::<PartialObjectMeta<ConfigMap>>::namespaced(hub.clone(), namespace), config, move |map| {
             concerned(&by_map, &map.name_any(), uses_map)
         })
-        .reconcile_on(
-            signals.flat_map(move |member| futures::stream::iter(concerned(&by_signal, &member, uses_member))),
-        )
-        .trigger_backoff(schedule::Retries::default())
-        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(stop.cancelled_owned());
-    let failures = Arc::new(Failures::default());
-    let (passes, policy) = (failures.clone(), failures);
-    let pass = move |guard: Arc<Cluster>, context: Arc<Context>| {
-        let failures = passes.clone();
-        async move {
-            let DeserializeGuard(object) = &*guard;
-            let Ok(cluster) = object else { return unreadable(object, reconcile::KIND) };
-            let begun = Instant::now();
-            let result = reconcile::reconcile(cluster, &context, Timestamp::now()).await;
-            failures.record(&context, reconcile::KIND, cluster, begun.elapsed(), &result);
-            result
-        }
-    };
-    drain(controller.run(pass, move |guard, error, _| policy.policy(guard.meta().name.as_deref(), error), context))
-        .await;
+        .reconcile_on(signals);
+    drive(controller, context, stop).await;
 }
 
 async fn members(context: Arc<Context>, namespace: &str, stop: CancellationToken) {
@@ -107,31 +130,61 @@ async fn members(context: Arc<Context>, namespace: &str, stop: CancellationToken
     let hub = &context.hub;
     let controller = Controller::new(Api::<Member>::namespaced(hub.clone(), namespace), config.clone());
     let by_secret = controller.store();
+    let uses_secret = |member: &MemberCluster, name: &str| member.spec.kubeconfig_secret_ref.name == name;
     let here = namespace.to_owned();
     let controller = controller
         .watches(Api::<PartialObjectMeta<Secret>>::namespaced(hub.clone(), namespace), config.clone(), move |secret| {
-            concerned(&by_secret, &secret.name_any(), |member: &MemberCluster, name: &str| {
-                member.spec.kubeconfig_secret_ref.name == name
-            })
+            concerned(&by_secret, &secret.name_any(), uses_secret)
         })
-        .watches(Api::<Cluster>::namespaced(hub.clone(), namespace), config, move |cluster| used_by(&cluster, &here))
-        .trigger_backoff(schedule::Retries::default())
-        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(stop.cancelled_owned());
+        .watches(Api::<Cluster>::namespaced(hub.clone(), namespace), config, move |cluster| used_by(&cluster, &here));
+    drive(controller, context, stop).await;
+}
+
+/// Runs the passes of a controller until `stop`.
+async fn drive<K: Reconciled + DeserializeOwned>(
+    controller: Controller<DeserializeGuard<K>>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
     let failures = Arc::new(Failures::default());
-    let (passes, policy) = (failures.clone(), failures);
-    let pass = move |guard: Arc<Member>, context: Arc<Context>| {
+    let (passes, policy) = (failures.clone(), failures.clone());
+    let pass = move |guard: Arc<DeserializeGuard<K>>, context: Arc<Context>| {
         let failures = passes.clone();
         async move {
-            let DeserializeGuard(object) = &*guard;
-            let Ok(member) = object else { return unreadable(object, members::KIND) };
+            let object = match &guard.0 {
+                Ok(object) => object,
+                Err(invalid) => {
+                    unreadable::<K>(invalid);
+                    return Ok(Action::await_change());
+                }
+            };
             let begun = Instant::now();
-            let result = members::reconcile(member, &context, Timestamp::now()).await;
-            failures.record(&context, members::KIND, member, begun.elapsed(), &result);
+            let result = object.pass(&context, Timestamp::now()).await;
+            failures.record(&context, object, begun.elapsed(), &result);
             result
         }
     };
-    drain(controller.run(pass, move |guard, error, _| policy.policy(guard.meta().name.as_deref(), error), context))
+    let policy = move |guard: Arc<DeserializeGuard<K>>, _: &K::Error, _| policy.policy(&guard.name_any());
+    controller
+        .trigger_backoff(schedule::Retries::default())
+        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(pass, policy, context.clone())
+        .for_each(|passed| {
+            match passed {
+                // Failures are told where they are counted.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
+                // It was due again and is not there any more.
+                Err(ControllerError::ObjectNotFound(object)) => {
+                    let namespace = object.namespace.as_deref().unwrap_or_default();
+                    failures.forget(&object.name);
+                    context.metrics.forget(K::KIND, namespace, &object.name, K::CONDITIONS);
+                    K::forget(&context, namespace, &object.name);
+                }
+                Err(error) => tracing::warn!(%error, "a watch on the hub was interrupted"),
+            }
+            future::ready(())
+        })
         .await;
 }
 
@@ -156,30 +209,10 @@ fn used_by(cluster: &Cluster, namespace: &str) -> Vec<ObjectRef<Member>> {
 }
 
 /// An object that an older or newer version wrote: said once, and left alone until it changes.
-fn unreadable<K, E>(object: &Result<K, kube::core::error_boundary::InvalidObject>, kind: &str) -> Result<Action, E> {
-    if let Err(invalid) = object {
-        let name = invalid.metadata.name.as_deref().unwrap_or_default();
-        tracing::error!(kind, name, error = invalid.error, "this object can't be read by this version; correct it");
-    }
-    Ok(Action::await_change())
-}
-
-async fn drain<K, E>(passes: impl Stream<Item = Result<(ObjectRef<K>, Action), ControllerError<E, watcher::Error>>>)
-where
-    K: Resource<DynamicType = ()>,
-    E: std::error::Error + 'static,
-{
-    passes
-        .for_each(|pass| {
-            match pass {
-                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
-                // The object was deleted in the meantime.
-                Err(ControllerError::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!(%error, "a watch on the hub was interrupted"),
-            }
-            future::ready(())
-        })
-        .await;
+fn unreadable<K: Reconciled>(invalid: &InvalidObject) {
+    let name = invalid.metadata.name.as_deref().unwrap_or_default();
+    let error = &invalid.error;
+    tracing::error!(kind = K::KIND, name, error, "this object can't be read by this version; correct it");
 }
 
 /// Failures in a row of each object.
@@ -187,25 +220,15 @@ where
 struct Failures(Mutex<HashMap<String, u32>>);
 
 impl Failures {
-    fn record<K, E>(
-        &self,
-        context: &Context,
-        kind: &'static str,
-        object: &K,
-        took: Duration,
-        result: &Result<Action, E>,
-    ) where
-        K: Resource,
-        E: std::error::Error,
-    {
-        let name = object.name_any();
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn record<K: Reconciled>(&self, context: &Context, object: &K, took: Duration, result: &Result<Action, K::Error>) {
+        let (kind, name) = (K::KIND, object.name_any());
         let outcome = match result {
             Ok(_) => {
-                failures.remove(&name);
+                self.forget(&name);
                 "ok"
             }
             Err(error) => {
+                let mut failures = self.lock();
                 let count = failures.entry(name.clone()).or_default();
                 *count = count.saturating_add(1);
                 tracing::warn!(kind, name, %error, failures = *count, "a pass failed and is tried again");
@@ -215,8 +238,15 @@ impl Failures {
         context.metrics.reconciled(kind, outcome, took.as_secs_f64());
     }
 
-    fn policy<E>(&self, name: Option<&str>, _: &E) -> Action {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Action::requeue(backoff::delay(failures.get(name.unwrap_or_default()).copied().unwrap_or(1)))
+    fn policy(&self, name: &str) -> Action {
+        Action::requeue(backoff::delay(self.lock().get(name).copied().unwrap_or(1)))
+    }
+
+    fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

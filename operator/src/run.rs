@@ -2,6 +2,7 @@
 //! sure that it leads.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -94,9 +95,11 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunErr
         .with_renew_deadline(RENEW_DEADLINE)
         .with_retry_period(RENEW);
     let context = Arc::new(Context::new(hub, &identity, metrics));
+    let ready = CancellationToken::new();
     tokio::select! {
         result = http => Err(RunError::Http(result.err().unwrap_or_else(|| std::io::Error::other("it stopped")))),
-        result = lead(&options, election, context, &gates, stop) => result,
+        never = watch_definitions(&context.hub, &gates, &ready) => match never {},
+        result = lead(&options, election, context.clone(), &ready, stop) => result,
     }
 }
 
@@ -104,11 +107,11 @@ async fn lead(
     options: &Options,
     election: LeaderElection,
     context: Arc<Context>,
-    gates: &Gates,
+    ready: &CancellationToken,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     tokio::select! {
-        () = definitions(&context.hub, gates) => {}
+        () = ready.cancelled() => {}
         () = stop.cancelled() => return Ok(()),
     }
     let leading = AtomicBool::new(false);
@@ -139,16 +142,17 @@ async fn lead(
     }
 }
 
-/// Waits until the hub serves both kinds.
-async fn definitions(hub: &Client, gates: &Gates) {
+/// Looks for both kinds on the hub, for ever: opens and closes the gates, and says when they are there for the first
+/// time.
+async fn watch_definitions(hub: &Client, gates: &Gates, ready: &CancellationToken) -> Infallible {
     let group_version = format!("{}/{}", multisig_api::GROUP, multisig_api::VERSION);
-    let mut failures = 0_u32;
+    let mut looks = 0_u32;
     loop {
         match within(hub.list_api_group_resources(&group_version)).await {
             Ok(found) if missing(&found).is_empty() => {
                 gates.open(HUB);
                 gates.open(CRDS);
-                return;
+                ready.cancel();
             }
             Ok(found) => not_installed(gates, &missing(&found).join(", ")),
             // An unknown group is answered by plain text, not by a Status.
@@ -158,8 +162,8 @@ async fn definitions(hub: &Client, gates: &Gates) {
                 gates.close(HUB, error.to_string());
             }
         }
-        failures = failures.saturating_add(1);
-        tokio::time::sleep(backoff::delay(failures)).await;
+        looks = looks.saturating_add(1);
+        tokio::time::sleep(backoff::delay(looks)).await;
     }
 }
 

@@ -67,12 +67,13 @@ pub struct Pass<'a> {
 /// One pass.
 pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timestamp) -> Result<Action, Error> {
     let pass = Pass { cluster, context, now };
+    // Each step's future is on the heap: together they would be a good part of a thread's stack.
     if cluster.meta().deletion_timestamp.is_some() {
-        return cleanup::cleanup(pass).await;
+        return Box::pin(cleanup::cleanup(pass)).await;
     }
-    let hub = dereference::dereference(cluster, context).await?;
+    let hub = Box::pin(dereference::dereference(cluster, context)).await?;
     let valid = validate::validate(cluster, &hub);
-    let (members, seen) = look(cluster, context, &valid).await;
+    let (members, seen) = Box::pin(look(cluster, context, &valid)).await;
     let places = places(cluster, &hub, &seen);
     let separated = separation::judge(&places, validate::distinct_domains(cluster));
     let gate = plan::gate(cluster, &valid, &separated, &seen);
@@ -89,7 +90,8 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
         Err(_) => AccountOutcome::unchanged(&hub),
     };
     let plans = plan::plan(&gate, &valid, &seen, &account.credentials(), &parties.identities);
-    let Effects { synced, nats, app } = take_effect(pass, &hub, &gate, &members, &plans, &account).await?;
+    let effects = Box::pin(take_effect(pass, &hub, &gate, &members, &plans, &account));
+    let Effects { synced, nats, app } = effects.await?;
 
     let found = status::Found {
         verified: Pair::from_fn(|signer| verified(places.get(signer))),
@@ -237,5 +239,20 @@ fn signer_status(cluster: &MultisigCluster, signer: Signer) -> Option<&SignerSta
     match signer {
         Signer::Keeper => status.keeper.as_ref(),
         Signer::Cooler => status.cooler.as_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<'a, F: Future>(_: impl FnOnce(&'a MultisigCluster, &'a Context, Timestamp) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_pass_fits_many_times_into_the_2_mib_stack_of_a_worker() {
+        let size = size(reconcile);
+        assert!(size < 64 * 1024, "{size} bytes: put the largest step on the heap");
     }
 }

@@ -96,9 +96,10 @@ pub fn plan(
 
 /// What is on the member, if it could be read and is the data centre's own word.
 fn readable<'a>(member: &ValidMember<'_>, seen: &'a Seen) -> Result<(&'a TrustBundle, &'a Objects), Finding> {
-    let unseen = |finding: &Finding| {
-        // Lost is not gone: what is there may well be in order.
-        Finding::unknown(finding.reason, finding.message.clone())
+    // Lost is not gone: what is there may well be in order.
+    let unseen = |finding: &Finding| match finding.reason {
+        reason::UNREACHABLE => Finding::unknown(finding.reason, finding.message.clone()),
+        _ => finding.clone(),
     };
     let identity = seen.identity.as_ref().map_err(unseen)?;
     let verdict = members::verify(member.spec, identity);

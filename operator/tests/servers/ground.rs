@@ -20,6 +20,7 @@ use harness::{
     nats::Nats,
     ports,
     process::{Running, Spec},
+    run::Folder,
     servers,
 };
 use k8s_openapi::{
@@ -60,6 +61,7 @@ pub(crate) struct Operator {
     process: Running,
     log: PathBuf,
     url: String,
+    _folder: Folder,
 }
 
 impl Operator {
@@ -101,6 +103,16 @@ impl Operator {
     }
 }
 
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the operator said:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
 impl Ground {
     pub(crate) async fn start() -> Self {
         harness::install_crypto();
@@ -112,7 +124,11 @@ impl Ground {
         let ground = Self { hub, dc_a, dc_b, nats, custody, manifest: manifest(custody), folder };
         namespace(&ground.hub, HUB).await;
         ground.install(&ground.hub, "multisig-operator-crds", "crds", HUB, &[]);
-        let image = ["image.repository=r/operator".to_owned(), format!("image.digest=sha256:{}", "1".repeat(64))];
+        let image = [
+            "image.repository=r/operator".to_owned(),
+            format!("image.digest=sha256:{}", "1".repeat(64)),
+            "networkPolicy.enabled=true".to_owned(),
+        ];
         ground.install(&ground.hub, "multisig-operator", "multisig-operator", HUB, &image);
         for (member, role) in [(&ground.dc_a, Role::Keeper), (&ground.dc_b, Role::Cooler)] {
             namespace(member, MEMBER).await;
@@ -352,10 +368,9 @@ pub(crate) async fn until<T, F: Future<Output = Result<T, String>>>(what: &str, 
 /// Starts an operator by this kubeconfig.
 pub(crate) fn operate(name: &str, kubeconfig: &Path) -> Operator {
     let address = format!("127.0.0.1:{}", ports::free([127, 0, 0, 1].into()).unwrap());
-    let folder = kubeconfig.with_extension(name);
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new(name, None).unwrap();
     let binary = env!("CARGO_BIN_EXE_multisig-operator").into();
-    let spec = Spec::new("multisig-operator", binary, &folder).args([
+    let spec = Spec::new("multisig-operator", binary, folder.path()).args([
         "run".to_owned(),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--namespace={HUB}"),
@@ -363,7 +378,7 @@ pub(crate) fn operate(name: &str, kubeconfig: &Path) -> Operator {
         format!("--name={name}"),
     ]);
     let log = spec.log_file();
-    Operator { process: Running::spawn(&spec).unwrap(), log, url: format!("http://{address}") }
+    Operator { process: Running::spawn(&spec).unwrap(), log, url: format!("http://{address}"), _folder: folder }
 }
 
 async fn token(client: &Client, namespace: &str, account: &str, bound: Option<BoundObjectReference>) -> String {
@@ -373,8 +388,10 @@ async fn token(client: &Client, namespace: &str, account: &str, bound: Option<Bo
     accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap().status.unwrap().token
 }
 
+/// With the strictest Pod Security, as `multisig member prepare` makes it.
 async fn namespace(cluster: &Cluster, name: &str) {
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
     let api: Api<DynamicObject> = Api::all_with(cluster.client(), &resource);
     api.patch(name, &PatchParams::apply("admin"), &Patch::Apply(object)).await.unwrap();

@@ -82,6 +82,7 @@ async fn a_custody_is_wired_kept_rotated_and_taken_down() {
     let mut world = World { ground, keeper, cooler }.serve().await;
 
     wired(&world, &app).await;
+    restricted(&world.ground);
     at_rest(&world).await;
     drift(&world).await;
     pause(&world, &mut cluster).await;
@@ -120,6 +121,26 @@ async fn wired(world: &World, app: &Party) {
     ground.await_member("dc-a", "Ready", "True", "AsExpected").await;
     ground.await_member("dc-a", "GuardActive", "Unknown", "NotInstalled").await;
     assert!(ground.members().get("dc-a").await.unwrap().status.unwrap().credential.unwrap().expires_at.is_some());
+}
+
+/// Pods of every template are admitted under the strictest Pod Security.
+fn restricted(ground: &Ground) {
+    for (cluster, namespace, workload) in [
+        (&ground.hub, HUB, "deployment/multisig-operator"),
+        (&ground.dc_a, MEMBER, "statefulset/keeper"),
+        (&ground.dc_b, MEMBER, "statefulset/cooler"),
+    ] {
+        let workload = ground.kubectl(cluster, &["get", workload, "-n", namespace, "-o", "json"], b"");
+        let workload: Value = serde_json::from_str(&workload).unwrap();
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tried"},
+            "spec": workload["spec"]["template"]["spec"]});
+        let dry = ["create", "--dry-run=server", "-n", namespace, "-f", "-"];
+        ground.kubectl(cluster, &dry, pod.to_string().as_bytes());
+        let mut loose = pod;
+        loose["spec"]["containers"][0]["securityContext"] = json!({});
+        let (admitted, said) = ground.try_kubectl(cluster, &dry, loose.to_string().as_bytes());
+        assert!(!admitted && said.contains("PodSecurity"), "{said}");
+    }
 }
 
 /// A pass that changes nothing writes nothing, on any cluster.

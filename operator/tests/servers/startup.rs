@@ -93,6 +93,12 @@ async fn it_waits_for_its_definitions_survives_bad_objects_and_hands_the_lease_o
     })
     .await;
 
+    until("its series are gone", || async {
+        let metrics = operator.get("/metrics").await.1;
+        if metrics.contains("dc-a") { Err(metrics) } else { Ok(()) }
+    })
+    .await;
+
     // The bad object can still be deleted.
     let clusters: Api<MultisigCluster> = Api::namespaced(hub.client(), HUB);
     clusters.delete("bad", &DeleteParams::default()).await.ok();
