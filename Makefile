@@ -78,5 +78,6 @@ bench: servers ## figures: time to Ready, signature round trip, memory, image si
 verify: test bench ## what takes longer than CI may
 
 .PHONY: crds
-crds: ## writes crds/ anew from the types
+crds: ## writes crds/ and the chart of them anew from the types
 	cargo run -q -p multisig-operator -- crd --dir crds
+	cargo run -q -p multisig-operator -- crd --dir charts/multisig-operator-crds/templates

@@ -52,7 +52,7 @@ pub async fn serve(listener: TcpListener, gates: Arc<Gates>, metrics: SharedMetr
     axum::serve(listener, router).await
 }
 
-/// Takes the address, or says who may have it.
+/// Takes the address before anything else is tried, so that a wrong one is told at once.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }

@@ -65,6 +65,9 @@ pub enum RunError {
     /// `/livez` and the rest can no longer be served.
     #[error("the HTTP server ended: {0}")]
     Http(std::io::Error),
+    /// The kubeconfig of the hub. A parser's words are left out: they may quote a credential.
+    #[error("the hub's kubeconfig {} is no kubeconfig; choose another --kubeconfig", .0.display())]
+    KubeconfigMalformed(PathBuf),
     /// The kubeconfig of the hub.
     #[error("the hub's kubeconfig can't be used: {0}")]
     Kubeconfig(#[from] KubeconfigError),
@@ -187,7 +190,10 @@ async fn client(
 ) -> Result<Client, RunError> {
     let mut config = match &options.kubeconfig {
         Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)?;
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| match error {
+                KubeconfigError::Parse(_) => RunError::KubeconfigMalformed(path.clone()),
+                error => RunError::Kubeconfig(error),
+            })?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
         None => Config::incluster()?,

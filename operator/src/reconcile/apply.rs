@@ -68,8 +68,8 @@ pub struct AccountOutcome {
 
 impl AccountOutcome {
     /// The account as it was found, when nothing may be changed.
-    pub fn unchanged(hub: &Dereferenced) -> Self {
-        match &hub.account {
+    pub fn unchanged(references: &Dereferenced) -> Self {
+        match &references.account {
             Document::Read(account) => Self {
                 record: Some(account.record.clone()),
                 resource_version: account.resource_version.clone(),
@@ -90,11 +90,11 @@ impl AccountOutcome {
 /// Mints what is missing and writes it down before it takes effect.
 pub async fn advance_account(
     pass: Pass<'_>,
-    hub: &Dereferenced,
+    references: &Dereferenced,
     wiring: &Wiring,
     parties: &Parties,
 ) -> Result<AccountOutcome, CallError> {
-    let operator = operator(hub);
+    let operator = operator(references);
     let now = pass.now.as_second();
     let advance = |account: &Record, keys: &AccountKeys| {
         let operator = operator.as_ref().ok().map(|operator| operator.key());
@@ -102,7 +102,7 @@ pub async fn advance_account(
         advance(account, keys, operator.as_ref(), wiring.custody, wanted, delivered, now)
             .map_err(|error| CallError::Malformed(error.to_string()))
     };
-    let (Advanced { record, changes, problems }, resource_version) = match (&hub.account, &operator) {
+    let (Advanced { record, changes, problems }, resource_version) = match (&references.account, &operator) {
         (Document::Refused(why), _) => {
             return Ok(AccountOutcome { problem: Some(state_refused(why)), ..AccountOutcome::default() });
         }
@@ -129,9 +129,9 @@ pub async fn advance_account(
 }
 
 /// What the platform team gave to make accounts with.
-pub fn operator(hub: &Dereferenced) -> Result<&OperatorAccess, Finding> {
+pub fn operator(references: &Dereferenced) -> Result<&OperatorAccess, Finding> {
     let missing = || Finding::from(KeysError::Missing("nats.account.managed".to_owned()));
-    hub.operator.as_ref().ok_or_else(missing)?.as_ref().map_err(|error| {
+    references.operator.as_ref().ok_or_else(missing)?.as_ref().map_err(|error| {
         let mut finding = Finding::from(error.clone());
         finding.message.push_str(" in the Secret of nats.account.managed.secretRef; put it there");
         finding
@@ -205,14 +205,14 @@ async fn announce(Pass { cluster, context, .. }: Pass<'_>, changes: &[Change]) {
 /// Makes the broker hold the account as it is in the record.
 pub async fn push_account(
     pass: Pass<'_>,
-    hub: &Dereferenced,
+    references: &Dereferenced,
     wiring: &Wiring,
     account: &AccountOutcome,
 ) -> Result<Finding, CallError> {
     if let Some(problem) = &account.problem {
         return Ok(problem.clone());
     }
-    let (Ok(operator), Some(record)) = (operator(hub), &account.record) else {
+    let (Ok(operator), Some(record)) = (operator(references), &account.record) else {
         return Ok(Finding::unknown(reason::NOT_OBSERVED, "there is no account yet"));
     };
     let version = account.resource_version.clone();

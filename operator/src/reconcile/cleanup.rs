@@ -28,10 +28,8 @@ use crate::{
 /// One pass over a MultisigCluster that is being deleted.
 pub async fn cleanup(pass: Pass<'_>) -> Result<Action, Error> {
     let Pass { cluster, context, now } = pass;
-    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     if !cluster.finalizers().iter().any(|finalizer| finalizer == labels::FINALIZER) {
-        context.brokers.forget(&cluster.uid().unwrap_or_default());
-        context.metrics.forget(KIND, &namespace, &name, &condition::MULTISIG_CLUSTER);
+        forget(pass);
         return Ok(Action::await_change());
     }
     let found = dereference(cluster, context).await?;
@@ -42,10 +40,18 @@ pub async fn cleanup(pass: Pass<'_>) -> Result<Action, Error> {
     );
     if nats.is_good() && keeper.is_good() && cooler.is_good() {
         hub::set_finalizer(context, cluster, labels::FINALIZER, false).await?;
+        forget(pass);
         return Ok(Action::await_change());
     }
     let after = say(pass, [nats, keeper, cooler]).await?;
     Ok(requeue(&after, now))
+}
+
+/// Nothing of it is kept in memory.
+fn forget(Pass { cluster, context, .. }: Pass<'_>) {
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    context.brokers.forget(&cluster.uid().unwrap_or_default());
+    context.metrics.forget(KIND, &namespace, &name, &condition::MULTISIG_CLUSTER);
 }
 
 /// Says what is still awaited; everything else stays as it was seen last.

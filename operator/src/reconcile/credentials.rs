@@ -31,7 +31,7 @@ pub struct Parties {
 }
 
 /// Gathers them.
-pub fn parties(cluster: &MultisigCluster, hub: &Dereferenced, seen: &Pair<Seen>, custody: CustodyId) -> Parties {
+pub fn parties(cluster: &MultisigCluster, references: &Dereferenced, seen: &Pair<Seen>, custody: CustodyId) -> Parties {
     let mut parties = Parties {
         identities: Pair::default(),
         wanted: BTreeMap::new(),
@@ -53,7 +53,7 @@ pub fn parties(cluster: &MultisigCluster, hub: &Dereferenced, seen: &Pair<Seen>,
             }
         }
     }
-    app(cluster, hub, &mut parties);
+    app(cluster, references, &mut parties);
     parties
 }
 
@@ -66,10 +66,10 @@ fn believe(parties: &mut Parties, signer: Signer, identity: &Identity, report: &
     }
 }
 
-fn app(cluster: &MultisigCluster, hub: &Dereferenced, parties: &mut Parties) {
+fn app(cluster: &MultisigCluster, references: &Dereferenced, parties: &mut Parties) {
     let status = cluster.status.as_ref().and_then(|status| status.app.as_ref());
     let remembered = status.map(|app| app.credential_generation);
-    remember(&mut parties.delivered, Role::App, generation(hub.app_credentials.as_ref()), remembered);
+    remember(&mut parties.delivered, Role::App, generation(references.app_credentials.as_ref()), remembered);
     let Some(external) = cluster.spec.app.as_ref().and_then(|app| app.external.as_ref()) else {
         parties.wanted.insert(Role::App, Wanted::Nobody);
         return;

@@ -71,26 +71,26 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
     if cluster.meta().deletion_timestamp.is_some() {
         return Box::pin(cleanup::cleanup(pass)).await;
     }
-    let hub = Box::pin(dereference::dereference(cluster, context)).await?;
-    let valid = validate::validate(cluster, &hub);
+    let references = Box::pin(dereference::dereference(cluster, context)).await?;
+    let valid = validate::validate(cluster, &references);
     let (members, seen) = Box::pin(look(cluster, context, &valid)).await;
-    let places = places(cluster, &hub, &seen);
+    let places = places(cluster, &references, &seen);
     let separated = separation::judge(&places, validate::distinct_domains(cluster));
     let gate = plan::gate(cluster, &valid, &separated, &seen);
     let custody = valid.wiring.as_ref().map(|wiring| wiring.custody).or_else(|_| cluster.spec.custody.id.parse());
     let custody = custody.map_err(|error: custody::ids::NameError| CallError::Malformed(error.to_string()))?;
-    let parties = credentials::parties(cluster, &hub, &seen, custody);
+    let parties = credentials::parties(cluster, &references, &seen, custody);
 
     let account = match &gate {
         Ok(wiring) => {
             // Before the first effect outside the hub, so that deletion never forgets one.
             hub::set_finalizer(context, cluster, labels::FINALIZER, true).await?;
-            apply::advance_account(pass, &hub, wiring, &parties).await?
+            apply::advance_account(pass, &references, wiring, &parties).await?
         }
-        Err(_) => AccountOutcome::unchanged(&hub),
+        Err(_) => AccountOutcome::unchanged(&references),
     };
     let plans = plan::plan(&gate, &valid, &seen, &account.credentials(), &parties.identities);
-    let effects = Box::pin(take_effect(pass, &hub, &gate, &members, &plans, &account));
+    let effects = Box::pin(take_effect(pass, &references, &gate, &members, &plans, &account));
     let Effects { synced, nats, app } = effects.await?;
 
     let found = status::Found {
@@ -145,9 +145,9 @@ async fn look<'a>(
     (Pair { keeper, cooler }, Pair { keeper: keeper_seen, cooler: cooler_seen })
 }
 
-fn places<'a>(cluster: &'a MultisigCluster, hub: &'a Dereferenced, seen: &'a Pair<Seen>) -> Pair<Place<'a>> {
+fn places<'a>(cluster: &'a MultisigCluster, references: &'a Dereferenced, seen: &'a Pair<Seen>) -> Pair<Place<'a>> {
     Pair::from_fn(|signer| {
-        let spec = hub.members.get(signer).member.read().map(|member| &member.spec);
+        let spec = references.members.get(signer).member.read().map(|member| &member.spec);
         let before = signer_status(cluster, signer).and_then(|status| status.cluster_uid.as_ref());
         Place {
             member: &signer_spec(cluster, signer).member_ref.name,
@@ -172,7 +172,7 @@ struct Effects {
 /// Both members, the broker and App's ConfigMap at once: none waits for another.
 async fn take_effect(
     pass: Pass<'_>,
-    hub: &Dereferenced,
+    references: &Dereferenced,
     gate: &Result<&validate::Wiring, Finding>,
     members: &Pair<Reached<'_>>,
     plans: &Pair<MemberPlan>,
@@ -180,7 +180,7 @@ async fn take_effect(
 ) -> Result<Effects, Error> {
     let nats = async {
         match gate {
-            Ok(wiring) => apply::push_account(pass, hub, wiring, account).await,
+            Ok(wiring) => apply::push_account(pass, references, wiring, account).await,
             Err(stop) => Ok(account.problem.clone().unwrap_or_else(|| {
                 Finding::unknown(reason::NOT_OBSERVED, format!("the broker is not asked: {}", stop.message))
             })),
@@ -189,7 +189,7 @@ async fn take_effect(
     let app = async {
         let Ok(wiring) = gate else { return Ok(None) };
         let credentials = account.credentials().remove(&custody::Role::App);
-        apply::deliver_app(pass, wiring, hub.app_credentials.as_ref(), credentials.as_ref()).await
+        apply::deliver_app(pass, wiring, references.app_credentials.as_ref(), credentials.as_ref()).await
     };
     let (keeper, cooler, nats, app) = futures::join!(
         sync(members.keeper.as_ref(), &plans.keeper),

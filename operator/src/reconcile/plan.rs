@@ -283,7 +283,7 @@ mod tests {
 
     struct Bench {
         cluster: MultisigCluster,
-        hub: Dereferenced,
+        references: Dereferenced,
         seen: Pair<Seen>,
         separated: Finding,
         credentials: BTreeMap<Role, Credentials>,
@@ -294,7 +294,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 cluster: fixtures::cluster(),
-                hub: fixtures::dereferenced(),
+                references: fixtures::dereferenced(),
                 seen: Pair::from_fn(fixtures::seen),
                 separated: Finding::good("apart"),
                 credentials: BTreeMap::new(),
@@ -303,7 +303,7 @@ mod tests {
         }
 
         fn plan(&self) -> Pair<MemberPlan> {
-            let valid = validate(&self.cluster, &self.hub);
+            let valid = validate(&self.cluster, &self.references);
             let gate = gate(&self.cluster, &valid, &self.separated, &self.seen);
             plan(&gate, &valid, &self.seen, &self.credentials, &self.peers)
         }
@@ -408,7 +408,7 @@ mod tests {
         };
         both(&|bench| bench.cluster.spec.paused = true, reason::PAUSED);
         both(&|bench| bench.trust().profile = Profile::Production, reason::PROFILE_MISMATCH);
-        both(&|bench| bench.hub.manifest = Some("{}".to_owned()), reason::MANIFEST_REFUSED);
+        both(&|bench| bench.references.manifest = Some("{}".to_owned()), reason::MANIFEST_REFUSED);
 
         let keeper = |change: &dyn Fn(&mut Bench), reason: &'static str| {
             let mut bench = Bench::new();
@@ -449,7 +449,7 @@ mod tests {
         bench.credentials.insert(Role::Keeper, fixtures::credentials(3));
         bench.apply();
         let data = bench.keeper().config.as_ref().unwrap().data.clone().unwrap();
-        assert_eq!(Some(&data[wiring::MANIFEST_KEY]), bench.hub.manifest.as_ref());
+        assert_eq!(Some(&data[wiring::MANIFEST_KEY]), bench.references.manifest.as_ref());
         let config: MemberConfig = serde_json::from_str(&data[wiring::CONFIG_KEY]).unwrap();
         assert_eq!(config.proposed_peers.keys().collect::<Vec<_>>(), [&Role::Cooler]);
         assert_eq!(config.policy.limits[0].per_transaction, "1000");

@@ -65,18 +65,18 @@ pub struct ValidMember<'a> {
 }
 
 /// Validates all of it.
-pub fn validate<'a>(cluster: &'a MultisigCluster, hub: &'a Dereferenced) -> Valid<'a> {
+pub fn validate<'a>(cluster: &'a MultisigCluster, references: &'a Dereferenced) -> Valid<'a> {
     Valid {
-        wiring: wiring(cluster, hub),
-        members: Pair::from_fn(|signer| member(cluster, signer, hub.members.get(signer))),
+        wiring: wiring(cluster, references),
+        members: Pair::from_fn(|signer| member(cluster, signer, references.members.get(signer))),
     }
 }
 
-fn wiring(cluster: &MultisigCluster, hub: &Dereferenced) -> Result<Wiring, Finding> {
+fn wiring(cluster: &MultisigCluster, references: &Dereferenced) -> Result<Wiring, Finding> {
     let spec = &cluster.spec;
     refuse_what_is_not_supported(cluster)?;
     let custody: CustodyId = spec.custody.id.parse().map_err(|error| refused(&error))?;
-    let text = hub.manifest.as_deref().ok_or_else(|| {
+    let text = references.manifest.as_deref().ok_or_else(|| {
         let reference = &spec.custody.manifest_ref;
         missing("ConfigMap", &reference.name, &reference.key, "put the signed manifest there")
     })?;
@@ -103,7 +103,7 @@ fn wiring(cluster: &MultisigCluster, hub: &Dereferenced) -> Result<Wiring, Findi
             ));
         }
     }
-    let ca_bundle = hub.ca_bundle.clone().ok_or_else(|| {
+    let ca_bundle = references.ca_bundle.clone().ok_or_else(|| {
         let reference = &spec.nats.ca_bundle_ref;
         missing("ConfigMap", &reference.name, &reference.key, "put the PEM of the broker's roots there")
     })?;
@@ -234,25 +234,25 @@ mod tests {
     use crate::fixtures;
 
     fn reason_of(change: impl Fn(&mut MultisigCluster, &mut Dereferenced)) -> &'static str {
-        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
-        change(&mut cluster, &mut hub);
-        validate(&cluster, &hub).wiring.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
+        let (mut cluster, mut references) = (fixtures::cluster(), fixtures::dereferenced());
+        change(&mut cluster, &mut references);
+        validate(&cluster, &references).wiring.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
     }
 
     fn member_reason_of(change: impl Fn(&mut MultisigCluster, &mut Dereferenced)) -> &'static str {
-        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
-        change(&mut cluster, &mut hub);
-        validate(&cluster, &hub).members.keeper.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
+        let (mut cluster, mut references) = (fixtures::cluster(), fixtures::dereferenced());
+        change(&mut cluster, &mut references);
+        validate(&cluster, &references).members.keeper.map_or_else(|finding| finding.reason, |_| reason::AS_EXPECTED)
     }
 
     #[test]
     fn a_good_cluster_is_valid() {
-        let (cluster, hub) = (fixtures::cluster(), fixtures::dereferenced());
-        let valid = validate(&cluster, &hub);
+        let (cluster, references) = (fixtures::cluster(), fixtures::dereferenced());
+        let valid = validate(&cluster, &references);
         let wiring = valid.wiring.unwrap();
         assert_eq!(wiring.custody, fixtures::custody());
         assert_eq!(wiring.policy.limits[0].chain, "eip155:1");
-        assert_eq!(Some(wiring.manifest), hub.manifest, "the manifest travels byte for byte");
+        assert_eq!(Some(wiring.manifest), references.manifest, "the manifest travels byte for byte");
         assert!(valid.members.keeper.is_ok() && valid.members.cooler.is_ok());
     }
 
@@ -274,10 +274,10 @@ mod tests {
 
     #[test]
     fn a_manifest_that_is_missing_malformed_half_signed_or_of_another_custody_is_refused() {
-        assert_eq!(reason_of(|_, hub| hub.manifest = None), reason::REFERENCE_MISSING);
-        assert_eq!(reason_of(|_, hub| hub.manifest = Some("{}".to_owned())), reason::MANIFEST_REFUSED);
-        let half_signed = |_: &mut MultisigCluster, hub: &mut Dereferenced| {
-            hub.manifest = Some(fixtures::manifest_signed_by(&[custody::KeyRole::Cool]).to_json());
+        assert_eq!(reason_of(|_, references| references.manifest = None), reason::REFERENCE_MISSING);
+        assert_eq!(reason_of(|_, references| references.manifest = Some("{}".to_owned())), reason::MANIFEST_REFUSED);
+        let half_signed = |_: &mut MultisigCluster, references: &mut Dereferenced| {
+            references.manifest = Some(fixtures::manifest_signed_by(&[custody::KeyRole::Cool]).to_json());
         };
         assert_eq!(reason_of(half_signed), reason::MANIFEST_REFUSED);
         assert_eq!(reason_of(|cluster, _| cluster.spec.custody.id = "ff".repeat(16)), reason::MANIFEST_MISMATCH);
@@ -300,11 +300,17 @@ mod tests {
     #[test]
     fn a_member_must_exist_be_ours_and_have_a_kubeconfig() {
         assert_eq!(member_reason_of(|_, _| {}), reason::AS_EXPECTED);
-        assert_eq!(member_reason_of(|_, hub| hub.members.keeper.member = Document::Missing), reason::REFERENCE_MISSING);
-        assert_eq!(member_reason_of(|_, hub| hub.members.keeper.kubeconfig = None), reason::REFERENCE_MISSING);
+        assert_eq!(
+            member_reason_of(|_, references| references.members.keeper.member = Document::Missing),
+            reason::REFERENCE_MISSING
+        );
+        assert_eq!(
+            member_reason_of(|_, references| references.members.keeper.kubeconfig = None),
+            reason::REFERENCE_MISSING
+        );
         let claimed = |by: Option<ClaimedBy>| {
-            move |_: &mut MultisigCluster, hub: &mut Dereferenced| {
-                let Document::Read(member) = &mut hub.members.keeper.member else { panic!() };
+            move |_: &mut MultisigCluster, references: &mut Dereferenced| {
+                let Document::Read(member) = &mut references.members.keeper.member else { panic!() };
                 member.status.as_mut().unwrap().claimed_by = by.clone();
             }
         };
@@ -321,11 +327,11 @@ mod tests {
 
     #[test]
     fn one_mistake_hides_no_other() {
-        let (mut cluster, mut hub) = (fixtures::cluster(), fixtures::dereferenced());
-        hub.ca_bundle = None;
+        let (mut cluster, mut references) = (fixtures::cluster(), fixtures::dereferenced());
+        references.ca_bundle = None;
         cluster.spec.cooler.member_ref.name = "dc-b".to_owned();
-        hub.members.cooler.kubeconfig = None;
-        let valid = validate(&cluster, &hub);
+        references.members.cooler.kubeconfig = None;
+        let valid = validate(&cluster, &references);
         assert!(valid.wiring.is_err() && valid.members.cooler.is_err());
         assert!(valid.members.keeper.is_ok());
     }
