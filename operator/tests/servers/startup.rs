@@ -45,11 +45,16 @@ async fn it_waits_for_its_definitions_survives_bad_objects_and_hands_the_lease_o
     install(&hub).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(hub.client());
     let name = "multisigclusters.multisig.dev";
-    let mut loose = definitions.get(name).await.unwrap();
-    loose.metadata.managed_fields = None;
     let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    loose.spec.versions[0].schema = serde_json::from_value(schema).unwrap();
-    definitions.replace(name, &kube::api::PostParams::default(), &loose).await.unwrap();
+    // The API server itself still writes the fresh definition's status in between.
+    until("the definition is looser", || async {
+        let mut loose = definitions.get(name).await.map_err(|error| error.to_string())?;
+        loose.metadata.managed_fields = None;
+        loose.spec.versions[0].schema = serde_json::from_value(schema.clone()).map_err(|error| error.to_string())?;
+        let replaced = definitions.replace(name, &kube::api::PostParams::default(), &loose).await;
+        replaced.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
     let bad = json!({"apiVersion": "multisig.dev/v1alpha1", "kind": "MultisigCluster", "metadata": {"name": "bad"}, "spec": {"keeper": 7}});
     until("the bad object is stored", || async {
         crate::ground::try_apply(&hub.client(), HUB, bad.clone()).await.map_err(|error| error.to_string())
