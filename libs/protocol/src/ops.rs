@@ -177,9 +177,10 @@ pub struct AuditHead {
     /// When it was stated, Unix milliseconds of the signer's clock.
     #[prost(uint64, tag = "5")]
     pub at_ms: u64,
-    /// Whether the chain holds a signature: an empty memory elsewhere vouches only for one that does not.
-    #[prost(bool, tag = "6")]
-    pub signed: bool,
+    /// How often the data centre's admin has accepted a chain that others knew better: after that a shorter one is
+    /// newer.
+    #[prost(uint64, tag = "6")]
+    pub overrides: u64,
 }
 
 /// What the observer has seen on chains.

@@ -1,69 +1,141 @@
-//! `Check` and `Sign`: the steps of a payment, each a type that only the step before can make.
+//! `Check`, `Announce` and `Sign`: the steps of a payment, each a type that only the step before can make. What the
+//! policy has not judged is not recorded, and what is not recorded never reaches the key.
 
-use chain::{ChainId, ChainRules, Intent, WalletDesc};
+use std::sync::Arc;
+
+use audit::{Entry, Head};
+use chain::{Amount, Intent, WalletDesc};
 use custody::{KeyRole, Role};
+use policy::{Facts, Verdict};
 use prost::Message;
-use protocol::ops::{HotKeys, Outcome, Payment, Signed};
+use protocol::ops::{Allowed, Attestation, Operation, Outcome, Payment, Pending, Response, Signed};
 use zeroize::Zeroizing;
 
-use super::{Serving, Stop, cool_key_context, hot_key_context, register};
-use crate::store::{Kind, OperationKey, Recording, Store, Watermark};
+use super::{
+    Serving, Signer, Stop, cool_key_context, fault, hot_key_context, nonce,
+    request::{Accepted, name},
+    stored,
+};
+use crate::store::{Kind, Ledger, Recall, SealedKey, Spend, StoreError, Watermark};
 
-/// The decision without the signature: the digest that `Sign` would sign. Nothing is stored.
-pub(super) async fn check(store: &Store, serving: &Serving, payment: &Payment) -> Result<[u8; 32], Stop> {
-    let allowed = Decoded::read(store, serving, payment).await?.for_check(payment)?.judge(serving)?;
-    let mark = allowed.watermark()?;
-    match store.nonce_is_free(mark.clone()).await? {
-        true => Ok(mark.digest),
-        false => Err(nonce_used(&mark)),
-    }
+/// Would it be signed? Nothing is stored.
+pub(super) async fn check(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    let vouched = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
+    let serving = serving.clone();
+    let decide = move |ledger: &Ledger<'_>| {
+        let mark = vouched.watermark();
+        Ok(match vouched.judge(ledger, &serving, &mark)? {
+            Err(stop) => Err(stop),
+            Ok(Judged::Allowed { .. }) => Ok(allowed(&mark)),
+            Ok(Judged::Pending { not_before_ms }) => Ok(pending(&mark, not_before_ms)),
+        })
+    };
+    signer.decide(decide).await?
+}
+
+/// Begins the time lock of what will be asked for, where it has one.
+pub(super) async fn announce(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    let vouched = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
+    let serving = serving.clone();
+    let decide = move |ledger: &Ledger<'_>| {
+        let mark = vouched.watermark();
+        Ok(match vouched.judge(ledger, &serving, &mark)? {
+            Err(stop) => Err(stop),
+            Ok(Judged::Allowed { .. }) => Ok(allowed(&mark)),
+            Ok(Judged::Pending { not_before_ms }) => {
+                Ok(vouched.wait(ledger, &serving, &accepted, &mark, not_before_ms)?)
+            }
+        })
+    };
+    signer.decide(decide).await?
 }
 
 /// All steps of a signature.
-pub(super) async fn sign(
-    store: &Store,
-    serving: &Serving,
-    key: &OperationKey,
-    payment: &Payment,
-) -> Result<Outcome, Stop> {
-    let decoded = Decoded::read(store, serving, payment).await?;
-    let allowed = decoded.for_signing(serving, payment)?.judge(serving)?;
-    let recorded = allowed.record(store, key).await?;
-    let digest = recorded.digest().to_vec();
-    let signature = recorded.sign(store, serving).await?;
-    Ok(Outcome::Signed(Signed { digest, signature, head: None }))
+pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    fault::point("accepted");
+    let decoded = match Decoded::read(signer, serving, &accepted).await.and_then(|it| it.for_signing(serving, &accepted))
+    {
+        Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
+        other => other?,
+    };
+    fault::point("decoded");
+    let key = accepted.key.clone();
+    let client_key = accepted.client_key.is_some();
+    let decision = {
+        let serving = serving.clone();
+        let accepted = Arc::new(accepted);
+        let asked = accepted.clone();
+        (signer.decide(move |ledger| decoded.record(ledger, &serving, &asked)).await??, accepted)
+    };
+    fault::point("recorded");
+    let recorded = match decision {
+        (Decision::Answered(outcome), _) => return Ok(outcome),
+        (Decision::Recorded(recorded), accepted) => {
+            debug_assert_eq!(client_key, accepted.client_key.is_some());
+            recorded.unseal(serving, &accepted).await?
+        }
+    };
+    fault::point("unsealed");
+    let outcome = recorded.sign(signer, serving)?;
+    fault::point("signed");
+    // Made again for the same digest if this is lost: nobody waits for it.
+    let result = Response { outcome: Some(outcome.clone()) }.encode_to_vec();
+    signer.store.finish_later(key, result).await?;
+    fault::point("stored");
+    Ok(outcome)
+}
+
+fn allowed(mark: &Watermark) -> Outcome {
+    Outcome::Allowed(Allowed { digest: mark.digest.to_vec() })
+}
+
+fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {
+    Outcome::Pending(Pending { digest: mark.digest.to_vec(), not_before_ms })
 }
 
 /// What the very bytes to be signed would do to a registered wallet.
-struct Decoded<'a> {
+struct Decoded {
     wallet: String,
-    rules: &'a dyn ChainRules,
-    desc: WalletDesc,
+    desc: Arc<WalletDesc>,
     effect: chain::Decoded,
+    intent: Option<Attestation>,
 }
 
-impl<'a> Decoded<'a> {
-    async fn read(store: &Store, serving: &'a Serving, payment: &Payment) -> Result<Self, Stop> {
+impl Decoded {
+    async fn read(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<Self, Stop> {
+        let payment = payment(accepted)?;
         let (chain, rules) = serving.rules(&payment.chain)?;
-        let desc = registered(store, serving, &payment.wallet, &chain).await?;
+        let desc = signer.registered(serving, &payment.wallet, &chain, accepted.client_key.as_ref()).await?;
         let effect = rules.decode(&payment.unsigned, &desc, serving.policy.assets(&chain))?;
-        Ok(Self { wallet: payment.wallet.clone(), rules, desc, effect })
+        if i64::try_from(effect.nonce).is_err() {
+            return Err(Stop::refused("NonceTooLarge", format!("nonce {} is above 2^63 - 1", effect.nonce)));
+        }
+        Ok(Self { wallet: payment.wallet.clone(), desc, effect, intent: payment.intent.clone() })
     }
 
-    /// A check comes before any signature.
-    fn for_check(self, payment: &Payment) -> Result<Vouched<'a>, Stop> {
-        no_hot_signature(payment)?;
+    /// A check or an announcement comes before any signature.
+    fn before_signing(self, accepted: &Accepted) -> Result<Vouched, Stop> {
+        no_hot_signature(payment(accepted)?)?;
         Ok(Vouched(self))
     }
 
     /// Keeper signs first; Cooler only what hot has signed.
-    fn for_signing(self, serving: &Serving, payment: &Payment) -> Result<Vouched<'a>, Stop> {
+    fn for_signing(self, serving: &Serving, accepted: &Accepted) -> Result<Vouched, Stop> {
+        let payment = payment(accepted)?;
+        let (_, rules) = serving.rules(&payment.chain)?;
         if serving.role == Role::Keeper {
             no_hot_signature(payment)?;
-        } else if !self.rules.verify(&self.desc.owners.hot, &self.effect.digest, &payment.hot_signature) {
+        } else if !rules.verify(&self.desc.owners.hot, &self.effect.digest, &payment.hot_signature) {
             return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
         }
         Ok(Vouched(self))
+    }
+}
+
+fn payment(accepted: &Accepted) -> Result<&Payment, Stop> {
+    match &accepted.operation {
+        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => Ok(payment),
+        other => Err(Stop::refused("Malformed", format!("{} is no payment", name(other)))),
     }
 }
 
@@ -74,102 +146,248 @@ fn no_hot_signature(payment: &Payment) -> Result<(), Stop> {
     Err(Stop::refused("Malformed", "hot's signature belongs into a Sign to cooler and nowhere else"))
 }
 
-/// The registered wallet, recomputed: a row that was changed does not get this far.
-async fn registered(store: &Store, serving: &Serving, wallet: &str, chain: &ChainId) -> Result<WalletDesc, Stop> {
-    let unknown = || Stop::refused("WalletUnknown", format!("wallet '{wallet}' is not registered on {chain}"));
-    let row = store.wallet(wallet).await?.ok_or_else(unknown)?;
-    let (_, address) = row.addresses.iter().find(|(known, _)| known == chain.as_str()).ok_or_else(unknown)?;
-    let damaged = || Stop::unavailable("StoreDamaged", "a wallet's row is not what was registered; restore the volume");
-    let hot = HotKeys::decode(row.hot_keys.as_slice()).map_err(|_| damaged())?;
-    let salt = row.salt.as_slice().try_into().map_err(|_| damaged())?;
-    let desc = register::wallet(serving, &hot, salt, chain.as_str())?;
-    if desc.address != *address || hot.wallet != wallet {
-        return Err(damaged());
-    }
-    Ok(desc)
+/// Decoded, and where hot has to have signed it, it has.
+struct Vouched(Decoded);
+
+/// The verdict on something that is not recorded yet, or is already.
+enum Judged {
+    Allowed { intent: Option<[u8; 16]>, known: bool },
+    Pending { not_before_ms: u64 },
 }
 
-/// Decoded and, where the signer is second, signed by hot.
-struct Vouched<'a>(Decoded<'a>);
-
-impl<'a> Vouched<'a> {
-    fn judge(self, serving: &Serving) -> Result<Allowed<'a>, Stop> {
-        serving.policy.judge(&self.0.desc.chain, &self.0.effect.intent)?;
-        Ok(Allowed(self.0))
-    }
+/// What a decision came to.
+enum Decision {
+    Recorded(Recorded),
+    Answered(Outcome),
 }
 
-/// Allowed by the policy.
-struct Allowed<'a>(Decoded<'a>);
-
-impl<'a> Allowed<'a> {
-    fn watermark(&self) -> Result<Watermark, Stop> {
+impl Vouched {
+    fn watermark(&self) -> Watermark {
         let Decoded { wallet, desc, effect, .. } = &self.0;
-        let too_large = |_| Stop::refused("NonceTooLarge", format!("nonce {} is above 2^63 - 1", effect.nonce));
-        Ok(Watermark {
+        Watermark {
             wallet: wallet.clone(),
             chain: desc.chain.to_string(),
-            nonce: effect.nonce.try_into().map_err(too_large)?,
+            nonce: effect.nonce,
             kind: if matches!(effect.intent, Intent::Cancel { .. }) { Kind::Cancel } else { Kind::Payment },
             digest: effect.digest,
+        }
+    }
+
+    /// Nonce and policy, upon what is on disk now. What was recorded before was judged then.
+    fn judge(
+        &self,
+        ledger: &Ledger<'_>,
+        serving: &Serving,
+        mark: &Watermark,
+    ) -> Result<Result<Judged, Stop>, StoreError> {
+        if ledger.recorded(mark)? {
+            return Ok(Ok(Judged::Allowed { intent: None, known: true }));
+        }
+        if let Err(stop) = nonce::judge(mark, &ledger.nonces(&mark.wallet, &mark.chain, mark.nonce)?, serving.observed) {
+            return Ok(Err(stop));
+        }
+        Ok(match self.verdict(ledger, serving)? {
+            Verdict::Allowed { intent } => Ok(Judged::Allowed { intent, known: false }),
+            Verdict::Pending { not_before_ms } => Ok(Judged::Pending { not_before_ms }),
+            Verdict::Refused(refusal) => Err(Stop::Refused(refusal)),
         })
     }
 
-    /// On disk before the key is touched.
-    async fn record(self, store: &Store, key: &OperationKey) -> Result<Recorded<'a>, Stop> {
-        let mark = self.watermark()?;
-        match store.record(key.clone(), mark.clone()).await? {
-            Recording::Recorded => Ok(Recorded(self.0)),
-            Recording::NonceUsed => Err(nonce_used(&mark)),
-            Recording::Reused => Err(Stop::reused()),
+    fn verdict(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<Verdict, StoreError> {
+        let Decoded { wallet, desc, effect, intent } = &self.0;
+        let chain = &desc.chain;
+        let (mut spent, mut listed_since_ms) = (Vec::new(), None);
+        if let Intent::Transfer { asset, to, .. } = &effect.intent {
+            for window in serving.policy.windows(chain, asset) {
+                spent.push(ledger.spent(window, wallet, chain.as_str(), asset)?);
+            }
+            listed_since_ms = ledger.listed_since(chain.as_str(), to)?;
+        }
+        let announcement = ledger.announcement(&effect.digest)?;
+        Ok(serving.policy.judge(&Facts {
+            now_ms: ledger.now_ms(),
+            custody_id: serving.custody_id(),
+            wallet,
+            chain,
+            effect: &effect.intent,
+            // A Safe's refund fields are zero, or it is not decoded.
+            fee: Amount::ZERO,
+            spent: &spent,
+            listed_since_ms,
+            intent: intent.as_ref(),
+            announced_ms: announcement.as_ref().map(|announcement| announcement.at_ms),
+            vetoed: announcement.is_some_and(|announcement| announcement.vetoed),
+        }))
+    }
+
+    /// The answer of what waits; its time lock begins unless it has.
+    fn wait(
+        &self,
+        ledger: &Ledger<'_>,
+        serving: &Serving,
+        accepted: &Accepted,
+        mark: &Watermark,
+        not_before_ms: u64,
+    ) -> Result<Outcome, StoreError> {
+        if !ledger.announce(&mark.digest, &mark.wallet, &mark.chain, &self.summary())? {
+            return Ok(pending(mark, not_before_ms));
+        }
+        let entry = Entry { decision: "Pending".to_owned(), ..self.entry(ledger, serving, accepted) };
+        ledger.append(entry)?;
+        Ok(match self.verdict(ledger, serving)? {
+            Verdict::Pending { not_before_ms } => pending(mark, not_before_ms),
+            _ => pending(mark, ledger.now_ms()),
+        })
+    }
+
+    /// Freeze, idempotency, nonce, policy, and all that has to be on disk before the key is touched, in one commit.
+    fn record(
+        self,
+        ledger: &Ledger<'_>,
+        serving: &Serving,
+        accepted: &Accepted,
+    ) -> Result<Result<Decision, Stop>, StoreError> {
+        let (mark, key) = (self.watermark(), &accepted.key);
+        if let Some(frozen) = ledger.frozen(&mark.wallet)? {
+            return Ok(Err(Stop::frozen(&frozen)));
+        }
+        match ledger.recall(key)? {
+            Recall::Finished(result) => return Ok(stored(&result).map(Decision::Answered)),
+            Recall::Reused => return Ok(Err(Stop::reused())),
+            Recall::Open => {}
+        }
+        let judged = match self.judge(ledger, serving, &mark)? {
+            Err(Stop::Refused(refusal)) => return self.refuse(ledger, serving, accepted, Stop::Refused(refusal)),
+            Err(stop) => return Ok(Err(stop)),
+            Ok(judged) => judged,
+        };
+        match judged {
+            Judged::Pending { not_before_ms } => {
+                let waits = self.wait(ledger, serving, accepted, &mark, not_before_ms)?;
+                return Ok(Ok(Decision::Answered(waits)));
+            }
+            Judged::Allowed { known: true, .. } => {}
+            Judged::Allowed { intent, known: false } => {
+                if let Some(id) = intent
+                    && !ledger.use_intent(&id, &mark.digest)?
+                {
+                    let stop = Stop::refused("IntentUsed", "this intent has been used for another transaction");
+                    return self.refuse(ledger, serving, accepted, stop);
+                }
+                ledger.record(&mark)?;
+                self.spend(ledger, serving)?;
+            }
+        }
+        if ledger.begin(key)? {
+            let entry = Entry { decision: "Signed".to_owned(), ..self.entry(ledger, serving, accepted) };
+            ledger.append(entry)?;
+        }
+        let (head, overrides) = (ledger.head()?, ledger.overrides()?);
+        let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
+        Ok(Ok(Decision::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
+    }
+
+    fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {
+        let Decoded { wallet, desc, effect, .. } = &self.0;
+        let Intent::Transfer { asset, amount, .. } = &effect.intent else {
+            return Ok(());
+        };
+        let spend = Spend {
+            wallet: wallet.clone(),
+            chain: desc.chain.to_string(),
+            nonce: effect.nonce,
+            digest: effect.digest,
+            asset: asset.clone(),
+            amount: *amount,
+        };
+        ledger.spend(&spend, serving.observed)
+    }
+
+    fn refuse(
+        &self,
+        ledger: &Ledger<'_>,
+        serving: &Serving,
+        accepted: &Accepted,
+        stop: Stop,
+    ) -> Result<Result<Decision, Stop>, StoreError> {
+        let entry = self.entry(ledger, serving, accepted);
+        Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Decision::Answered))
+    }
+
+    fn entry(&self, ledger: &Ledger<'_>, serving: &Serving, accepted: &Accepted) -> Entry {
+        Entry { digest: self.0.effect.digest.to_vec(), ..accepted.entry(serving, ledger.now_ms()) }
+    }
+
+    /// For the admin who looks through what waits.
+    fn summary(&self) -> String {
+        let Decoded { wallet, effect, .. } = &self.0;
+        match &effect.intent {
+            Intent::Transfer { asset, to, amount } => {
+                format!("{amount} {asset} from {wallet} to {to}, nonce {}", effect.nonce)
+            }
+            Intent::Cancel { to } => format!("cancel of nonce {} of {wallet} to {to}", effect.nonce),
         }
     }
 }
 
-fn nonce_used(mark: &Watermark) -> Stop {
-    let message = format!(
-        "another payment was signed for nonce {} of wallet {}; it, or a cancel, uses the nonce up",
-        mark.nonce, mark.wallet
-    );
-    Stop::refused("NonceUsed", message)
+/// This signer's sealed key for the wallet.
+fn sealed_key(
+    ledger: &Ledger<'_>,
+    serving: &Serving,
+    wallet: &str,
+    desc: &WalletDesc,
+) -> Result<Option<SealedKey>, StoreError> {
+    match serving.owner() {
+        KeyRole::Hot => ledger.hot_key(wallet, desc.chain.namespace()),
+        _ => ledger.cool_key(desc.chain.namespace()),
+    }
 }
 
 /// Its digest is on disk: only this may be signed.
-struct Recorded<'a>(Decoded<'a>);
+struct Recorded {
+    decoded: Decoded,
+    secret: Option<SealedKey>,
+    head: Head,
+    overrides: u64,
+}
 
-impl Recorded<'_> {
-    fn digest(&self) -> [u8; 32] {
-        self.0.effect.digest
+impl Recorded {
+    /// Opens the key for this one signature.
+    async fn unseal(self, serving: &Serving, accepted: &Accepted) -> Result<Unsealed, Stop> {
+        let Decoded { wallet, desc, .. } = &self.decoded;
+        let (custody, namespace) = (serving.custody_id(), desc.chain.namespace());
+        let missing = || Stop::unavailable("KeyMissing", format!("this signer holds no key for {namespace}"));
+        let sealed = self.secret.as_ref().ok_or_else(missing)?;
+        let context = match serving.owner() {
+            KeyRole::Hot => hot_key_context(custody, wallet, namespace),
+            _ => cool_key_context(custody, namespace),
+        };
+        let opened = serving.open(context, sealed.secret.clone(), accepted.client_key.as_ref()).await?;
+        let damaged = |_| Stop::unavailable("KeyDamaged", "the opened key has not 32 bytes; restore the volume");
+        let secret = Zeroizing::new(opened.as_slice().try_into().map_err(damaged)?);
+        Ok(Unsealed { recorded: self, secret })
     }
+}
 
-    /// Opens the key for this one signature, which is verified before it is believed. Deterministic (RFC 6979): after
-    /// a crash the same digest gets the same signature.
-    async fn sign(self, store: &Store, serving: &Serving) -> Result<Vec<u8>, Stop> {
-        let Decoded { wallet, rules, desc, effect } = &self.0;
-        let secret = secret(store, serving, wallet, desc).await?;
+/// Recorded, and its key is open.
+struct Unsealed {
+    recorded: Recorded,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl Unsealed {
+    /// The signature, verified before it is believed. Deterministic (RFC 6979): after a crash the same digest gets the
+    /// same signature.
+    fn sign(self, signer: &Signer, serving: &Serving) -> Result<Outcome, Stop> {
+        let Self { recorded: Recorded { decoded: Decoded { desc, effect, .. }, head, overrides, .. }, secret } = self;
+        let (_, rules) = serving.rules(desc.chain.as_str())?;
         let signed = rules.sign(&secret, &effect.digest);
         let signature = signed.map_err(|error| Stop::unavailable("KeyDamaged", error.to_string()))?;
         if !rules.verify(desc.owners.key(serving.owner()), &effect.digest, &signature) {
             return Err(Stop::unavailable("KeyDamaged", "the opened key is not the wallet's; restore the volume"));
         }
-        Ok(signature)
+        let head = Some(signer.attested(serving, head, overrides));
+        Ok(Outcome::Signed(Signed { digest: effect.digest.to_vec(), signature, head }))
     }
 }
 
-/// This signer's key for the wallet, opened.
-async fn secret(
-    store: &Store,
-    serving: &Serving,
-    wallet: &str,
-    desc: &WalletDesc,
-) -> Result<Zeroizing<[u8; 32]>, Stop> {
-    let (custody, namespace) = (serving.custody_id(), desc.chain.namespace());
-    let (sealed, context) = match serving.owner() {
-        KeyRole::Hot => (store.hot_key(wallet, namespace).await?, hot_key_context(custody, wallet, namespace)),
-        _ => (store.cool_key(namespace).await?, cool_key_context(custody, namespace)),
-    };
-    let missing = || Stop::unavailable("KeyMissing", format!("this signer holds no key for {namespace}"));
-    let opened = serving.sealer.open(context, sealed.ok_or_else(missing)?.secret).await?;
-    let damaged = |_| Stop::unavailable("KeyDamaged", "the opened key has not 32 bytes; restore the volume");
-    Ok(Zeroizing::new(opened.as_slice().try_into().map_err(damaged)?))
-}

@@ -1,29 +1,139 @@
-//! The first step: who may ask, an operation id, an operation.
+//! The first step: who asks, whether this role may ask for it, an operation id, an operation.
 
+use audit::Entry;
 use custody::Role;
-use protocol::ops::{OPERATION_ID_BYTES, Operation, Request};
+use protocol::ops::{MAX_BATCH_ITEMS, OPERATION_ID_BYTES, Operation, Request};
+use sealing::ClientKey;
 
-use super::Stop;
+use super::{Serving, Stop};
 use crate::store::OperationKey;
 
-/// A request that is understood completely.
+/// Who signed a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// Role.
+    pub role: Role,
+    /// The ed25519 message key that signed.
+    pub key: [u8; 32],
+}
+
+/// A request that is understood completely, from somebody who may ask for it.
 pub(super) struct Accepted {
+    pub(super) asker: Asker,
     pub(super) key: OperationKey,
     pub(super) operation: Operation,
+    /// What seals the wallet's keys, where the asker has it.
+    pub(super) client_key: Option<ClientKey>,
 }
 
 impl Accepted {
-    /// Only App asks for operations.
-    pub(super) fn new(sender: Role, request: Request, digest: [u8; 32]) -> Result<Self, Stop> {
-        if sender != Role::App {
-            return Err(Stop::refused("NotApp", format!("{sender} asks for no operations; only app does")));
-        }
+    /// `digest` is SHA-256 of the request's exact bytes.
+    pub(super) fn new(asker: Asker, request: Request, digest: [u8; 32]) -> Result<Self, Stop> {
         let Request { operation_id, operation } = request;
         if operation_id.len() != OPERATION_ID_BYTES {
             let message = format!("the operation id has {} bytes, expected {OPERATION_ID_BYTES}", operation_id.len());
             return Err(Stop::refused("Malformed", message));
         }
-        let operation = operation.ok_or_else(|| Stop::refused("Malformed", "the request names no operation"))?;
-        Ok(Self { key: OperationKey { sender: sender.as_str(), operation_id, digest }, operation })
+        let mut operation = operation.ok_or_else(|| Stop::refused("Malformed", "the request names no operation"))?;
+        may_ask(asker.role, &operation)?;
+        let client_key = take_client_key(&mut operation)?;
+        let key = OperationKey { sender: asker.role.as_str(), operation_id, digest };
+        Ok(Self { asker, key, operation, client_key })
     }
+
+    /// What the audit chain says of it, before it is decided.
+    pub(super) fn entry(&self, serving: &Serving, at_ms: u64) -> Entry {
+        let (wallet, chain) = subject(&self.operation);
+        Entry {
+            at_ms,
+            role: serving.role.to_string(),
+            custody_id: serving.custody_id().as_bytes().to_vec(),
+            requester: self.asker.role.to_string(),
+            requester_key: self.asker.key.to_vec(),
+            operation_id: self.key.operation_id.clone(),
+            operation: name(&self.operation).to_owned(),
+            wallet: wallet.to_owned(),
+            chain: chain.to_owned(),
+            digest: Vec::new(),
+            decision: String::new(),
+            reason: String::new(),
+            policy_digest: serving.policy.digest().to_vec(),
+            trust_digest: serving.trust_digest.to_vec(),
+        }
+    }
+}
+
+/// Who may ask for what.
+fn may_ask(role: Role, operation: &Operation) -> Result<(), Stop> {
+    use Operation::*;
+    let (allowed, reason, by) = match operation {
+        Freeze(_) => (true, "", ""),
+        CreateWallet(_) | RegisterWallet(_) | Check(_) | Announce(_) | Sign(_) | Batch(_) => {
+            (role == Role::App, "NotApp", "app")
+        }
+        EchoHead(_) => (matches!(role, Role::Keeper | Role::Cooler), "NotASigner", "the other signer"),
+        Settle(_) | Lease(_) => (role == Role::Observer, "NotObserver", "the observer"),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Stop::refused(reason, format!("{role} may not ask for {}; only {by} may", name(operation))))
+}
+
+/// The key leaves the message, which may be printed or kept, for a type that may not.
+fn take_client_key(operation: &mut Operation) -> Result<Option<ClientKey>, Stop> {
+    let key = match operation {
+        Operation::CreateWallet(create) => &mut create.client_key,
+        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => &mut payment.client_key,
+        _ => return Ok(None),
+    };
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let key = zeroize::Zeroizing::new(std::mem::take(key));
+    ClientKey::from_slice(&key).map(Some).map_err(|error| Stop::refused("Malformed", error.to_string()))
+}
+
+/// The wallet and chain that an operation is about; empty where there is none.
+pub(super) fn subject(operation: &Operation) -> (&str, &str) {
+    match operation {
+        Operation::CreateWallet(create) => (&create.wallet, ""),
+        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => {
+            (&payment.wallet, &payment.chain)
+        }
+        Operation::Freeze(freeze) => (&freeze.wallet, ""),
+        _ => ("", ""),
+    }
+}
+
+/// For metrics and the audit chain.
+pub(crate) fn name(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::CreateWallet(_) => "CreateWallet",
+        Operation::RegisterWallet(_) => "RegisterWallet",
+        Operation::Check(_) => "Check",
+        Operation::Announce(_) => "Announce",
+        Operation::Sign(_) => "Sign",
+        Operation::Batch(_) => "Batch",
+        Operation::Freeze(_) => "Freeze",
+        Operation::EchoHead(_) => "EchoHead",
+        Operation::Settle(_) => "Settle",
+        Operation::Lease(_) => "Lease",
+    }
+}
+
+/// A batch's requests, each as if it had come alone.
+pub(super) fn items(asker: Asker, requests: Vec<Request>) -> Result<Vec<Result<Accepted, Stop>>, Stop> {
+    if requests.is_empty() || requests.len() > MAX_BATCH_ITEMS {
+        let message = format!("a batch has {} requests, expected 1 to {MAX_BATCH_ITEMS}", requests.len());
+        return Err(Stop::refused("Malformed", message));
+    }
+    let accept = |request: Request| {
+        if matches!(request.operation, Some(Operation::Batch(_))) {
+            return Err(Stop::refused("Malformed", "a batch holds no batch"));
+        }
+        let digest = super::digest(&request);
+        Accepted::new(asker, request, digest)
+    };
+    Ok(requests.into_iter().map(accept).collect())
 }

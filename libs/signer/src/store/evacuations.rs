@@ -1,21 +1,21 @@
 //! Evacuation signatures: recorded before they are made, not limited by nonce.
 
-use super::{Store, StoreError};
+use super::{Ledger, Store, StoreError};
+
+impl Ledger<'_> {
+    /// Records a digest that is about to be signed; false: it is there already.
+    pub fn record_evacuation(&self, digest: &[u8; 32], chain: &str, address: &str) -> Result<bool, StoreError> {
+        let rows = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO evacuations (digest, chain, address) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute((digest, chain, address))?;
+        Ok(rows == 1)
+    }
+}
 
 impl Store {
-    /// Records the digests (with chain and wallet address) that are about to be signed. Those already there stay.
-    pub async fn record_evacuations(&self, digests: Vec<([u8; 32], String, String)>) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO evacuations (digest, chain, address) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            )?;
-            for (digest, chain, address) in digests {
-                insert.execute((digest, chain, address))?;
-            }
-            Ok(())
-        })
-        .await
-    }
 
     /// How many digests were signed for evacuations.
     pub async fn evacuations(&self) -> Result<i64, StoreError> {

@@ -2,11 +2,19 @@
 //! in one transaction and answered after its commit, so that many requests share one fsync. Readers have connections
 //! of their own and never wait for the writer.
 
+mod audit;
 mod documents;
 mod evacuations;
+mod floors;
+mod freezes;
+mod heads;
 mod keys;
+mod ledger;
+mod nonces;
 mod operations;
 mod schema;
+mod spends;
+mod waits;
 mod wallets;
 
 use std::{
@@ -21,7 +29,13 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use documents::Document;
 pub use keys::{SealedIdentity, SealedKey};
-pub use operations::{Finished, Kind, OperationKey, Recall, Recording, Watermark};
+pub use freezes::Frozen;
+pub use heads::PeerHead;
+pub use ledger::Ledger;
+pub use nonces::{Kind, Nonces, Settled, Watermark};
+pub use operations::{OperationKey, Recall};
+pub use spends::Spend;
+pub use waits::Announcement;
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
 /// The file in the data directory.
@@ -108,6 +122,20 @@ impl Store {
         });
         self.steps.send(step).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Queues a step whose outcome nobody waits for; a failure is in the log.
+    async fn enqueue(
+        &self,
+        step: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let step: Step = Box::new(move |connection| {
+            if let Err(error) = isolated(connection, step) {
+                tracing::error!(%error, "a write that can be repeated failed");
+            }
+            Box::new(|_| {})
+        });
+        self.steps.send(step).await.map_err(|_| StoreError::Closed)
     }
 
     /// Runs `query` on a connection of its own.

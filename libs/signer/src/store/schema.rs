@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     -- The signer's own keys; seeds are sealed.
     CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -84,6 +84,107 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE documents (
         name TEXT PRIMARY KEY,
         content TEXT NOT NULL
+    ) STRICT;
+", "
+    -- Keeper with ClientKey: recognises the key that a wallet's secrets are sealed with.
+    ALTER TABLE hot ADD COLUMN verifier BLOB;
+
+    -- The audit chain: record n commits to record n - 1.
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        hash BLOB NOT NULL,
+        record BLOB NOT NULL
+    ) STRICT;
+
+    -- What no longer serves; the wallet '' is everything.
+    CREATE TABLE freezes (
+        wallet TEXT PRIMARY KEY,
+        requester TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+
+    -- Nonces that the observer, or the admin in its place, attested as used up.
+    CREATE TABLE settlements (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        nonce INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (wallet, chain, nonce)
+    ) STRICT;
+
+    -- Signed amounts, 32 bytes big endian. Counted while counts_from_ms is empty, and for each window's length after it.
+    CREATE TABLE spends (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        nonce INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        asset TEXT NOT NULL,
+        amount BLOB NOT NULL,
+        signed_at_ms INTEGER NOT NULL,
+        counts_from_ms INTEGER,
+        PRIMARY KEY (wallet, chain, nonce, digest)
+    ) STRICT;
+    CREATE INDEX unsettled ON spends (wallet, chain, nonce) WHERE counts_from_ms IS NULL;
+
+    -- Sums of spends for the windows in use, in buckets of a 64th of their length; bucket -1 is what is not settled.
+    CREATE TABLE windows (
+        length_ms INTEGER NOT NULL,
+        scope TEXT NOT NULL CHECK (scope IN ('wallet', 'total')),
+        PRIMARY KEY (length_ms, scope)
+    ) STRICT;
+    CREATE TABLE sums (
+        length_ms INTEGER NOT NULL,
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        asset TEXT NOT NULL,
+        bucket INTEGER NOT NULL,
+        amount BLOB NOT NULL,
+        PRIMARY KEY (length_ms, wallet, chain, asset, bucket)
+    ) STRICT;
+
+    -- Payments that wait for their time lock.
+    CREATE TABLE announcements (
+        digest BLOB PRIMARY KEY,
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        summary TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        vetoed_at_ms INTEGER
+    ) STRICT;
+
+    -- An intent is good for one transaction.
+    CREATE TABLE intents (
+        id BLOB PRIMARY KEY,
+        digest BLOB NOT NULL
+    ) STRICT;
+
+    -- The newest audit head of other signers.
+    CREATE TABLE heads (
+        role TEXT PRIMARY KEY,
+        overrides INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        attestation BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE overrides (
+        id INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+
+    -- Floors as they were seen: one that a looser one follows holds on for its own delay.
+    CREATE TABLE floors (
+        id INTEGER PRIMARY KEY,
+        content TEXT NOT NULL,
+        seen_at_ms INTEGER NOT NULL,
+        superseded_at_ms INTEGER
+    ) STRICT;
+    CREATE TABLE destinations (
+        chain TEXT NOT NULL,
+        address TEXT NOT NULL,
+        seen_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (chain, address)
     ) STRICT;
 "];
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{SealedKey, Store, StoreError, keys::sealed_key};
+use super::{Ledger, SealedKey, Store, StoreError, keys::sealed_key};
 
 /// Keeper's hot keys of one user, sealed, with the attestation of their public halves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct HotWallet {
     pub keys: Vec<SealedKey>,
     /// Encoded `Attestation` of `HotKeys`.
     pub attestation: Vec<u8>,
+    /// What recognises the client's key, where one seals these keys.
+    pub verifier: Option<Vec<u8>>,
 }
 
 /// A wallet as this signer recorded it.
@@ -48,23 +50,15 @@ impl Store {
         self.read(move |connection| hot_attestation(connection, &wallet)).await
     }
 
-    /// Keeps a phrase unless the wallet has one; returns the attestation that stays.
-    pub async fn keep_hot(&self, made: HotWallet) -> Result<Vec<u8>, StoreError> {
-        self.write(move |connection| {
-            if let Some(attestation) = hot_attestation(connection, &made.wallet)? {
-                return Ok(attestation);
-            }
-            connection.execute(
-                "INSERT INTO hot (wallet, entropy, attestation) VALUES (?1, ?2, ?3)",
-                (&made.wallet, &made.entropy, &made.attestation),
-            )?;
-            for key in &made.keys {
-                connection.execute(
-                    "INSERT INTO hot_keys (wallet, namespace, public_key, secret) VALUES (?1, ?2, ?3, ?4)",
-                    (&made.wallet, &key.namespace, &key.public_key, &key.secret),
-                )?;
-            }
-            Ok(made.attestation)
+    /// What recognises the client's key of a wallet, if it has one.
+    pub async fn hot_verifier(&self, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| {
+            let row = connection
+                .prepare_cached("SELECT verifier FROM hot WHERE wallet = ?1")?
+                .query_row([wallet], |row| row.get(0))
+                .optional()?;
+            Ok(row.flatten())
         })
         .await
     }
@@ -72,15 +66,116 @@ impl Store {
     /// A user's hot key for a family of chains.
     pub async fn hot_key(&self, wallet: &str, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
         let (wallet, namespace) = (wallet.to_owned(), namespace.to_owned());
-        self.read(move |connection| {
-            let row = connection
-                .prepare_cached(
-                    "SELECT namespace, public_key, secret FROM hot_keys WHERE wallet = ?1 AND namespace = ?2",
-                )?
-                .query_row((wallet, namespace), sealed_key);
-            Ok(row.optional()?)
+        self.read(move |connection| hot_key(connection, &wallet, &namespace)).await
+    }
+
+    /// A wallet of the registry.
+    pub async fn wallet(&self, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| registered(connection, &wallet)).await
+    }
+
+    /// All wallets of the registry, by id.
+    pub async fn wallets(&self) -> Result<Vec<RegisteredWallet>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT wallet FROM wallets ORDER BY wallet")?;
+            let ids: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            ids.iter().filter_map(|id| registered(connection, id).transpose()).collect()
         })
         .await
+    }
+}
+
+impl Ledger<'_> {
+    /// Keeps a phrase unless the wallet has one; returns the attestation that stays.
+    pub fn keep_hot(&self, made: HotWallet) -> Result<Vec<u8>, StoreError> {
+        let connection = self.connection;
+        if let Some(attestation) = hot_attestation(connection, &made.wallet)? {
+            return Ok(attestation);
+        }
+        connection.execute(
+            "INSERT INTO hot (wallet, entropy, attestation, verifier) VALUES (?1, ?2, ?3, ?4)",
+            (&made.wallet, &made.entropy, &made.attestation, &made.verifier),
+        )?;
+        for key in &made.keys {
+            connection.execute(
+                "INSERT INTO hot_keys (wallet, namespace, public_key, secret) VALUES (?1, ?2, ?3, ?4)",
+                (&made.wallet, &key.namespace, &key.public_key, &key.secret),
+            )?;
+        }
+        Ok(made.attestation)
+    }
+
+    /// Records a wallet unless it is there; whether what is there is the same is for the asker to see.
+    pub fn register(&self, wallet: RegisteredWallet) -> Result<Registration, StoreError> {
+        let connection = self.connection;
+        if let Some(present) = registered(connection, &wallet.wallet)? {
+            return Ok(Registration::Present(present));
+        }
+        for (chain, address) in &wallet.addresses {
+            let query = "SELECT 1 FROM addresses WHERE chain = ?1 AND address = ?2";
+            if connection.query_row(query, (chain, address), |_| Ok(())).optional()?.is_some() {
+                return Ok(Registration::AddressTaken(address.clone()));
+            }
+        }
+        connection.execute(
+            "INSERT INTO wallets (wallet, hot_keys, salt, record) VALUES (?1, ?2, ?3, ?4)",
+            (&wallet.wallet, &wallet.hot_keys, &wallet.salt, &wallet.record),
+        )?;
+        for (chain, address) in &wallet.addresses {
+            connection.execute(
+                "INSERT INTO addresses (wallet, chain, address) VALUES (?1, ?2, ?3)",
+                (&wallet.wallet, chain, address),
+            )?;
+        }
+        Ok(Registration::Present(wallet))
+    }
+
+    /// Whether a wallet is registered on a chain.
+    pub fn is_registered(&self, wallet: &str, chain: &str) -> Result<bool, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT 1 FROM addresses WHERE wallet = ?1 AND chain = ?2")?
+            .query_row((wallet, chain), |_| Ok(()))
+            .optional()?;
+        Ok(row.is_some())
+    }
+
+    /// A user's hot key for a family of chains.
+    pub fn hot_key(&self, wallet: &str, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
+        hot_key(self.connection, wallet, namespace)
+    }
+}
+
+fn hot_key(connection: &Connection, wallet: &str, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
+    let row = connection
+        .prepare_cached("SELECT namespace, public_key, secret FROM hot_keys WHERE wallet = ?1 AND namespace = ?2")?
+        .query_row((wallet, namespace), sealed_key);
+    Ok(row.optional()?)
+}
+
+fn hot_attestation(&self, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| hot_attestation(connection, &wallet)).await
+    }
+
+    /// What recognises the client's key of a wallet, if it has one.
+    pub async fn hot_verifier(&self, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let wallet = wallet.to_owned();
+        self.read(move |connection| {
+            let row = connection
+                .prepare_cached("SELECT verifier FROM hot WHERE wallet = ?1")?
+                .query_row([wallet], |row| row.get(0))
+                .optional()?;
+            Ok(row.flatten())
+        })
+        .await
+    }
+
+    /// A user's hot key for a family of chains.
+    pub async fn hot_key(&self, wallet: &str, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
+        let (wallet, namespace) = (wallet.to_owned(), namespace.to_owned());
+        self.read(move |connection| hot_key(connection, &wallet, &namespace)).await
     }
 
     /// A wallet of the registry.
@@ -173,9 +268,10 @@ mod tests {
                 secret: format!("vault:v1:{n}"),
             }],
             attestation: vec![n],
+            verifier: None,
         };
-        assert_eq!(store.keep_hot(made(1)).await.unwrap(), [1]);
-        assert_eq!(store.keep_hot(made(2)).await.unwrap(), [1]);
+        assert_eq!(store.decide(0, move |ledger| ledger.keep_hot(made(1))).await.unwrap(), [1]);
+        assert_eq!(store.decide(0, move |ledger| ledger.keep_hot(made(2))).await.unwrap(), [1]);
         assert_eq!(store.hot_attestation("alice").await.unwrap(), Some(vec![1]));
         assert_eq!(store.hot_key("alice", "eip155").await.unwrap().unwrap().public_key, [1]);
         assert_eq!(store.hot_key("alice", "solana").await.unwrap(), None);
@@ -187,9 +283,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let alice = wallet("alice", "0xA");
-        assert_eq!(store.register(alice.clone()).await.unwrap(), Registration::Present(alice.clone()));
-        assert_eq!(store.register(wallet("alice", "0xB")).await.unwrap(), Registration::Present(alice.clone()));
-        let bob = store.register(wallet("bob", "0xA")).await.unwrap();
+        let register = async |wallet: RegisteredWallet| {
+            store.decide(0, move |ledger| ledger.register(wallet)).await.unwrap()
+        };
+        assert_eq!(register(alice.clone()).await, Registration::Present(alice.clone()));
+        assert_eq!(register(wallet("alice", "0xB")).await, Registration::Present(alice.clone()));
+        let bob = register(wallet("bob", "0xA")).await;
         assert_eq!(bob, Registration::AddressTaken("0xA".to_owned()));
         assert_eq!(store.wallets().await.unwrap(), [alice]);
     }

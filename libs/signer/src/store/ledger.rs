@@ -1,0 +1,52 @@
+//! One decision as one transaction: what is read in it is what is written upon, and all of it is on disk before the
+//! asker hears of it. Decisions run on the writer's thread, one after the other.
+
+use rusqlite::Connection;
+
+use super::{Store, StoreError};
+
+/// The store inside a decision's transaction.
+pub struct Ledger<'a> {
+    pub(super) connection: &'a Connection,
+    now_ms: u64,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) fn new(connection: &'a Connection, now_ms: u64) -> Self {
+        Self { connection, now_ms }
+    }
+
+    /// When this is decided, Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+}
+
+impl Store {
+    /// Decides at `now_ms` and returns once the decision is on disk. `decide` must not wait for anything.
+    pub async fn decide<T: Send + 'static>(
+        &self,
+        now_ms: u64,
+        decide: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(move |connection| decide(&Ledger::new(connection, now_ms))).await
+    }
+
+    /// Looks without deciding; `now_ms` as in [`Store::decide`].
+    pub async fn look<T: Send + 'static>(
+        &self,
+        now_ms: u64,
+        look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(move |connection| look(&Ledger::new(connection, now_ms))).await
+    }
+}
+
+/// SQLite's integers are signed.
+pub(super) fn signed(value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Failed(format!("{value} is above 2^63 - 1")))
+}
+
+pub(super) fn unsigned(value: i64) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| StoreError::Failed(format!("{value} is below 0; restore the volume")))
+}

@@ -1,0 +1,224 @@
+//! Outstanding money. A signature without expiry is money gone: its amount counts from then on in every rolling window,
+//! until its settlement is attested, and a window longer. Sums are kept in buckets of a 64th of each window's length,
+//! rounded up, so that a decision reads some dozen rows however much was paid.
+
+use alloy_primitives::U256;
+use chain::Amount;
+use policy::{Scope, Window};
+use rusqlite::OptionalExtension;
+
+use super::{
+    Ledger, StoreError,
+    ledger::{signed, unsigned},
+};
+
+/// Buckets of a window.
+const BUCKETS: u64 = 64;
+/// The bucket of what is not settled.
+const OUTSTANDING: i64 = -1;
+
+/// A signed amount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend {
+    /// Wallet id.
+    pub wallet: String,
+    /// CAIP-2 chain id.
+    pub chain: String,
+    /// The payment's nonce.
+    pub nonce: u64,
+    /// What was signed.
+    pub digest: [u8; 32],
+    /// Symbol.
+    pub asset: String,
+    /// In the smallest unit.
+    pub amount: Amount,
+}
+
+/// A window in use.
+type InUse = (u64, Scope);
+
+impl Ledger<'_> {
+    /// What counts in a window by now. A window that was not in use before is counted from the spends.
+    pub fn spent(&self, window: &Window, wallet: &str, chain: &str, asset: &str) -> Result<Amount, StoreError> {
+        self.count_window((window.length_ms, window.scope))?;
+        let now = self.now_ms();
+        // A bucket counts until its last moment is a window ago.
+        let width = width(window.length_ms);
+        let first = signed(now.saturating_sub(window.length_ms) / width)?;
+        let mut query = self.connection.prepare_cached(
+            "SELECT amount FROM sums WHERE length_ms = ?1 AND wallet = ?2 AND chain = ?3 AND asset = ?4
+             AND (bucket >= ?5 OR bucket = -1)",
+        )?;
+        let scope = scope(window.scope, wallet);
+        let rows = query.query_map((signed(window.length_ms)?, scope, chain, asset, first), |row| row.get(0))?;
+        rows.map(|row| Ok(amount(row?))).try_fold(Amount::ZERO, |sum, amount: Result<_, StoreError>| add(sum, amount?))
+    }
+
+    /// Counts a signed amount; one that counts already is not counted twice. `outstanding`: until its settlement is
+    /// attested; else from now on.
+    pub fn spend(&self, spend: &Spend, outstanding: bool) -> Result<(), StoreError> {
+        let Spend { wallet, chain, nonce, digest, asset, amount } = spend;
+        let now = self.now_ms();
+        let counts_from = (!outstanding).then(|| signed(now)).transpose()?;
+        let rows = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO spends (wallet, chain, nonce, digest, asset, amount, signed_at_ms, counts_from_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            )?
+            .execute((wallet, chain, signed(*nonce)?, digest, asset, bytes(*amount), signed(now)?, counts_from))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        self.each_window(|window| self.put(window, spend, (!outstanding).then_some(now)))
+    }
+
+    /// What was signed at a nonce up to `nonce` and is outstanding.
+    pub(super) fn outstanding(&self, wallet: &str, chain: &str, nonce: u64) -> Result<Vec<(Spend, u64)>, StoreError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT nonce, digest, asset, amount, signed_at_ms FROM spends
+             WHERE wallet = ?1 AND chain = ?2 AND nonce <= ?3 AND counts_from_ms IS NULL",
+        )?;
+        let rows = query.query_map((wallet, chain, signed(nonce)?), |row| {
+            let (nonce, at): (i64, i64) = (row.get(0)?, row.get(4)?);
+            Ok((nonce, row.get(1)?, row.get(2)?, row.get(3)?, at))
+        })?;
+        rows.map(|row| {
+            let (nonce, digest, asset, sum, at): (i64, [u8; 32], String, [u8; 32], i64) = row?;
+            let (wallet, chain) = (wallet.to_owned(), chain.to_owned());
+            let spend = Spend { wallet, chain, nonce: unsigned(nonce)?, digest, asset, amount: amount(sum) };
+            Ok((spend, unsigned(at)?))
+        })
+        .collect()
+    }
+
+    /// From outstanding to counting from a time on.
+    pub(super) fn settle_spend(&self, spend: &Spend, counts_from_ms: u64) -> Result<(), StoreError> {
+        let Spend { wallet, chain, nonce, digest, .. } = spend;
+        self.connection.execute(
+            "UPDATE spends SET counts_from_ms = ?5 WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4",
+            (wallet, chain, signed(*nonce)?, digest, signed(counts_from_ms)?),
+        )?;
+        self.each_window(|window| {
+            self.take(window, spend)?;
+            self.put(window, spend, Some(counts_from_ms))
+        })
+    }
+
+    fn each_window(&self, act: impl Fn(InUse) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT length_ms, scope FROM windows")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        for row in rows {
+            let (length, scope) = row?;
+            act((unsigned(length)?, if scope == "total" { Scope::Total } else { Scope::Wallet }))?;
+        }
+        Ok(())
+    }
+
+    /// Begins to count a window, with all that would have counted in it.
+    fn count_window(&self, window: InUse) -> Result<(), StoreError> {
+        let (length_ms, of) = window;
+        let scope = if of == Scope::Total { "total" } else { "wallet" };
+        let known = self
+            .connection
+            .prepare_cached("SELECT 1 FROM windows WHERE length_ms = ?1 AND scope = ?2")?
+            .query_row((signed(length_ms)?, scope), |_| Ok(()))
+            .optional()?;
+        if known.is_some() {
+            return Ok(());
+        }
+        self.connection
+            .execute("INSERT INTO windows (length_ms, scope) VALUES (?1, ?2)", (signed(length_ms)?, scope))?;
+        let since = signed(self.now_ms().saturating_sub(length_ms))?;
+        let mut query = self.connection.prepare(
+            "SELECT wallet, chain, asset, amount, counts_from_ms FROM spends
+             WHERE counts_from_ms IS NULL OR counts_from_ms >= ?1",
+        )?;
+        let rows = query.query_map([since], |row| {
+            let from: Option<i64> = row.get(4)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, [u8; 32]>(3)?, from))
+        })?;
+        for row in rows {
+            let (wallet, chain, asset, sum, from) = row?;
+            let spend = Spend { wallet, chain, nonce: 0, digest: [0; 32], asset, amount: amount(sum) };
+            self.put(window, &spend, from.map(unsigned).transpose()?)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, window: InUse, spend: &Spend, counts_from_ms: Option<u64>) -> Result<(), StoreError> {
+        let bucket = match counts_from_ms {
+            None => OUTSTANDING,
+            Some(from) => {
+                self.forget(window, spend)?;
+                signed(from / width(window.0))?
+            }
+        };
+        self.change(window, spend, bucket, |sum| add(sum, spend.amount))
+    }
+
+    /// Buckets that count no more.
+    fn forget(&self, (length_ms, of): InUse, spend: &Spend) -> Result<(), StoreError> {
+        let first = signed(self.now_ms().saturating_sub(length_ms) / width(length_ms))?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM sums
+                 WHERE length_ms = ?1 AND wallet = ?2 AND chain = ?3 AND asset = ?4 AND bucket >= 0 AND bucket < ?5",
+            )?
+            .execute((signed(length_ms)?, scope(of, &spend.wallet), &spend.chain, &spend.asset, first))?;
+        Ok(())
+    }
+
+    fn take(&self, window: InUse, spend: &Spend) -> Result<(), StoreError> {
+        let short = || StoreError::Failed("an outstanding sum is below one of its amounts".to_owned());
+        self.change(window, spend, OUTSTANDING, |sum| sum.checked_sub(spend.amount).ok_or_else(short))
+    }
+
+    fn change(
+        &self,
+        (length_ms, of): InUse,
+        spend: &Spend,
+        bucket: i64,
+        change: impl FnOnce(Amount) -> Result<Amount, StoreError>,
+    ) -> Result<(), StoreError> {
+        let (length_ms, wallet) = (signed(length_ms)?, scope(of, &spend.wallet));
+        let key = (length_ms, wallet, &spend.chain, &spend.asset, bucket);
+        let present: Option<[u8; 32]> = self
+            .connection
+            .prepare_cached(
+                "SELECT amount FROM sums
+                 WHERE length_ms = ?1 AND wallet = ?2 AND chain = ?3 AND asset = ?4 AND bucket = ?5",
+            )?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        let sum = change(present.map_or(Amount::ZERO, amount))?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO sums (length_ms, wallet, chain, asset, bucket, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (length_ms, wallet, chain, asset, bucket) DO UPDATE SET amount = excluded.amount",
+            )?
+            .execute((length_ms, wallet, &spend.chain, &spend.asset, bucket, bytes(sum)))?;
+        Ok(())
+    }
+}
+
+fn scope(of: Scope, wallet: &str) -> &str {
+    if of == Scope::Total { "" } else { wallet }
+}
+
+fn width(length_ms: u64) -> u64 {
+    (length_ms / BUCKETS).max(1)
+}
+
+fn bytes(Amount(amount): Amount) -> [u8; 32] {
+    amount.to_be_bytes()
+}
+
+fn amount(bytes: [u8; 32]) -> Amount {
+    Amount(U256::from_be_bytes(bytes))
+}
+
+/// A sum beyond 256 bits is refused rather than wrapped: nothing more is signed.
+fn add(sum: Amount, amount: Amount) -> Result<Amount, StoreError> {
+    sum.checked_add(amount).ok_or_else(|| StoreError::Failed("a sum of amounts exceeds 256 bits".to_owned()))
+}
