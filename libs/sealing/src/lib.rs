@@ -5,12 +5,16 @@
 //! Requests in flight are gathered: while one batch is at the Vault, the next one collects, so that a busy signer asks
 //! the Vault once per round trip and not once per signature.
 
+mod client;
+
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use vault::{BATCH_LIMIT, Error, Opened, Vault};
 use zeroize::Zeroizing;
+
+pub use client::{CLIENT_KEY_LEN, ClientKey, ClientKeyError, is_client_sealed};
 
 /// Openings that may wait for the Vault; more wait at the door.
 const QUEUE: usize = 4 * BATCH_LIMIT;
