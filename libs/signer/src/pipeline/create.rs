@@ -1,32 +1,75 @@
 //! `CreateWallet`, Keeper only: a phrase of its own per user, sealed at once, its public keys attested.
 
+use std::sync::Arc;
+
+use audit::{Decision, Entry};
 use custody::{Role, WalletId, phrase::NAMESPACES, phrase::Phrase};
 use prost::Message;
 use protocol::{
     attestation::attest_hot_keys,
-    ops::{Attestation, CreateWallet, HotKeys, NamespaceKey, Outcome},
+    ops::{Attestation, HotKeys, NamespaceKey, Operation, Outcome},
 };
 use rand_core::OsRng;
+use sealing::ClientKey;
 use zeroize::Zeroizing;
 
-use super::{Serving, Stop, entropy_context, hot_key_context};
-use crate::store::{HotWallet, SealedKey, Store};
+use super::{Serving, Signer, Stop, entropy_context, fault, finish, hot_key_context, request::Accepted};
+use crate::store::{HotWallet, SealedKey};
 
-pub(super) async fn create(store: &Store, serving: &Serving, create: &CreateWallet) -> Result<Outcome, Stop> {
+pub(super) async fn create(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    let made = match make(signer, serving, &accepted).await {
+        Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
+        other => other?,
+    };
+    fault::point("created");
+    let serving = serving.clone();
+    let outcome = signer.decide(move |ledger| {
+        if let Some(frozen) = ledger.frozen("")? {
+            return Ok(Err(Stop::frozen(&frozen)));
+        }
+        // Somebody else may have made one meanwhile: what is on disk is the answer.
+        let attestation = match made {
+            Made::New(made) => ledger.keep_hot(made)?,
+            Made::Before(attestation) => attestation,
+        };
+        let entry = Entry { decision: Decision::Done, ..accepted.entry(&serving, ledger.now_ms()) };
+        match created(&attestation) {
+            Ok(outcome) => finish(ledger, &accepted.key, entry, outcome),
+            Err(stop) => Ok(Err(stop)),
+        }
+    });
+    outcome.await?
+}
+
+/// A wallet's hot keys: there already, or ready to be kept.
+enum Made {
+    Before(Vec<u8>),
+    New(HotWallet),
+}
+
+async fn make(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<Made, Stop> {
+    let Operation::CreateWallet(create) = &accepted.operation else {
+        return Err(Stop::refused("Malformed", "this makes no wallet"));
+    };
     if serving.role != Role::Keeper {
         return Err(Stop::refused("NotServedHere", "only keeper makes hot keys"));
     }
     let wallet = wallet_id(&create.wallet)?;
-    if let Some(attestation) = store.hot_attestation(wallet.as_str()).await? {
-        return created(&attestation);
+    serving.require_client_key(accepted.client_key.as_ref())?;
+    if let Some(attestation) = signer.store.hot_attestation(wallet.as_str()).await? {
+        if let Some(key) = &accepted.client_key {
+            let verifier = signer.store.hot_verifier(wallet.as_str()).await?.unwrap_or_default();
+            if !key.verifies(entropy_context(serving.custody_id(), wallet.as_str()), &verifier) {
+                return Err(Stop::refused("WalletUnknown", format!("wallet '{wallet}' is not one of this key")));
+            }
+        }
+        return Ok(Made::Before(attestation));
     }
     // Stretching a phrase takes milliseconds of computing.
     let secrets = tokio::task::spawn_blocking(|| Secrets::make(&Phrase::generate(&mut OsRng)))
         .await
         .map_err(|_| Stop::unavailable("Stopping", "this signer is ending"))??;
-    let made = secrets.seal(serving, &wallet).await?;
-    // Somebody else may have made one meanwhile: what is on disk is the answer.
-    created(&store.keep_hot(made).await?)
+    Ok(Made::New(secrets.seal(serving, &wallet, accepted.client_key.as_ref()).await?))
 }
 
 fn created(attestation: &[u8]) -> Result<Outcome, Stop> {
@@ -64,14 +107,24 @@ impl Secrets {
         Ok(Self { entropy: phrase.entropy(), keys })
     }
 
-    /// All in one batch, each for its own purpose.
-    async fn seal(self, serving: &Serving, wallet: &WalletId) -> Result<HotWallet, Stop> {
+    /// Each for its own purpose, by the client's key or in one batch by the Vault.
+    async fn seal(
+        self,
+        serving: &Serving,
+        wallet: &WalletId,
+        client_key: Option<&ClientKey>,
+    ) -> Result<HotWallet, Stop> {
         let custody = serving.custody_id();
         let mut secrets = vec![(entropy_context(custody, wallet.as_str()), self.entropy.as_slice())];
         for HotKey { namespace, secret, .. } in &self.keys {
             secrets.push((hot_key_context(custody, wallet.as_str(), namespace), secret.as_slice()));
         }
-        let mut sealed = serving.sealer.seal(&secrets).await?.into_iter();
+        let sealed = match client_key {
+            None => serving.sealer.seal(&secrets).await?,
+            Some(key) => secrets.iter().map(|(context, secret)| key.seal(*context, secret, &mut OsRng)).collect(),
+        };
+        let verifier = client_key.map(|key| key.verifier(entropy_context(custody, wallet.as_str())).to_vec());
+        let mut sealed = sealed.into_iter();
         let entropy = sealed.next().unwrap_or_default();
         let keys: Vec<SealedKey> = self
             .keys
@@ -89,6 +142,6 @@ impl Secrets {
         let statement =
             HotKeys { custody_id: custody.as_bytes().to_vec(), wallet: wallet.to_string(), keys: public.collect() };
         let attestation = attest_hot_keys(&statement, serving.keys.own().message_key()).encode_to_vec();
-        Ok(HotWallet { wallet: wallet.to_string(), entropy, keys, attestation })
+        Ok(HotWallet { wallet: wallet.to_string(), entropy, keys, attestation, verifier })
     }
 }

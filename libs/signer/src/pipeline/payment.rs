@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use audit::{Entry, Head};
+use audit::{Decision, Entry, Head};
 use chain::{Amount, Intent, WalletDesc};
 use custody::{KeyRole, Role};
 use policy::{Facts, Verdict};
@@ -59,28 +59,20 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Acce
         other => other?,
     };
     fault::point("decoded");
-    let key = accepted.key.clone();
-    let client_key = accepted.client_key.is_some();
-    let decision = {
-        let serving = serving.clone();
-        let accepted = Arc::new(accepted);
-        let asked = accepted.clone();
-        (signer.decide(move |ledger| decoded.record(ledger, &serving, &asked)).await??, accepted)
+    let accepted = Arc::new(accepted);
+    let (recording, asked) = (serving.clone(), accepted.clone());
+    let recorded = match signer.decide(move |ledger| decoded.record(ledger, &recording, &asked)).await?? {
+        Recording::Answered(outcome) => return Ok(outcome),
+        Recording::Recorded(recorded) => recorded,
     };
     fault::point("recorded");
-    let recorded = match decision {
-        (Decision::Answered(outcome), _) => return Ok(outcome),
-        (Decision::Recorded(recorded), accepted) => {
-            debug_assert_eq!(client_key, accepted.client_key.is_some());
-            recorded.unseal(serving, &accepted).await?
-        }
-    };
+    let unsealed = recorded.unseal(serving, &accepted).await?;
     fault::point("unsealed");
-    let outcome = recorded.sign(signer, serving)?;
+    let outcome = unsealed.sign(signer, serving)?;
     fault::point("signed");
     // Made again for the same digest if this is lost: nobody waits for it.
     let result = Response { outcome: Some(outcome.clone()) }.encode_to_vec();
-    signer.store.finish_later(key, result).await?;
+    signer.store.finish_later(accepted.key.clone(), result).await?;
     fault::point("stored");
     Ok(outcome)
 }
@@ -156,7 +148,7 @@ enum Judged {
 }
 
 /// What a decision came to.
-enum Decision {
+enum Recording {
     Recorded(Recorded),
     Answered(Outcome),
 }
@@ -232,7 +224,7 @@ impl Vouched {
         if !ledger.announce(&mark.digest, &mark.wallet, &mark.chain, &self.summary())? {
             return Ok(pending(mark, not_before_ms));
         }
-        let entry = Entry { decision: "Pending".to_owned(), ..self.entry(ledger, serving, accepted) };
+        let entry = Entry { decision: Decision::Pending, ..self.entry(ledger, serving, accepted) };
         ledger.append(entry)?;
         Ok(match self.verdict(ledger, serving)? {
             Verdict::Pending { not_before_ms } => pending(mark, not_before_ms),
@@ -246,13 +238,13 @@ impl Vouched {
         ledger: &Ledger<'_>,
         serving: &Serving,
         accepted: &Accepted,
-    ) -> Result<Result<Decision, Stop>, StoreError> {
+    ) -> Result<Result<Recording, Stop>, StoreError> {
         let (mark, key) = (self.watermark(), &accepted.key);
         if let Some(frozen) = ledger.frozen(&mark.wallet)? {
             return Ok(Err(Stop::frozen(&frozen)));
         }
         match ledger.recall(key)? {
-            Recall::Finished(result) => return Ok(stored(&result).map(Decision::Answered)),
+            Recall::Finished(result) => return Ok(stored(&result).map(Recording::Answered)),
             Recall::Reused => return Ok(Err(Stop::reused())),
             Recall::Open => {}
         }
@@ -264,7 +256,7 @@ impl Vouched {
         match judged {
             Judged::Pending { not_before_ms } => {
                 let waits = self.wait(ledger, serving, accepted, &mark, not_before_ms)?;
-                return Ok(Ok(Decision::Answered(waits)));
+                return Ok(Ok(Recording::Answered(waits)));
             }
             Judged::Allowed { known: true, .. } => {}
             Judged::Allowed { intent, known: false } => {
@@ -279,12 +271,12 @@ impl Vouched {
             }
         }
         if ledger.begin(key)? {
-            let entry = Entry { decision: "Signed".to_owned(), ..self.entry(ledger, serving, accepted) };
+            let entry = Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) };
             ledger.append(entry)?;
         }
         let (head, overrides) = (ledger.head()?, ledger.overrides()?);
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
-        Ok(Ok(Decision::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
+        Ok(Ok(Recording::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
     }
 
     fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {
@@ -309,9 +301,9 @@ impl Vouched {
         serving: &Serving,
         accepted: &Accepted,
         stop: Stop,
-    ) -> Result<Result<Decision, Stop>, StoreError> {
+    ) -> Result<Result<Recording, Stop>, StoreError> {
         let entry = self.entry(ledger, serving, accepted);
-        Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Decision::Answered))
+        Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
     }
 
     fn entry(&self, ledger: &Ledger<'_>, serving: &Serving, accepted: &Accepted) -> Entry {

@@ -1,21 +1,49 @@
 //! `RegisterWallet`: each signer recomputes the addresses from the attested hot keys and the manifest's cool and cold
 //! keys. Whoever asks names no owner, so foreign owners can't be registered.
 
+use std::sync::Arc;
+
+use audit::{Decision, Entry};
 use chain::{ChainId, Owners, WalletDesc};
 use custody::Role;
 use prost::Message;
 use protocol::{
     attestation::{attest_wallet_record, hot_keys},
-    ops::{Attestation, ChainAddress, HotKeys, Outcome, RegisterWallet, WalletRecord},
+    ops::{Attestation, ChainAddress, HotKeys, Operation, Outcome, RegisterWallet, WalletRecord},
 };
 
-use super::{Serving, Stop, create::wallet_id};
+use super::{Serving, Signer, Stop, conclude, create::wallet_id, finish, request::Accepted};
 use crate::store::{RegisteredWallet, Registration, Store};
 
-pub(super) async fn register(store: &Store, serving: &Serving, asked: &RegisterWallet) -> Result<Outcome, Stop> {
+pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    let wallet = match recompute(signer, serving, &accepted).await {
+        Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
+        other => other?,
+    };
+    let serving = serving.clone();
+    let outcome = signer.decide(move |ledger| {
+        if let Some(frozen) = ledger.frozen(&wallet.wallet)? {
+            return Ok(Err(Stop::frozen(&frozen)));
+        }
+        let entry =
+            Entry { wallet: wallet.wallet.clone(), ..accepted.entry(&serving, ledger.now_ms()) };
+        match registered(wallet.clone(), ledger.register(wallet)?) {
+            Ok(outcome) => finish(ledger, &accepted.key, Entry { decision: Decision::Done, ..entry }, outcome),
+            Err(Stop::Refused(refusal)) => conclude(ledger, &accepted.key, entry, Stop::Refused(refusal)),
+            Err(stop) => Ok(Err(stop)),
+        }
+    });
+    outcome.await?
+}
+
+/// The wallet as this signer computes and attests it.
+async fn recompute(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<RegisteredWallet, Stop> {
+    let Operation::RegisterWallet(asked) = &accepted.operation else {
+        return Err(Stop::refused("Malformed", "this registers no wallet"));
+    };
     let (hot, body) = attested(serving, asked)?;
     if serving.role == Role::Keeper {
-        require_own(store, &hot).await?;
+        require_own(&signer.store, &hot).await?;
     }
     let salt = salt(&asked.salt)?;
     let addresses = addresses(serving, &hot, salt, &asked.chains)?;
@@ -31,14 +59,13 @@ pub(super) async fn register(store: &Store, serving: &Serving, asked: &RegisterW
         manifest_digest: serving.manifest.digest_bytes().to_vec(),
     };
     let attestation = attest_wallet_record(&record, serving.keys.own().message_key());
-    let wallet = RegisteredWallet {
+    Ok(RegisteredWallet {
         wallet: hot.wallet,
         hot_keys: body,
         salt: salt.to_vec(),
         addresses,
         record: attestation.encode_to_vec(),
-    };
-    registered(wallet.clone(), store.register(wallet).await?)
+    })
 }
 
 /// The hot keys, believed only with the signature of one of Keeper's approved keys.
@@ -91,7 +118,7 @@ fn addresses(
 }
 
 /// A wallet from its attested hot key and the manifest.
-pub(super) fn wallet(serving: &Serving, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Result<WalletDesc, Stop> {
+fn wallet(serving: &Serving, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Result<WalletDesc, Stop> {
     let (chain, rules) = serving.rules(chain)?;
     let key = hot_key(hot, &chain)?;
     let wrong = |error: chain::ChainError| Stop::refused("WalletNotPossible", error.to_string());
@@ -108,6 +135,31 @@ fn hot_key<'a>(hot: &'a HotKeys, chain: &ChainId) -> Result<&'a [u8], Stop> {
             Err(Stop::refused("WalletNotPossible", format!("the hot keys have not one key for {}", chain.namespace())))
         }
     }
+}
+
+/// A registered wallet from its row and the manifest; a row that was changed is not believed.
+pub(super) async fn recomputed(
+    store: &Store,
+    serving: &Serving,
+    wallet: &str,
+    chain: &ChainId,
+) -> Result<WalletDesc, Stop> {
+    let row = store.wallet(wallet).await?.ok_or_else(|| unknown(wallet, chain))?;
+    let address = row.addresses.iter().find(|(known, _)| known == chain.as_str());
+    let (_, address) = address.ok_or_else(|| unknown(wallet, chain))?;
+    let damaged = || Stop::unavailable("StoreDamaged", "a wallet's row is not what was registered; restore the volume");
+    let hot = HotKeys::decode(row.hot_keys.as_slice()).map_err(|_| damaged())?;
+    let salt = row.salt.as_slice().try_into().map_err(|_| damaged())?;
+    let desc = self::wallet(serving, &hot, salt, chain.as_str())?;
+    if desc.address != *address || hot.wallet != wallet {
+        return Err(damaged());
+    }
+    Ok(desc)
+}
+
+/// The refusal for a wallet that is not there, or not for whoever asks.
+pub(super) fn unknown(wallet: &str, chain: &ChainId) -> Stop {
+    Stop::refused("WalletUnknown", format!("wallet '{wallet}' is not registered on {chain}"))
 }
 
 /// The same content again gets the record that is there; other content is refused.

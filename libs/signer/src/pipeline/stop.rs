@@ -6,7 +6,7 @@ use protocol::{
     ops::{Outcome, Refused},
 };
 
-use crate::{policy::refused, store::StoreError};
+use crate::store::{Frozen, StoreError};
 
 /// The end of a request before its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,20 @@ impl Stop {
         Stop::refused("OperationIdReused", "this operation id belongs to another request; use a new one")
     }
 
+    /// For now, until the admin thaws.
+    pub(super) fn frozen(frozen: &Frozen) -> Self {
+        let Frozen { wallet, requester, reason, .. } = frozen;
+        let what = if wallet.is_empty() { "this signer".to_owned() } else { format!("wallet {wallet}") };
+        Stop::unavailable("Frozen", format!("{what} was frozen by {requester}: {reason}"))
+    }
+
+    /// The stable reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Stop::Refused(refusal) | Stop::Unavailable(refusal) => refusal.reason,
+        }
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         let told = |Refusal { reason, message }| Refused { reason: reason.to_owned(), message };
         match self {
@@ -41,6 +55,11 @@ impl Stop {
             Stop::Unavailable(refusal) => Outcome::Unavailable(told(refusal)),
         }
     }
+}
+
+/// A refusal with its stable reason.
+fn refused(reason: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal { reason, message: message.into() }
 }
 
 impl From<Refusal> for Stop {

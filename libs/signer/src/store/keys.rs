@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, StoreError};
+use super::{Ledger, Store, StoreError};
 
 /// Seeds of the signer's own keys, each sealed for its purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,16 +55,6 @@ impl Store {
         .await
     }
 
-    /// Cooler's key for a family of chains.
-    pub async fn cool_key(&self, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
-        let namespace = namespace.to_owned();
-        self.read(move |connection| {
-            let query = "SELECT namespace, public_key, secret FROM cool_keys WHERE namespace = ?1";
-            Ok(connection.query_row(query, [namespace], sealed_key).optional()?)
-        })
-        .await
-    }
-
     /// Keeps Cooler's keys, all or none; one that is there already stays. False: another key is there for a namespace,
     /// and nothing was written.
     pub async fn keep_cool_keys(&self, keys: Vec<SealedKey>) -> Result<bool, StoreError> {
@@ -88,6 +78,17 @@ impl Store {
             Ok(true)
         })
         .await
+    }
+}
+
+impl Ledger<'_> {
+    /// Cooler's key for a family of chains.
+    pub fn cool_key(&self, namespace: &str) -> Result<Option<SealedKey>, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT namespace, public_key, secret FROM cool_keys WHERE namespace = ?1")?
+            .query_row([namespace], sealed_key);
+        Ok(row.optional()?)
     }
 }
 
@@ -133,6 +134,6 @@ mod tests {
         assert!(store.keep_cool_keys(vec![key(1)]).await.unwrap());
         assert!(!store.keep_cool_keys(vec![key(2)]).await.unwrap());
         assert_eq!(store.cool_keys().await.unwrap(), [key(1)]);
-        assert_eq!(store.cool_key("solana").await.unwrap(), None);
+        assert_eq!(store.look(0, |ledger| ledger.cool_key("solana")).await.unwrap(), None);
     }
 }

@@ -108,16 +108,20 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// The digest that was attested for a nonce.
+    pub fn settled(&self, wallet: &str, chain: &str, nonce: u64) -> Result<Option<[u8; 32]>, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT digest FROM settlements WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3")?
+            .query_row((wallet, chain, signed(nonce)?), |row| row.get(0));
+        Ok(row.optional()?)
+    }
+
     /// Notes that a nonce is used up by `digest`, and with it all before it. The amount that this digest moves counts
     /// from now; what was signed at the same nonce and can't happen any more counts from its signature; what was signed
     /// before it, of which nobody said anything, is taken to have happened.
     pub fn settle(&self, wallet: &str, chain: &str, nonce: u64, digest: &[u8; 32]) -> Result<Settled, StoreError> {
-        let known: Option<[u8; 32]> = self
-            .connection
-            .prepare_cached("SELECT digest FROM settlements WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3")?
-            .query_row((wallet, chain, signed(nonce)?), |row| row.get(0))
-            .optional()?;
-        match known {
+        match self.settled(wallet, chain, nonce)? {
             Some(known) if known == *digest => return Ok(Settled::Known),
             Some(_) => return Ok(Settled::Otherwise),
             None => {}
