@@ -78,6 +78,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// All that is text.
+    pub(crate) fn texts(&self) -> [&str; 7] {
+        let Self { role, requester, operation, wallet, chain, decision, reason, .. } = self;
+        [role, requester, operation, wallet, chain, decision, reason]
+    }
+
     /// The head of a chain that ends here.
     pub fn head(&self) -> Head {
         Head { count: self.seq, hash: hash(self) }
@@ -195,7 +201,8 @@ pub fn next(head: &Head, entry: Entry) -> (Record, Head) {
     (record, head)
 }
 
-fn text(text: &str) -> String {
+/// What is safe to show: printable ASCII, cut.
+pub(crate) fn text(text: &str) -> String {
     text.chars().take(MAX_FIELD_BYTES).map(|c| if printable(c) { c } else { '?' }).collect()
 }
 
