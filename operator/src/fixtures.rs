@@ -129,6 +129,7 @@ pub(crate) fn trust(member: &str) -> TrustBundle {
         custody: Some(CustodyTrust { id: custody(), manifest_digest: manifest().digest() }),
         peers: BTreeMap::new(),
         floor: None,
+        keys: custody::trust::KeyProtection::Vault,
         images: Vec::new(),
     }
 }
@@ -255,6 +256,8 @@ pub(crate) fn report(seen: &mut Seen, identity: Option<Reported>, credentials_ge
         identity,
         credentials_generation,
         vault_key_version: Some(1),
+        rewrap_left: None,
+        audit_head: None,
         digests: Digests::default(),
         version: "0.1.0".to_owned(),
     });

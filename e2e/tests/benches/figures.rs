@@ -109,7 +109,7 @@ fn request(nonce: u64) -> Result<Request> {
     let to = "0x00000000000000000000000000000000005400ff".to_owned();
     let intent = Intent::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(1_u128) };
     let unsigned = EvmSafe::new(chain.parse()?)?.build(&intent, &assets, nonce)?;
-    let payment = Payment { wallet: WALLET.to_owned(), chain, unsigned, hot_signature: Vec::new() };
+    let payment = Payment { wallet: WALLET.to_owned(), chain, unsigned, ..Payment::default() };
     let mut operation_id = vec![0; 16];
     operation_id[..8].copy_from_slice(&nonce.to_be_bytes());
     Ok(Request { operation_id, operation: Some(Operation::Sign(payment)) })

@@ -59,12 +59,13 @@ pub fn verify(identity: &Identity) -> Result<(), IdentityError> {
 
 /// The peer's ed25519 key, decoded.
 pub fn message_key(keys: &PeerKeys) -> Result<VerifyingKey, IdentityError> {
-    HEXLOWER
-        .decode(keys.message_key.as_bytes())
-        .ok()
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
-        .ok_or(IdentityError::Malformed("message key"))
+    ed25519_key(&keys.message_key).ok_or(IdentityError::Malformed("message key"))
+}
+
+/// An ed25519 public key from 64 lower-case hex digits.
+pub fn ed25519_key(hex: &str) -> Option<VerifyingKey> {
+    let bytes = <[u8; 32]>::try_from(HEXLOWER.decode(hex.as_bytes()).ok()?).ok()?;
+    VerifyingKey::from_bytes(&bytes).ok()
 }
 
 /// 160 bits of SHA-256 over role, message key and XKey, in ten groups of four hex digits. Not over the NATS user:

@@ -53,9 +53,28 @@ pub struct TrustBundle {
     /// The policy floor; absent means: refuse every payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Floor>,
+    /// What seals the users' keys here. Keeper only; Cooler's key is always sealed by the Vault.
+    #[serde(default, skip_serializing_if = "KeyProtection::is_default")]
+    pub keys: KeyProtection,
     /// Image digests (`sha256:...`) that may run here.
     #[serde(default)]
     pub images: Vec<String>,
+}
+
+/// What seals the users' keys at rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyProtection {
+    /// The data centre's own Vault (Transit).
+    #[default]
+    Vault,
+    /// A key that App sends with each request: without it the database is worthless.
+    ClientKey,
+}
+
+impl KeyProtection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where the Vault is and how to log in with a projected service-account token (Vault JWT auth).
@@ -98,12 +117,28 @@ pub struct PeerKeys {
     pub xkey: String,
 }
 
-/// What no hub and no App can exceed. Amounts are in the asset's smallest unit (wei), decimal strings.
+/// What no hub and no App can exceed. Amounts are in the asset's smallest unit (wei), decimal strings; times are
+/// seconds of the signer's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Floor {
     /// Every asset that may move, with its limits. An asset that is not here never moves.
     pub assets: Vec<AssetFloor>,
+    /// Where payments may go; absent: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destinations: Option<Destinations>,
+    /// Operation kinds that are signed; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<BTreeSet<OperationKind>>,
+    /// Highest fee that a signed transaction may offer, by chain; a chain that is not here: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<FeeCeiling>,
+    /// Who signs intents: ed25519 public keys (RFC 8032), 64 hex digits, that App does not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intent_signers: Vec<String>,
+    /// How long this floor goes on to hold after a looser one was written, seconds. A stricter one holds at once.
+    #[serde(default)]
+    pub loosening_delay_seconds: u64,
 }
 
 /// One asset and its limits.
@@ -120,7 +155,91 @@ pub struct AssetFloor {
     pub decimals: u8,
     /// Highest amount of one payment, decimal string in the smallest unit.
     pub per_transaction: String,
+    /// Highest sum of one wallet's payments in a rolling window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_wallet: Option<Rolling>,
+    /// Highest sum of all wallets' payments in a rolling window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Rolling>,
+    /// Payments that wait, and can be vetoed meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_lock: Option<TimeLock>,
+    /// Above this amount a payment needs an intent signed by one of [`Floor::intent_signers`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_above: Option<String>,
 }
+
+/// A limit over time. An amount counts from its signature until its settlement is attested, and a window longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rolling {
+    /// Highest sum, decimal string in the smallest unit.
+    pub amount: String,
+    /// Length of the window, seconds.
+    pub window_seconds: u64,
+}
+
+/// Large payments wait before they are signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimeLock {
+    /// Payments above this amount wait, decimal string in the smallest unit.
+    pub above: String,
+    /// How long, seconds.
+    pub delay_seconds: u64,
+}
+
+/// The destinations that payments may go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Destinations {
+    /// All of them.
+    pub allow: Vec<Destination>,
+    /// How long after it was first seen here a destination is not yet paid to, seconds.
+    #[serde(default)]
+    pub cooling_seconds: u64,
+}
+
+/// A destination on a chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Destination {
+    /// CAIP-2 chain id.
+    pub chain: String,
+    /// In the chain's display form.
+    pub address: String,
+}
+
+/// The highest fee on a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FeeCeiling {
+    /// CAIP-2 chain id.
+    pub chain: String,
+    /// Highest fee of one transaction in the native coin's smallest unit, decimal string.
+    pub ceiling: String,
+}
+
+/// Kinds of operation that a signer can sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum OperationKind {
+    /// Moves one asset to one destination.
+    Transfer,
+    /// Uses up a nonce, moves nothing.
+    Cancel,
+}
+
+impl OperationKind {
+    /// All kinds.
+    pub const ALL: [OperationKind; 2] = [OperationKind::Transfer, OperationKind::Cancel];
+}
+
+/// Longest window, delay and cooling time, seconds: a leap year.
+pub const MAX_SECONDS: u64 = 366 * 24 * 3600;
+/// Most destinations, and most intent signers, of a floor.
+pub const MAX_DESTINATIONS: usize = 4096;
+/// See [`MAX_DESTINATIONS`].
+pub const MAX_INTENT_SIGNERS: usize = 16;
 
 /// Why a trust bundle was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -245,8 +364,11 @@ impl TrustBundle {
                 missing.push(format!("{role} is not approved: run `multisig member approve {role}`"));
             }
         }
-        if self.floor.is_none() {
-            missing.push("no policy floor: run `multisig member prepare` with the assets and their limits".to_owned());
+        match &self.floor {
+            None => missing
+                .push("no policy floor: run `multisig member prepare` with the assets and their limits".to_owned()),
+            Some(floor) if self.profile == Profile::Production => missing.extend(floor.missing_in_production()),
+            Some(_) => {}
         }
         match (&self.custody, &self.floor) {
             (Some(custody), Some(floor)) if missing.is_empty() => {
@@ -313,39 +435,153 @@ impl PeerKeys {
     }
 }
 
+impl AssetFloor {
+    /// An asset with its highest amount of one payment and no other limit.
+    pub fn new(chain: &str, symbol: &str, asset: &str, decimals: u8, per_transaction: &str) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            symbol: symbol.to_owned(),
+            asset: asset.to_owned(),
+            decimals,
+            per_transaction: per_transaction.to_owned(),
+            per_wallet: None,
+            total: None,
+            time_lock: None,
+            intent_above: None,
+        }
+    }
+
+    fn validate(&self) -> Result<(), TrustError> {
+        let Self { chain, symbol, asset, decimals: _, per_transaction, per_wallet, total, time_lock, intent_above } =
+            self;
+        check_chain(chain)?;
+        if !is_symbol(symbol) {
+            return invalid(format!(
+                "floor: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
+            ));
+        }
+        if asset != "native" && !is_contract(asset) {
+            return invalid(format!("floor: asset '{asset}' is neither native nor 0x and 40 hex digits"));
+        }
+        check_amount(symbol, "perTransaction", per_transaction)?;
+        for (name, rolling) in [("perWallet", per_wallet), ("total", total)] {
+            if let Some(Rolling { amount, window_seconds }) = rolling {
+                check_amount(symbol, name, amount)?;
+                check_seconds(&format!("{name}.windowSeconds of {symbol}"), *window_seconds, 1)?;
+            }
+        }
+        if let Some(TimeLock { above, delay_seconds }) = time_lock {
+            check_amount(symbol, "timeLock.above", above)?;
+            check_seconds(&format!("timeLock.delaySeconds of {symbol}"), *delay_seconds, 1)?;
+        }
+        intent_above.iter().try_for_each(|above| check_amount(symbol, "intentAbove", above))
+    }
+}
+
 impl Floor {
+    /// Limits of these assets and nothing else.
+    pub fn new(assets: Vec<AssetFloor>) -> Self {
+        Self {
+            assets,
+            destinations: None,
+            kinds: None,
+            fees: Vec::new(),
+            intent_signers: Vec::new(),
+            loosening_delay_seconds: 0,
+        }
+    }
+
     /// At least one asset, all well-formed, none named twice.
     pub fn validate(&self) -> Result<(), TrustError> {
-        if self.assets.is_empty() {
+        let Self { assets, destinations, kinds, fees, intent_signers, loosening_delay_seconds } = self;
+        if assets.is_empty() {
             return invalid("the floor names no asset");
         }
-        let (mut symbols, mut assets) = (BTreeSet::new(), BTreeSet::new());
-        for AssetFloor { chain, symbol, asset, decimals: _, per_transaction } in &self.assets {
-            if !chain
-                .split_once(':')
-                .is_some_and(|(namespace, reference)| !namespace.is_empty() && !reference.is_empty())
-            {
-                return invalid(format!("floor: '{chain}' is no chain id; expected for example eip155:1"));
-            }
-            if !is_symbol(symbol) {
-                return invalid(format!(
-                    "floor: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
-                ));
-            }
-            if asset != "native" && !is_contract(asset) {
-                return invalid(format!("floor: asset '{asset}' is neither native nor 0x and 40 hex digits"));
-            }
-            if !is_amount(per_transaction) {
-                return invalid(format!(
-                    "floor: perTransaction '{per_transaction}' of {symbol} is no whole number of the smallest unit below 2^256"
-                ));
-            }
-            if !symbols.insert((chain, symbol)) || !assets.insert((chain, asset.to_ascii_lowercase())) {
+        let (mut symbols, mut contracts) = (BTreeSet::new(), BTreeSet::new());
+        for asset in assets {
+            asset.validate()?;
+            let AssetFloor { chain, symbol, asset, .. } = asset;
+            if !symbols.insert((chain, symbol)) || !contracts.insert((chain, asset.to_ascii_lowercase())) {
                 return invalid(format!("floor: {symbol} on {chain} is named twice"));
             }
         }
-        Ok(())
+        if let Some(Destinations { allow, cooling_seconds }) = destinations {
+            if allow.len() > MAX_DESTINATIONS {
+                return invalid(format!("floor: {} destinations, at most {MAX_DESTINATIONS} are held", allow.len()));
+            }
+            allow.iter().try_for_each(|destination| check_chain(&destination.chain))?;
+            check_seconds("destinations.coolingSeconds", *cooling_seconds, 0)?;
+        }
+        if kinds.as_ref().is_some_and(BTreeSet::is_empty) {
+            return invalid("floor: kinds is empty, so nothing would ever be signed; leave it out or name some");
+        }
+        let mut chains = BTreeSet::new();
+        for FeeCeiling { chain, ceiling } in fees {
+            check_chain(chain)?;
+            check_amount(chain, "fees.ceiling", ceiling)?;
+            if !chains.insert(chain) {
+                return invalid(format!("floor: the fee on {chain} is named twice"));
+            }
+        }
+        check_intent_signers(intent_signers)?;
+        if intent_signers.is_empty() && assets.iter().any(|asset| asset.intent_above.is_some()) {
+            return invalid("floor: intentAbove needs intentSigners, else nothing above it could ever be paid");
+        }
+        check_seconds("looseningDelaySeconds", *loosening_delay_seconds, 0)
     }
+
+    /// What profile Production wants of a floor beyond its being there.
+    fn missing_in_production(&self) -> Vec<String> {
+        let unlimited = self.assets.iter().filter(|asset| asset.per_wallet.is_none() || asset.total.is_none());
+        let mut missing: Vec<String> = unlimited
+            .map(|AssetFloor { symbol, chain, .. }| {
+                format!("the floor has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
+            })
+            .collect();
+        if self.loosening_delay_seconds == 0 {
+            missing
+                .push("the floor has no looseningDelaySeconds: run `multisig member prepare` with a delay".to_owned());
+        }
+        missing
+    }
+}
+
+fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
+    if signers.len() > MAX_INTENT_SIGNERS {
+        return invalid(format!("floor: {} intent signers, at most {MAX_INTENT_SIGNERS} are held", signers.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for signer in signers {
+        match fingerprint::ed25519_key(signer) {
+            Some(key) if !key.is_weak() => {}
+            _ => return invalid(format!("floor: intent signer '{signer}' is no ed25519 key in 64 hex digits")),
+        }
+        if !seen.insert(signer) {
+            return invalid(format!("floor: intent signer '{signer}' is named twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_chain(chain: &str) -> Result<(), TrustError> {
+    match chain.split_once(':') {
+        Some((namespace, reference)) if !namespace.is_empty() && !reference.is_empty() => Ok(()),
+        _ => invalid(format!("floor: '{chain}' is no chain id; expected for example eip155:1")),
+    }
+}
+
+fn check_amount(of: &str, field: &str, amount: &str) -> Result<(), TrustError> {
+    if is_amount(amount) {
+        return Ok(());
+    }
+    invalid(format!("floor: {field} '{amount}' of {of} is no whole number of the smallest unit below 2^256"))
+}
+
+fn check_seconds(field: &str, seconds: u64, least: u64) -> Result<(), TrustError> {
+    if (least..=MAX_SECONDS).contains(&seconds) {
+        return Ok(());
+    }
+    invalid(format!("floor: {field} is {seconds}; expected {least} to {MAX_SECONDS} seconds"))
 }
 
 /// Whether `text` may name an asset: 1 to 32 characters of `a-z`, `A-Z`, `0-9`, `.`, `-`, `_`. People read symbols on
@@ -392,13 +628,7 @@ mod tests {
     }
 
     fn asset(chain: &str, symbol: &str, asset: &str) -> AssetFloor {
-        AssetFloor {
-            chain: chain.into(),
-            symbol: symbol.into(),
-            asset: asset.into(),
-            decimals: 18,
-            per_transaction: "1000".into(),
-        }
+        AssetFloor::new(chain, symbol, asset, 18, "1000")
     }
 
     fn bundle() -> TrustBundle {
@@ -421,7 +651,8 @@ mod tests {
                 manifest_digest: "ab".repeat(32),
             }),
             peers: [(Role::Cooler, vec![peer(1)]), (Role::App, vec![peer(2), peer(3)])].into(),
-            floor: Some(Floor { assets: vec![asset("eip155:1", "ETH", "native")] }),
+            floor: Some(Floor::new(vec![asset("eip155:1", "ETH", "native")])),
+            keys: KeyProtection::Vault,
             images: vec![format!("sha256:{}", "cd".repeat(32))],
         }
     }
@@ -440,7 +671,7 @@ mod tests {
     }
 
     fn floor(assets: Vec<AssetFloor>) -> String {
-        refused(|bundle| bundle.floor = Some(Floor { assets }))
+        refused(|bundle| bundle.floor = Some(Floor::new(assets)))
     }
 
     #[test]
@@ -524,6 +755,48 @@ mod tests {
     }
 
     #[test]
+    fn every_part_of_a_floor_is_held_to_its_range() {
+        let changed = |change: fn(&mut Floor)| refused(|bundle| change(bundle.floor.as_mut().unwrap()));
+        assert!(
+            changed(|f| f.assets[0].per_wallet = Some(Rolling { amount: "x".into(), window_seconds: 1 }))
+                .contains("perWallet")
+        );
+        assert!(
+            changed(|f| f.assets[0].total = Some(Rolling { amount: "1".into(), window_seconds: 0 }))
+                .contains("total.windowSeconds")
+        );
+        assert!(
+            changed(|f| f.assets[0].time_lock = Some(TimeLock { above: "1".into(), delay_seconds: MAX_SECONDS + 1 }))
+                .contains("timeLock")
+        );
+        assert!(changed(|f| f.assets[0].intent_above = Some("1".into())).contains("intentSigners"));
+        assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("no ed25519 key"));
+        assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("named twice"));
+        assert!(changed(|f| f.kinds = Some(BTreeSet::new())).contains("kinds is empty"));
+        assert!(
+            changed(|f| f.fees = vec![FeeCeiling { chain: "eip155:1".into(), ceiling: "-1".into() }])
+                .contains("fees.ceiling")
+        );
+        assert!(
+            changed(|f| f.destinations = Some(Destinations {
+                allow: vec![Destination { chain: "x".into(), address: "0x".into() }],
+                cooling_seconds: 0
+            }))
+            .contains("chain id")
+        );
+        assert!(changed(|f| f.loosening_delay_seconds = MAX_SECONDS + 1).contains("looseningDelaySeconds"));
+    }
+
+    #[test]
+    fn production_wants_rolling_limits_and_a_delay() {
+        let error = missing(|bundle| {
+            bundle.profile = Profile::Production;
+            bundle.peers.insert(Role::Observer, vec![peer(9)]);
+        });
+        assert!(error.contains("no perWallet or no total") && error.contains("looseningDelaySeconds"), "{error}");
+    }
+
+    #[test]
     fn a_floor_names_each_asset_once_and_exactly() {
         let eth = || asset("eip155:1", "ETH", "native");
         assert!(floor(vec![]).contains("no asset"));
@@ -538,7 +811,7 @@ mod tests {
             let bad = AssetFloor { per_transaction: amount.into(), ..eth() };
             assert!(floor(vec![bad]).contains("perTransaction"), "{amount}");
         }
-        assert_eq!(Floor { assets: vec![eth(), asset("eip155:2", "ETH", "native")] }.validate(), Ok(()));
+        assert_eq!(Floor::new(vec![eth(), asset("eip155:2", "ETH", "native")]).validate(), Ok(()));
     }
 
     proptest! {

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CustodyId, Role, trust::PeerKeys};
+use crate::{
+    CustodyId, Role,
+    trust::{PeerKeys, Rolling},
+};
 
 /// Key in `<role>-config`: [`MemberConfig`] as JSON.
 pub const CONFIG_KEY: &str = "config.json";
@@ -43,6 +46,9 @@ pub struct MemberConfig {
     /// Limits below the floor.
     #[serde(default)]
     pub policy: Policy,
+    /// Generation of the Vault key that the hub asks for; the workload rotates its own key until it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_key_generation: Option<u64>,
     /// Peers as the hub saw them reported: proposals for the admin, never trusted by the workload.
     #[serde(default)]
     pub proposed_peers: BTreeMap<Role, Identity>,
@@ -77,6 +83,12 @@ pub struct Limit {
     pub asset: String,
     /// Highest amount of one payment, decimal string in the smallest unit.
     pub per_transaction: String,
+    /// Highest sum of one wallet's payments in a rolling window; holds beside the floor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_wallet: Option<Rolling>,
+    /// Highest sum of all wallets' payments in a rolling window; holds beside the floor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Rolling>,
 }
 
 /// A workload's NATS credentials: public, since the NKey's seed never leaves the workload.
@@ -146,11 +158,27 @@ pub struct Report {
     /// Newest version of the Transit key, as seen at the last use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_key_version: Option<u64>,
+    /// Secrets that are still sealed by an older version of the Transit key; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrap_left: Option<u64>,
+    /// Head of the audit chain at the last report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<AuditHead>,
     /// Digests of the documents in use.
     #[serde(default)]
     pub digests: Digests,
     /// Version of the workload.
     pub version: String,
+}
+
+/// How long a signer's audit chain is, and the hash of its last record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditHead {
+    /// Records.
+    pub count: u64,
+    /// 64 lower-case hex digits.
+    pub hash: String,
 }
 
 /// SHA-256 of documents as they were read, lower-case hex.
@@ -178,6 +206,7 @@ mod tests {
             custody_id: CustodyId::from_slice(&[1; 16]).unwrap(),
             nats: NatsConfig { urls: vec!["tls://nats:4222".into()], ca_bundle: "PEM".into() },
             policy: Policy::default(),
+            vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
         };
         let json = serde_json::to_string(&config).unwrap();

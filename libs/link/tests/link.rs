@@ -115,7 +115,8 @@ impl Side {
 }
 
 fn request() -> Request {
-    let operation = Some(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned() }));
+    let operation =
+        Some(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
     Request { operation_id: vec![5; 16], operation }
 }
 
@@ -430,7 +431,8 @@ async fn an_answer_goes_to_nobody_but_the_sender() {
 async fn what_is_too_large_is_refused_before_it_is_sent() {
     let (broker, keys) = (Broker::start().await, Keys::new());
     let app = Side::start(&broker, &keys, Role::App).await;
-    let operation = Some(Operation::CreateWallet(CreateWallet { wallet: "a".repeat(MAX_BYTES) }));
+    let operation =
+        Some(Operation::CreateWallet(CreateWallet { wallet: "a".repeat(MAX_BYTES), ..CreateWallet::default() }));
     let large = Request { operation_id: vec![5; 16], operation };
     let refused = app.caller().call(Role::Keeper, Lane::Op, &large, Instant::now() + PATIENCE).await.unwrap_err();
     assert!(matches!(refused, CallError::Seal(_)), "{refused}");

@@ -6,7 +6,7 @@ use prost::Message;
 
 use crate::{
     exact,
-    ops::{Attestation, HotKeys, WalletRecord},
+    ops::{Attestation, AuditHead, HotKeys, PaymentIntent, WalletRecord},
     pae::pae,
 };
 
@@ -14,6 +14,11 @@ use crate::{
 pub const HOT_KEYS: &str = "multisig.attest.hot.v1";
 /// Domain of an attested [`WalletRecord`].
 pub const WALLET_RECORD: &str = "multisig.attest.wallet.v1";
+
+/// Domain of an attested [`AuditHead`].
+pub const AUDIT_HEAD: &str = "multisig.attest.head.v1";
+/// Domain of an attested [`PaymentIntent`].
+pub const PAYMENT_INTENT: &str = "multisig.attest.intent.v1";
 
 /// Why a statement is not believed.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
@@ -66,6 +71,26 @@ pub fn attest_wallet_record(record: &WalletRecord, key: &SigningKey) -> Attestat
 /// The wallet's record, if one of that signer's approved keys attested it.
 pub fn wallet_record(attestation: &Attestation, signer: &[VerifyingKey]) -> Result<WalletRecord, AttestationError> {
     exact::decode(verify(WALLET_RECORD, attestation, signer)?).map_err(|_| AttestationError::Malformed)
+}
+
+/// A signer's statement of its audit chain's head.
+pub fn attest_audit_head(head: &AuditHead, key: &SigningKey) -> Attestation {
+    attest(AUDIT_HEAD, head.encode_to_vec(), key)
+}
+
+/// The head, if one of that signer's approved keys attested it.
+pub fn audit_head(attestation: &Attestation, signer: &[VerifyingKey]) -> Result<AuditHead, AttestationError> {
+    exact::decode(verify(AUDIT_HEAD, attestation, signer)?).map_err(|_| AttestationError::Malformed)
+}
+
+/// Somebody's wish that this be paid.
+pub fn attest_payment_intent(intent: &PaymentIntent, key: &SigningKey) -> Attestation {
+    attest(PAYMENT_INTENT, intent.encode_to_vec(), key)
+}
+
+/// The intent, if one of the floor's intent signers attested it.
+pub fn payment_intent(attestation: &Attestation, signers: &[VerifyingKey]) -> Result<PaymentIntent, AttestationError> {
+    exact::decode(verify(PAYMENT_INTENT, attestation, signers)?).map_err(|_| AttestationError::Malformed)
 }
 
 #[cfg(test)]

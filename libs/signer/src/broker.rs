@@ -183,6 +183,12 @@ fn name(request: &Request) -> &'static str {
         Some(Operation::RegisterWallet(_)) => "RegisterWallet",
         Some(Operation::Check(_)) => "Check",
         Some(Operation::Sign(_)) => "Sign",
+        Some(Operation::Announce(_)) => "Announce",
+        Some(Operation::Batch(_)) => "Batch",
+        Some(Operation::Freeze(_)) => "Freeze",
+        Some(Operation::EchoHead(_)) => "EchoHead",
+        Some(Operation::Settle(_)) => "Settle",
+        Some(Operation::Lease(_)) => "Lease",
         None => "None",
     }
 }

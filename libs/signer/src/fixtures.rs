@@ -17,7 +17,9 @@ use custody::{
     CustodyId, KeyRole, Role,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{AssetFloor, CustodyTrust, Floor, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    trust::{
+        AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust,
+    },
     wiring::{Credentials, MemberConfig, NatsConfig, Policy as HubPolicy},
 };
 use data_encoding::BASE64URL_NOPAD;
@@ -91,12 +93,14 @@ impl Custody {
             custody: Some(CustodyTrust { id: self.manifest().custody_id(), manifest_digest: self.manifest().digest() }),
             peers: peers(role),
             floor: Some(floor()),
+            keys: KeyProtection::Vault,
             images: Vec::new(),
         };
         let config = MemberConfig {
             custody_id: self.manifest().custody_id(),
             nats: NatsConfig { urls: vec!["tls://127.0.0.1:4222".to_owned()], ca_bundle: CERTIFICATE.to_owned() },
             policy: HubPolicy::default(),
+            vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
         };
         let credentials = Credentials { generation: 1, user_jwt: user_jwt(nats_user) };
@@ -120,14 +124,10 @@ pub(crate) fn peers(own: Role) -> BTreeMap<Role, Vec<PeerKeys>> {
 
 /// 1 ETH and 1000 units of a token with 6 decimals.
 pub(crate) fn floor() -> Floor {
-    let asset = |symbol: &str, asset: &str, decimals, limit: &str| AssetFloor {
-        chain: CHAIN.to_owned(),
-        symbol: symbol.to_owned(),
-        asset: asset.to_owned(),
-        decimals,
-        per_transaction: limit.to_owned(),
-    };
-    Floor { assets: vec![asset("ETH", "native", 18, "1000000000000000000"), asset("USDT", TOKEN, 6, "1000000000")] }
+    Floor::new(vec![
+        AssetFloor::new(CHAIN, "ETH", "native", 18, "1000000000000000000"),
+        AssetFloor::new(CHAIN, "USDT", TOKEN, 6, "1000000000"),
+    ])
 }
 
 pub(crate) fn user_jwt(nats_user: &str) -> String {

@@ -106,7 +106,7 @@ impl Policy {
 
     fn tighten(&mut self, limits: &[Limit]) -> Result<(), PolicyError> {
         let mut seen = Vec::new();
-        for Limit { chain, asset, per_transaction } in limits {
+        for Limit { chain, asset, per_transaction, per_wallet: _, total: _ } in limits {
             let (chain, asset) = (chain.clone(), asset.clone());
             let floor = self
                 .chains
@@ -197,6 +197,8 @@ mod tests {
             chain: chain.to_owned(),
             asset: asset.to_owned(),
             per_transaction: limit.to_owned(),
+            per_wallet: None,
+            total: None,
         };
         let hub = wiring::Policy { limits: limits.iter().map(limit).collect() };
         let rules = crate::chains::rules(chains(&floor()).unwrap()).unwrap();

@@ -219,6 +219,7 @@ fn config_data(wiring: &Wiring, signer: Signer, live: &ConfigMap, peer: Option<I
         custody_id: wiring.custody,
         nats: wiring.nats.clone(),
         policy: wiring.policy.clone(),
+        vault_key_generation: None,
         proposed_peers: peer.or_else(proposed_before).map(|peer| (other, peer)).into_iter().collect(),
     };
     BTreeMap::from([

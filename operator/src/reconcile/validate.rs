@@ -147,7 +147,7 @@ fn policy(cluster: &MultisigCluster) -> Result<Policy, Finding> {
             )));
         }
         let (asset, per_transaction) = (limit.asset.clone(), limit.per_transaction.clone());
-        Ok(Limit { chain: caip2(chain)?, asset, per_transaction })
+        Ok(Limit { chain: caip2(chain)?, asset, per_transaction, per_wallet: None, total: None })
     };
     Ok(Policy { limits: limits.map(limit).collect::<Result<_, Finding>>()? })
 }

@@ -205,6 +205,7 @@ impl Ground {
             custody: Some(CustodyTrust { id: self.custody, manifest_digest: self.manifest.digest() }),
             peers: BTreeMap::new(),
             floor: None,
+            keys: custody::trust::KeyProtection::Vault,
             images: vec![digest(role)],
         }
     }

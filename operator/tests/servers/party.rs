@@ -70,6 +70,8 @@ impl Party {
             identity: Some(self.identity()),
             credentials_generation: generation,
             vault_key_version: Some(1),
+            rewrap_left: None,
+            audit_head: None,
             digests: Digests::default(),
             version: "test".to_owned(),
         };

@@ -96,7 +96,7 @@ impl Signers {
 
     /// Keeper makes the hot keys of a wallet, or attests those it has made.
     pub(crate) async fn create(&self, operation: Vec<u8>, wallet: &WalletId) -> Result<Attestation, Denial> {
-        let create = CreateWallet { wallet: wallet.to_string() };
+        let create = CreateWallet { wallet: wallet.to_string(), ..CreateWallet::default() };
         match self.ask(Role::Keeper, operation, Operation::CreateWallet(create)).await? {
             Outcome::Created(hot) => Ok(hot),
             other => Err(unexpected(Role::Keeper, &other)),
@@ -139,7 +139,7 @@ impl Signers {
         let Ask { operation, wallet, chain, unsigned } = ask;
         let payment = payment(wallet, chain, unsigned, hot_signature);
         match self.ask(signer, operation, Operation::Sign(payment)).await? {
-            Outcome::Signed(Signed { digest: signed, signature }) => {
+            Outcome::Signed(Signed { digest: signed, signature, .. }) => {
                 same(signer, &signed, digest)?;
                 Ok(signature)
             }
@@ -167,7 +167,7 @@ impl Signers {
 }
 
 fn payment(wallet: WalletId, chain: ChainId, unsigned: Vec<u8>, hot_signature: Vec<u8>) -> Payment {
-    Payment { wallet: wallet.to_string(), chain: chain.to_string(), unsigned, hot_signature }
+    Payment { wallet: wallet.to_string(), chain: chain.to_string(), unsigned, hot_signature, ..Payment::default() }
 }
 
 /// The signer decoded the same bytes to another digest: one of the two is wrong, and nobody knows which.
@@ -187,6 +187,10 @@ fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
         Outcome::Signed(_) => "Signed",
         Outcome::Refused(_) => "Refused",
         Outcome::Unavailable(_) => "Unavailable",
+        Outcome::Pending(_) => "Pending",
+        Outcome::Batch(_) => "Batch",
+        Outcome::Done(_) => "Done",
+        Outcome::Held(_) => "Held",
     };
     away(signer, &format!("its answer ({name}) is to another question; both sides must run the same version"))
 }

@@ -76,7 +76,7 @@ impl Hot {
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         let digest = rules.decode(&unsigned, &wallet, &assets).unwrap().digest;
         let hot_signature = rules.sign(&self.keys.secret("eip155").unwrap(), &digest).unwrap();
-        Payment { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature }
+        Payment { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature, ..Payment::default() }
     }
 }
 

@@ -13,7 +13,9 @@ use chain::ChainId;
 use custody::{
     Role,
     manifest::{SignedManifest, VerifiedManifest},
-    trust::{AssetFloor, CustodyTrust, Floor, Profile, SHAPE_VERSION, TrustBundle, TrustError, VaultTrust},
+    trust::{
+        AssetFloor, CustodyTrust, Floor, KeyProtection, Profile, SHAPE_VERSION, TrustBundle, TrustError, VaultTrust,
+    },
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,8 @@ struct PlanFile {
     manifest_file: Option<PathBuf>,
     /// Absent: what `multisig-trust` has stays.
     floor: Option<Floor>,
+    /// What seals the users' keys. Absent: what `multisig-trust` has stays.
+    keys: Option<KeyProtection>,
     /// Digests that may run here. Absent: what `multisig-trust` has stays.
     images: Option<Vec<String>>,
     #[serde(default)]
@@ -111,6 +115,7 @@ pub(crate) struct Plan {
     pub(crate) vault: VaultPlan,
     pub(crate) manifest: Option<VerifiedManifest>,
     pub(crate) floor: Option<Floor>,
+    pub(crate) keys: Option<KeyProtection>,
     pub(crate) images: Option<Vec<String>>,
     pub(crate) storage: Storage,
     pub(crate) hub_token_ttl: Duration,
@@ -152,6 +157,7 @@ impl Plan {
             data_center: file.data_center,
             profile: file.profile,
             floor: file.floor,
+            keys: file.keys,
             images: file.images,
             storage: file.storage,
             egress,
@@ -183,6 +189,7 @@ impl Plan {
             custody: custody.map(|it| CustodyTrust { id: it.custody_id(), manifest_digest: it.digest() }),
             peers: BTreeMap::new(),
             floor: self.floor.clone(),
+            keys: self.keys.unwrap_or_default(),
             images: self.images.clone().unwrap_or_default(),
         }
     }

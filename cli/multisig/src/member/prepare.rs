@@ -44,6 +44,7 @@ FILE (YAML; paths in it are relative to it):
   manifestFile: manifest.json       # signed at both stations
   floor:                            # what no hub and no App can exceed
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
+  keys: Vault                       # what seals users' keys; keeper only: ClientKey, App sends a key with each request
   images: ['sha256:...']            # digests that may run here
 
 The token of the Vault's admin is taken from the environment variable VAULT_TOKEN.";

@@ -54,6 +54,7 @@ pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustB
         custody: wanted.custody.or_else(|| present.custody.clone()),
         peers: present.peers.clone(),
         floor: wanted.floor.or_else(|| present.floor.clone()),
+        keys: plan.keys.unwrap_or(present.keys),
         images: plan.images.clone().unwrap_or_else(|| present.images.clone()),
         ..wanted
     })
@@ -69,6 +70,7 @@ pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'st
         ("custody", before.custody != after.custody),
         ("peers", before.peers != after.peers),
         ("floor", before.floor != after.floor),
+        ("keys", before.keys != after.keys),
         ("images", before.images != after.images),
     ];
     parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect()
@@ -164,6 +166,7 @@ mod tests {
             },
             manifest: None,
             floor: None,
+            keys: None,
             images: None,
             storage: Storage::default(),
             hub_token_ttl: Duration::from_secs(3600),
@@ -172,15 +175,7 @@ mod tests {
     }
 
     fn floor(amount: &str) -> Floor {
-        Floor {
-            assets: vec![AssetFloor {
-                chain: "eip155:1".into(),
-                symbol: "ETH".into(),
-                asset: "native".into(),
-                decimals: 18,
-                per_transaction: amount.into(),
-            }],
-        }
+        Floor::new(vec![AssetFloor::new("eip155:1", "ETH", "native", 18, amount)])
     }
 
     fn with_manifest(revision: u32) -> Plan {

@@ -28,6 +28,8 @@ async fn report(place: &DataCentre, identity: Option<Identity>) {
         identity,
         credentials_generation: None,
         vault_key_version: Some(1),
+        rewrap_left: None,
+        audit_head: None,
         digests: Digests::default(),
         version: "0.1.0".into(),
     };
@@ -39,6 +41,7 @@ async fn propose(place: &DataCentre, peers: &[Identity]) {
         custody_id: fixture::custody_id(),
         nats: NatsConfig { urls: vec!["tls://nats:4222".into()], ca_bundle: String::new() },
         policy: Policy::default(),
+        vault_key_generation: None,
         proposed_peers: peers.iter().map(|peer| (peer.role, peer.clone())).collect::<BTreeMap<_, _>>(),
     };
     write(place, "keeper-config", "config.json", serde_json::to_string(&config).unwrap()).await;

@@ -145,7 +145,13 @@ impl Signer {
             Operation::CreateWallet(create) => create::create(&self.store, serving, create).await,
             Operation::RegisterWallet(register) => register::register(&self.store, serving, register).await,
             Operation::Sign(payment) => payment::sign(&self.store, serving, &accepted.key, payment).await,
-            Operation::Check(_) => Err(Stop::refused("Malformed", "a check has no result to keep")),
+            Operation::Check(_)
+            | Operation::Announce(_)
+            | Operation::Batch(_)
+            | Operation::Freeze(_)
+            | Operation::EchoHead(_)
+            | Operation::Settle(_)
+            | Operation::Lease(_) => Err(Stop::refused("Malformed", "a check has no result to keep")),
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) async fn sign(
     let recorded = allowed.record(store, key).await?;
     let digest = recorded.digest().to_vec();
     let signature = recorded.sign(store, serving).await?;
-    Ok(Outcome::Signed(Signed { digest, signature }))
+    Ok(Outcome::Signed(Signed { digest, signature, head: None }))
 }
 
 /// What the very bytes to be signed would do to a registered wallet.

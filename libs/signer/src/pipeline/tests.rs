@@ -50,7 +50,11 @@ impl Pair {
     }
 
     async fn hot(&self, wallet: &str) -> Attestation {
-        match self.keeper.ask(Operation::CreateWallet(CreateWallet { wallet: wallet.to_owned() })).await {
+        match self
+            .keeper
+            .ask(Operation::CreateWallet(CreateWallet { wallet: wallet.to_owned(), ..CreateWallet::default() }))
+            .await
+        {
             Outcome::Created(attestation) => attestation,
             other => panic!("{other:?}"),
         }
@@ -100,7 +104,7 @@ fn registration(hot: Attestation) -> RegisterWallet {
 
 fn payment(wallet: &str, intent: &Intent, nonce: u64) -> Payment {
     let unsigned = unsigned(intent, nonce);
-    Payment { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature: Vec::new() }
+    Payment { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), unsigned, ..Payment::default() }
 }
 
 fn sign(payment: &Payment) -> Operation {
@@ -172,9 +176,9 @@ async fn a_wallet_has_one_phrase_under_any_operation_id() {
     let pair = pair.restart().await;
     assert_eq!(pair.hot("alice").await, asked[0]);
 
-    let create = Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned() });
+    let create = Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() });
     assert_eq!(refused(pair.cooler.ask(create).await), "NotServedHere");
-    let bad = Operation::CreateWallet(CreateWallet { wallet: "../alice".to_owned() });
+    let bad = Operation::CreateWallet(CreateWallet { wallet: "../alice".to_owned(), ..CreateWallet::default() });
     assert_eq!(refused(pair.keeper.ask(bad).await), "Malformed");
 }
 
@@ -366,7 +370,7 @@ async fn while_the_vault_is_sealed_nothing_is_decided_for_good_and_afterwards_th
     pair.vault.server.seal().await.unwrap();
     let waiting = request(sign(&payment("alice", &transfer("ETH", 1), 0)));
     assert_eq!(unavailable(pair.keeper.answer(&waiting).await), "VaultSealed");
-    let create = request(Operation::CreateWallet(CreateWallet { wallet: "bob".to_owned() }));
+    let create = request(Operation::CreateWallet(CreateWallet { wallet: "bob".to_owned(), ..CreateWallet::default() }));
     assert_eq!(unavailable(pair.keeper.answer(&create).await), "VaultSealed");
     pair.vault.server.unseal().await.unwrap();
     let outcome = eventually(|| pair.keeper.answer(&waiting), |outcome| matches!(outcome, Outcome::Signed(_))).await;
@@ -377,7 +381,8 @@ async fn while_the_vault_is_sealed_nothing_is_decided_for_good_and_afterwards_th
 #[tokio::test]
 async fn only_app_asks_and_only_while_there_is_something_to_serve_with() {
     let pair = Pair::start().await;
-    let request = request(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned() }));
+    let request =
+        request(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
     for sender in [Role::Keeper, Role::Cooler, Role::Observer] {
         let response = pair.keeper.signer.answer(sender, request.clone(), digest(&request)).await;
         assert_eq!(refused(response.outcome.unwrap()), "NotApp");

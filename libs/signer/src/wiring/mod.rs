@@ -251,6 +251,8 @@ impl Wiring {
             identity,
             credentials_generation,
             vault_key_version: self.key_version,
+            rewrap_left: None,
+            audit_head: None,
             digests: Digests {
                 manifest: verified.map(|verified| verified.manifest.digest()),
                 policy: verified.map(|verified| verified.policy.digest()),

@@ -87,7 +87,7 @@ impl TestSigners {
     pub(super) fn sign_behind_apps_back(&self, wallet: &str, intent: &Intent, nonce: u64) {
         let unsigned = self.rules.build(intent, &self.assets, nonce).unwrap();
         let chain = self.rules.id().to_string();
-        let payment = Payment { wallet: wallet.to_owned(), chain, unsigned, hot_signature: Vec::new() };
+        let payment = Payment { wallet: wallet.to_owned(), chain, unsigned, ..Payment::default() };
         assert!(matches!(self.decide(Role::Keeper, Operation::Sign(payment)), Outcome::Signed(_)));
     }
 
@@ -199,7 +199,7 @@ impl TestSigners {
             Role::Keeper => Self::hot(&payment.wallet),
             _ => *self.cool.secret("eip155").unwrap(),
         };
-        Signed { digest: digest.to_vec(), signature: self.rules.sign(&secret, &digest).unwrap() }
+        Signed { digest: digest.to_vec(), signature: self.rules.sign(&secret, &digest).unwrap(), head: None }
     }
 
     /// A cool signature for an evacuation, which asks no App.

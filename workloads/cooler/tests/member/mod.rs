@@ -13,7 +13,7 @@ use custody::{
     CustodyId, KeyRole, Role,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{AssetFloor, CustodyTrust, Floor, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    trust::{AssetFloor, CustodyTrust, Floor, KeyProtection, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
     wiring::{Credentials, MemberConfig, NatsConfig, Policy, Report, State},
 };
 use data_encoding::BASE64URL_NOPAD;
@@ -194,13 +194,7 @@ impl Member {
 
     /// What `multisig member prepare` and `member approve` write, changed by `change`.
     pub(crate) async fn write_trust(&self, change: impl FnOnce(&mut Value)) {
-        let eth = AssetFloor {
-            chain: CHAIN.to_owned(),
-            symbol: "ETH".to_owned(),
-            asset: "native".to_owned(),
-            decimals: 18,
-            per_transaction: "1000".to_owned(),
-        };
+        let eth = AssetFloor::new(CHAIN, "ETH", "native", 18, "1000");
         let peers = [(Role::Keeper, &self.keeper), (Role::App, &self.app)];
         let trust = TrustBundle {
             shape_version: SHAPE_VERSION,
@@ -218,7 +212,8 @@ impl Member {
             },
             custody: Some(CustodyTrust { id: self.custody_id(), manifest_digest: self.manifest().digest() }),
             peers: peers.map(|(role, keys)| (role, vec![keys.public().clone()])).into(),
-            floor: Some(Floor { assets: vec![eth] }),
+            floor: Some(Floor::new(vec![eth])),
+            keys: KeyProtection::Vault,
             images: Vec::new(),
         };
         let mut trust = serde_json::to_value(trust).unwrap();
@@ -232,6 +227,7 @@ impl Member {
             custody_id: self.custody_id(),
             nats: NatsConfig { urls: vec![self.nats.url()], ca_bundle: self.nats.ca_pem().to_owned() },
             policy: serde_json::from_value::<Policy>(policy).unwrap(),
+            vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
         };
         let data = json!({"config.json": json!(config).to_string(), "manifest.json": self.signed.to_json()});
