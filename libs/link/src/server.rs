@@ -37,6 +37,8 @@ pub(crate) fn now_ms() -> u64 {
 pub struct Call {
     /// Who signed it.
     pub sender: Role,
+    /// The ed25519 public key that signed it.
+    pub key: [u8; 32],
     /// Where it came in.
     pub lane: Lane,
     /// What is asked for.
@@ -138,8 +140,8 @@ where
         }
         match exact::decode(verified.payload()) {
             Ok(request) => {
-                let (sender, digest) = (verified.sender(), verified.payload_digest());
-                (self.handler)(Call { sender, lane: incoming.lane, request, digest }).await
+                let (sender, key, digest) = (verified.sender(), *verified.key(), verified.payload_digest());
+                (self.handler)(Call { sender, key, lane: incoming.lane, request, digest }).await
             }
             Err(error) => refused("Malformed", &error.to_string()),
         }

@@ -7,22 +7,36 @@ use custody::{
     CustodyId, Role,
     wiring::{Credentials, NatsConfig},
 };
-use link::{Bounds, Call, Link, Options, Server};
+use link::{Bounds, Call, Caller, Link, Options, Server};
 use protocol::{
     envelope::{Party, Peers},
-    ops::{Operation, Request},
+    ops::{OPERATION_ID_BYTES, Outcome, Request},
+    subject::Lane,
 };
-use tokio::{sync::watch, time::Instant};
+use rand_core::{OsRng, RngCore};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use crate::{
     identity::Keys,
     metrics::Metrics,
-    pipeline::{Signer, reason},
+    pipeline::{Asker, Lock, Signer, name, reason, vouchers},
     wiring::state,
 };
 
 /// How long requests in flight may take when the process ends.
 const GRACE: Duration = Duration::from_secs(10);
+/// Between two rounds of asking for vouchers.
+const LOCKED_PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at whether the audit chain has grown.
+const OPEN_PAUSE: Duration = Duration::from_secs(1);
+/// A head that has not grown is shown again after this.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long one voucher is asked.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// At most one connection.
 pub(crate) struct Broker {
@@ -37,6 +51,7 @@ struct Connection {
     target: Target,
     link: Link,
     serving: link::Serving,
+    heads: JoinHandle<()>,
     party: watch::Sender<Party>,
     jwt: watch::Sender<String>,
     state: watch::Receiver<link::State>,
@@ -119,15 +134,18 @@ impl Broker {
             async move { answer(&signer, &metrics, call).await }
         };
         let serving = server.serve(Bounds::default(), answer).await.map_err(|error| error.to_string())?;
+        let caller = Caller::new(link.clone(), party.subscribe(), self.link_metrics.clone());
+        let heads = tokio::spawn(show_heads(self.signer.clone(), caller));
         let state = link.state();
         let offered = credentials.generation;
-        self.connection = Some(Connection { target, link, serving, party, jwt, state, offered, in_use: None });
+        self.connection = Some(Connection { target, link, serving, heads, party, jwt, state, offered, in_use: None });
         Ok(())
     }
 
     /// Takes nothing more, answers what was taken, closes.
     pub(crate) async fn disconnect(&mut self) {
-        if let Some(Connection { link, serving, .. }) = self.connection.take() {
+        if let Some(Connection { link, serving, heads, .. }) = self.connection.take() {
+            heads.abort();
             if !serving.stop(GRACE).await {
                 tracing::warn!("requests were still in flight; they can be asked again");
             }
@@ -171,24 +189,64 @@ impl Connection {
 
 async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> protocol::ops::Response {
     let start = Instant::now();
-    let operation = name(&call.request);
-    let response = signer.answer(call.sender, call.request, call.digest).await;
+    let operation = call.request.operation.as_ref().map_or("None", name);
+    let asker = Asker { role: call.sender, key: call.key };
+    let response = signer.answer(asker, call.request, call.digest).await;
     metrics.answered(operation, reason(&response), start.elapsed());
     response
 }
 
-fn name(request: &Request) -> &'static str {
-    match &request.operation {
-        Some(Operation::CreateWallet(_)) => "CreateWallet",
-        Some(Operation::RegisterWallet(_)) => "RegisterWallet",
-        Some(Operation::Check(_)) => "Check",
-        Some(Operation::Sign(_)) => "Sign",
-        Some(Operation::Announce(_)) => "Announce",
-        Some(Operation::Batch(_)) => "Batch",
-        Some(Operation::Freeze(_)) => "Freeze",
-        Some(Operation::EchoHead(_)) => "EchoHead",
-        Some(Operation::Settle(_)) => "Settle",
-        Some(Operation::Lease(_)) => "Lease",
-        None => "None",
+/// Shows this signer's audit head to the others: until they have vouched for this start, and then whenever it has
+/// grown, so that what they hold is never older than a moment.
+async fn show_heads(signer: Arc<Signer>, caller: Caller) {
+    let mut shown: Option<(audit::Head, Instant)> = None;
+    loop {
+        let locked = matches!(*signer.lock(), Lock::Locked(_));
+        match show_head(&signer, &caller, locked, shown).await {
+            Ok(head) => shown = head,
+            Err(why) => {
+                if locked {
+                    signer.set_lock(Lock::Locked(why));
+                } else {
+                    tracing::debug!(why, "the audit head was not shown; it is shown again");
+                }
+            }
+        }
+        sleep(if locked { LOCKED_PAUSE } else { OPEN_PAUSE }).await;
     }
+}
+
+/// One round. Every voucher is asked, and each has to know this signer's history.
+async fn show_head(
+    signer: &Signer,
+    caller: &Caller,
+    locked: bool,
+    shown: Option<(audit::Head, Instant)>,
+) -> Result<Option<(audit::Head, Instant)>, String> {
+    let serving = signer.serving().ok_or("something that is needed is missing; the report says what")?;
+    let (head, operation) = signer.own_head(&serving).await.map_err(|error| error.to_string())?;
+    if !locked && shown.is_some_and(|(before, at)| before == head && at.elapsed() < HEARTBEAT) {
+        return Ok(shown);
+    }
+    for voucher in vouchers(&serving) {
+        let lane = if voucher == Role::Observer { Lane::In } else { Lane::Peer };
+        let mut operation_id = vec![0; OPERATION_ID_BYTES];
+        OsRng.fill_bytes(&mut operation_id);
+        let request = Request { operation_id, operation: Some(operation.clone()) };
+        let answer = caller.call(voucher, lane, &request, Instant::now() + PATIENCE).await;
+        let held = match answer.map_err(|error| error.to_string())?.outcome {
+            Some(Outcome::Held(held)) => held.head,
+            Some(Outcome::Refused(refused) | Outcome::Unavailable(refused)) => {
+                return Err(format!("{voucher} does not vouch: {}", refused.message));
+            }
+            _ => return Err(format!("{voucher} answers another question; both sides must run the same version")),
+        };
+        if locked {
+            signer.vouched(&serving, voucher, held.as_ref()).await.map_err(|error| error.to_string())??;
+        }
+    }
+    if locked {
+        signer.set_lock(Lock::Open);
+    }
+    Ok(Some((head, Instant::now())))
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -24,8 +27,10 @@ use custody::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use harness::Options;
+use policy::Policy;
 use protocol::envelope::Peers;
 use rand_core::OsRng;
+use sealing::Sealer;
 use serde_json::{Value, json};
 use vault::{Admin, Connection, Jwks, SetupPlan};
 use zeroize::Zeroizing;
@@ -33,8 +38,7 @@ use zeroize::Zeroizing;
 use crate::{
     chains,
     identity::{self, Keys, tests::keys},
-    pipeline::{Serving, Signer, cool_key_context},
-    policy::Policy,
+    pipeline::{Lock, Serving, Signer, cool_key_context},
     store::{SealedKey, Store},
     wiring::{Place, documents::Documents},
 };
@@ -227,7 +231,30 @@ pub(crate) struct Running {
     pub(crate) store: Arc<Store>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) signer: Signer,
+    clock: Arc<AtomicU64>,
+    approved: Peers,
+    manifest: VerifiedManifest,
+    sealer: Arc<Sealer>,
 }
+
+/// What data centre and hub have decided.
+pub(crate) struct Terms {
+    pub(crate) floor: Floor,
+    pub(crate) held: Vec<Floor>,
+    pub(crate) hub: HubPolicy,
+    pub(crate) observed: bool,
+    pub(crate) protection: KeyProtection,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        let (held, hub) = (Vec::new(), HubPolicy::default());
+        Self { floor: floor(), held, hub, observed: false, protection: KeyProtection::Vault }
+    }
+}
+
+/// When a test begins, Unix milliseconds.
+const START_MS: u64 = 1_800_000_000_000;
 
 impl Running {
     pub(crate) async fn start(vault: &RealVault, custody: &Custody, role: Role, approved: Peers) -> Self {
@@ -245,12 +272,43 @@ impl Running {
             let key = SealedKey { namespace: "eip155".to_owned(), public_key, secret: sealed };
             assert!(store.keep_cool_keys(vec![key]).await.unwrap());
         }
-        let rules = chains::rules(crate::policy::chains(&floor()).unwrap()).unwrap();
-        let policy = Policy::new(&floor(), &HubPolicy::default(), &manifest, &rules).unwrap();
-        let signer = Signer::new(store.clone());
-        let serving = Serving { role, keys: keys.clone(), peers: approved, manifest, policy, rules, sealer };
-        signer.serve(Some(Arc::new(serving)));
-        Self { place, store, keys, signer }
+        let clock = Arc::new(AtomicU64::new(START_MS));
+        let time = clock.clone();
+        let signer = Signer::new(store.clone(), Arc::new(move || time.load(Ordering::Relaxed)));
+        signer.set_lock(Lock::Open);
+        let terms = Terms::default();
+        let running = Self { place, store, keys, signer, clock, approved, manifest, sealer };
+        running.serve(role, terms);
+        running
+    }
+
+    /// Serves under other terms.
+    pub(crate) fn serve(&self, role: Role, terms: Terms) {
+        let Terms { floor, held, hub, observed, protection } = terms;
+        let rules = chains::rules(policy::chains(&floor).unwrap()).unwrap();
+        let policy = Policy::new(&floor, &held, &hub, &self.manifest, &rules).unwrap();
+        let serving = Serving {
+            role,
+            keys: self.keys.clone(),
+            peers: self.approved.clone(),
+            manifest: self.manifest.clone(),
+            policy,
+            rules,
+            sealer: self.sealer.clone(),
+            protection,
+            observed,
+            trust_digest: [7; 32],
+        };
+        self.signer.serve(Some(Arc::new(serving)));
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, ms: u64) {
+        self.clock.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What Keeper and Cooler share. A request walks through the [`pipeline`]; what must survive is in the [`store`]; what
-//! may be signed is the [`policy`]; the [`wiring`] brings documents, keys, Vault and broker together and reports.
+//! may be signed is the crate `policy`'s to judge; the [`wiring`] brings documents, keys, Vault and broker together and reports.
 
 mod broker;
 pub mod chains;
@@ -12,7 +12,6 @@ pub mod identity;
 mod local;
 mod metrics;
 pub mod pipeline;
-pub mod policy;
 mod process;
 pub mod store;
 mod telemetry;

@@ -2,14 +2,16 @@
 //! the Vault themselves, and need neither hub nor broker. On the worst day the API server is not needed either: the
 //! last good trust bundle and manifest are in the store.
 
+use audit::{Decision, Entry};
+use chain::WalletDesc;
 use custody::{
-    KeyRole, Role,
+    CustodyId, KeyRole, Role, WalletId,
     coolseal::{self, CoolSealError, SealedCool},
     manifest::VerifiedManifest,
     phrase::{NAMESPACES, PhraseError},
     trust::TrustBundle,
 };
-use evacuation::{Bundle, EvacuationError, ExportedWallet, WalletsExport};
+use evacuation::{Bundle, EvacuationError, ExportedWallet, VerifiedBundle, WalletsExport};
 use prost::Message;
 use protocol::ops::HotKeys;
 use zeroize::Zeroizing;
@@ -17,7 +19,8 @@ use zeroize::Zeroizing;
 use crate::{
     identity::{self, IdentityError},
     pipeline::cool_key_context,
-    store::{Document, RegisteredWallet, SealedKey, Store, StoreError},
+    process::now_ms,
+    store::{Document, Ledger, RegisteredWallet, SealedKey, Store, StoreError},
     wiring::{
         Place,
         cluster::{Cluster, ClusterError},
@@ -134,6 +137,44 @@ pub(crate) async fn import(place: &Place, sealed: &[u8]) -> Result<VerifiedManif
     if store.keep_cool_keys(rows).await? { Ok(manifest) } else { Err(LocalError::OtherCoolKey) }
 }
 
+/// All digests and their audit records on disk, before the first is signed. A sweep that reverted because the balance
+/// moved is signed again under another digest.
+async fn record_evacuation(store: &Store, verified: &VerifiedBundle, custody: CustodyId) -> Result<(), StoreError> {
+    let steps: Vec<([u8; 32], WalletId, WalletDesc)> = verified
+        .steps()
+        .iter()
+        .map(|step| (*step.digest(), step.step().wallet.clone(), step.wallet().clone()))
+        .collect();
+    let record = move |ledger: &Ledger<'_>| {
+        for (digest, wallet, desc) in steps {
+            if ledger.record_evacuation(&digest, desc.chain.as_str(), &desc.address)? {
+                ledger.append(Entry {
+                    decision: Decision::Signed,
+                    wallet: wallet.to_string(),
+                    chain: desc.chain.to_string(),
+                    digest: digest.to_vec(),
+                    ..admin_entry(Role::Cooler, custody, audit::EVACUATION_SIGN, ledger.now_ms())
+                })?;
+            }
+        }
+        Ok(())
+    };
+    store.decide(now_ms(), record).await
+}
+
+/// What the audit chain says of a local command.
+fn admin_entry(role: Role, custody: CustodyId, operation: &str, at_ms: u64) -> Entry {
+    Entry {
+        at_ms,
+        role: role.to_string(),
+        custody_id: custody.as_bytes().to_vec(),
+        requester: "admin".to_owned(),
+        operation: operation.to_owned(),
+        decision: Decision::Done,
+        ..Entry::default()
+    }
+}
+
 /// `cooler evac sign`: cool's signature on every step of a plan. Each step is recomputed from the manifest and its own
 /// bytes, goes to a safe destination, and is recorded before it is signed.
 pub(crate) async fn sign_evacuation(place: &Place, plan: &[u8]) -> Result<Bundle, LocalError> {
@@ -152,11 +193,7 @@ pub(crate) async fn sign_evacuation(place: &Place, plan: &[u8]) -> Result<Bundle
     if secrets.is_empty() {
         return Err(LocalError::NoCoolKey);
     }
-    let digests = verified.steps().iter().map(|step| {
-        let wallet = step.wallet();
-        (*step.digest(), wallet.chain.to_string(), wallet.address.clone())
-    });
-    store.record_evacuations(digests.collect()).await?;
+    record_evacuation(&store, &verified, manifest.custody_id()).await?;
     verified.sign(KeyRole::Cool, |namespace| {
         let known = secrets.iter().find(|(known, _)| known == namespace);
         known.map(|(_, secret)| secret.clone()).ok_or(LocalError::NoCoolKey)

@@ -1,6 +1,10 @@
 //! The process itself: store, HTTP, wiring, and an orderly end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use custody::{Role, wiring::State};
 use tokio::{
@@ -42,6 +46,12 @@ pub(crate) enum ProcessError {
     Signal(std::io::Error),
 }
 
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Runs until SIGTERM or SIGINT, then answers what was taken and ends.
 pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<(), ProcessError> {
     telemetry::for_process();
@@ -54,7 +64,7 @@ pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<
 
     let metrics = Arc::new(Metrics::new());
     let (status, seen) = watch::channel((State::Starting, "just started".to_owned()));
-    let signer = Arc::new(Signer::new(store.clone()));
+    let signer = Arc::new(Signer::new(store.clone(), Arc::new(now_ms)));
     let broker = Broker::new(signer.clone(), metrics.clone());
     let mut wiring = Wiring::new(role, place, store, signer, broker, metrics.clone(), status);
     let http = tokio::spawn(http::serve(listener, seen, metrics));

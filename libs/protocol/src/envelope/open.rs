@@ -134,6 +134,11 @@ impl VerifiedRequest {
         &self.subject
     }
 
+    /// The ed25519 public key that signed it, one of those approved for the sender.
+    pub fn key(&self) -> &[u8; 32] {
+        self.peer.message.as_bytes()
+    }
+
     /// SHA-256 of what the signature covers: names this envelope. Another in every retry.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest

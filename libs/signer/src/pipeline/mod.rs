@@ -47,7 +47,7 @@ use crate::{
     store::{Ledger, OperationKey, Recall, Store, StoreError},
 };
 pub use gate::Lock;
-pub(crate) use observe::{note, vouchers};
+pub(crate) use observe::vouchers;
 pub use request::Asker;
 pub(crate) use request::name;
 use request::{Accepted, items};

@@ -83,7 +83,7 @@ fn acceptable(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Result<(),
     })
 }
 
-pub(crate) fn note(
+fn note(
     ledger: &Ledger<'_>,
     serving: &Serving,
     accepted: &Accepted,

@@ -1,6 +1,6 @@
 //! The first step: who asks, whether this role may ask for it, an operation id, an operation.
 
-use audit::Entry;
+use audit::{Decision, Entry};
 use custody::Role;
 use protocol::ops::{MAX_BATCH_ITEMS, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
@@ -55,7 +55,7 @@ impl Accepted {
             wallet: wallet.to_owned(),
             chain: chain.to_owned(),
             digest: Vec::new(),
-            decision: String::new(),
+            decision: Decision::Refused,
             reason: String::new(),
             policy_digest: serving.policy.digest().to_vec(),
             trust_digest: serving.trust_digest.to_vec(),

@@ -13,11 +13,11 @@ use protocol::{
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
-use sha2::{Digest, Sha256};
 
+use super::{Asker, Lock, digest};
 use crate::{
-    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, eventually, transfer, unsigned},
-    store::{Kind, OperationKey, Recording, Watermark},
+    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, floor, transfer, unsigned},
+    store::{Kind, Ledger, OperationKey, Watermark},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -84,7 +84,13 @@ impl Running {
     }
 
     async fn answer(&self, request: &Request) -> Outcome {
-        self.signer.answer(Role::App, request.clone(), digest(request)).await.outcome.unwrap()
+        self.say(Role::App, request).await
+    }
+
+    /// Any role asks.
+    async fn say(&self, role: Role, request: &Request) -> Outcome {
+        let asker = Asker { role, key: [9; 32] };
+        self.signer.answer(asker, request.clone(), digest(request)).await.outcome.unwrap()
     }
 }
 
@@ -92,10 +98,6 @@ fn request(operation: Operation) -> Request {
     let mut operation_id = vec![0; OPERATION_ID_BYTES];
     OsRng.fill_bytes(&mut operation_id);
     Request { operation_id, operation: Some(operation) }
-}
-
-fn digest(request: &Request) -> [u8; 32] {
-    Sha256::digest(request.encode_to_vec()).into()
 }
 
 fn registration(hot: Attestation) -> RegisterWallet {
@@ -353,7 +355,11 @@ async fn after_a_crash_between_watermark_and_result_the_retry_gets_the_one_signa
         kind: Kind::Payment,
         digest: allowed.digest.clone().try_into().unwrap(),
     };
-    assert_eq!(pair.keeper.store.record(key, mark).await.unwrap(), Recording::Recorded);
+    let crashed = move |ledger: &Ledger<'_>| {
+        ledger.record(&mark)?;
+        ledger.begin(&key)
+    };
+    assert!(pair.keeper.store.decide(0, crashed).await.unwrap());
 
     let pair = pair.restart().await;
     let other = payment("alice", &transfer("ETH", 2), 0);
@@ -384,8 +390,7 @@ async fn only_app_asks_and_only_while_there_is_something_to_serve_with() {
     let request =
         request(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
     for sender in [Role::Keeper, Role::Cooler, Role::Observer] {
-        let response = pair.keeper.signer.answer(sender, request.clone(), digest(&request)).await;
-        assert_eq!(refused(response.outcome.unwrap()), "NotApp");
+        assert_eq!(refused(pair.keeper.say(sender, &request).await), "NotApp");
     }
     let short = Request { operation_id: vec![1; 15], ..request.clone() };
     assert_eq!(refused(pair.keeper.answer(&short).await), "Malformed");
@@ -408,6 +413,7 @@ async fn a_row_that_was_moved_to_another_wallet_signs_nothing() {
              UPDATE wallets SET hot_keys = (SELECT hot_keys FROM wallets WHERE wallet = 'alice') WHERE wallet = 'bob';",
         )
         .unwrap();
+    let pair = pair.restart().await;
     let alice = pair.keeper.ask(sign(&payment("alice", &transfer("ETH", 1), 0))).await;
     assert_eq!(unavailable(alice), "KeyDamaged");
     let bob = pair.keeper.ask(sign(&payment("bob", &transfer("ETH", 1), 0))).await;

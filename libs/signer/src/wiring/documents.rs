@@ -4,7 +4,7 @@
 use custody::{
     Role,
     manifest::{SignedManifest, VerifiedManifest},
-    trust::{self, Profile, TrustBundle},
+    trust::{self, Floor, KeyProtection, TrustBundle},
     wiring::{
         CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, NatsConfig, State, config_map,
         credentials_map,
@@ -15,10 +15,9 @@ use protocol::envelope::Peers;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    chains::{Rules, rules},
-    policy::{Policy, chains},
-};
+use policy::{Policy, PolicyError, chains};
+
+use crate::chains::{Rules, rules};
 
 /// The documents as they were read; absent is a ConfigMap or key that is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +63,12 @@ pub struct Verified {
     pub policy: Policy,
     /// Adapters of the floor's chains.
     pub rules: Rules,
+    /// What seals users' keys.
+    pub protection: KeyProtection,
+    /// Whether an observer is named.
+    pub observed: bool,
+    /// Generation of the Vault key that the hub asks for.
+    pub vault_key_generation: Option<u64>,
 }
 
 /// The trust bundle of this signer. Its Vault part alone is enough to start with.
@@ -95,22 +100,27 @@ pub fn manifest(bundle: &TrustBundle, documents: &Documents) -> Result<VerifiedM
     Ok(verified)
 }
 
-/// Everything that operations need, or the first thing that is missing.
-pub fn verify(bundle: &TrustBundle, documents: &Documents) -> Result<Verified, Unready> {
-    if bundle.profile == Profile::Production {
-        let message = "profile Production needs an observer's lease, which this version does not check; \
-                       use profile Development or a later version";
-        return Err(Unready::trust(message));
-    }
+/// Everything that operations need, or the first thing that is missing. `held` are earlier floors that still hold.
+pub fn verify(bundle: &TrustBundle, documents: &Documents, held: &[Floor]) -> Result<Verified, Unready> {
     let complete = bundle.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
     let peers = Peers::new(&bundle.peers).map_err(|error| Unready::trust(error.to_string()))?;
     let config = config(bundle, documents)?;
     let manifest = manifest(bundle, documents)?;
-    let unusable = |error: crate::policy::PolicyError| Unready::trust(error.to_string());
+    let unusable = |error: PolicyError| Unready::trust(error.to_string());
     let chains = chains(complete.floor()).map_err(unusable)?;
     let rules = rules(chains).map_err(|error| Unready::trust(format!("the floor: {error}")))?;
-    let policy = Policy::new(complete.floor(), &config.policy, &manifest, &rules).map_err(unusable)?;
-    Ok(Verified { nats: config.nats, peers, manifest, policy, rules })
+    let policy = Policy::new(complete.floor(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
+    let observed = !complete.peers(Role::Observer).is_empty();
+    Ok(Verified {
+        nats: config.nats,
+        peers,
+        manifest,
+        policy,
+        rules,
+        protection: bundle.keys,
+        observed,
+        vault_key_generation: config.vault_key_generation,
+    })
 }
 
 fn config(bundle: &TrustBundle, documents: &Documents) -> Result<MemberConfig, Unready> {

@@ -10,11 +10,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use custody::{
     Role,
-    trust::VaultTrust,
-    wiring::{Digests, Report},
+    trust::{Floor, TrustBundle, VaultTrust},
+    wiring::{AuditHead, Digests, Report},
 };
+use data_encoding::HEXLOWER;
 use rand_core::OsRng;
 use sealing::Sealer;
+use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -26,12 +28,12 @@ use crate::{
     http::Status,
     identity::{self, Keys},
     metrics::Metrics,
-    pipeline::{Serving, Signer},
-    store::Store,
+    pipeline::{Lock, Serving, Signer},
+    store::{Ledger, Store, StoreError},
 };
 use cluster::{Cluster, ClusterError};
 use documents::{Documents, digest};
-use state::{Assessment, Observed, assess};
+use state::{Assessment, Gates, Observed, Seen, assess};
 
 const POLL: Duration = Duration::from_secs(2);
 
@@ -78,6 +80,8 @@ pub(crate) struct Wiring {
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
     key_version: Option<u64>,
+    head: Option<audit::Head>,
+    started_ms: u64,
     kept: Option<(String, String)>,
     reported: Option<String>,
     trouble: Option<String>,
@@ -93,6 +97,7 @@ impl Wiring {
         metrics: Arc<Metrics>,
         status: watch::Sender<Status>,
     ) -> Self {
+        let started_ms = signer.now_ms();
         Self {
             role,
             place,
@@ -106,6 +111,8 @@ impl Wiring {
             sealer: None,
             keys: None,
             key_version: None,
+            head: None,
+            started_ms,
             kept: None,
             reported: None,
             trouble: None,
@@ -134,7 +141,7 @@ impl Wiring {
             Observed::Seen(documents) => documents::trust(self.role, documents).ok(),
             Observed::Unknown(_) => None,
         };
-        let keys = self.open(trust.map(|trust| trust.vault)).await;
+        let keys = self.open(trust.as_ref().map(|trust| trust.vault.clone())).await;
         let cool_keys = match self.store.cool_keys().await {
             Ok(keys) => keys.into_iter().map(|key| (key.namespace, key.public_key)).collect(),
             Err(error) => {
@@ -142,8 +149,17 @@ impl Wiring {
                 Vec::new()
             }
         };
+        let (held, gates) = self.remember(trust.as_ref()).await;
         let broker = self.broker.state();
-        let found = assess(self.role, &self.observed, &keys, &cool_keys, &broker);
+        let seen = Seen {
+            observed: &self.observed,
+            held: &held,
+            keys: &keys,
+            cool_keys: &cool_keys,
+            broker: &broker,
+            gates: &gates,
+        };
+        let found = assess(self.role, seen);
         self.keep(&found).await;
         let report = self.describe(&found, &broker);
         self.apply(found).await;
@@ -214,6 +230,50 @@ impl Wiring {
         state::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
     }
 
+    /// What the store remembers: floors that still hold, the freeze, and whether the admin has accepted the chain.
+    async fn remember(&mut self, trust: Option<&TrustBundle>) -> (Vec<Floor>, Gates) {
+        let observed = trust.is_some_and(|trust| trust.peers.get(&Role::Observer).is_some_and(|keys| !keys.is_empty()));
+        let mut gates = Gates {
+            lease_expired: observed && self.signer.lease_until_ms() <= self.signer.now_ms(),
+            ..Gates::default()
+        };
+        let remembered = self.recall(trust.and_then(|trust| trust.floor.clone())).await;
+        let held = match remembered {
+            Ok(Remembered { held, frozen, accepted, head }) => {
+                self.head = Some(head);
+                gates.frozen = frozen;
+                if accepted {
+                    self.signer.set_lock(Lock::Open);
+                }
+                held
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store failed");
+                gates.locked = Some(error.to_string());
+                return (Vec::new(), gates);
+            }
+        };
+        if let Lock::Locked(why) = &*self.signer.lock() {
+            gates.locked = Some(why.clone());
+        }
+        (held, gates)
+    }
+
+    async fn recall(&self, floor: Option<Floor>) -> Result<Remembered, StoreError> {
+        let (now, started) = (self.signer.now_ms(), self.started_ms);
+        if let Some(floor) = floor
+            && !self.store.look(now, { let floor = floor.clone(); move |ledger| ledger.has_seen_floor(&floor) }).await?
+        {
+            self.store.decide(now, move |ledger| ledger.see_floor(&floor)).await?;
+        }
+        let look = move |ledger: &Ledger<'_>| {
+            let frozen = ledger.frozen("")?.map(|it| format!("frozen by {}: {}", it.requester, it.reason));
+            let accepted = ledger.accepted_since(started)?;
+            Ok(Remembered { held: ledger.held_floors()?, frozen, accepted, head: ledger.head()? })
+        };
+        self.store.look(now, look).await
+    }
+
     /// Keeps the pinned manifest and its trust bundle for local commands on the worst day.
     async fn keep(&mut self, found: &Assessment) {
         let (Some(trust), Observed::Seen(documents)) = (&found.trust, &self.observed) else {
@@ -252,10 +312,10 @@ impl Wiring {
             credentials_generation,
             vault_key_version: self.key_version,
             rewrap_left: None,
-            audit_head: None,
+            audit_head: self.head.map(|head| AuditHead { count: head.count, hash: HEXLOWER.encode(&head.hash) }),
             digests: Digests {
                 manifest: verified.map(|verified| verified.manifest.digest()),
-                policy: verified.map(|verified| verified.policy.digest()),
+                policy: verified.map(|verified| HEXLOWER.encode(&verified.policy.digest())),
                 trust,
             },
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -277,6 +337,10 @@ impl Wiring {
             }
             None => self.broker.disconnect().await,
         }
+        let trust_digest = match &self.observed {
+            Observed::Seen(Documents { trust: Some(trust), .. }) => Sha256::digest(trust.as_bytes()).into(),
+            _ => [0; 32],
+        };
         let serving = serves.then(|| Serving {
             role: self.role,
             keys: keys.clone(),
@@ -285,6 +349,9 @@ impl Wiring {
             policy: verified.policy,
             rules: verified.rules,
             sealer: sealer.clone(),
+            protection: verified.protection,
+            observed: verified.observed,
+            trust_digest,
         });
         self.signer.serve(serving.map(Arc::new));
     }
@@ -317,6 +384,14 @@ impl Wiring {
             }
         }
     }
+}
+
+/// What the store knows that the state depends on.
+struct Remembered {
+    held: Vec<Floor>,
+    frozen: Option<String>,
+    accepted: bool,
+    head: audit::Head,
 }
 
 fn starting(why: &str) -> documents::Unready {

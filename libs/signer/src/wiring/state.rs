@@ -2,7 +2,7 @@
 
 use custody::{
     Role,
-    trust::TrustBundle,
+    trust::{Floor, TrustBundle},
     wiring::{Credentials, State},
 };
 
@@ -43,6 +43,34 @@ pub enum Broker {
     Away(String),
 }
 
+/// What stands before every operation of App.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Everything is frozen: by whom and why.
+    pub frozen: Option<String>,
+    /// Why this start is locked.
+    pub locked: Option<String>,
+    /// The observer's lease has expired.
+    pub lease_expired: bool,
+}
+
+/// All that is observed.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The ConfigMaps.
+    pub observed: &'a Observed,
+    /// Earlier floors that still hold.
+    pub held: &'a [Floor],
+    /// Own keys and Vault.
+    pub keys: &'a Keys,
+    /// Namespace and public key of what Cooler has stored.
+    pub cool_keys: &'a [(String, Vec<u8>)],
+    /// The connection.
+    pub broker: &'a Broker,
+    /// Freeze, lock, lease.
+    pub gates: &'a Gates,
+}
+
 /// The outcome.
 pub struct Assessment {
     /// Present state.
@@ -55,18 +83,12 @@ pub struct Assessment {
     pub verified: Option<Verified>,
     /// What to connect to the broker with.
     pub credentials: Option<Credentials>,
-    /// Whether operations may be answered. Also while the Vault is away: whoever asks is told so.
+    /// Whether operations may be answered. Also while the Vault is away or a gate is closed: whoever asks is told so.
     pub serves: bool,
 }
 
-/// All of it. `cool_keys` are namespace and public key of what Cooler has stored.
-pub fn assess(
-    role: Role,
-    observed: &Observed,
-    keys: &Keys,
-    cool_keys: &[(String, Vec<u8>)],
-    broker: &Broker,
-) -> Assessment {
+/// All of it.
+pub fn assess(role: Role, seen: Seen<'_>) -> Assessment {
     let mut found = Assessment {
         state: State::Serving,
         message: "serving".to_owned(),
@@ -75,21 +97,15 @@ pub fn assess(
         credentials: None,
         serves: false,
     };
-    if let Err(Unready { state, message }) = walk(role, observed, keys, cool_keys, broker, &mut found) {
+    if let Err(Unready { state, message }) = walk(role, seen, &mut found) {
         (found.state, found.message) = (state, message);
     }
     found
 }
 
 /// One gate after the other; the first that is closed is the state.
-fn walk(
-    role: Role,
-    observed: &Observed,
-    keys: &Keys,
-    cool_keys: &[(String, Vec<u8>)],
-    broker: &Broker,
-    found: &mut Assessment,
-) -> Result<(), Unready> {
+fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unready> {
+    let Seen { observed, held, keys, cool_keys, broker, gates } = seen;
     let documents = match observed {
         Observed::Unknown(unready) => return Err(unready.clone()),
         Observed::Seen(documents) => documents,
@@ -99,18 +115,27 @@ fn walk(
         Keys::Closed(why) => return Err(Unready::new(State::Starting, why)),
         Keys::Open { nats_user, vault } => (nats_user, vault),
     };
-    let verified = documents::verify(bundle, documents)?;
+    let verified = documents::verify(bundle, documents, held)?;
     let verified = found.verified.insert(verified);
     found.credentials = Some(documents::credentials(role, documents, nats_user)?);
     if role == Role::Cooler {
         cool_key(verified, cool_keys)?;
     }
     found.serves = true;
-    vault.clone().map_err(|why| Unready::new(State::Starting, why))?;
-    match broker {
-        Broker::Connected { .. } => Ok(()),
-        Broker::Away(why) => Err(Unready::new(State::Disconnected, why)),
+    if let Some(why) = &gates.frozen {
+        return Err(Unready::new(State::Frozen, why));
     }
+    vault.clone().map_err(|why| Unready::new(State::Starting, why))?;
+    if let Broker::Away(why) = broker {
+        return Err(Unready::new(State::Disconnected, why));
+    }
+    if let Some(why) = &gates.locked {
+        return Err(Unready::new(State::Locked, why));
+    }
+    if gates.lease_expired {
+        return Err(Unready::new(State::Locked, "the observer's lease has expired; nothing is signed until it is renewed"));
+    }
+    Ok(())
 }
 
 /// Cooler has the manifest's cool key for every family of chains that the floor names.
@@ -152,6 +177,7 @@ mod tests {
         keys: Keys,
         cool_keys: Vec<(String, Vec<u8>)>,
         broker: Broker,
+        gates: Gates,
     }
 
     impl World {
@@ -163,13 +189,18 @@ mod tests {
                 keys: Keys::Open { nats_user: USER.to_owned(), vault: Ok(()) },
                 cool_keys: vec![("eip155".to_owned(), custody.cool.keys().public_key("eip155").unwrap().to_vec())],
                 broker: Broker::Connected { generation: 1 },
+                gates: Gates::default(),
                 custody,
             }
         }
 
         fn assess(&self) -> Assessment {
-            let observed = Observed::Seen(self.documents.clone());
-            assess(self.role, &observed, &self.keys, &self.cool_keys, &self.broker)
+            self.assess_with(&Observed::Seen(self.documents.clone()))
+        }
+
+        fn assess_with(&self, observed: &Observed) -> Assessment {
+            let Self { keys, cool_keys, broker, gates, .. } = self;
+            assess(self.role, Seen { observed, held: &[], keys, cool_keys, broker, gates })
         }
 
         fn trust(&mut self, change: impl FnOnce(&mut TrustBundle)) {
@@ -243,10 +274,10 @@ mod tests {
             ),
             ("no floor", |w| w.trust(|trust| trust.floor = None), AwaitingTrust, "no policy floor"),
             (
-                "production without observer's lease",
+                "production without observer",
                 |w| w.trust(|trust| trust.profile = custody::trust::Profile::Production),
                 AwaitingTrust,
-                "profile Production needs",
+                "member approve observer",
             ),
             ("no config", |w| w.documents.config = None, AwaitingTrust, "-config has no config.json"),
             (
@@ -354,10 +385,25 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_gate_is_a_state_of_its_own_and_whoever_asks_is_still_told() {
+        let cases: [(fn(&mut Gates), State); 3] = [
+            (|gates| gates.frozen = Some("frozen by app: theft".to_owned()), State::Frozen),
+            (|gates| gates.locked = Some("rolled back".to_owned()), State::Locked),
+            (|gates| gates.lease_expired = true, State::Locked),
+        ];
+        for (close, state) in cases {
+            let mut world = World::complete(Role::Keeper);
+            close(&mut world.gates);
+            let found = world.assess();
+            assert_eq!((found.state, found.serves), (state, true), "{}", found.message);
+        }
+    }
+
+    #[test]
     fn nothing_observed_is_nothing_served() {
         let world = World::complete(Role::Keeper);
         let unknown = Observed::Unknown(Unready::new(State::Starting, "no API server"));
-        let found = assess(Role::Keeper, &unknown, &world.keys, &world.cool_keys, &world.broker);
+        let found = world.assess_with(&unknown);
         assert_eq!((found.state, found.serves, found.verified.is_none()), (State::Starting, false, true));
     }
 }
