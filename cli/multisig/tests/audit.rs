@@ -17,6 +17,9 @@ use tempfile::TempDir;
 
 const CUSTODY: [u8; 16] = [7; 16];
 
+/// What is done to the lines of a file.
+type Tampering = fn(&mut Vec<String>);
+
 fn entry(role: &str, digest: u8) -> Entry {
     Entry {
         at_ms: 1_700_000_000_000 + u64::from(digest),
@@ -124,7 +127,7 @@ fn a_whole_chain_is_called_whole() {
 fn what_was_removed_changed_inserted_or_reordered_is_named() {
     let folder = Folder::new();
     folder.keeper("good", &[1, 2, 3, 4]);
-    let cases: [(&str, fn(&mut Vec<String>)); 4] = [
+    let cases: [(&str, Tampering); 4] = [
         ("Removed", |lines| drop(lines.remove(2))),
         ("Changed", |lines| lines[2] = lines[2].replace("alice", "mallory")),
         ("Inserted", |lines| lines.insert(2, lines[1].clone())),
