@@ -1,6 +1,7 @@
 //! Online command line for the administrators of each place. As `kubectl-multisig` on the PATH it is also a kubectl
 //! plug-in: `kubectl multisig member status`.
 
+mod audit;
 mod cluster;
 mod cool;
 mod evac;
@@ -21,7 +22,7 @@ As a kubectl plug-in: put a link called kubectl-multisig to this program on the 
 Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
 names is wrong, nothing was changed; `cool` ends with the code of the command in the pod.";
 
-/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, evacuate.
+/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, audit, evacuate.
 #[derive(Parser)]
 #[command(name = "multisig", version, after_help = AFTER_HELP)]
 struct Cli {
@@ -40,6 +41,9 @@ enum Command {
     /// Run Cooler's local commands in its pod: import the cool phrase, export wallets, sign an evacuation
     #[command(subcommand)]
     Cool(cool::CoolCommand),
+    /// Read exported audit chains: was anything removed or changed, did one signer sign alone?
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Evacuate: plan what cool and cold sign, and send what they have signed
     #[command(subcommand)]
     Evac(evac::EvacCommand),
@@ -53,6 +57,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Member(command) => command.run(cli.output).await,
         Command::Cool(command) => command.run().await,
+        Command::Audit(command) => audit::run(command, cli.output),
         Command::Evac(command) => evac::run(command, cli.output).await,
     };
     match done {
