@@ -1,15 +1,19 @@
 //! Offline command line for the cold and cool rooms. Links no network crate.
 
+mod assets;
 mod ceremony;
 mod cool;
 mod evac;
 mod files;
+mod inspect;
 mod paper;
 
 use std::process::ExitCode;
 
+use chain::Refusal;
 use clap::{Parser, Subcommand, ValueEnum};
 use custody::KeyRole;
+use serde_json::json;
 
 /// The offline tools of a custody: run them on a machine without network, one in the cold room, one in the cool room.
 ///
@@ -25,7 +29,8 @@ struct Cli {
     output: Output,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused (one line on standard error says why), 2 wrong usage.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused (one line on standard error says why; with `-o json` a refused \
+                          transaction is a result on standard output), 2 wrong usage.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -38,6 +43,9 @@ enum Command {
     /// Sign an evacuation.
     #[command(subcommand)]
     Evac(evac::Command),
+    /// Show what a signer computes and sees, for auditors.
+    #[command(subcommand)]
+    Chain(inspect::Command),
 }
 
 /// Form of the result.
@@ -73,13 +81,24 @@ fn main() -> ExitCode {
         Command::Ceremony(command) => ceremony::run(command, output),
         Command::Cool(command) => cool::run(command, output),
         Command::Evac(command) => evac::run(command, output),
+        Command::Chain(command) => inspect::run(command, output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            refuse(&error, output);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A transaction that is refused is a result, which scripts read where they read the others.
+fn refuse(error: &anyhow::Error, output: Output) {
+    match error.downcast_ref() {
+        Some(Refusal { reason, message }) if output == Output::Json => {
+            println!("{}", json!({"refused": reason, "message": message}));
+        }
+        _ => eprintln!("error: {}", one_line(&format!("{error:#}"))),
     }
 }
 

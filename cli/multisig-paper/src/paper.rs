@@ -55,7 +55,16 @@ pub(crate) fn confirm(role: KeyRole, phrase: &Phrase) -> Result<()> {
 
 /// Reads a phrase that exists on paper.
 pub(crate) fn read(role: KeyRole) -> Result<Phrase> {
-    prompt(&format!("Type the {role} phrase from the paper"));
+    ask(&format!("Type the {role} phrase from the paper"))
+}
+
+/// Reads a phrase of any role.
+pub(crate) fn read_any() -> Result<Phrase> {
+    ask("Type the phrase from the paper")
+}
+
+fn ask(question: &str) -> Result<Phrase> {
+    prompt(question);
     let text = words(&mut unbuffered()?)?.ok_or(PhraseError::Count(0)).context("no phrase on standard input")?;
     Ok(Phrase::parse(&text)?)
 }

@@ -21,7 +21,8 @@ pub const EIP155: &str = "eip155";
 /// The namespaces that a phrase has keys for. A public half and a wallet carry one key for each.
 pub const NAMESPACES: [&str; 1] = [EIP155];
 
-const EIP155_PATH: &str = "m/44'/60'/0'/0/0";
+/// Path of the `eip155` key (BIP44).
+pub const EIP155_PATH: &str = "m/44'/60'/0'/0/0";
 /// All hardened, as SLIP-0010 demands of ed25519.
 const IDENTITY_PATH: [u32; 2] = [83_696_968, 0];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chain::{Asset, ChainRules, Owners, WalletDesc};
+use chain::{Asset, ChainRules, Owners};
 use chain_evm::EvmSafe;
 use custody::KeyRole;
 
@@ -31,16 +31,9 @@ fn signed(step: &Step) -> Result<VerifiedStep, EvacuationError> {
     let hot = hex::decode(&step.hot_key).ok_or_else(|| malformed("the hot key"))?;
     let salt = hex::decode(&step.salt).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("the salt"))?;
     let unsigned = hex::decode(&step.unsigned).ok_or_else(|| malformed("the unsigned transaction"))?;
-    let claimed = WalletDesc {
-        chain: chain.clone(),
-        address: address.clone(),
-        owners: Owners { hot: hot.clone(), cool: Vec::new(), cold: Vec::new() },
-        owner_addresses: Default::default(),
-        salt,
-    };
     let asset = Asset { symbol: step.asset.clone(), contract: step.contract.clone() };
     let refused = |refusal| EvacuationError::Refused { wallet: id.clone(), chain: chain.clone(), refusal };
-    let decoded = rules.decode(&unsigned, &claimed, &[asset]).map_err(refused)?;
+    let decoded = rules.decode_at(&unsigned, address, &[asset]).map_err(refused)?;
     same_effect(step, &decoded)?;
     let cool = signer(step, &rules, &decoded.digest, KeyRole::Cool)?;
     let cold = signer(step, &rules, &decoded.digest, KeyRole::Cold)?;

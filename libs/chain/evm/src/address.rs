@@ -68,11 +68,12 @@ pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainE
     Ok(Call { to: FACTORY, data: call.abi_encode() })
 }
 
+/// Address of a 33-byte SEC1 key; `None` for what is no key.
+pub(crate) fn of_key(key: &[u8]) -> Option<Address> {
+    let key = PublicKey::from_sec1_bytes(key).ok().filter(|_| key.len() == 33)?;
+    Some(Address::from_raw_public_key(&key.to_encoded_point(false).as_bytes()[1..]))
+}
+
 fn owner(role: KeyRole, key: &[u8]) -> Result<Address, ChainError> {
-    let malformed = || ChainError::PublicKey { role, expected: "33-byte SEC1 (secp256k1)" };
-    if key.len() != 33 {
-        return Err(malformed());
-    }
-    let key = PublicKey::from_sec1_bytes(key).map_err(|_| malformed())?;
-    Ok(Address::from_raw_public_key(&key.to_encoded_point(false).as_bytes()[1..]))
+    of_key(key).ok_or(ChainError::PublicKey { role, expected: "33-byte SEC1 (secp256k1)" })
 }

@@ -3,7 +3,7 @@
 
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
-use chain::{Amount, Asset, ChainId, Intent, Refusal, WalletDesc};
+use chain::{Amount, Asset, Intent, Refusal};
 
 use crate::{
     abi::{SafeTx, transferCall},
@@ -70,13 +70,8 @@ impl Reason {
 }
 
 /// The address of the wallet that the transaction is for.
-pub(crate) fn wallet_address(chain: &ChainId, wallet: &WalletDesc) -> Result<Address, Refusal> {
-    if wallet.chain != *chain {
-        return Err(
-            Reason::WrongChain.because(format!("the wallet is on {}, these are the rules of {chain}", wallet.chain))
-        );
-    }
-    address::parse(&wallet.address).map_err(|error| Reason::WrongChain.because(error.to_string()))
+pub(crate) fn wallet_address(address: &str) -> Result<Address, Refusal> {
+    address::parse(address).map_err(|error| Reason::WrongChain.because(error.to_string()))
 }
 
 /// The nonce as a number.

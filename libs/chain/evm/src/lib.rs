@@ -11,6 +11,7 @@ mod abi;
 mod address;
 pub mod constants;
 mod decode;
+mod fields;
 mod signature;
 mod transaction;
 
@@ -19,6 +20,7 @@ use chain::{Asset, ChainError, ChainId, ChainRules, Decoded, Intent, Owners, Ref
 use custody::{KeyRole, phrase::EIP155};
 
 pub use decode::Reason;
+pub use fields::Fields;
 
 /// A call to a contract: what a relayer puts into its own transaction, with value 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,11 @@ pub struct Call {
     pub to: Address,
     /// Calldata (Solidity ABI).
     pub data: Vec<u8>,
+}
+
+/// The address (EIP-55) of a key (33-byte SEC1), the same on every EVM chain; `None` for what is no key.
+pub fn key_address(public_key: &[u8]) -> Option<String> {
+    address::of_key(public_key).map(|address| address::display(&address))
 }
 
 /// Rules of one EVM chain.
@@ -66,6 +73,15 @@ impl EvmSafe {
         transaction::build(intent, assets, nonce)
     }
 
+    /// [`ChainRules::decode`] for the wallet at an address, whoever owns it: what the bytes do depends on no owner.
+    pub fn decode_at(&self, unsigned: &[u8], wallet: &str, assets: &[Asset]) -> Result<Decoded, Refusal> {
+        let own = decode::wallet_address(wallet)?;
+        let transaction = transaction::parse(unsigned)?;
+        let intent = decode::intent(&transaction, own, assets)?;
+        let nonce = decode::nonce(&transaction)?;
+        Ok(Decoded { intent, nonce, digest: self.digest(&transaction, own) })
+    }
+
     /// The wallet's `execTransaction` call, from the signatures of exactly two different owners, each verified.
     pub fn assemble(
         &self,
@@ -101,11 +117,12 @@ impl ChainRules for EvmSafe {
     }
 
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Decoded, Refusal> {
-        let own = decode::wallet_address(&self.id, wallet)?;
-        let transaction = transaction::parse(unsigned)?;
-        let intent = decode::intent(&transaction, own, assets)?;
-        let nonce = decode::nonce(&transaction)?;
-        Ok(Decoded { intent, nonce, digest: self.digest(&transaction, own) })
+        let WalletDesc { chain, address, .. } = wallet;
+        if *chain != self.id {
+            let message = format!("the wallet is on {chain}, these are the rules of {}", self.id);
+            return Err(Reason::WrongChain.because(message));
+        }
+        self.decode_at(unsigned, address, assets)
     }
 
     fn sign(&self, secret: &[u8; 32], digest: &[u8; 32]) -> Result<Vec<u8>, ChainError> {

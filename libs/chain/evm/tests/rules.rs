@@ -4,13 +4,14 @@
 
 use alloy_primitives::{Address, U256};
 use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Intent, Owners, WalletDesc};
-use chain_evm::{EvmSafe, constants::FACTORY};
+use chain_evm::{EvmSafe, Fields, constants::FACTORY, key_address};
 use custody::{
     KeyRole,
     phrase::{EIP155, Phrase},
 };
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const DESTINATION: &str = "0x00000000000000000000000000000000000000AA";
 const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
@@ -19,7 +20,7 @@ const ONE_ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// `vectors.json`, hex without prefix.
 fn vector(pointer: &str) -> String {
-    let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let vectors: Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
     vectors.pointer(pointer).unwrap().as_str().unwrap().to_owned()
 }
 
@@ -80,12 +81,29 @@ fn refusal(unsigned: &[u8]) -> &'static str {
     rules().decode(unsigned, &wallet(), &assets()).unwrap_err().reason
 }
 
+/// The native transfer as ten fields in JSON.
+fn fields() -> Value {
+    let zero = "0x0000000000000000000000000000000000000000";
+    json!({
+        "to": DESTINATION, "value": ONE_ETHER.to_string(), "data": "0x", "operation": "0", "safeTxGas": "0",
+        "baseGas": "0", "gasPrice": "0", "gasToken": zero, "refundReceiver": zero, "nonce": "5",
+    })
+}
+
+fn fields_but(field: &str, value: &str) -> Result<Vec<u8>, &'static str> {
+    let mut fields = fields();
+    fields[field] = value.into();
+    serde_json::from_value::<Fields>(fields).unwrap().encode().map_err(|refusal| refusal.reason)
+}
+
 #[test]
 fn keys_of_a_known_phrase_have_the_address_of_other_wallets() {
     let phrase = Phrase::parse(&format!("{}art", "abandon ".repeat(23))).unwrap();
     let hot = phrase.keys().public_key(EIP155).unwrap().to_vec();
     let wallet = rules().wallet(&Owners { hot, ..owners() }, [0; 32]).unwrap();
     assert_eq!(wallet.owner_addresses[0], "0xF278cF59F82eDcf871d630F28EcC8056f25C1cdb");
+    assert_eq!(key_address(&wallet.owners.hot), Some(wallet.owner_addresses[0].clone()));
+    assert_eq!(key_address(&[2; 32]), None);
 }
 
 #[test]
@@ -302,6 +320,67 @@ fn addresses_are_read_strictly_and_written_with_checksum() {
     {
         assert_eq!(rules().address(bad), Err(ChainError::Address(bad.to_owned())), "{bad}");
     }
+}
+
+#[test]
+fn ten_fields_have_the_bytes_of_the_contract() {
+    assert_eq!(fields_but("nonce", "5").unwrap(), native());
+    let call = format!("0x{}", HEXLOWER.encode(&build(&transfer("USD", 12345))[352..420]));
+    let mut erc20 = fields();
+    (erc20["to"], erc20["value"], erc20["data"]) = (TOKEN.into(), "0".into(), call.into());
+    let unsigned = serde_json::from_value::<Fields>(erc20).unwrap().encode().unwrap();
+    assert_eq!(HEXLOWER.encode(&unsigned), vector("/erc20/unsigned"));
+}
+
+#[test]
+fn fields_that_are_refused_reach_the_decoder() {
+    let one = "0x0000000000000000000000000000000000000001";
+    for (field, value, reason) in [
+        ("operation", "255", "Delegatecall"),
+        ("baseGas", "1", "RefundFields"),
+        ("refundReceiver", one, "RefundFields"),
+        ("nonce", "18446744073709551616", "NonceTooLarge"),
+        ("data", "0x01", "UnknownCall"),
+    ] {
+        assert_eq!(refusal(&fields_but(field, value).unwrap()), reason, "{field}");
+    }
+}
+
+#[test]
+fn what_has_no_encoding_is_malformed() {
+    let above = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    for number in ["", "-1", "+1", "01", "1.0", "1e3", "0x1", " 1", above] {
+        for field in ["value", "operation", "safeTxGas", "baseGas", "gasPrice", "nonce"] {
+            assert_eq!(fields_but(field, number), Err("Malformed"), "{field} '{number}'");
+        }
+    }
+    assert_eq!(fields_but("operation", "256"), Err("Malformed"));
+    for data in ["", "00", "0x0", "0xzz", "0x00 "] {
+        assert_eq!(fields_but("data", data), Err("Malformed"), "'{data}'");
+    }
+    for field in ["to", "gasToken", "refundReceiver"] {
+        assert_eq!(fields_but(field, "0x00000000000000000000000000000000000000Aa"), Err("Malformed"), "{field}");
+    }
+    let read = |fields: &Value| serde_json::from_value::<Fields>(fields.clone());
+    for field in fields().as_object().unwrap().keys() {
+        let mut fewer = fields();
+        fewer.as_object_mut().unwrap().remove(field);
+        assert!(read(&fewer).is_err(), "{field} is missing");
+        let mut number = fields();
+        number[field] = 0.into();
+        assert!(read(&number).is_err(), "{field} is no string");
+    }
+    let mut more = fields();
+    more["signatures"] = "0x".into();
+    assert!(read(&more).is_err());
+}
+
+#[test]
+fn what_the_bytes_do_depends_on_the_address_and_on_no_owner() {
+    let at = |address: &str| rules().decode_at(&native(), address, &assets());
+    assert_eq!(at(&wallet().address), rules().decode(&native(), &wallet(), &assets()));
+    assert_eq!(at(DESTINATION).unwrap_err().reason, "SelfCall");
+    assert_eq!(at("0x1").unwrap_err().reason, "WrongChain");
 }
 
 fn any_intent() -> impl Strategy<Value = Intent> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod inspect;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -420,7 +422,18 @@ fn a_wrong_phrase_or_a_changed_plan_evacuates_nothing() {
 #[test]
 fn help_says_what_each_command_does() {
     let room = Room::new();
-    for line in ["", "ceremony", "ceremony cold", "ceremony manifest", "ceremony sign", "cool seal", "evac sign"] {
+    for line in [
+        "",
+        "ceremony",
+        "ceremony cold",
+        "ceremony manifest",
+        "ceremony sign",
+        "cool seal",
+        "evac sign",
+        "chain keys",
+        "chain wallet",
+        "chain decode",
+    ] {
         let help = room.run(&format!("{line} --help"), "").ok().out;
         assert!(help.contains("Usage: multisig-paper"), "{help}");
         assert!(!help.contains("phrase-file"), "a phrase is typed, not stored");
