@@ -5,6 +5,7 @@ use std::fmt;
 use chain::{Amount, ChainId, Intent, Refusal};
 use custody::{CustodyId, trust::OperationKind};
 use data_encoding::HEXLOWER;
+use jiff::Timestamp;
 use protocol::{
     attestation,
     ops::{Attestation, PaymentIntent},
@@ -337,10 +338,11 @@ impl<'a> Question<'a> {
         };
         let cooled_at = self.facts.listed_since_ms.and_then(|since| since.checked_add(cooling_ms));
         match cooled_at {
-            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} is paid to since {at} ms")),
-            Some(at) => {
-                refuses("DestinationCooling", format!("{to} is new on the floor's list: it is paid to from {at} ms on"))
-            }
+            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} is paid to since {}", time(at))),
+            Some(at) => refuses(
+                "DestinationCooling",
+                format!("{to} is new on the floor's list: it is paid to from {} on", time(at)),
+            ),
             None => {
                 let message =
                     format!("{to} is on the floor's list, but since when is not known here yet; ask again later");
@@ -376,7 +378,7 @@ impl<'a> Question<'a> {
             return Outcome::Waits { not_before_ms: 0 };
         };
         match announced.checked_add(delay) {
-            Some(end) if self.facts.now_ms >= end => Outcome::Kept(format!("it waited until {end} ms")),
+            Some(end) if self.facts.now_ms >= end => Outcome::Kept(format!("it waited until {}", time(end))),
             Some(not_before_ms) => Outcome::Waits { not_before_ms },
             None => refuses("TimeLockOutOfRange", "announced at a time that no clock shows; announce it again"),
         }
@@ -425,7 +427,7 @@ impl<'a> Question<'a> {
             }
             Err(_) => refuses("IntentMismatch", "the intent's id is not 16 bytes"),
             Ok(_) if *now_ms > intent.expires_at_ms => {
-                refuses("IntentExpired", format!("the intent expired at {} ms", intent.expires_at_ms))
+                refuses("IntentExpired", format!("the intent expired at {}", time(intent.expires_at_ms)))
             }
             Ok(id) => Outcome::Intended(id),
         }
@@ -436,6 +438,12 @@ fn refuses(reason: &'static str, message: impl Into<String>) -> Outcome {
     Outcome::Refuses(Refusal { reason, message: message.into() })
 }
 
+/// Unix milliseconds for people, RFC 3339.
+fn time(ms: u64) -> String {
+    let timestamp = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(|| format!("Unix {ms} ms"), |timestamp| timestamp.to_string())
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -443,7 +451,7 @@ impl fmt::Display for Outcome {
             Outcome::Intended(id) => write!(f, "kept: intent {}", HEXLOWER.encode(id)),
             Outcome::Unneeded(why) => write!(f, "not needed: {why}"),
             Outcome::Waits { not_before_ms: 0 } => f.write_str("waits: announce it"),
-            Outcome::Waits { not_before_ms } => write!(f, "waits until {not_before_ms} ms"),
+            Outcome::Waits { not_before_ms } => write!(f, "waits until {}", time(*not_before_ms)),
             Outcome::Refuses(refusal) => write!(f, "refuses: {refusal}"),
         }
     }
