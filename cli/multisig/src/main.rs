@@ -5,9 +5,11 @@ mod cluster;
 mod cool;
 mod evac;
 mod failure;
+mod input;
 mod member;
 mod objects;
 mod output;
+mod policy;
 
 use std::{path::Path, process::ExitCode};
 
@@ -21,7 +23,8 @@ As a kubectl plug-in: put a link called kubectl-multisig to this program on the 
 Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
 names is wrong, nothing was changed; `cool` ends with the code of the command in the pod.";
 
-/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, evacuate.
+/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, evacuate,
+/// try a policy.
 #[derive(Parser)]
 #[command(name = "multisig", version, after_help = AFTER_HELP)]
 struct Cli {
@@ -43,6 +46,9 @@ enum Command {
     /// Evacuate: plan what cool and cold sign, and send what they have signed
     #[command(subcommand)]
     Evac(evac::EvacCommand),
+    /// What a policy says of a payment; needs no cluster
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
 }
 
 #[tokio::main]
@@ -54,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Member(command) => command.run(cli.output).await,
         Command::Cool(command) => command.run().await,
         Command::Evac(command) => evac::run(command, cli.output).await,
+        Command::Policy(command) => command.run(cli.output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
