@@ -242,3 +242,14 @@ fn the_examples_of_the_help_are_read() {
     assert_eq!(output.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("perTransaction kept:") && text.ends_with("verdict        Allowed\n"), "{text}");
 }
+
+#[test]
+fn the_examples_of_the_document_are_read() {
+    let document = include_str!("../../../docs/policy.md");
+    let mut examples = document.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let output = Desk::new(examples.next().unwrap(), examples.next().unwrap()).run(&["-o", "json"]);
+    let explained: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!((&explained["verdict"], &explained["reason"]), (&json!("Refused"), &json!("OverWindow")), "{explained}");
+    let left: Vec<_> = policy::Rule::ALL.map(policy::Rule::as_str).into();
+    assert!(left.iter().all(|rule| document.contains(&format!("| `{rule}` |"))), "a rule is not documented");
+}

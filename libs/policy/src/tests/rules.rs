@@ -272,7 +272,8 @@ fn above_a_threshold_somebody_else_must_want_it_too() {
 #[test]
 fn an_intent_for_anything_else_is_refused_needed_or_not() {
     let policy = policy(&intended(), &[]);
-    let table: &[(&str, fn(&mut PaymentIntent), &str)] = &[
+    type Change = fn(&mut PaymentIntent);
+    let table: &[(&str, Change, &str)] = &[
         ("custody_id", |intent| intent.custody_id[0] = 8, "IntentMismatch"),
         ("id", |intent| intent.id.truncate(15), "IntentMismatch"),
         ("wallet", |intent| intent.wallet = "bob".to_owned(), "IntentMismatch"),
