@@ -6,9 +6,11 @@ mod cluster;
 mod cool;
 mod evac;
 mod failure;
+mod input;
 mod member;
 mod objects;
 mod output;
+mod policy;
 
 use std::{path::Path, process::ExitCode};
 
@@ -22,7 +24,8 @@ As a kubectl plug-in: put a link called kubectl-multisig to this program on the 
 Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
 names is wrong, nothing was changed; `cool` ends with the code of the command in the pod.";
 
-/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, audit, evacuate.
+/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, try a policy, audit,
+/// evacuate.
 #[derive(Parser)]
 #[command(name = "multisig", version, after_help = AFTER_HELP)]
 struct Cli {
@@ -47,6 +50,9 @@ enum Command {
     /// Evacuate: plan what cool and cold sign, and send what they have signed
     #[command(subcommand)]
     Evac(evac::EvacCommand),
+    /// What a policy says of a payment; needs no cluster
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
 }
 
 #[tokio::main]
@@ -59,6 +65,7 @@ async fn main() -> ExitCode {
         Command::Cool(command) => command.run().await,
         Command::Audit(command) => audit::run(command, cli.output),
         Command::Evac(command) => evac::run(command, cli.output).await,
+        Command::Policy(command) => command.run(cli.output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

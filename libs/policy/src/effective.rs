@@ -127,7 +127,7 @@ impl Effective {
         }
     }
 
-    /// One line per thing that holds.
+    /// One line per thing that holds. Debug forms name every field and quote text, so no two policies read alike.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(format!("kinds {:?}\n", self.kinds));

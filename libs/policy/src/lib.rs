@@ -5,6 +5,7 @@
 mod effective;
 mod error;
 mod judge;
+mod rules;
 #[cfg(test)]
 mod tests;
 

@@ -391,6 +391,24 @@ pub struct LimitSpec {
     /// Highest amount of one payment: a decimal string in the asset's smallest unit (wei).
     #[schemars(length(min = 1, max = 78), regex(pattern = "^(0|[1-9][0-9]*)$"))]
     pub per_transaction: String,
+    /// Highest sum of one wallet's payments in a rolling window; holds beside the floor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_wallet: Option<RollingSpec>,
+    /// Highest sum of all wallets' payments in a rolling window; holds beside the floor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<RollingSpec>,
+}
+
+/// A limit over time. An amount counts from its signature until its settlement is attested, and a window longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollingSpec {
+    /// Highest sum: a decimal string in the asset's smallest unit (wei).
+    #[schemars(length(min = 1, max = 78), regex(pattern = "^(0|[1-9][0-9]*)$"))]
+    pub amount: String,
+    /// Length of the window in seconds, at most a leap year.
+    #[schemars(range(min = 1, max = 31_622_400))]
+    pub window_seconds: i64,
 }
 
 /// What the observer does when it sees a breach.

@@ -3,14 +3,16 @@
 use custody::{
     CustodyId,
     manifest::SignedManifest,
-    trust::is_amount,
+    trust::{MAX_SECONDS, Rolling, is_amount},
     wiring::{Limit, NatsConfig, Policy},
 };
 use multisig_api::{
     MultisigCluster,
     conditions::reason,
     member_cluster::{ClaimedBy, Guard, MemberClusterSpec},
-    multisig_cluster::{ChainSpec, DATA_CENTER, Profile, ResourcesSpec, SignerSpec, TWO_OF_THREE},
+    multisig_cluster::{
+        ChainSpec, DATA_CENTER, LimitSpec, Profile, ResourcesSpec, RollingSpec, SignerSpec, TWO_OF_THREE,
+    },
 };
 use zeroize::Zeroizing;
 
@@ -137,19 +139,37 @@ fn refuse_what_is_not_supported(cluster: &MultisigCluster) -> Result<(), Finding
 
 fn policy(cluster: &MultisigCluster) -> Result<Policy, Finding> {
     let limits = cluster.spec.policy.iter().flat_map(|policy| &policy.limits);
-    let limit = |limit: &multisig_api::multisig_cluster::LimitSpec| {
+    let limit = |limit: &LimitSpec| {
         let chain = cluster.spec.chains.iter().find(|chain| chain.name == limit.chain);
         let chain = chain.ok_or_else(|| refused(&format!("policy.limits names the unknown chain {}", limit.chain)))?;
-        if !is_amount(&limit.per_transaction) {
-            return Err(refused(&format!(
-                "policy.limits: perTransaction '{}' of {} is no whole number of the smallest unit below 2^256",
-                limit.per_transaction, limit.asset
-            )));
-        }
-        let (asset, per_transaction) = (limit.asset.clone(), limit.per_transaction.clone());
-        Ok(Limit { chain: caip2(chain)?, asset, per_transaction, per_wallet: None, total: None })
+        Ok(Limit {
+            chain: caip2(chain)?,
+            asset: limit.asset.clone(),
+            per_transaction: amount("perTransaction", &limit.per_transaction, &limit.asset)?,
+            per_wallet: rolling("perWallet", limit.per_wallet.as_ref(), &limit.asset)?,
+            total: rolling("total", limit.total.as_ref(), &limit.asset)?,
+        })
     };
     Ok(Policy { limits: limits.map(limit).collect::<Result<_, Finding>>()? })
+}
+
+fn rolling(field: &str, limit: Option<&RollingSpec>, asset: &str) -> Result<Option<Rolling>, Finding> {
+    let Some(limit) = limit else { return Ok(None) };
+    let seconds = u64::try_from(limit.window_seconds).ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+    let window_seconds = seconds.ok_or_else(|| {
+        let found = limit.window_seconds;
+        refused(&format!("policy.limits: {field}.windowSeconds {found} of {asset} is not 1 to {MAX_SECONDS}"))
+    })?;
+    Ok(Some(Rolling { amount: amount(&format!("{field}.amount"), &limit.amount, asset)?, window_seconds }))
+}
+
+fn amount(field: &str, text: &str, asset: &str) -> Result<String, Finding> {
+    if is_amount(text) {
+        return Ok(text.to_owned());
+    }
+    Err(refused(&format!(
+        "policy.limits: {field} '{text}' of {asset} is no whole number of the smallest unit below 2^256"
+    )))
 }
 
 fn caip2(chain: &ChainSpec) -> Result<String, Finding> {
@@ -289,12 +309,36 @@ mod tests {
 
     #[test]
     fn limits_must_be_amounts_on_known_chains() {
-        let limit = |change: &dyn Fn(&mut multisig_api::multisig_cluster::LimitSpec)| {
+        let limit = |change: &dyn Fn(&mut LimitSpec)| {
             reason_of(|cluster, _| change(&mut cluster.spec.policy.as_mut().unwrap().limits[0]))
         };
         assert_eq!(limit(&|limit| limit.chain = "unknown".to_owned()), reason::SPEC_REFUSED);
         assert_eq!(limit(&|limit| limit.per_transaction = "9".repeat(78)), reason::SPEC_REFUSED);
         assert_eq!(limit(&|limit| limit.per_transaction = "0".to_owned()), reason::AS_EXPECTED);
+        let rolling = |amount: &str, window_seconds| Some(RollingSpec { amount: amount.to_owned(), window_seconds });
+        for (amount, seconds, reason) in [
+            ("5", 1, reason::AS_EXPECTED),
+            ("5", 31_622_400, reason::AS_EXPECTED),
+            ("5", 0, reason::SPEC_REFUSED),
+            ("5", -1, reason::SPEC_REFUSED),
+            ("5", 31_622_401, reason::SPEC_REFUSED),
+            ("05", 60, reason::SPEC_REFUSED),
+            (&"9".repeat(78), 60, reason::SPEC_REFUSED),
+        ] {
+            assert_eq!(limit(&|limit| limit.per_wallet = rolling(amount, seconds)), reason, "{amount} {seconds}");
+            assert_eq!(limit(&|limit| limit.total = rolling(amount, seconds)), reason, "{amount} {seconds}");
+        }
+    }
+
+    #[test]
+    fn rolling_limits_reach_the_signers() {
+        let mut cluster = fixtures::cluster();
+        let limit = &mut cluster.spec.policy.as_mut().unwrap().limits[0];
+        limit.per_wallet = Some(RollingSpec { amount: "5".to_owned(), window_seconds: 60 });
+        let wiring = validate(&cluster, &fixtures::dereferenced()).wiring.unwrap();
+        let told = Rolling { amount: "5".to_owned(), window_seconds: 60 };
+        assert_eq!(wiring.policy.limits[0].per_wallet, Some(told));
+        assert_eq!(wiring.policy.limits[0].total, None);
     }
 
     #[test]

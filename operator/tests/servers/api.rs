@@ -18,6 +18,12 @@ fn with(mut object: Value, pointer: &str, value: Value) -> Value {
     object
 }
 
+/// A policy with a limit over time.
+fn rolling(amount: &str, seconds: u64) -> Value {
+    let limit = json!({"amount": amount, "windowSeconds": seconds});
+    json!({"limits": [{"chain": "eth", "asset": "ETH", "perTransaction": "1", "perWallet": limit, "total": limit}]})
+}
+
 /// Each change must be refused in words that hold the needle.
 async fn refuses(hub: &Cluster, object: &Value, changes: &[(&str, Value, &str)]) {
     let mut wrong = Vec::new();
@@ -48,6 +54,7 @@ async fn definitions_accept_what_is_right_and_say_what_is_wrong() {
             "/spec/policy",
             json!({"limits": [{"chain": "eth", "asset": "ETH", "perTransaction": "0"}]}),
         ),
+        with(cluster.clone(), "/spec/policy", rolling("5", 31_622_400)),
         with(cluster.clone(), "/spec/separation", json!({"distinct": ["dataCenter", "provider"]})),
         with(cluster.clone(), "/spec/keeper/resources", json!({"requests": {"cpu": "250m", "memory": "64Mi"}})),
         with(cluster.clone(), "/spec/paused", json!(true)),
@@ -85,6 +92,9 @@ async fn definitions_accept_what_is_right_and_say_what_is_wrong() {
             "should match",
         ),
         ("/spec/policy", json!({"limits": [{"chain": "eth", "asset": "ETH", "perTransaction": "-1"}]}), "should match"),
+        ("/spec/policy", rolling("1.5", 60), "should match"),
+        ("/spec/policy", rolling("5", 0), "greater than or equal to 1"),
+        ("/spec/policy", rolling("5", 31_622_401), "less than or equal to"),
         ("/spec/deletion", json!({"policy": "Delete"}), "Unsupported value"),
         ("/metadata/name", json!("n".repeat(64)), "at most 63"),
     ];

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -21,13 +20,15 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use vault::{Jwks, SetupPlan};
 
-use crate::failure::{bad_input, one_line};
+use crate::{
+    failure::bad_input,
+    input::{parse_yaml, read},
+};
 
 /// What API servers accept for a token's life: at least ten minutes, at most 2^32 s.
 const TOKEN_LIFE: std::ops::RangeInclusive<u64> = 600..=1 << 32;
 /// HTTPS, the API server behind its Service, Vault, NATS: where they usually listen.
 const EGRESS: [u16; 4] = [443, 6443, 8200, 4222];
-const MEGABYTE: u64 = 1 << 20;
 
 /// The file. Paths in it are relative to its own folder.
 #[derive(Debug, Deserialize)]
@@ -232,24 +233,6 @@ impl VaultPlan {
     }
 }
 
-/// One line: the parser's words, and the line of the file that it means.
-fn parse_yaml(text: &str) -> Result<PlanFile, String> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().and_then(|at| text.lines().nth((at.line() as usize).checked_sub(1)?));
-        let line = line.map(|line| format!(" (`{}`)", line.trim())).unwrap_or_default();
-        format!("{}{line}", one_line(&error.to_string()))
-    })
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if length > MEGABYTE {
-        return Err(format!("{length} bytes are too many; is this the right file?"));
-    }
-    fs::read_to_string(path).map_err(|error| error.to_string())
-}
-
 fn read_manifest(path: &Path) -> Result<VerifiedManifest, String> {
     let text = read(path).map_err(|error| format!("manifestFile: {}: {error}", path.display()))?;
     let verified = SignedManifest::parse(text.as_bytes()).and_then(|manifest| manifest.verify());
@@ -333,6 +316,8 @@ fn check_chains(floor: &Floor) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use custody::KeyRole;
+
+    use std::fs;
 
     use super::*;
     use crate::member::fixture;

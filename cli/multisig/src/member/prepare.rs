@@ -42,8 +42,15 @@ FILE (YAML; paths in it are relative to it):
   egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS, and the Vault's port; `cidr` narrows it
   # No default; what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
   manifestFile: manifest.json       # signed at both stations
-  floor:                            # what no hub and no App can exceed
+  floor:                            # what no hub and no App can exceed; try it with `multisig policy test`
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
+      # also of an asset: perWallet and total, {amount: '1', windowSeconds: 86400}, both required in Production;
+      # timeLock: {above: '1', delaySeconds: 3600}; intentAbove: '1'
+    looseningDelaySeconds: 86400    # a looser floor waits so long; required in Production
+    destinations: {allow: [{chain: 'eip155:1', address: '0x...'}], coolingSeconds: 3600}   # left out: anywhere
+    kinds: [Transfer, Cancel]       # left out: both
+    fees: [{chain: 'eip155:1', ceiling: '1'}]   # left out: no fee
+    intentSigners: ['64 hex digits']   # ed25519 keys that App does not hold; needed where intentAbove is
   keys: Vault                       # what seals users' keys; keeper only: ClientKey, App sends a key with each request
   images: ['sha256:...']            # digests that may run here
 

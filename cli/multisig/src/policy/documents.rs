@@ -1,0 +1,245 @@
+//! The two files of `policy test`: floors and limits, and a payment. Read and validated; nothing is judged here.
+
+use std::collections::BTreeMap;
+
+use chain::{Amount, ChainId, ChainRules, Intent};
+use chain_evm::EvmSafe;
+use custody::{
+    CustodyId, WalletId,
+    trust::{Floor, TrustBundle},
+    wiring,
+};
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use policy::{Facts, Policy, Scope, Window};
+use protocol::ops::Attestation;
+use serde::Deserialize;
+
+use crate::input::parse_yaml;
+
+type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
+
+/// FILE.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PolicyFile {
+    floor: Floor,
+    /// Floors that still hold beside it.
+    #[serde(default)]
+    earlier_floors: Vec<Floor>,
+    #[serde(default)]
+    hub: wiring::Policy,
+    /// By CAIP-2 chain id.
+    #[serde(default)]
+    safe_destinations: BTreeMap<String, Vec<String>>,
+}
+
+/// A policy with the adapters of its chains.
+pub(crate) struct Loaded {
+    pub(crate) policy: Policy,
+    rules: Rules,
+    /// Of a trust bundle.
+    custody: Option<CustodyId>,
+}
+
+impl Loaded {
+    /// From a trust bundle (`trust.json`) or a [`PolicyFile`].
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+        let (file, custody) = match json.get("shapeVersion") {
+            None => (parse_yaml::<PolicyFile>(text)?, None),
+            Some(_) => {
+                let bundle = TrustBundle::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+                let floor = bundle.floor.ok_or("this trust bundle has no floor: every payment is refused")?;
+                let nothing_else = PolicyFile {
+                    floor,
+                    earlier_floors: Vec::new(),
+                    hub: wiring::Policy::default(),
+                    safe_destinations: BTreeMap::new(),
+                };
+                (nothing_else, bundle.custody.map(|custody| custody.id))
+            }
+        };
+        let PolicyFile { floor, earlier_floors, hub, safe_destinations } = file;
+        let mut rules = Rules::new();
+        for chain in policy::chains(&floor).map_err(|error| error.to_string())? {
+            let adapter = EvmSafe::new(chain.clone()).map_err(|error| error.to_string())?;
+            rules.insert(chain, Box::new(adapter));
+        }
+        let policy = Policy::unvouched(&floor, &earlier_floors, &hub, &safe_destinations, &rules)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { policy, rules, custody })
+    }
+}
+
+/// REQUEST.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RequestFile {
+    wallet: WalletId,
+    chain: ChainId,
+    kind: Kind,
+    asset: Option<String>,
+    to: String,
+    amount: Option<Amount>,
+    #[serde(default)]
+    fee: Amount,
+    now: Option<Timestamp>,
+    #[serde(default)]
+    spent: Vec<Spent>,
+    listed_since: Option<Timestamp>,
+    announced_at: Option<Timestamp>,
+    #[serde(default)]
+    vetoed: bool,
+    custody_id: Option<CustodyId>,
+    intent: Option<IntentFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Transfer,
+    Cancel,
+}
+
+/// What counts already in a window.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Spent {
+    limit: Limit,
+    window_seconds: u64,
+    amount: Amount,
+}
+
+/// As a floor calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Limit {
+    PerWallet,
+    Total,
+}
+
+/// The attestation's three parts, hex.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct IntentFile {
+    body: String,
+    signer: String,
+    signature: String,
+}
+
+/// A payment and what is known of it, complete.
+pub(crate) struct Request {
+    now_ms: u64,
+    custody_id: CustodyId,
+    wallet: WalletId,
+    chain: ChainId,
+    effect: Intent,
+    fee: Amount,
+    spent: Vec<Amount>,
+    listed_since_ms: Option<u64>,
+    intent: Option<Attestation>,
+    announced_ms: Option<u64>,
+    vetoed: bool,
+}
+
+impl Request {
+    /// For this policy; `now` counts where the file does not say.
+    pub(crate) fn parse(text: &str, loaded: &Loaded, now: Timestamp) -> Result<Self, String> {
+        let file: RequestFile = parse_yaml(text)?;
+        let effect = effect(&file, &loaded.rules)?;
+        let windows = match &effect {
+            Intent::Transfer { asset, .. } => loaded.policy.windows(&file.chain, asset),
+            Intent::Cancel { .. } => &[],
+        };
+        let custody_id = match (file.custody_id.or(loaded.custody), &file.intent) {
+            (Some(id), _) => id,
+            (None, Some(_)) => return Err("custodyId: an intent is for one custody; say which".to_owned()),
+            // Nothing else looks at it.
+            (None, None) => CustodyId::from_slice(&[0; 16]).map_err(|error| error.to_string())?,
+        };
+        let time = |field, at: Option<Timestamp>| at.map(|at| milliseconds(field, at)).transpose();
+        Ok(Self {
+            now_ms: milliseconds("now", file.now.unwrap_or(now))?,
+            spent: spent(&file.spent, windows)?,
+            listed_since_ms: time("listedSince", file.listed_since)?,
+            announced_ms: time("announcedAt", file.announced_at)?,
+            intent: file.intent.as_ref().map(attestation).transpose()?,
+            custody_id,
+            wallet: file.wallet,
+            chain: file.chain,
+            effect,
+            fee: file.fee,
+            vetoed: file.vetoed,
+        })
+    }
+
+    /// As the policy wants it.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts {
+            now_ms: self.now_ms,
+            custody_id: self.custody_id,
+            wallet: self.wallet.as_str(),
+            chain: &self.chain,
+            effect: &self.effect,
+            fee: self.fee,
+            spent: &self.spent,
+            listed_since_ms: self.listed_since_ms,
+            intent: self.intent.as_ref(),
+            announced_ms: self.announced_ms,
+            vetoed: self.vetoed,
+        }
+    }
+}
+
+/// What a decoder would see. The address of a chain that the policy does not name stays as it is: it is refused anyway.
+fn effect(file: &RequestFile, rules: &Rules) -> Result<Intent, String> {
+    let to = match rules.get(&file.chain) {
+        Some(rules) => rules.address(&file.to).map_err(|error| format!("to: {error}"))?,
+        None => file.to.clone(),
+    };
+    match (file.kind, file.asset.clone(), file.amount) {
+        (Kind::Transfer, Some(asset), Some(amount)) => Ok(Intent::Transfer { asset, to, amount }),
+        (Kind::Transfer, ..) => Err("a transfer needs asset and amount".to_owned()),
+        (Kind::Cancel, None, None) => Ok(Intent::Cancel { to }),
+        (Kind::Cancel, ..) => Err("a cancel moves nothing: leave out asset and amount".to_owned()),
+    }
+}
+
+/// In the order of the windows. An amount for a window that is none would count nowhere, so it is refused.
+fn spent(named: &[Spent], windows: &[Window]) -> Result<Vec<Amount>, String> {
+    let of = |window: &Window, spent: &Spent| {
+        let limit = match window.scope {
+            Scope::Wallet => Limit::PerWallet,
+            Scope::Total => Limit::Total,
+        };
+        limit == spent.limit && spent.window_seconds.checked_mul(1000) == Some(window.length_ms)
+    };
+    for (at, spent) in named.iter().enumerate() {
+        let same = |other: &Spent| (other.limit, other.window_seconds) == (spent.limit, spent.window_seconds);
+        let seconds = spent.window_seconds;
+        if !windows.iter().any(|window| of(window, spent)) {
+            return Err(format!("spent: this asset has no such limit over {seconds} s"));
+        }
+        if named[..at].iter().any(same) {
+            return Err(format!("spent: a window of {seconds} s is named twice"));
+        }
+    }
+    let amount = |window| named.iter().find(|spent| of(window, spent)).map_or(Amount::ZERO, |spent| spent.amount);
+    Ok(windows.iter().map(amount).collect())
+}
+
+fn attestation(file: &IntentFile) -> Result<Attestation, String> {
+    let decode = |field: &str, hex: &str| {
+        HEXLOWER.decode(hex.as_bytes()).map_err(|_| format!("intent.{field}: expected lower-case hex digits"))
+    };
+    Ok(Attestation {
+        body: decode("body", &file.body)?,
+        signer: decode("signer", &file.signer)?,
+        signature: decode("signature", &file.signature)?,
+    })
+}
+
+fn milliseconds(field: &str, at: Timestamp) -> Result<u64, String> {
+    at.as_millisecond().try_into().map_err(|_| format!("{field}: '{at}' is before 1970"))
+}

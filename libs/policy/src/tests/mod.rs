@@ -1,0 +1,208 @@
+//! Floors, payments and intents for the promises below.
+
+mod loading;
+mod properties;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use chain::{Amount, ChainId, ChainRules, Intent};
+use chain_evm::EvmSafe;
+use custody::{
+    CustodyId,
+    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, Rolling, TimeLock},
+    wiring::{self, Limit},
+};
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+use protocol::{
+    attestation,
+    ops::{Attestation, PaymentIntent},
+};
+
+use crate::{Facts, Finding, Policy, PolicyError, Scope, Verdict, chains};
+
+const CHAIN: &str = "eip155:31337";
+const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+const BOB: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const CAROL: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const MAX: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+const NOW: u64 = 1_000_000_000;
+
+type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
+
+fn rules(floor: &Floor) -> Rules {
+    let adapter = |id: ChainId| (id.clone(), Box::new(EvmSafe::new(id).unwrap()) as Box<dyn ChainRules>);
+    chains(floor).unwrap().into_iter().map(adapter).collect()
+}
+
+/// 1000 wei and 1000 units of a token in one payment.
+fn floor() -> Floor {
+    let mut floor = Floor::new(vec![AssetFloor::new(CHAIN, "ETH", "native", 18, "1000")]);
+    floor.assets.push(AssetFloor::new(CHAIN, "USDT", TOKEN, 6, "1000"));
+    floor
+}
+
+fn changed(change: impl FnOnce(&mut Floor)) -> Floor {
+    let mut floor = floor();
+    change(&mut floor);
+    floor
+}
+
+fn rolling(amount: &str, window_seconds: u64) -> Option<Rolling> {
+    Some(Rolling { amount: amount.to_owned(), window_seconds })
+}
+
+fn time_lock(above: &str, delay_seconds: u64) -> Option<TimeLock> {
+    Some(TimeLock { above: above.to_owned(), delay_seconds })
+}
+
+fn destinations(allow: &[&str], cooling_seconds: u64) -> Option<Destinations> {
+    let destination = |address: &&str| Destination { chain: CHAIN.to_owned(), address: (*address).to_owned() };
+    Some(Destinations { allow: allow.iter().map(destination).collect(), cooling_seconds })
+}
+
+fn fee(ceiling: &str) -> Vec<FeeCeiling> {
+    vec![FeeCeiling { chain: CHAIN.to_owned(), ceiling: ceiling.to_owned() }]
+}
+
+fn key(fill: u8) -> SigningKey {
+    SigningKey::from_bytes(&[fill; 32])
+}
+
+fn signer(fill: u8) -> String {
+    HEXLOWER.encode(key(fill).verifying_key().as_bytes())
+}
+
+fn limit(chain: &str, asset: &str, per_transaction: &str) -> Limit {
+    Limit {
+        chain: chain.to_owned(),
+        asset: asset.to_owned(),
+        per_transaction: per_transaction.to_owned(),
+        per_wallet: None,
+        total: None,
+    }
+}
+
+fn hub(limits: Vec<Limit>) -> wiring::Policy {
+    wiring::Policy { limits }
+}
+
+/// A policy with one safe destination.
+fn load(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, PolicyError> {
+    let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
+    Policy::unvouched(floor, held, hub, &safe, &rules(floor))
+}
+
+fn policy(floor: &Floor, held: &[Floor]) -> Policy {
+    load(floor, held, &wiring::Policy::default()).unwrap()
+}
+
+fn transfer(asset: &str, amount: &str) -> Intent {
+    Intent::Transfer { asset: asset.to_owned(), to: BOB.to_owned(), amount: amount.parse().unwrap() }
+}
+
+fn cancel(to: &str) -> Intent {
+    Intent::Cancel { to: to.to_owned() }
+}
+
+/// A payment of alice and all that is known of it.
+#[derive(Debug, Clone)]
+struct Payment {
+    chain: ChainId,
+    effect: Intent,
+    fee: Amount,
+    /// By scope and length in milliseconds; what is not here: nothing.
+    spent: BTreeMap<(Scope, u64), Amount>,
+    listed_since_ms: Option<u64>,
+    intent: Option<Attestation>,
+    announced_ms: Option<u64>,
+    vetoed: bool,
+}
+
+impl Payment {
+    fn new(effect: Intent) -> Self {
+        Self {
+            chain: CHAIN.parse().unwrap(),
+            effect,
+            fee: Amount::ZERO,
+            spent: BTreeMap::new(),
+            listed_since_ms: None,
+            intent: None,
+            announced_ms: None,
+            vetoed: false,
+        }
+    }
+
+    fn ask<T>(&self, policy: &Policy, question: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let asset = match &self.effect {
+            Intent::Transfer { asset, .. } => asset.as_str(),
+            Intent::Cancel { .. } => "",
+        };
+        let spent: Vec<_> = policy
+            .windows(&self.chain, asset)
+            .iter()
+            .map(|window| self.spent.get(&(window.scope, window.length_ms)).copied().unwrap_or_default())
+            .collect();
+        question(&Facts {
+            now_ms: NOW,
+            custody_id: custody(),
+            wallet: "alice",
+            chain: &self.chain,
+            effect: &self.effect,
+            fee: self.fee,
+            spent: &spent,
+            listed_since_ms: self.listed_since_ms,
+            intent: self.intent.as_ref(),
+            announced_ms: self.announced_ms,
+            vetoed: self.vetoed,
+        })
+    }
+
+    fn judge(&self, policy: &Policy) -> Verdict {
+        self.ask(policy, |facts| policy.judge(facts))
+    }
+
+    fn explain(&self, policy: &Policy) -> Vec<Finding> {
+        self.ask(policy, |facts| policy.explain(facts))
+    }
+}
+
+fn custody() -> CustodyId {
+    CustodyId::from_slice(&[7; 16]).unwrap()
+}
+
+/// The intent that fits [`transfer`].
+fn wanted(asset: &str, amount: &str) -> PaymentIntent {
+    PaymentIntent {
+        custody_id: vec![7; 16],
+        id: vec![9; 16],
+        wallet: "alice".to_owned(),
+        chain: CHAIN.to_owned(),
+        asset: asset.to_owned(),
+        to: BOB.to_owned(),
+        amount: amount.to_owned(),
+        expires_at_ms: NOW,
+    }
+}
+
+fn signed(intent: &PaymentIntent, by: u8) -> Option<Attestation> {
+    Some(attestation::attest_payment_intent(intent, &key(by)))
+}
+
+/// `Allowed`, `Pending` or the reason.
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allowed { .. } => "Allowed",
+        Verdict::Pending { .. } => "Pending",
+        Verdict::Refused(refusal) => refusal.reason,
+    }
+}
+
+fn message(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Refused(refusal) => refusal.message,
+        other => panic!("{other:?}"),
+    }
+}

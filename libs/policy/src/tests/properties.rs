@@ -1,0 +1,172 @@
+//! What holds of every policy and payment.
+
+use custody::trust::OperationKind;
+use proptest::{option, prelude::*, sample::select, strategy::Union};
+
+use super::*;
+use crate::{Outcome, Rule};
+
+/// Small amounts, so that limits and payments meet, and the largest.
+fn amounts() -> impl Strategy<Value = String> {
+    let largest = (0u128..3).prop_map(|below| MAX.parse::<Amount>().unwrap().checked_sub(below.into()).unwrap());
+    prop_oneof![6 => (0u128..8).prop_map(|amount| amount.to_string()), 1 => largest.prop_map(|amount| amount.to_string())]
+}
+
+fn limits() -> impl Strategy<Value = String> {
+    prop_oneof![amounts(), Just(MAX.to_owned())]
+}
+
+fn windows() -> impl Strategy<Value = Option<Rolling>> {
+    option::of((limits(), select(vec![60, 120])).prop_map(|(amount, seconds)| rolling(&amount, seconds).unwrap()))
+}
+
+fn assets() -> impl Strategy<Value = AssetFloor> {
+    let lock = (amounts(), select(vec![10, 20])).prop_map(|(above, delay)| time_lock(&above, delay).unwrap());
+    let contract = prop_oneof![5 => Just("native"), 1 => Just(TOKEN)];
+    let parts =
+        (limits(), windows(), windows(), option::weighted(0.3, lock), option::weighted(0.3, amounts()), contract);
+    parts.prop_map(|(per_transaction, per_wallet, total, time_lock, intent_above, contract)| AssetFloor {
+        per_wallet,
+        total,
+        time_lock,
+        intent_above,
+        ..AssetFloor::new(CHAIN, "ETH", contract, 18, &per_transaction)
+    })
+}
+
+fn floors() -> impl Strategy<Value = Floor> {
+    let kinds = select(vec![None, None, Some(OperationKind::Transfer), Some(OperationKind::Cancel)]);
+    let lists =
+        select(vec![None, None, destinations(&[BOB, CAROL], 0), destinations(&[BOB], 10), destinations(&[CAROL], 20)]);
+    let ceilings = select(vec![vec![], fee("1"), fee(MAX)]);
+    let signers = select(vec![vec![signer(1)], vec![signer(1), signer(2)], vec![signer(2)]]);
+    (assets(), kinds, lists, ceilings, signers, any::<bool>()).prop_map(
+        |(asset, kind, list, fees, signers, any_signer)| Floor {
+            destinations: list,
+            kinds: kind.map(|kind| [kind].into()),
+            fees,
+            intent_signers: if any_signer || asset.intent_above.is_some() { signers } else { Vec::new() },
+            ..Floor::new(vec![asset])
+        },
+    )
+}
+
+fn hubs() -> impl Strategy<Value = wiring::Policy> {
+    let limits = (limits(), windows(), windows()).prop_map(|(per_transaction, per_wallet, total)| Limit {
+        per_wallet,
+        total,
+        ..limit(CHAIN, "ETH", &per_transaction)
+    });
+    limits.prop_map(|limit| hub(vec![limit]))
+}
+
+fn intents() -> impl Strategy<Value = Option<Attestation>> {
+    let fitting = (amounts(), select(vec![BOB, CAROL]), 1u8..4, 0u64..2).prop_map(|(amount, to, by, late)| {
+        let wanted = wanted("ETH", &amount);
+        signed(&PaymentIntent { to: to.to_owned(), expires_at_ms: NOW - late, ..wanted }, by).unwrap()
+    });
+    option::of(fitting)
+}
+
+fn effects() -> impl Strategy<Value = Intent> {
+    let transfers = (amounts(), select(vec![BOB, CAROL]), select(vec!["ETH", "ETH", "ETH", "OTHER"]));
+    let transfers = transfers.prop_map(|(amount, to, asset)| match transfer(asset, &amount) {
+        Intent::Transfer { asset, amount, .. } => Intent::Transfer { asset, amount, to: to.to_owned() },
+        cancel => cancel,
+    });
+    Union::new_weighted(vec![(6, transfers.boxed()), (1, select(vec![cancel(SAFE), cancel(BOB)]).boxed())])
+}
+
+fn payments() -> impl Strategy<Value = Payment> {
+    let spent = proptest::collection::vec(amounts(), 4);
+    let times = || option::of(select(vec![0, NOW - 15_000, NOW, u64::MAX]));
+    let fees = select(vec![0u128, 0, 0, 1, 2]);
+    let parts = (effects(), spent, fees, times(), intents(), times(), prop::bool::weighted(0.1));
+    parts.prop_map(|(effect, spent, fee, listed_since_ms, intent, announced_ms, vetoed)| {
+        let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
+        let spent = windows.into_iter().zip(spent);
+        Payment {
+            fee: fee.into(),
+            spent: spent.map(|((scope, seconds), amount)| ((scope, seconds * 1000), amount.parse().unwrap())).collect(),
+            listed_since_ms,
+            intent,
+            announced_ms,
+            vetoed,
+            ..Payment::new(effect)
+        }
+    })
+}
+
+/// How strict, and until when.
+fn rank(verdict: &Verdict) -> (u8, u64) {
+    match verdict {
+        Verdict::Allowed { .. } => (0, 0),
+        Verdict::Pending { not_before_ms } => (1, *not_before_ms),
+        Verdict::Refused(_) => (2, 0),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn the_hub_and_an_earlier_floor_only_make_stricter(
+        floor in floors(), held in proptest::collection::vec(floors(), 0..2), more in floors(), hub in hubs(),
+        payment in payments(),
+    ) {
+        let none = wiring::Policy::default();
+        let before = payment.judge(&load(&floor, &held, &none).unwrap());
+        let limited = payment.judge(&load(&floor, &held, &hub).unwrap());
+        prop_assert!(rank(&limited) >= rank(&before), "hub: {limited:?} after {before:?}");
+        let held = [held, vec![more]].concat();
+        let joined = payment.judge(&load(&floor, &held, &none).unwrap());
+        prop_assert!(rank(&joined) >= rank(&before), "held: {joined:?} after {before:?}");
+        let alone = payment.judge(&load(&held[held.len() - 1], &[], &none).unwrap());
+        prop_assert!(rank(&joined) >= rank(&alone), "held alone: {joined:?} where it says {alone:?}");
+    }
+
+    #[test]
+    fn the_order_of_earlier_floors_does_not_matter(floor in floors(), a in floors(), b in floors(), hub in hubs()) {
+        let (one, other) = (load(&floor, &[a.clone(), b.clone()], &hub), load(&floor, &[b, a], &hub));
+        prop_assert_eq!(one.unwrap().digest(), other.unwrap().digest());
+    }
+
+    #[test]
+    fn verdict_and_explanation_agree(
+        floor in floors(), held in proptest::collection::vec(floors(), 0..2), hub in hubs(), payment in payments(),
+    ) {
+        let policy = load(&floor, &held, &hub).unwrap();
+        let findings = payment.explain(&policy);
+        prop_assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), Rule::ALL);
+        let outcomes = || findings.iter().map(|finding| &finding.outcome);
+        let refusal = outcomes().find_map(|outcome| match outcome {
+            Outcome::Refuses(refusal) => Some(refusal.clone()),
+            _ => None,
+        });
+        let wait = outcomes().find_map(|outcome| match outcome {
+            Outcome::Waits { not_before_ms } => Some(*not_before_ms),
+            _ => None,
+        });
+        let intent = outcomes().find_map(|outcome| match outcome {
+            Outcome::Intended(id) => Some(*id),
+            _ => None,
+        });
+        let expected = match (refusal, wait) {
+            (Some(refusal), _) => Verdict::Refused(refusal),
+            (None, Some(not_before_ms)) => Verdict::Pending { not_before_ms },
+            (None, None) => Verdict::Allowed { intent },
+        };
+        prop_assert_eq!(payment.judge(&policy), expected);
+    }
+
+    #[test]
+    fn no_sum_ever_wraps(amount in amounts(), spent in amounts(), limit in limits()) {
+        let mut floor = Floor::new(vec![AssetFloor::new(CHAIN, "ETH", "native", 18, MAX)]);
+        floor.assets[0].total = rolling(&limit, 60);
+        let mut payment = Payment::new(transfer("ETH", &amount));
+        let [amount, spent, limit] = [amount, spent, limit].map(|text| text.parse::<Amount>().unwrap());
+        payment.spent.insert((Scope::Total, 60_000), spent);
+        let fits = limit.checked_sub(spent).is_some_and(|left| amount <= left);
+        prop_assert_eq!(word(&payment.judge(&policy(&floor, &[]))), if fits { "Allowed" } else { "OverWindow" });
+    }
+}
