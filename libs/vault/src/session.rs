@@ -191,11 +191,12 @@ impl Vault {
             Ok(auth) if !exhausted(session.full_ttl, Duration::from_secs(auth.lease_duration)) => {
                 self.session_of(auth, Some(session.full_ttl))?
             }
-            Ok(_) | Err(Error::Denied { .. }) => match self.log_in().await {
+            Err(error @ (Error::Away { .. } | Error::Sealed { .. })) => return Ok(make_do(session, error, logins)),
+            // Whatever else a Vault has against this token, a new one may be free of it.
+            Ok(_) | Err(_) => match self.log_in().await {
                 Ok(fresh) => fresh,
                 Err(error) => return Ok(make_do(session, error, logins)),
             },
-            Err(error) => return Ok(make_do(session, error, logins)),
         };
         *logins = Logins::default();
         self.session.store(Some(fresh.clone()));
