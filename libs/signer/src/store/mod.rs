@@ -6,6 +6,7 @@ mod documents;
 mod evacuations;
 mod keys;
 mod operations;
+mod rotation;
 mod schema;
 mod wallets;
 
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use documents::Document;
 pub use keys::{SealedIdentity, SealedKey};
 pub use operations::{Finished, Kind, OperationKey, Recall, Recording, Watermark};
+pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
 /// The file in the data directory.

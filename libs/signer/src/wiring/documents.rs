@@ -64,6 +64,8 @@ pub struct Verified {
     pub policy: Policy,
     /// Adapters of the floor's chains.
     pub rules: Rules,
+    /// Generation of the Vault key that the hub asks for.
+    pub vault_key_generation: Option<u64>,
 }
 
 /// The trust bundle of this signer. Its Vault part alone is enough to start with.
@@ -110,7 +112,8 @@ pub fn verify(bundle: &TrustBundle, documents: &Documents) -> Result<Verified, U
     let chains = chains(complete.floor()).map_err(unusable)?;
     let rules = rules(chains).map_err(|error| Unready::trust(format!("the floor: {error}")))?;
     let policy = Policy::new(complete.floor(), &config.policy, &manifest, &rules).map_err(unusable)?;
-    Ok(Verified { nats: config.nats, peers, manifest, policy, rules })
+    let vault_key_generation = config.vault_key_generation;
+    Ok(Verified { nats: config.nats, peers, manifest, policy, rules, vault_key_generation })
 }
 
 fn config(bundle: &TrustBundle, documents: &Documents) -> Result<MemberConfig, Unready> {

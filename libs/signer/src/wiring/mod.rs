@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod documents;
+mod rotation;
 pub mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -19,7 +20,7 @@ use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
-use vault::Vault;
+use vault::{KeyInfo, Vault};
 
 use crate::{
     broker::{Broker, Speaker},
@@ -31,6 +32,7 @@ use crate::{
 };
 use cluster::{Cluster, ClusterError};
 use documents::{Documents, digest};
+use rotation::Rotation;
 use state::{Assessment, Observed, assess};
 
 const POLL: Duration = Duration::from_secs(2);
@@ -77,7 +79,8 @@ pub(crate) struct Wiring {
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
-    key_version: Option<u64>,
+    key: Option<KeyInfo>,
+    rotation: Rotation,
     kept: Option<(String, String)>,
     reported: Option<String>,
     trouble: Option<String>,
@@ -93,6 +96,7 @@ impl Wiring {
         metrics: Arc<Metrics>,
         status: watch::Sender<Status>,
     ) -> Self {
+        let rotation = Rotation::new(&metrics);
         Self {
             role,
             place,
@@ -105,7 +109,8 @@ impl Wiring {
             observed: Observed::Unknown(starting("just started")),
             sealer: None,
             keys: None,
-            key_version: None,
+            key: None,
+            rotation,
             kept: None,
             reported: None,
             trouble: None,
@@ -145,6 +150,7 @@ impl Wiring {
         let broker = self.broker.state();
         let found = assess(self.role, &self.observed, &keys, &cool_keys, &broker);
         self.keep(&found).await;
+        self.rotate(&found, &keys).await;
         let report = self.describe(&found, &broker);
         self.apply(found).await;
         self.tell(report).await;
@@ -210,7 +216,7 @@ impl Wiring {
             },
         };
         let vault = sealer.vault().key().await.map_err(|error| error.to_string());
-        let vault = vault.map(|key| self.key_version = Some(key.latest_version));
+        let vault = vault.map(|key| self.key = Some(key));
         state::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
     }
 
@@ -247,11 +253,11 @@ impl Wiring {
         let verified = found.verified.as_ref();
         Report {
             state: found.state,
-            message: found.message.clone(),
+            message: self.rotation.beside(&found.message),
             identity,
             credentials_generation,
-            vault_key_version: self.key_version,
-            rewrap_left: None,
+            vault_key_version: self.key.map(|key| key.latest_version),
+            rewrap_left: self.rotation.left(),
             audit_head: None,
             digests: Digests {
                 manifest: verified.map(|verified| verified.manifest.digest()),
