@@ -12,6 +12,7 @@ pub mod node;
 pub mod options;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod run;
 pub mod servers;
 pub mod tls;

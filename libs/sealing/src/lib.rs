@@ -6,18 +6,22 @@
 //! the Vault once per round trip and not once per signature.
 
 mod client;
+pub mod rotation;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
-use vault::{BATCH_LIMIT, Error, Opened, Vault};
+use vault::{BATCH_LIMIT, CALL_DEADLINE, Error, Opened, Vault};
 use zeroize::Zeroizing;
 
 pub use client::{CLIENT_KEY_LEN, ClientKey, ClientKeyError, is_client_sealed};
 
 /// Openings that may wait for the Vault; more wait at the door.
 const QUEUE: usize = 4 * BATCH_LIMIT;
+
+/// Longest wait for one opening: a batch under way, and the next.
+const OPEN_DEADLINE: Duration = CALL_DEADLINE.saturating_mul(2);
 
 /// What a sealed value belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +71,27 @@ impl Sealer {
         self.vault.encrypt(&secrets).await
     }
 
-    /// Opens one ciphertext, in a batch with whatever else is being opened.
+    /// Opens one ciphertext, in a batch with whatever else is being opened. Waits for the batch before it and for its
+    /// own, and no longer: behind a crowd at a slow Vault it fails.
     pub async fn open(&self, context: Context, ciphertext: String) -> Opened {
         let (answer, opened) = oneshot::channel();
         // Neither can fail while `self` lives: the gatherer ends only when the queue's last sender is gone.
         let stopped = || Error::Settings("the sealer has stopped".to_owned());
-        self.queue.send(Opening { context, ciphertext, answer }).await.map_err(|_| stopped())?;
-        opened.await.map_err(|_| stopped())?
+        let opening = async {
+            self.queue.send(Opening { context, ciphertext, answer }).await.map_err(|_| stopped())?;
+            opened.await.map_err(|_| stopped())?
+        };
+        tokio::time::timeout(OPEN_DEADLINE, opening).await.unwrap_or_else(|_| {
+            let cause = format!("its turn did not come within {} s", OPEN_DEADLINE.as_secs());
+            Err(Error::Away { address: self.vault.address().to_owned(), cause })
+        })
+    }
+
+    /// Seals each value again by the newest version of the key, in the same order; one that does not open does not spoil
+    /// the rest.
+    pub async fn rewrap(&self, sealed: &[(Context, &str)]) -> Result<Vec<Result<String, Error>>, Error> {
+        let sealed: Vec<_> = sealed.iter().map(|(context, ciphertext)| (context.0, *ciphertext)).collect();
+        self.vault.rewrap(&sealed).await
     }
 
     /// Opens all, in the same order; one that does not open does not spoil the rest.
@@ -102,9 +120,24 @@ fn reply(opening: Opening, value: Result<Zeroizing<Vec<u8>>, Error>) {
     let _ = opening.answer.send(value);
 }
 
+/// The key version that sealed a Vault's ciphertext, `vault:vN:...`; none where something else sealed it.
+pub fn version(ciphertext: &str) -> Option<u64> {
+    let (digits, _) = ciphertext.strip_prefix("vault:v")?.split_once(':')?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ciphertext_names_the_version_that_sealed_it() {
+        assert_eq!(version("vault:v1:AAAA"), Some(1));
+        assert_eq!(version("vault:v120:"), Some(120));
+        for other in ["client:v1:AAAA", "vault:v1", "vault:v:A", "vault:v+1:A", "vault:v-1:A", "vault:1:A", ""] {
+            assert_eq!(version(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn contexts_differ_by_every_part_and_no_part_runs_into_the_next() {

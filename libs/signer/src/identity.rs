@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::store::{SealedIdentity, Store, StoreError};
 
-const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
+pub(crate) const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
 
 /// Why the keys are not there.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +130,7 @@ fn nats_user(seed: &Seed) -> Result<KeyPair, IdentityError> {
 }
 
 /// Made before any custody is known, so no custody and no wallet are in the context.
-fn context(purpose: &str) -> Context {
+pub(crate) fn context(purpose: &str) -> Context {
     Context::new(b"", "", purpose)
 }
 

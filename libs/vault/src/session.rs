@@ -60,11 +60,23 @@ impl Drop for Session {
     }
 }
 
-/// The failed logins in a row, so that a crowd of callers does not become a crowd of logins.
+/// The failed logins and renewals in a row, so that a crowd of callers does not become a crowd of logins.
 #[derive(Default)]
 struct Logins {
     failures: u32,
     last: Option<(Instant, Error)>,
+}
+
+impl Logins {
+    /// Not again right after a failure.
+    fn may_try(&self) -> bool {
+        self.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= backoff::delay(self.failures))
+    }
+
+    fn failed(&mut self, error: Error) {
+        self.failures = self.failures.saturating_add(1);
+        self.last = Some((Instant::now(), error));
+    }
 }
 
 /// What to do with a token before using it.
@@ -107,28 +119,50 @@ impl Vault {
         self.connection.address()
     }
 
-    /// Sends `request` with a valid token, once more after a new login when the token was refused.
+    /// Sends `request` for the data of the answer.
     pub(crate) async fn call<R>(&self, request: &Request<'_>) -> Result<R, Error>
     where
         R: DeserializeOwned + Send + Sync,
     {
-        let both = async {
-            let session = self.session().await?;
-            match self.meaning(request.path, request.send(&session.client).await) {
-                Err(Error::Denied { .. }) if session.since.elapsed() > YOUNG => {
-                    let session = self.replace(Some(&session)).await?;
-                    self.meaning(request.path, request.send(&session.client).await)
+        self.in_time(async {
+            let mut session = self.session().await?;
+            loop {
+                match self.meaning(request.path, request.send(&session.client).await) {
+                    Err(error) => session = self.again(session, error).await?,
+                    answer => return answer,
                 }
-                other => other,
             }
-        };
-        match tokio::time::timeout(crate::CALL_DEADLINE, both).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let cause = format!("no answer within {} s", crate::CALL_DEADLINE.as_secs());
-                Err(Error::Away { address: self.address().to_owned(), cause })
+        })
+        .await
+    }
+
+    /// Sends `request`; whatever is answered beside success is not read.
+    pub(crate) async fn call_only(&self, request: &Request<'_>) -> Result<(), Error> {
+        self.in_time(async {
+            let mut session = self.session().await?;
+            loop {
+                match self.meaning(request.path, request.send_only(&session.client).await) {
+                    Err(error) => session = self.again(session, error).await?,
+                    answer => return answer,
+                }
             }
+        })
+        .await
+    }
+
+    /// The token to try once more with after `error`: only one that was refused, and is not young, is replaced.
+    async fn again(&self, session: Arc<Session>, error: Error) -> Result<Arc<Session>, Error> {
+        match error {
+            Error::Denied { .. } if session.since.elapsed() > YOUNG => self.replace(Some(&session)).await,
+            other => Err(other),
         }
+    }
+
+    async fn in_time<T>(&self, exchange: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(crate::CALL_DEADLINE, exchange).await.unwrap_or_else(|_| {
+            let cause = format!("no answer within {} s", crate::CALL_DEADLINE.as_secs());
+            Err(Error::Away { address: self.address().to_owned(), cause })
+        })
     }
 
     fn meaning<T>(&self, path: &str, outcome: Result<T, Failure>) -> Result<T, Error> {
@@ -144,32 +178,29 @@ impl Vault {
             Age::Fresh => Ok(session),
             Age::Expired => self.replace(Some(&session)).await,
             Age::Renew => match self.login.try_lock() {
-                Ok(_guard) => self.renew(session).await,
-                Err(_) => Ok(session),
+                Ok(mut logins) if logins.may_try() => self.renew(session, &mut logins).await,
+                _ => Ok(session),
             },
         }
     }
 
     /// Asks for more time; a failed renewal is no failure of the caller as long as the token lives.
-    async fn renew(&self, session: Arc<Session>) -> Result<Arc<Session>, Error> {
+    async fn renew(&self, session: Arc<Session>, logins: &mut Logins) -> Result<Arc<Session>, Error> {
         let renewed = vaultrs::token::renew_self(&session.client, None).await.map_err(Failure::from);
         let fresh = match self.meaning("auth/token/renew-self", renewed) {
             Ok(auth) if !exhausted(session.full_ttl, Duration::from_secs(auth.lease_duration)) => {
                 self.session_of(auth, Some(session.full_ttl))?
             }
-            Ok(_) | Err(Error::Denied { .. }) => match self.log_in().await {
+            Err(error @ (Error::Away { .. } | Error::Sealed { .. })) => return Ok(make_do(session, error, logins)),
+            // Whatever else a Vault has against this token, a new one may be free of it.
+            Ok(_) | Err(_) => match self.log_in().await {
                 Ok(fresh) => fresh,
-                Err(error) => return self.make_do(session, &error),
+                Err(error) => return Ok(make_do(session, error, logins)),
             },
-            Err(error) => return self.make_do(session, &error),
         };
+        *logins = Logins::default();
         self.session.store(Some(fresh.clone()));
         Ok(fresh)
-    }
-
-    fn make_do(&self, session: Arc<Session>, error: &Error) -> Result<Arc<Session>, Error> {
-        tracing::warn!(%error, "the Vault token was not renewed; the present one is used while it lasts");
-        Ok(session)
     }
 
     /// Logs in, unless somebody else has done so since `stale` was seen, or a login has just failed.
@@ -180,9 +211,7 @@ impl Vault {
         {
             return Ok(present);
         }
-        if let Some((at, error)) = &logins.last
-            && at.elapsed() < backoff::delay(logins.failures)
-        {
+        if let Some((_, error)) = logins.last.as_ref().filter(|_| !logins.may_try()) {
             return Err(error.clone());
         }
         match self.log_in().await {
@@ -192,8 +221,7 @@ impl Vault {
                 Ok(session)
             }
             Err(error) => {
-                logins.failures = logins.failures.saturating_add(1);
-                logins.last = Some((Instant::now(), error.clone()));
+                logins.failed(error.clone());
                 Err(error)
             }
         }
@@ -223,6 +251,13 @@ impl Vault {
         let ttl = Duration::from_secs(auth.lease_duration);
         Ok(Arc::new(Session { client, since: Instant::now(), ttl, full_ttl: full_ttl.unwrap_or(ttl) }))
     }
+}
+
+/// A failed renewal costs nobody anything while the token lives, and is tried again after a while.
+fn make_do(session: Arc<Session>, error: Error, logins: &mut Logins) -> Arc<Session> {
+    tracing::warn!(%error, "the Vault token was not renewed; the present one is used while it lasts");
+    logins.failed(error);
+    session
 }
 
 /// Mounts, roles and keys become parts of a path.

@@ -1,5 +1,5 @@
-//! Transit: encrypt and decrypt in batches under the workload's own derived key, each item bound to its context. No
-//! associated data, since a rewrap could not carry it.
+//! Transit: encrypt, decrypt and rewrap in batches under the workload's own derived key, each item bound to its context.
+//! No associated data, since a rewrap could not carry it. The workload rotates its own key.
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,15 @@ struct Plain {
 struct Sealed<'a> {
     context: String,
     ciphertext: &'a str,
+}
+
+/// The body of a call that has nothing to say.
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct KeyConfig {
+    min_decryption_version: u64,
 }
 
 #[derive(Deserialize)]
@@ -83,11 +92,33 @@ impl Vault {
         let path = format!("{}/decrypt/{}", self.settings.transit_mount, self.settings.key);
         let mut opened = Vec::with_capacity(values.len());
         for chunk in values.chunks(BATCH_LIMIT) {
-            let item = |&(context, ciphertext): &(Context, _)| Sealed { context: BASE64.encode(&context), ciphertext };
-            let batch = Batch { batch_input: chunk.iter().map(item).collect() };
-            opened.extend(self.batch(&path, &batch, chunk.len()).await?.into_iter().map(open));
+            opened.extend(self.batch(&path, &sealed(chunk), chunk.len()).await?.into_iter().map(open));
         }
         Ok(opened)
+    }
+
+    /// Seals each ciphertext by the newest version of the key, in the same order and without its plaintext ever leaving
+    /// the Vault; one that does not open does not spoil the rest.
+    pub async fn rewrap(&self, values: &[(Context, &str)]) -> Result<Vec<Result<String, Error>>, Error> {
+        let path = format!("{}/rewrap/{}", self.settings.transit_mount, self.settings.key);
+        let mut rewrapped = Vec::with_capacity(values.len());
+        for chunk in values.chunks(BATCH_LIMIT) {
+            rewrapped.extend(self.batch(&path, &sealed(chunk), chunk.len()).await?.into_iter().map(resealed));
+        }
+        Ok(rewrapped)
+    }
+
+    /// Makes a new version of the key; what older ones sealed still opens. Whoever asks twice gets two.
+    pub async fn rotate(&self) -> Result<(), Error> {
+        let path = format!("{}/keys/{}/rotate", self.settings.transit_mount, self.settings.key);
+        self.call_only(&Request::post(&path, &Nothing {})?).await
+    }
+
+    /// From now on nothing that a version below `version` sealed opens any more. Whoever administers the Vault can
+    /// lower it again, as long as the versions were not trimmed.
+    pub async fn raise_min_decryption_version(&self, version: u64) -> Result<(), Error> {
+        let path = format!("{}/keys/{}/config", self.settings.transit_mount, self.settings.key);
+        self.call_only(&Request::post(&path, &KeyConfig { min_decryption_version: version })?).await
     }
 
     /// Versions of the workload's key.
@@ -103,6 +134,19 @@ impl Vault {
             return Err(Error::Unexpected { path: path.to_owned(), code: 200, cause });
         }
         Ok(results.batch_results)
+    }
+}
+
+fn sealed<'a>(values: &[(Context, &'a str)]) -> Batch<Sealed<'a>> {
+    let item = |&(context, ciphertext): &(Context, &'a str)| Sealed { context: BASE64.encode(&context), ciphertext };
+    Batch { batch_input: values.iter().map(item).collect() }
+}
+
+fn resealed(result: ItemResult) -> Result<String, Error> {
+    match (result.error.as_str(), result.ciphertext) {
+        ("", ciphertext) if !ciphertext.is_empty() => Ok(ciphertext),
+        ("", _) => Err(Error::BadCiphertext("the Vault's answer has no ciphertext".to_owned())),
+        (words, _) => Err(Error::BadCiphertext(one_line(words))),
     }
 }
 

@@ -14,11 +14,14 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use data_encoding::BASE64URL_NOPAD;
-use harness::Options;
+use harness::{
+    Options,
+    proxy::{Proxy, Way},
+};
 use reqwest::Method;
 use sealing::Sealer;
 use serde_json::{Value, json};
-use vault::{Admin, Connection, Error, Jwks, Settings, SetupPlan, SetupReport, Vault, setup};
+use vault::{Admin, Connection, Error, Jwks, KeyInfo, Settings, SetupPlan, SetupReport, Vault, setup};
 use zeroize::Zeroizing;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -87,8 +90,19 @@ impl Place {
     }
 
     fn workload(&self) -> Vault {
+        self.workload_at(self.server.address())
+    }
+
+    /// A workload whose way to the Vault can be made bad.
+    async fn workload_behind_a_proxy(&self) -> (Vault, Proxy) {
+        let port = self.server.address().rsplit_once(':').unwrap().1.parse().unwrap();
+        let proxy = Proxy::start(port).await.unwrap();
+        (self.workload_at(format!("https://127.0.0.1:{}", proxy.port())), proxy)
+    }
+
+    fn workload_at(&self, address: String) -> Vault {
         Vault::new(Settings {
-            address: self.server.address(),
+            address,
             ca_bundle: self.server.ca_pem().to_owned(),
             auth_mount: "jwt-a".to_owned(),
             role: "keeper".to_owned(),
@@ -97,6 +111,18 @@ impl Place {
             token_file: self.token_file(),
         })
         .unwrap()
+    }
+
+    /// From now on the Vault keeps a log of what it is asked.
+    async fn audit(&self) {
+        let device = json!({"type": "file", "options": {"file_path": self.folder.path().join("audit.log")}});
+        self.root(Method::PUT, "sys/audit/file", device).await;
+    }
+
+    /// How often a path with these words was asked for.
+    fn requests(&self, words: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        log.lines().filter(|line| line.contains(r#""type":"request""#) && line.contains(words)).count()
     }
 
     async fn root(&self, method: Method, path: &str, body: Value) -> Value {
@@ -171,12 +197,40 @@ async fn a_workload_opens_what_it_sealed_and_only_under_its_context() {
 }
 
 #[tokio::test]
+async fn what_an_old_version_sealed_is_rewrapped_and_then_opens_no_more() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    let vault = place.workload();
+    let sealed = vault.encrypt(&[(CONTEXT, b"one"), (OTHER, b"two")]).await.unwrap();
+    vault.rotate().await.unwrap();
+    assert_eq!(vault.key().await.unwrap(), KeyInfo { latest_version: 2, min_decryption_version: 1 });
+    assert!(vault.encrypt(&[(CONTEXT, b"new")]).await.unwrap()[0].starts_with("vault:v2:"));
+
+    // One that was moved does not spoil the rest, in the first batch or in a later one.
+    let mut asked = vec![(CONTEXT, sealed[0].as_str()), (CONTEXT, &sealed[1])];
+    asked.extend((0..600).map(|_| (OTHER, sealed[1].as_str())));
+    let rewrapped = vault.rewrap(&asked).await.unwrap();
+    assert_eq!(rewrapped.len(), asked.len());
+    assert!(matches!(rewrapped[1], Err(Error::BadCiphertext(_))));
+    let one = rewrapped[0].clone().unwrap();
+    let two = rewrapped[601].clone().unwrap();
+    assert!([&one, &two].iter().all(|value| value.starts_with("vault:v2:")));
+
+    vault.raise_min_decryption_version(2).await.unwrap();
+    assert_eq!(vault.key().await.unwrap(), KeyInfo { latest_version: 2, min_decryption_version: 2 });
+    let asked = [(CONTEXT, sealed[0].as_str()), (CONTEXT, &one), (OTHER, &two), (OTHER, &one)];
+    let opened = vault.decrypt(&asked).await.unwrap();
+    assert!(matches!(opened[0], Err(Error::BadCiphertext(_))));
+    assert_eq!(opened[1].as_ref().unwrap().as_slice(), b"one");
+    assert_eq!(opened[2].as_ref().unwrap().as_slice(), b"two");
+    assert!(matches!(opened[3], Err(Error::BadCiphertext(_))));
+}
+
+#[tokio::test]
 async fn openings_at_the_same_time_share_their_way_to_the_vault() {
     let place = Place::new().await;
     place.setup(&place.plan()).await.unwrap();
-    let audit = place.folder.path().join("audit.log");
-    let device = json!({"type": "file", "options": {"file_path": audit}});
-    place.root(Method::PUT, "sys/audit/file", device).await;
+    place.audit().await;
 
     let sealer = Sealer::new(Arc::new(place.workload()));
     let contexts: Vec<_> = (0..1000).map(|n| sealing::Context::new(b"custody", &format!("w{n}"), "hot")).collect();
@@ -188,9 +242,7 @@ async fn openings_at_the_same_time_share_their_way_to_the_vault() {
     assert!(opened[..2].iter().all(|value| matches!(value, Err(Error::BadCiphertext(_)))));
     assert!(opened[2..].iter().all(|value| value.as_ref().unwrap().as_slice() == b"secret"));
 
-    let log = std::fs::read_to_string(&audit).unwrap();
-    let requests = log.lines().filter(|line| line.contains(r#""type":"request""#) && line.contains("/decrypt/"));
-    assert!(requests.count() < 50);
+    assert!(place.requests("/decrypt/") < 50);
 
     place.server.seal().await.unwrap();
     let outcome = sealer.open(contexts[2], sealed[2].clone()).await;
@@ -283,6 +335,71 @@ async fn a_vault_that_never_answers_costs_each_caller_a_deadline_and_no_more() {
     assert!(start.elapsed() < 2 * vault::CALL_DEADLINE, "{:?}", start.elapsed());
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Away { .. }))));
     place.server.resume();
+    eventually(|| vault.key(), Result::is_ok).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stalled_way_to_the_vault_fails_in_time_and_is_noticed_when_it_is_open_again() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    let (vault, proxy) = place.workload_behind_a_proxy().await;
+    let sealer = Sealer::new(Arc::new(vault));
+    let context = sealing::Context::new(b"custody", "alice", "hot");
+    let sealed = sealer.seal(&[(context, b"secret")]).await.unwrap().remove(0);
+
+    proxy.set(Way::Stalled);
+    // More than one batch: none waits for longer than its own and the one before.
+    let openings = futures::future::join_all((0..1100).map(|_| sealer.open(context, sealed.clone())));
+    let (outcomes, late) = tokio::join!(openings, sealer.vault().key());
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Away { .. }))));
+    assert!(matches!(late, Err(Error::Away { .. })));
+
+    // Slow, but within the deadline, is no failure.
+    proxy.set(Way::Slow(Duration::from_millis(50)));
+    let opened = eventually(|| sealer.open(context, sealed.clone()), Result::is_ok).await.unwrap();
+    assert_eq!(opened.as_slice(), b"secret");
+    proxy.set(Way::Open);
+    sealer.open(context, sealed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_that_was_taken_away_closes_everything_until_it_is_given_back() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    place.audit().await;
+    let vault = place.workload();
+    let sealed = vault.encrypt(&[(CONTEXT, b"one")]).await.unwrap().remove(0);
+    let policy = place.root(Method::GET, "sys/policies/acl/multisig-workload", Value::Null).await;
+    let policy = json!({"policy": policy["data"]["policy"]});
+
+    place.root(Method::POST, "sys/policies/acl/multisig-workload", json!({"policy": "# nothing"})).await;
+    let asked = [(CONTEXT, sealed.as_str())];
+    assert!(matches!(vault.decrypt(&asked).await, Err(Error::Denied { .. })));
+    assert!(matches!(vault.rewrap(&asked).await, Err(Error::Denied { .. })));
+    assert!(matches!(vault.rotate().await, Err(Error::Denied { .. })));
+    assert!(matches!(vault.raise_min_decryption_version(1).await, Err(Error::Denied { .. })));
+    // A token that is not young any more is replaced, in vain.
+    let denied = eventually(|| vault.key(), |_| place.requests("auth/jwt-a/login") > 1).await;
+    assert!(matches!(denied, Err(Error::Denied { .. })));
+    assert_eq!(place.requests("auth/jwt-a/login"), 2);
+
+    place.root(Method::POST, "sys/policies/acl/multisig-workload", policy).await;
+    eventually(|| vault.key(), Result::is_ok).await.unwrap();
+    assert_eq!(vault.decrypt(&asked).await.unwrap()[0].as_ref().unwrap().as_slice(), b"one");
+}
+
+#[tokio::test]
+async fn a_role_without_its_policy_is_left_behind_as_soon_as_it_has_it_again() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    let mut role = place.root(Method::GET, "auth/jwt-a/role/keeper", Value::Null).await["data"].take();
+    role["token_policies"] = json!(["nothing"]);
+    place.root(Method::POST, "auth/jwt-a/role/keeper", role).await;
+    // Its token has no right and never will: only a new login helps.
+    let vault = place.workload();
+    let error = vault.key().await.unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert!(place.setup(&place.plan()).await.unwrap().changed());
     eventually(|| vault.key(), Result::is_ok).await.unwrap();
 }
 

@@ -134,12 +134,12 @@ impl Serving {
 }
 
 /// The context of a user's hot key for a family of chains.
-fn hot_key_context(custody: CustodyId, wallet: &str, namespace: &str) -> Context {
+pub(crate) fn hot_key_context(custody: CustodyId, wallet: &str, namespace: &str) -> Context {
     Context::new(custody.as_bytes(), wallet, &format!("hot.{namespace}.v1"))
 }
 
 /// The context of the entropy of a user's phrase.
-fn entropy_context(custody: CustodyId, wallet: &str) -> Context {
+pub(crate) fn entropy_context(custody: CustodyId, wallet: &str) -> Context {
     Context::new(custody.as_bytes(), wallet, "entropy.v1")
 }
 

@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod nonces;
 mod operations;
+mod rotation;
 mod schema;
 mod spends;
 mod waits;
@@ -36,6 +37,7 @@ pub use nonces::{Kind, Nonces, Settled, Watermark};
 pub use operations::{OperationKey, Recall};
 pub use spends::Spend;
 pub use waits::Announcement;
+pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
 /// The file in the data directory.

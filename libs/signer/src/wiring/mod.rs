@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod documents;
+mod rotation;
 pub mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -21,7 +22,7 @@ use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
-use vault::Vault;
+use vault::{KeyInfo, Vault};
 
 use crate::{
     broker::{Broker, Speaker},
@@ -33,6 +34,7 @@ use crate::{
 };
 use cluster::{Cluster, ClusterError};
 use documents::{Documents, digest};
+use rotation::Rotation;
 use state::{Assessment, Gates, Observed, Seen, assess};
 
 const POLL: Duration = Duration::from_secs(2);
@@ -79,9 +81,10 @@ pub(crate) struct Wiring {
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
-    key_version: Option<u64>,
     head: Option<audit::Head>,
     started_ms: u64,
+    key: Option<KeyInfo>,
+    rotation: Rotation,
     kept: Option<(String, String)>,
     reported: Option<String>,
     trouble: Option<String>,
@@ -98,6 +101,7 @@ impl Wiring {
         status: watch::Sender<Status>,
     ) -> Self {
         let started_ms = signer.now_ms();
+        let rotation = Rotation::new(&metrics);
         Self {
             role,
             place,
@@ -110,9 +114,10 @@ impl Wiring {
             observed: Observed::Unknown(starting("just started")),
             sealer: None,
             keys: None,
-            key_version: None,
             head: None,
             started_ms,
+            key: None,
+            rotation,
             kept: None,
             reported: None,
             trouble: None,
@@ -161,6 +166,7 @@ impl Wiring {
         };
         let found = assess(self.role, seen);
         self.keep(&found).await;
+        self.rotate(&found, &keys).await;
         let report = self.describe(&found, &broker);
         self.apply(found).await;
         self.tell(report).await;
@@ -226,7 +232,7 @@ impl Wiring {
             },
         };
         let vault = sealer.vault().key().await.map_err(|error| error.to_string());
-        let vault = vault.map(|key| self.key_version = Some(key.latest_version));
+        let vault = vault.map(|key| self.key = Some(key));
         state::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
     }
 
@@ -307,12 +313,12 @@ impl Wiring {
         let verified = found.verified.as_ref();
         Report {
             state: found.state,
-            message: found.message.clone(),
+            message: self.rotation.beside(&found.message),
             identity,
             credentials_generation,
-            vault_key_version: self.key_version,
-            rewrap_left: None,
             audit_head: self.head.map(|head| AuditHead { count: head.count, hash: HEXLOWER.encode(&head.hash) }),
+            vault_key_version: self.key.map(|key| key.latest_version),
+            rewrap_left: self.rotation.left(),
             digests: Digests {
                 manifest: verified.map(|verified| verified.manifest.digest()),
                 policy: verified.map(|verified| HEXLOWER.encode(&verified.policy.digest())),
