@@ -59,7 +59,7 @@ pub enum Answer {
     Accepted,
     /// Refused.
     Refused,
-    /// Refused, valid as it may be, for a reason that we know.
+    /// Not taken, valid as it may be, for a reason that we know.
     Narrower(&'static str),
 }
 
@@ -74,7 +74,7 @@ pub struct Tally {
     pub acceptable_accepted: usize,
     /// Acceptable and refused.
     pub acceptable_refused: usize,
-    /// Valid or acceptable, and refused for this reason.
+    /// Valid or acceptable, and not taken for this reason.
     pub narrower: BTreeMap<&'static str, usize>,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Tally {
             let (accepted, refused) = (self.acceptable_accepted, self.acceptable_refused);
             write!(f, ", {accepted} acceptable accepted, {refused} acceptable refused")?;
         }
-        self.narrower.iter().try_for_each(|(reason, count)| write!(f, ", {count} refused: {reason}"))
+        self.narrower.iter().try_for_each(|(reason, count)| write!(f, ", {count} differ: {reason}"))
     }
 }
 

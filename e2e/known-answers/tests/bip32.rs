@@ -1,5 +1,7 @@
 //! BIP32 through `bip32`, as `custody` uses it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use bip32::{ChildNumber, DerivationPath, Prefix, XPrv, XPub};
 use known_answers::{Hex, read, report};
 use serde::Deserialize;

@@ -1,5 +1,7 @@
 //! BIP39, English: `bip39` and the phrases of `custody`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::collections::BTreeMap;
 
 use bip32::{Prefix, XPrv};

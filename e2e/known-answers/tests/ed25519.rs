@@ -1,5 +1,7 @@
 //! Ed25519 through `ed25519-dalek`, verified strictly as everywhere in this project.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use known_answers::{Answer, Case, Hex, Tally, read, report, run};
 use serde::Deserialize;

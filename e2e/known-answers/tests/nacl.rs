@@ -1,6 +1,8 @@
 //! NaCl's boxes (X25519, XSalsa20-Poly1305): `crypto_box` under the envelope, the XKeys of `nkeys` under the sealed
 //! cool phrase.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
 use crypto_secretbox::{KeyInit, XSalsa20Poly1305};
 use known_answers::{Hex, read, report};

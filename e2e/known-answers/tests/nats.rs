@@ -1,6 +1,8 @@
 //! NKeys, XKeys and NATS JWTs: `nkeys`, `natsauth` and the envelope's box against the reference implementations in Go
 //! (`go/`), in both directions.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::{
     collections::BTreeMap,
     io::Write,

@@ -1,6 +1,8 @@
 //! ECDSA over secp256k1: `k256`, and on top of it the rules of `chain_evm`, which decide what a signer gives out and
 //! takes.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::collections::BTreeMap;
 
 use chain::ChainRules;

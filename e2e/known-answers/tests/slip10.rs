@@ -1,5 +1,7 @@
 //! SLIP-0010: ed25519 through `slip10_ed25519`, secp256k1 through `bip32`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use bip32::{DerivationPath, XPrv};
 use ed25519_dalek::SigningKey;
 use known_answers::{Hex, read, report};

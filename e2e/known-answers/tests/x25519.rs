@@ -1,5 +1,7 @@
 //! X25519: `aws-lc-rs` under TLS, `crypto_box` under the envelope.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::collections::BTreeMap;
 
 use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
