@@ -8,7 +8,7 @@ use std::{
 use custody::Role;
 use prost::Message;
 use protocol::{
-    envelope::{MAX_LIFETIME_MS, Party, ReplayFilter, VerifiedRequest},
+    envelope::{MAX_LIFETIME_MS, Party, ReplayFilter, SealError, VerifiedRequest},
     exact,
     ops::{Outcome, Refused, Request, Response},
     subject::{Lane, inbox_prefix, listens, speaks},
@@ -37,6 +37,8 @@ pub(crate) fn now_ms() -> u64 {
 pub struct Call {
     /// Who signed it.
     pub sender: Role,
+    /// The ed25519 public key that signed it.
+    pub key: [u8; 32],
     /// Where it came in.
     pub lane: Lane,
     /// What is asked for.
@@ -111,8 +113,19 @@ where
             warn!("an answer came too late to be sent; it will be asked for again");
             return None;
         }
-        party
-            .respond(&verified, &response.encode_to_vec(), now_ms(), &mut OsRng)
+        self.seal(&party, &verified, &response)
+    }
+
+    /// The sealed answer. One that is too large is replaced by saying so: silence would be asked again for ever.
+    fn seal(&self, party: &Party, verified: &VerifiedRequest, response: &Response) -> Option<Vec<u8>> {
+        let seal = |response: &Response| party.respond(verified, &response.encode_to_vec(), now_ms(), &mut OsRng);
+        seal(response)
+            .or_else(|why| match why {
+                SealError::TooLarge(_) => {
+                    seal(&refused("AnswerTooLarge", "it is done, but the answers do not fit; ask for fewer at once"))
+                }
+                why => Err(why),
+            })
             .inspect_err(|why| error!("an answer could not be sealed: {why}"))
             .ok()
     }
@@ -138,8 +151,8 @@ where
         }
         match exact::decode(verified.payload()) {
             Ok(request) => {
-                let (sender, digest) = (verified.sender(), verified.payload_digest());
-                (self.handler)(Call { sender, lane: incoming.lane, request, digest }).await
+                let (sender, key, digest) = (verified.sender(), *verified.key(), verified.payload_digest());
+                (self.handler)(Call { sender, key, lane: incoming.lane, request, digest }).await
             }
             Err(error) => refused("Malformed", &error.to_string()),
         }
