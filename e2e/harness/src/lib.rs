@@ -13,6 +13,7 @@ pub mod options;
 pub mod ports;
 pub mod process;
 pub mod run;
+pub mod second;
 pub mod servers;
 pub mod tls;
 pub mod vault;
