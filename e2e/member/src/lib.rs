@@ -18,7 +18,9 @@ use custody::{
     CustodyId, KeyRole, Role,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    trust::{
+        AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust,
+    },
     wiring::{Credentials, MemberConfig, NatsConfig, Policy, Report, State},
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
@@ -175,7 +177,8 @@ impl Member {
             let spec = TokenRequestSpec { audiences, expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
             let request = TokenRequest { spec, ..TokenRequest::default() };
             let accounts = Api::<ServiceAccount>::namespaced(self.client(), &self.namespace());
-            let issued = accounts.create_token_request(self.role.as_str(), &PostParams::default(), &request).await.unwrap();
+            let issued =
+                accounts.create_token_request(self.role.as_str(), &PostParams::default(), &request).await.unwrap();
             let folder = self.folder.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("token"), issued.status.unwrap().token).unwrap();
@@ -331,7 +334,8 @@ impl Member {
     /// Starts the process as the pod does.
     pub fn run(&self) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = self.command(&["run", &format!("--listen={}", self.listen), "--namespace", &self.namespace()]);
+        let mut command =
+            self.command(&["run", &format!("--listen={}", self.listen), "--namespace", &self.namespace()]);
         Process(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
     }
 

@@ -56,3 +56,30 @@ fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
 fn refused(reason: &str, message: &str) -> Outcome {
     Outcome::Refused(Refused { reason: reason.to_owned(), message: message.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use protocol::attestation::attest_audit_head;
+
+    use super::*;
+
+    fn head(count: u64, key: u8) -> Attestation {
+        let head = AuditHead { count, hash: vec![1; 32], ..AuditHead::default() };
+        attest_audit_head(&head, &SigningKey::from_bytes(&[key; 32]))
+    }
+
+    #[test]
+    fn it_answers_with_what_it_held_before_and_never_goes_back() {
+        let (newest, key) = (Newest::default(), SigningKey::from_bytes(&[1; 32]).verifying_key());
+        let shown = |head: Attestation| match echo(&newest, key, head) {
+            Outcome::Held(held) => held.head,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shown(head(0, 1)), None);
+        assert_eq!(shown(head(5, 1)), Some(head(0, 1)));
+        assert_eq!(shown(head(3, 1)), Some(head(5, 1)), "rolled back");
+        assert_eq!(shown(head(6, 1)), Some(head(5, 1)));
+        assert!(matches!(echo(&newest, key, head(9, 2)), Outcome::Refused(_)), "another's");
+    }
+}
