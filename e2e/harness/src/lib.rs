@@ -14,6 +14,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod run;
+pub mod second;
 pub mod servers;
 pub mod tls;
 pub mod vault;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use custody::Role;
 use prost::Message;
 use protocol::{
+    batch::BatchError,
     envelope::{Party, SealError, VerifiedResponse},
     exact,
-    ops::{Outcome, Request, Response},
+    ops::{Operation, Outcome, Request, Response},
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
@@ -40,6 +41,9 @@ pub enum CallError {
         /// What the last try said.
         last: String,
     },
+    /// It would be refused.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// It can't be sent.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -82,6 +86,9 @@ impl Caller {
         request: &Request,
         deadline: Instant,
     ) -> Result<Response, CallError> {
+        if let Some(Operation::Batch(batch)) = &request.operation {
+            batch.check()?;
+        }
         let payload = request.encode_to_vec();
         let (mut tries, mut not_now, mut last) = (0, None, "the deadline had passed before the first".to_owned());
         while Instant::now() < deadline {

@@ -8,7 +8,7 @@ use std::{
 use custody::Role;
 use prost::Message;
 use protocol::{
-    envelope::{MAX_LIFETIME_MS, Party, ReplayFilter, VerifiedRequest},
+    envelope::{MAX_LIFETIME_MS, Party, ReplayFilter, SealError, VerifiedRequest},
     exact,
     ops::{Outcome, Refused, Request, Response},
     subject::{Lane, inbox_prefix, listens, speaks},
@@ -113,8 +113,19 @@ where
             warn!("an answer came too late to be sent; it will be asked for again");
             return None;
         }
-        party
-            .respond(&verified, &response.encode_to_vec(), now_ms(), &mut OsRng)
+        self.seal(&party, &verified, &response)
+    }
+
+    /// The sealed answer. One that is too large is replaced by saying so: silence would be asked again for ever.
+    fn seal(&self, party: &Party, verified: &VerifiedRequest, response: &Response) -> Option<Vec<u8>> {
+        let seal = |response: &Response| party.respond(verified, &response.encode_to_vec(), now_ms(), &mut OsRng);
+        seal(response)
+            .or_else(|why| match why {
+                SealError::TooLarge(_) => {
+                    seal(&refused("AnswerTooLarge", "it is done, but the answers do not fit; ask for fewer at once"))
+                }
+                why => Err(why),
+            })
             .inspect_err(|why| error!("an answer could not be sealed: {why}"))
             .ok()
     }

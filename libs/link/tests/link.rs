@@ -14,11 +14,16 @@ use std::{
 };
 
 use custody::{Role, trust::PeerKeys};
+use futures::StreamExt;
 use link::{Bounds, Call, CallError, Caller, Link, Metrics, Options, Server, Serving, State};
 use prometheus_client::registry::Registry;
+use prost::Message;
 use protocol::{
-    envelope::{MAX_BYTES, OwnKeys, Party, Peers},
-    ops::{Allowed, CreateWallet, Operation, Outcome, Refused, Request, Response},
+    batch::BatchError,
+    envelope::{MAX_BYTES, OwnKeys, Party, Peers, Rejected},
+    ops::{
+        Allowed, Batch, CreateWallet, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Operation, Outcome, Refused, Request, Response,
+    },
     subject::{Lane, subject},
 };
 use rand_core::OsRng;
@@ -145,14 +150,16 @@ async fn a_request_reaches_the_handler_verified_and_its_answer_comes_back() {
     let handler = {
         let seen = seen.clone();
         move |call: Call| {
-            seen.lock().unwrap().push((call.sender, call.lane, call.request.clone()));
+            seen.lock().unwrap().push((call.sender, call.key, call.lane, call.request.clone()));
             agree(call)
         }
     };
     let _serving = keeper.serve(Bounds::default(), handler).await;
     assert!(matches!(app.ask(Role::Keeper, Lane::Op).await.unwrap().outcome, Some(Outcome::Allowed(_))));
     assert!(matches!(cooler.ask(Role::Keeper, Lane::Peer).await.unwrap().outcome, Some(Outcome::Allowed(_))));
-    let expected = [(Role::App, Lane::Op, request()), (Role::Cooler, Lane::Peer, request())];
+    let key = |role| keys.0[&role].message_key().verifying_key().to_bytes();
+    let expected =
+        [(Role::App, key(Role::App), Lane::Op, request()), (Role::Cooler, key(Role::Cooler), Lane::Peer, request())];
     let mut seen = seen.lock().unwrap();
     // On a slow machine a try may be repeated.
     seen.dedup();
@@ -437,6 +444,76 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
     let refused = app.caller().call(Role::Keeper, Lane::Op, &large, Instant::now() + PATIENCE).await.unwrap_err();
     assert!(matches!(refused, CallError::Seal(_)), "{refused}");
     assert!(app.link.state().borrow().is_healthy(), "the broker would have cut the connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_nobody_would_serve_is_refused_before_it_is_sent() {
+    let (broker, keys) = (Broker::start().await, Keys::new());
+    let app = Side::start(&broker, &keys, Role::App).await;
+    let batch = |requests| Request { operation_id: vec![6; 16], operation: Some(Operation::Batch(Batch { requests })) };
+    let large = CreateWallet { wallet: "a".repeat(MAX_BATCH_BYTES), ..CreateWallet::default() };
+    let large = Request { operation_id: vec![5; 16], operation: Some(Operation::CreateWallet(large)) };
+    let cases = [
+        (vec![], BatchError::Empty),
+        (vec![request(); MAX_BATCH_ITEMS + 1], BatchError::TooMany(MAX_BATCH_ITEMS + 1)),
+        (vec![request(), request()], BatchError::Twice(1)),
+        (vec![batch(vec![request()])], BatchError::NotForABatch(0)),
+    ];
+    for (requests, why) in cases {
+        let refused = app.caller().call(Role::Keeper, Lane::Op, &batch(requests), Instant::now() + PATIENCE).await;
+        assert!(matches!(&refused, Err(CallError::Batch(found)) if *found == why), "{refused:?}");
+    }
+    let refused = app.caller().call(Role::Keeper, Lane::Op, &batch(vec![large]), Instant::now() + PATIENCE).await;
+    assert!(matches!(refused, Err(CallError::Batch(BatchError::TooLarge(_)))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_fit_says_so() {
+    let (broker, keys) = (Broker::start().await, Keys::new());
+    let (keeper, app) = (Side::start(&broker, &keys, Role::Keeper).await, Side::start(&broker, &keys, Role::App).await);
+    let _serving = keeper.serve(Bounds::default(), |_| async { allowed(&vec![0; MAX_BYTES]) }).await;
+    let answer = app.ask(Role::Keeper, Lane::Op).await.unwrap();
+    assert!(matches!(&answer.outcome, Some(Outcome::Refused(why)) if why.reason == "AnswerTooLarge"), "{answer:?}");
+}
+
+/// The figure of a gauge in the text that monitoring reads.
+fn figure(registry: &Registry, name: &str) -> i64 {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ_show_on_both_sides_and_by_peer() {
+    const BEHIND_MS: u64 = 20_000;
+    let (broker, keys) = (Broker::start().await, Keys::new());
+    let (mut registry, op) = (Registry::default(), subject(broker.custody, Role::Keeper, Lane::Op));
+    let mut keeper = Side::start(&broker, &keys, Role::Keeper).await;
+    keeper.metrics = Metrics::register(&mut registry);
+    let _serving = keeper.serve(Bounds::default(), agree).await;
+
+    // App's clock is behind; a slow machine only adds to the difference.
+    let app = broker.bare(&broker.user(Role::App)).connect(broker.nats.url()).await.unwrap();
+    let now_ms = u64::try_from(now()).unwrap() * 1000 - BEHIND_MS;
+    let (bytes, ticket) = keys
+        .party(&broker, Role::App)
+        .request(Role::Keeper, &op, &request().encode_to_vec(), now_ms, &mut OsRng)
+        .unwrap();
+    let mut inbox = app.subscribe("_INBOX.app.x").await.unwrap();
+    app.publish_with_reply(op, "_INBOX.app.x", bytes.into()).await.unwrap();
+    let answer = timeout(PATIENCE, inbox.next()).await.unwrap().unwrap();
+    let skew = figure(&registry, "link_clock_skew_ms{peer=\"app\"}");
+    assert!(skew >= i64::try_from(BEHIND_MS).unwrap() && skew < 60_000, "{skew}");
+    let refused = ticket.open_response(&answer.payload, now_ms).err();
+    assert_eq!(refused, Some(Rejected::FromTheFuture), "by App's clock");
+
+    let mut registry = Registry::default();
+    let mut app = Side::start(&broker, &keys, Role::App).await;
+    app.metrics = Metrics::register(&mut registry);
+    app.ask(Role::Keeper, Lane::Op).await.unwrap();
+    let skew = figure(&registry, "link_clock_skew_ms{peer=\"keeper\"}");
+    assert!((0..60_000).contains(&skew), "{skew}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,40 +93,88 @@ async fn each_role_may_do_exactly_what_the_design_lists() {
                     "{role} in its queue {subject}"
                 );
                 assert!(!prober.may_subscribe(&subject, None).await, "{role} taps {subject}");
-                assert!(!prober.may_subscribe(&subject, Some("other")).await, "{role} taps {subject} in another queue");
+                for foreign in Role::ALL.into_iter().filter(|other| *other != role).map(queue).chain(["other"]) {
+                    let joined = prober.may_subscribe(&subject, Some(foreign)).await;
+                    assert!(!joined, "{role} takes {subject} from queue {foreign}");
+                }
+            }
+            for inbox in [format!("_INBOX.{to}.token.1"), format!("_INBOX.{to}.>"), format!("_INBOX.{to}.*")] {
+                assert_eq!(prober.may_subscribe(&inbox, None).await, role == to, "{role} reads {inbox}");
             }
             let inbox = format!("_INBOX.{to}.token.1");
-            assert_eq!(prober.may_subscribe(&inbox, None).await, role == to, "{role} reads {inbox}");
-            assert_eq!(prober.may_subscribe(&format!("_INBOX.{to}.>"), None).await, role == to, "{role} reads {to}'s");
             assert!(!prober.may_publish(&inbox).await, "{role} writes to {inbox} without having been asked");
-        }
-        let custody = broker.custody;
-        let everything = [">", "*", "ms.>", "_INBOX.>", "_INBOX.*.>", "$SYS.>", "$JS.API.>", "$SRV.PING"];
-        let own = [format!("ms.{custody}.>"), format!("ms.{custody}.{role}.>"), format!("ms.{custody}.{role}.*")];
-        for wide in everything.into_iter().chain(own.iter().map(String::as_str)) {
-            assert!(!prober.may_subscribe(wide, None).await, "{role} subscribes {wide}");
-            assert!(!prober.may_subscribe(wide, Some(queue(role))).await, "{role} subscribes {wide} in its queue");
-        }
-        for system in ["$SYS.REQ.SERVER.PING", "$SYS.REQ.CLAIMS.UPDATE", "$JS.API.INFO", "$SRV.PING", "anything"] {
-            assert!(!prober.may_publish(system).await, "{role} publishes {system}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_may_be_answered_once() {
+async fn no_role_reads_or_writes_by_wildcard_nor_outside_its_custody() {
     let broker = Broker::start().await;
-    let mut keeper = Prober::connect(&broker, &broker.user(Role::Keeper)).await;
-    let app = broker.bare(&broker.user(Role::App)).connect(broker.nats.url()).await.unwrap();
-    let op = subject(broker.custody, Role::Keeper, Lane::Op);
-    let mut requests = keeper.client.queue_subscribe(op.clone(), "keeper".to_owned()).await.unwrap();
-    let mut inbox = app.subscribe("_INBOX.app.x.1").await.unwrap();
-    assert!(keeper.refused().await.is_empty());
-    app.publish_with_reply(op, "_INBOX.app.x.1", "pay".into()).await.unwrap();
-    let reply = timeout(PATIENCE, requests.next()).await.unwrap().unwrap().reply.unwrap();
-    assert!(keeper.may_publish(&reply).await);
-    assert!(!keeper.may_publish(&reply).await, "a second answer");
-    assert!(timeout(PATIENCE, inbox.next()).await.unwrap().is_some());
+    let (custody, other) = (broker.custody, custody::CustodyId::generate(&mut rand_core::OsRng));
+    for role in Role::ALL {
+        let mut prober = Prober::connect(&broker, &broker.user(role)).await;
+        let everything = [
+            ">",
+            "*",
+            "*.>",
+            "ms.>",
+            "_INBOX.>",
+            "_INBOX.*",
+            "_INBOX.*.>",
+            "_INBOX.*.*.*",
+            "$SYS.>",
+            "$SYS.ACCOUNT.>",
+            "$JS.>",
+            "$JS.API.>",
+            "$SRV.>",
+            "$SRV.PING",
+            "$G.>",
+        ];
+        let own = [
+            format!("ms.{custody}.>"),
+            format!("ms.{custody}.{role}.>"),
+            format!("ms.{custody}.{role}.*"),
+            format!("ms.{custody}.*.op"),
+            format!("ms.*.{role}.op"),
+            format!("ms.{other}.{role}.op"),
+            format!("ms.{other}.>"),
+        ];
+        for wide in everything.into_iter().chain(own.iter().map(String::as_str)) {
+            assert!(!prober.may_subscribe(wide, None).await, "{role} subscribes {wide}");
+            assert!(!prober.may_subscribe(wide, Some(queue(role))).await, "{role} subscribes {wide} in its queue");
+        }
+        let system = ["$SYS.REQ.SERVER.PING", "$SYS.REQ.CLAIMS.UPDATE", "$JS.API.INFO", "$SRV.PING", "anything"];
+        let lanes = Role::ALL.map(|to| Lane::ALL.map(|lane| subject(other, to, lane)));
+        for foreign in system.into_iter().chain(lanes.as_flattened().iter().map(String::as_str)) {
+            assert!(!prober.may_publish(foreign).await, "{role} publishes {foreign}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_that_the_design_lists_arrives_and_is_answered_once() {
+    let broker = Broker::start().await;
+    for to in Role::ALL {
+        let mut listener = Prober::connect(&broker, &broker.user(to)).await;
+        for lane in Lane::ALL {
+            for from in Role::ALL.into_iter().filter(|from| speaks(*from, to, lane)) {
+                let subject = subject(broker.custody, to, lane);
+                let mut requests =
+                    listener.client.queue_subscribe(subject.clone(), queue(to).to_owned()).await.unwrap();
+                assert!(listener.refused().await.is_empty(), "{to} listens on {subject}");
+                let asker = broker.bare(&broker.user(from)).connect(broker.nats.url()).await.unwrap();
+                let inbox = format!("_INBOX.{from}.x.1");
+                let mut answers = asker.subscribe(inbox.clone()).await.unwrap();
+                asker.publish_with_reply(subject.clone(), inbox, "ask".into()).await.unwrap();
+                let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
+                let reply = request.reply.unwrap();
+                assert!(listener.may_publish(&reply).await, "{to} answers {from} on {subject}");
+                assert!(!listener.may_publish(&reply).await, "{to} answers {from} a second time");
+                assert!(timeout(PATIENCE, answers.next()).await.unwrap().is_some(), "{from} hears {to}");
+                drop(requests);
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

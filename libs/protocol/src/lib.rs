@@ -1,6 +1,7 @@
 //! Messages between App, Keeper and Cooler over a broker that is trusted with nothing: sign, then seal.
 
 pub mod attestation;
+pub mod batch;
 pub mod envelope;
 pub mod exact;
 pub mod ops;

@@ -132,7 +132,7 @@ pub const MAX_BATCH_ITEMS: usize = 500;
 pub const MAX_BATCH_BYTES: usize = 512 * 1024;
 
 /// Requests of App under one signature. Each has an operation id and a digest of its own, so that it may be asked again
-/// alone or in another batch; none is a batch itself.
+/// alone or in another batch; none is a batch itself ([`crate::batch`]).
 #[derive(Clone, PartialEq, Message)]
 pub struct Batch {
     /// At least one, at most [`MAX_BATCH_ITEMS`], together at most [`MAX_BATCH_BYTES`].

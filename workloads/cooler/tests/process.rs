@@ -3,8 +3,6 @@
 
 #![cfg(test)]
 
-mod member;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use chain::{Amount, Asset, ChainRules, Intent, Owners};
@@ -12,11 +10,15 @@ use chain_evm::EvmSafe;
 use custody::{KeyRole, Role, coolseal, phrase::Phrase, wiring::State};
 use evacuation::{Balance, Bundle, ChainState, WalletsExport, plan};
 use link::Caller;
+use member::{CHAIN, Member, SAFE};
 use protocol::{attestation::attest_hot_keys, ops::*, subject::Lane};
 use rand_core::{OsRng, RngCore};
 use serde_json::json;
 
-use member::{CHAIN, Member, SAFE};
+/// A data centre for this Cooler.
+async fn start() -> Member {
+    Member::start(Role::Cooler, env!("CARGO_BIN_EXE_cooler")).await
+}
 
 /// The sealed cool phrase, as it comes from the cool room.
 fn sealed(member: &Member, xkey: &str) -> String {
@@ -60,7 +62,7 @@ impl Hot {
     }
 
     async fn register(&self, member: &Member, app: &Caller) {
-        let hot = Some(attest_hot_keys(&self.statement, member.keeper.message_key()));
+        let hot = Some(attest_hot_keys(&self.statement, member.peer.message_key()));
         let register = RegisterWallet { hot, chains: vec![CHAIN.to_owned()], salt: Vec::new() };
         let outcome = ask(app, Operation::RegisterWallet(register), Duration::from_secs(30)).await;
         assert!(matches!(outcome, Outcome::Registered(_)), "{outcome:?}");
@@ -82,7 +84,7 @@ impl Hot {
 
 #[tokio::test]
 async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
-    let member = Member::start().await;
+    let member = start().await;
     let process = member.run();
     let report = member.state(State::AwaitingTrust).await;
     assert!(report.message.contains("multisig member prepare") && report.identity.is_none(), "{report:?}");
@@ -136,7 +138,7 @@ async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
 
 #[tokio::test]
 async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
-    let member = Member::start().await;
+    let member = start().await;
     let _process = member.run();
     let app = serving(&member).await;
     let hot = Hot::new(&member);
@@ -195,7 +197,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
 
 #[tokio::test]
 async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
-    let member = Member::start().await;
+    let member = start().await;
     let process = member.run();
     member.write_trust(|_| {}).await;
     let first = member.report_with(|report| report.identity.is_some()).await.identity;
@@ -212,7 +214,7 @@ async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
 
 #[tokio::test]
 async fn only_the_manifests_phrase_sealed_to_this_cooler_is_imported() {
-    let member = Member::start().await;
+    let member = start().await;
     let _process = member.run();
     let refused = async |stdin: &str, words: &str| {
         let outcome = member.exec(&["import"], stdin).await;
@@ -226,7 +228,7 @@ async fn only_the_manifests_phrase_sealed_to_this_cooler_is_imported() {
     let own = member.state(State::AwaitingCoolKey).await.identity.unwrap().keys.xkey;
     refused("not JSON", "malformed sealed cool phrase").await;
     refused(&sealed(&member, &stranger), "does not open with the present XKey").await;
-    let other = Member::start().await;
+    let other = start().await;
     refused(&sealed(&other, &own), "another custody or another manifest").await;
     assert_eq!(member.report().await.unwrap().state, State::AwaitingCoolKey, "nothing was imported");
 
@@ -239,7 +241,7 @@ async fn only_the_manifests_phrase_sealed_to_this_cooler_is_imported() {
 
 #[tokio::test]
 async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_safe_destinations_only() {
-    let member = Member::start().await;
+    let member = start().await;
     let process = member.run();
     let app = serving(&member).await;
     Hot::new(&member).register(&member, &app).await;

@@ -12,14 +12,18 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
+use super::recent::SharedKeys;
+
 /// First byte of a decoded XKey (NKeys: curve keys, 23 << 3).
 const XKEY_PREFIX: u8 = 23 << 3;
 
-/// A party's private keys: one signs its messages, one opens those of others. Wiped when dropped.
+/// A party's private keys: one signs its messages, one opens those of others. Wiped when dropped, and with them the
+/// shared keys that were computed with them.
 pub struct OwnKeys {
     message: SigningKey,
     xkey: XSecret,
     public: PeerKeys,
+    shared: SharedKeys,
 }
 
 impl OwnKeys {
@@ -38,7 +42,7 @@ impl OwnKeys {
             message_key: HEXLOWER.encode(message.verifying_key().as_bytes()),
             xkey: nkeys::XKey::new_from_raw(*xkey).public_key(),
         };
-        Self { message, xkey: XSecret::new(xkey), public }
+        Self { message, xkey: XSecret::new(xkey), public, shared: SharedKeys::default() }
     }
 
     /// The ed25519 seed, to be sealed at rest.
@@ -63,6 +67,10 @@ impl OwnKeys {
 
     pub(super) fn xkey(&self) -> &XSecret {
         &self.xkey
+    }
+
+    pub(super) fn shared(&self) -> &SharedKeys {
+        &self.shared
     }
 }
 
@@ -163,8 +171,73 @@ impl Peer {
             return Err(malformed("message key"));
         }
         match nkeys::from_public_key(&keys.xkey) {
-            Ok((XKEY_PREFIX, bytes)) => Ok(Self { message, xkey: PublicKey::from_bytes(bytes) }),
+            Ok((XKEY_PREFIX, bytes)) if is_usable(&bytes) => Ok(Self { message, xkey: PublicKey::from_bytes(bytes) }),
             _ => Err(malformed("XKey")),
         }
+    }
+}
+
+/// The points of small order, as u-coordinates: 0, 1, the two of order eight, and -1.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    with_first(0x01, [0; 32]),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    with_first(0xec, PRIME),
+];
+
+/// 2^255 - 19, the least number that has a second encoding.
+const PRIME: [u8; 32] = {
+    let mut bytes = with_first(0xed, [0xff; 32]);
+    bytes[31] = 0x7f;
+    bytes
+};
+
+const fn with_first(first: u8, mut bytes: [u8; 32]) -> [u8; 32] {
+    bytes[0] = first;
+    bytes
+}
+
+/// Whether an X25519 public key is in its one encoding and gives a secret (RFC 7748, sections 5 and 6.1). An unused
+/// highest bit, or a number beyond the prime, would be another encoding of the same key. A point of small order gives
+/// one of few secrets, whatever the other key is; that secret is not always zero here, since `crypto_box` reduces its
+/// scalars, so the points are named.
+pub(super) fn is_usable(public: &[u8; 32]) -> bool {
+    let canonical = public.iter().rev().cmp(PRIME.iter().rev()).is_lt();
+    canonical && !SMALL_ORDER.contains(public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_second_encoding_is_not_usable() {
+        let mut nine = with_first(9, [0; 32]);
+        assert!(is_usable(&nine));
+        nine[31] = 0x80;
+        assert!(!is_usable(&nine), "the highest bit counts for nothing");
+        assert!(is_usable(&with_first(0xeb, PRIME)), "-2");
+        assert!((0xed..=0xff).all(|first| !is_usable(&with_first(first, PRIME))));
+    }
+
+    /// A multiple of eight brings exactly these to the neutral element, which X25519 shows as zero.
+    #[test]
+    fn points_of_small_order_are_not_usable() {
+        let times_eight = |public: [u8; 32]| {
+            let eight = curve25519_dalek::scalar::Scalar::from(8u8);
+            (curve25519_dalek::MontgomeryPoint(public) * eight).to_bytes()
+        };
+        for public in SMALL_ORDER {
+            assert_eq!(times_eight(public), [0; 32]);
+            assert!(!is_usable(&public));
+        }
+        assert_ne!(times_eight(with_first(9, [0; 32])), [0; 32]);
     }
 }

@@ -7,6 +7,7 @@
 mod keys;
 mod open;
 mod party;
+mod recent;
 mod replay;
 mod seal;
 #[cfg(test)]
@@ -30,5 +31,7 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 pub const MAX_LIFETIME_MS: u64 = 60_000;
 /// Life given to own envelopes, milliseconds: longer than any try's timeout and the accepted skew together.
 pub const LIFETIME_MS: u64 = 30_000;
+/// Longest time that one ephemeral key serves one peer, milliseconds.
+pub const MAX_EPHEMERAL_MS: u64 = 60_000;
 /// How far the sender's clock may be ahead, milliseconds.
 pub const MAX_SKEW_MS: u64 = 5_000;

@@ -1,6 +1,8 @@
 //! Opening envelopes: each check in its order, and one reason for each that fails. Whoever sent a rejected message
 //! learns nothing; it is dropped and counted.
 
+use std::sync::Arc;
+
 use crypto_box::{PublicKey, SalsaBox, aead::Aead};
 use custody::Role;
 use ed25519_dalek::Signature;
@@ -8,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION,
-    keys::Peer,
+    keys::{Peer, is_usable},
     party::Party,
     replay::ReplayFilter,
     seal::{BOX_VERSION, NONCE_BYTES, RequestTicket},
@@ -22,7 +24,7 @@ pub enum Rejected {
     /// Beyond [`MAX_BYTES`].
     #[error("larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// Not one of the three layers in its one encoding.
+    /// Not one of the three layers in its one encoding, or with an ephemeral key that is none.
     #[error("not an envelope that this version understands completely")]
     Malformed,
     /// Another version of a layer.
@@ -187,7 +189,7 @@ impl Party {
         now_ms: u64,
         replays: &ReplayFilter,
     ) -> Result<VerifiedRequest, Rejected> {
-        let Opened { sender, peer, digest, body } = self.open(bytes)?;
+        let Opened { sender, peer, digest, body } = self.open(bytes, now_ms)?;
         self.check_audience(&body, subject, Kind::Request)?;
         if !body.in_reply_to.is_empty() {
             return Err(Rejected::WrongReply);
@@ -202,7 +204,7 @@ impl Party {
     }
 
     /// Everything up to the signature: size, version, box, sender, signature.
-    fn open(&self, bytes: &[u8]) -> Result<Opened, Rejected> {
+    fn open(&self, bytes: &[u8], now_ms: u64) -> Result<Opened, Rejected> {
         if bytes.len() > MAX_BYTES {
             return Err(Rejected::TooLarge);
         }
@@ -210,7 +212,8 @@ impl Party {
         if sealed.v != VERSION {
             return Err(Rejected::UnknownVersion);
         }
-        let signed: Signed = exact::decode(&self.unseal(&sealed)?).map_err(|_| Rejected::Malformed)?;
+        let unsealed = self.unseal(&sealed, now_ms)?;
+        let signed: Signed = exact::decode(&unsealed.signed).map_err(|_| Rejected::Malformed)?;
         let body: Body = exact::decode(&signed.body).map_err(|_| Rejected::Malformed)?;
         let sender: Role = body.sender.parse().map_err(|_| Rejected::UnknownSender)?;
         let accepted = self.peers().of(sender);
@@ -224,17 +227,17 @@ impl Party {
             .find(|peer| peer.message.verify_strict(&covered, &signature).is_ok())
             .cloned()
             .ok_or(Rejected::BadSignature)?;
+        self.remember(unsealed, now_ms);
         Ok(Opened { sender, peer, digest: Sha256::digest(&covered).into(), body })
     }
 
-    fn unseal(&self, sealed: &Sealed) -> Result<Vec<u8>, Rejected> {
+    fn unseal(&self, sealed: &Sealed, now_ms: u64) -> Result<Unsealed, Rejected> {
         let own = self.keys().xkey().get();
         if sealed.to_xkey != own.public_key().as_bytes() {
             return Err(Rejected::NotForThisKey);
         }
-        let ephemeral = PublicKey::from_slice(&sealed.eph_pub).map_err(|_| Rejected::Malformed)?;
-        // X25519 ignores the last bit (RFC 7748, section 5): set, it would be a second encoding of the same message.
-        if ephemeral.as_bytes()[31] & 0x80 != 0 {
+        let ephemeral = <[u8; 32]>::try_from(&sealed.eph_pub[..]).map_err(|_| Rejected::Malformed)?;
+        if !is_usable(&ephemeral) {
             return Err(Rejected::Malformed);
         }
         let (nonce, ciphertext) = sealed
@@ -242,7 +245,18 @@ impl Party {
             .strip_prefix(BOX_VERSION)
             .and_then(|rest| rest.split_at_checked(NONCE_BYTES))
             .ok_or(Rejected::Malformed)?;
-        SalsaBox::new(&ephemeral, own).decrypt(nonce.into(), ciphertext).map_err(|_| Rejected::NotOpened)
+        let recent = self.keys().shared().receiving.get(&ephemeral, now_ms);
+        let new = recent.is_none();
+        let key = recent.unwrap_or_else(|| Arc::new(SalsaBox::new(&PublicKey::from_bytes(ephemeral), own)));
+        let signed = key.decrypt(nonce.into(), ciphertext).map_err(|_| Rejected::NotOpened)?;
+        Ok(Unsealed { signed, ephemeral, key, new })
+    }
+
+    /// Keeps the shared key of a message whose sender is known.
+    fn remember(&self, unsealed: Unsealed, now_ms: u64) {
+        if unsealed.new {
+            self.keys().shared().receiving.keep(unsealed.ephemeral, unsealed.key, now_ms);
+        }
     }
 
     /// Version, recipient, custody, subject, kind: that this very message was meant for this place.
@@ -269,7 +283,7 @@ impl Party {
 impl RequestTicket {
     /// Opens the answer. Something that isn't the answer says nothing about the request: it may still be served.
     pub fn open_response(&self, bytes: &[u8], now_ms: u64) -> Result<VerifiedResponse, Rejected> {
-        let Opened { sender, body, .. } = self.party.open(bytes)?;
+        let Opened { sender, body, .. } = self.party.open(bytes, now_ms)?;
         self.party.check_audience(&body, &self.subject, Kind::Response)?;
         if sender != self.to || body.in_reply_to != self.digest {
             return Err(Rejected::WrongReply);
@@ -277,6 +291,15 @@ impl RequestTicket {
         check_life(&body, now_ms)?;
         Ok(VerifiedResponse { payload: body.payload, iat_ms: body.iat_ms })
     }
+}
+
+/// Opened; nothing is known of who sealed it.
+struct Unsealed {
+    signed: Vec<u8>,
+    ephemeral: [u8; 32],
+    key: Arc<SalsaBox>,
+    /// Computed for this message.
+    new: bool,
 }
 
 /// Signed by an approved key of `sender`; nothing else is known yet.

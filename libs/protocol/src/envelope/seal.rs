@@ -1,5 +1,7 @@
 //! Making envelopes.
 
+use std::sync::Arc;
+
 use crypto_box::{Nonce, SalsaBox, aead::Aead};
 use custody::Role;
 use ed25519_dalek::Signer;
@@ -12,6 +14,7 @@ use super::{
     keys::{Peer, XSecret},
     open::VerifiedRequest,
     party::Party,
+    recent::Ephemeral,
     wire::{Body, Kind, Sealed, Signed},
 };
 use crate::pae::pae;
@@ -105,7 +108,7 @@ impl Party {
         }
     }
 
-    /// Signs, then seals. Returns the digest of what was signed beside the envelope.
+    /// Signs, then seals at the time that the body says it is made. Returns the digest of what was signed beside the envelope.
     pub(super) fn seal(
         &self,
         body: &Body,
@@ -116,7 +119,7 @@ impl Party {
             return Err(SealError::TooLarge(body.payload.len()));
         }
         let (signed, digest) = self.sign(body);
-        let bytes = seal_to(to, &signed, rng).encode_to_vec();
+        let bytes = self.ephemeral(to, body.iat_ms, rng).seal(to, &signed, rng).encode_to_vec();
         if bytes.len() > MAX_BYTES { Err(SealError::TooLarge(bytes.len())) } else { Ok((bytes, digest)) }
     }
 
@@ -127,19 +130,38 @@ impl Party {
         let sig = self.keys().message_key().sign(&covered).to_bytes().to_vec();
         (Signed { body, sig }.encode_to_vec(), Sha256::digest(&covered).into())
     }
+
+    /// The key that serves this peer at present: a new one after [`super::MAX_EPHEMERAL_MS`].
+    fn ephemeral(&self, to: &Peer, now_ms: u64, rng: &mut impl CryptoRngCore) -> Arc<Ephemeral> {
+        let (sending, xkey) = (&self.keys().shared().sending, to.xkey.as_bytes());
+        sending.get(xkey, now_ms).unwrap_or_else(|| {
+            let ephemeral = Arc::new(Ephemeral::generate(to, rng));
+            sending.keep(*xkey, ephemeral.clone(), now_ms);
+            ephemeral
+        })
+    }
 }
 
-pub(super) fn seal_to(to: &Peer, signed: &[u8], rng: &mut impl CryptoRngCore) -> Sealed {
-    let ephemeral = XSecret::generate(rng);
-    let mut nonce = Nonce::default();
-    rng.fill_bytes(&mut nonce);
-    let ciphertext = SalsaBox::new(&to.xkey, ephemeral.get())
-        .encrypt(&nonce, signed)
-        .expect("XSalsa20-Poly1305 fails only with associated data or beyond 256 GiB");
-    Sealed {
-        v: VERSION,
-        to_xkey: to.xkey.as_bytes().to_vec(),
-        eph_pub: ephemeral.get().public_key().as_bytes().to_vec(),
-        r#box: [BOX_VERSION, &nonce[..], &ciphertext].concat(),
+impl Ephemeral {
+    pub(super) fn generate(to: &Peer, rng: &mut impl CryptoRngCore) -> Self {
+        let secret = XSecret::generate(rng);
+        let public = *secret.get().public_key().as_bytes();
+        Self { public, key: SalsaBox::new(&to.xkey, secret.get()) }
+    }
+
+    /// Seals to the peer that it was made for, with a nonce of its own: 24 random bytes never meet again.
+    pub(super) fn seal(&self, to: &Peer, signed: &[u8], rng: &mut impl CryptoRngCore) -> Sealed {
+        let mut nonce = Nonce::default();
+        rng.fill_bytes(&mut nonce);
+        let ciphertext = self
+            .key
+            .encrypt(&nonce, signed)
+            .expect("XSalsa20-Poly1305 fails only with associated data or beyond 256 GiB");
+        Sealed {
+            v: VERSION,
+            to_xkey: to.xkey.as_bytes().to_vec(),
+            eph_pub: self.public.to_vec(),
+            r#box: [BOX_VERSION, &nonce[..], &ciphertext].concat(),
+        }
     }
 }

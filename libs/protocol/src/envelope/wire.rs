@@ -11,7 +11,8 @@ pub struct Sealed {
     /// The recipient's X25519 public key, 32 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub to_xkey: Vec<u8>,
-    /// X25519 public key made for this message, 32 bytes.
+    /// X25519 public key made for this recipient, 32 bytes: for one message, or all within
+    /// [`super::MAX_EPHEMERAL_MS`].
     #[prost(bytes = "vec", tag = "3")]
     pub eph_pub: Vec<u8>,
     /// The encoded [`Signed`] in a NATS XKey box: `xkv1`, 24 bytes nonce, XSalsa20-Poly1305 (NaCl `crypto_box`).

@@ -1,9 +1,14 @@
-//! A data centre for one Cooler: a real API server, Vault and broker, and the ConfigMaps as admin and hub write them.
+//! A data centre for one signer, Keeper or Cooler: a real API server, Vault and broker, the ConfigMaps as admin and hub
+//! write them, and the other signer in a small way ([`peer`]). For the tests of both signers' processes.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it finds something else than it expects")]
+
+mod peer;
 
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,10 +18,12 @@ use custody::{
     CustodyId, KeyRole, Role,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{AssetFloor, CustodyTrust, Floor, KeyProtection, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    trust::{
+        AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust,
+    },
     wiring::{Credentials, MemberConfig, NatsConfig, Policy, Report, State},
 };
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use harness::{Options, cluster::Cluster, nats::Nats, vault::Vault};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -33,22 +40,38 @@ use nkeys::KeyPair;
 use protocol::envelope::{OwnKeys, Party, Peers};
 use rand_core::OsRng;
 use serde_json::{Value, json};
-use tokio::{process::Child, process::Command, sync::watch};
+use tokio::{
+    process::{Child, Command},
+    sync::{OnceCell, watch},
+};
 use vault::{Admin, Connection, Jwks, SetupPlan};
 use zeroize::Zeroizing;
 
-pub(crate) const NAMESPACE: &str = "custody-cooler";
-pub(crate) const CHAIN: &str = "eip155:31337";
-pub(crate) const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+use peer::Peer;
+
+/// The one chain of the floor, CAIP-2.
+pub const CHAIN: &str = "eip155:31337";
+/// The one safe destination.
+pub const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const PATIENCE: Duration = Duration::from_secs(90);
 
-pub(crate) struct Member {
-    pub(crate) cluster: Cluster,
-    pub(crate) vault: Vault,
-    pub(crate) nats: Nats,
-    pub(crate) cool: Phrase,
-    pub(crate) keeper: Arc<OwnKeys>,
-    pub(crate) app: Arc<OwnKeys>,
+/// Servers, keys and documents of one signer.
+pub struct Member {
+    /// Its API server.
+    pub cluster: Cluster,
+    /// Its Vault.
+    pub vault: Vault,
+    /// The broker.
+    pub nats: Nats,
+    /// The custody's cool phrase.
+    pub cool: Phrase,
+    /// Keys of the other signer.
+    pub peer: Arc<OwnKeys>,
+    /// Keys of App.
+    pub app: Arc<OwnKeys>,
+    role: Role,
+    binary: PathBuf,
+    other: OnceCell<Peer>,
     signed: SignedManifest,
     account: KeyPair,
     role_keys: BTreeMap<Role, KeyPair>,
@@ -57,14 +80,14 @@ pub(crate) struct Member {
 }
 
 /// The process; killed when dropped.
-pub(crate) struct Process(Child);
+pub struct Process(Child);
 
 impl Member {
-    /// Servers, rights and empty shells: what there is before anybody has decided anything.
-    pub(crate) async fn start() -> Self {
+    /// Servers, rights and empty shells: what there is before anybody has decided anything. `binary` is the signer's.
+    pub async fn start(role: Role, binary: impl AsRef<Path>) -> Self {
         harness::install_crypto();
         let (cluster, vault, nats) = (
-            Cluster::start("dc-b").await.unwrap(),
+            Cluster::start(&format!("dc-{role}")).await.unwrap(),
             Vault::start(Options::default()).await.unwrap(),
             Nats::start(Options::default()).await.unwrap(),
         );
@@ -75,8 +98,11 @@ impl Member {
             vault,
             nats,
             cool,
-            keeper: Arc::new(OwnKeys::generate(&mut OsRng)),
+            peer: Arc::new(OwnKeys::generate(&mut OsRng)),
             app: Arc::new(OwnKeys::generate(&mut OsRng)),
+            role,
+            binary: binary.as_ref().to_owned(),
+            other: OnceCell::new(),
             signed,
             account: KeyPair::new_account(),
             role_keys: Role::ALL.into_iter().map(|role| (role, KeyPair::new_account())).collect(),
@@ -91,11 +117,25 @@ impl Member {
     }
 
     /// Every decision made and delivered but the cool key.
-    pub(crate) async fn decide_everything(&self) {
+    pub async fn decide_everything(&self) {
         self.write_trust(|_| {}).await;
         self.write_config(json!({})).await;
         let report = self.report_with(|report| report.identity.is_some()).await;
         self.deliver_credentials(&report.identity.unwrap().nats_user, 1).await;
+    }
+
+    /// The other signer.
+    fn other_role(&self) -> Role {
+        if self.role == Role::Keeper { Role::Cooler } else { Role::Keeper }
+    }
+
+    fn namespace(&self) -> String {
+        format!("custody-{}", self.role)
+    }
+
+    /// Name of one of the signer's ConfigMaps.
+    fn map(&self, kind: &str) -> String {
+        format!("{}-{kind}", self.role)
     }
 
     fn client(&self) -> Client {
@@ -103,31 +143,32 @@ impl Member {
     }
 
     fn maps(&self) -> Api<ConfigMap> {
-        Api::namespaced(self.client(), NAMESPACE)
+        Api::namespaced(self.client(), &self.namespace())
     }
 
     async fn make_objects(&self) {
-        let made = PostParams::default();
-        let namespace = from(json!({"metadata": {"name": NAMESPACE}}));
-        Api::<Namespace>::all(self.client()).create(&made, &namespace).await.unwrap();
-        let account = from(json!({"metadata": {"name": "cooler"}}));
-        Api::<ServiceAccount>::namespaced(self.client(), NAMESPACE).create(&made, &account).await.unwrap();
-        let maps = ["multisig-trust", "cooler-config", "cooler-credentials", "cooler-report"];
-        for name in &maps[1..] {
+        let (made, role, namespace) = (PostParams::default(), self.role, self.namespace());
+        let object = from(json!({"metadata": {"name": namespace}}));
+        Api::<Namespace>::all(self.client()).create(&made, &object).await.unwrap();
+        let account = from(json!({"metadata": {"name": role}}));
+        Api::<ServiceAccount>::namespaced(self.client(), &namespace).create(&made, &account).await.unwrap();
+        let shells = ["config", "credentials", "report"].map(|kind| self.map(kind));
+        for name in &shells {
             self.maps().create(&made, &from(json!({"metadata": {"name": name}}))).await.unwrap();
         }
+        let readable = [&["multisig-trust".to_owned()][..], &shells].concat();
         let rules = json!([
-            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": maps, "verbs": ["get"]},
-            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cooler-report"], "verbs": ["patch"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": readable, "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [self.map("report")], "verbs": ["patch"]},
         ]);
-        let role = from(json!({"metadata": {"name": "cooler"}, "rules": rules}));
-        Api::<RbacRole>::namespaced(self.client(), NAMESPACE).create(&made, &role).await.unwrap();
+        let rights = from(json!({"metadata": {"name": role}, "rules": rules}));
+        Api::<RbacRole>::namespaced(self.client(), &namespace).create(&made, &rights).await.unwrap();
         let binding = from(json!({
-            "metadata": {"name": "cooler"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "cooler"},
-            "subjects": [{"kind": "ServiceAccount", "name": "cooler", "namespace": NAMESPACE}],
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": namespace}],
         }));
-        Api::<RoleBinding>::namespaced(self.client(), NAMESPACE).create(&made, &binding).await.unwrap();
+        Api::<RoleBinding>::namespaced(self.client(), &namespace).create(&made, &binding).await.unwrap();
     }
 
     /// What the kubelet does.
@@ -135,8 +176,9 @@ impl Member {
         for (folder, audiences) in [("kube", vec![]), ("vault", vec!["vault-b".to_owned()])] {
             let spec = TokenRequestSpec { audiences, expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
             let request = TokenRequest { spec, ..TokenRequest::default() };
-            let accounts = Api::<ServiceAccount>::namespaced(self.client(), NAMESPACE);
-            let issued = accounts.create_token_request("cooler", &PostParams::default(), &request).await.unwrap();
+            let accounts = Api::<ServiceAccount>::namespaced(self.client(), &self.namespace());
+            let issued =
+                accounts.create_token_request(self.role.as_str(), &PostParams::default(), &request).await.unwrap();
             let folder = self.folder.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("token"), issued.status.unwrap().token).unwrap();
@@ -157,9 +199,9 @@ impl Member {
             jwks: Jwks::parse(&jwks).unwrap(),
             issuer: claims["iss"].as_str().unwrap().to_owned(),
             audience: "vault-b".to_owned(),
-            namespace: NAMESPACE.to_owned(),
-            service_account: "cooler".to_owned(),
-            role: "cooler".to_owned(),
+            namespace: self.namespace(),
+            service_account: self.role.to_string(),
+            role: self.role.to_string(),
             policy: "multisig-workload".to_owned(),
         };
         let connection = Connection::new(&self.vault.address(), self.vault.ca_pem()).unwrap();
@@ -184,31 +226,33 @@ impl Member {
         natsauth::encode(claims, &self.role_keys[&role]).unwrap()
     }
 
-    pub(crate) fn manifest(&self) -> VerifiedManifest {
+    /// The custody's manifest.
+    pub fn manifest(&self) -> VerifiedManifest {
         self.signed.verify().unwrap()
     }
 
-    pub(crate) fn custody_id(&self) -> CustodyId {
+    /// The custody.
+    pub fn custody_id(&self) -> CustodyId {
         self.manifest().custody_id()
     }
 
     /// What `multisig member prepare` and `member approve` write, changed by `change`.
-    pub(crate) async fn write_trust(&self, change: impl FnOnce(&mut Value)) {
+    pub async fn write_trust(&self, change: impl FnOnce(&mut Value)) {
         let eth = AssetFloor::new(CHAIN, "ETH", "native", 18, "1000");
-        let peers = [(Role::Keeper, &self.keeper), (Role::App, &self.app)];
+        let peers = [(self.other_role(), &self.peer), (Role::App, &self.app)];
         let trust = TrustBundle {
             shape_version: SHAPE_VERSION,
             profile: Profile::Development,
-            role: Role::Cooler,
+            role: self.role,
             data_center: "ber-1".to_owned(),
             vault: VaultTrust {
                 address: self.vault.address(),
                 ca_bundle: self.vault.ca_pem().to_owned(),
                 auth_mount: "jwt-b".to_owned(),
-                role: "cooler".to_owned(),
+                role: self.role.to_string(),
                 audience: "vault-b".to_owned(),
                 transit_mount: "transit-ms".to_owned(),
-                key: format!("{NAMESPACE}.cooler"),
+                key: format!("{}.{}", self.namespace(), self.role),
             },
             custody: Some(CustodyTrust { id: self.custody_id(), manifest_digest: self.manifest().digest() }),
             peers: peers.map(|(role, keys)| (role, vec![keys.public().clone()])).into(),
@@ -222,7 +266,7 @@ impl Member {
     }
 
     /// What the hub writes; `policy` is its policy.
-    pub(crate) async fn write_config(&self, policy: Value) {
+    pub async fn write_config(&self, policy: Value) {
         let config = MemberConfig {
             custody_id: self.custody_id(),
             nats: NatsConfig { urls: vec![self.nats.url()], ca_bundle: self.nats.ca_pem().to_owned() },
@@ -231,14 +275,16 @@ impl Member {
             proposed_peers: BTreeMap::new(),
         };
         let data = json!({"config.json": json!(config).to_string(), "manifest.json": self.signed.to_json()});
-        self.write_map("cooler-config", "multisig-operator", data).await;
+        self.write_map(&self.map("config"), "multisig-operator", data).await;
     }
 
-    /// What the hub mints.
-    pub(crate) async fn deliver_credentials(&self, nats_user: &str, generation: u64) {
-        let credentials = Credentials { generation, user_jwt: self.user_jwt(Role::Cooler, nats_user) };
+    /// What the hub mints. From then on the other signer is there too: a signer alone would stay locked.
+    pub async fn deliver_credentials(&self, nats_user: &str, generation: u64) {
+        let identity = self.report_with(|report| report.identity.is_some()).await.identity.unwrap();
+        self.other.get_or_init(|| Peer::start(self, &identity.keys)).await;
+        let credentials = Credentials { generation, user_jwt: self.user_jwt(self.role, nats_user) };
         let data = json!({"credentials.json": json!(credentials).to_string()});
-        self.write_map("cooler-credentials", "multisig-operator", data).await;
+        self.write_map(&self.map("credentials"), "multisig-operator", data).await;
     }
 
     async fn write_map(&self, name: &str, manager: &str, data: Value) {
@@ -246,13 +292,14 @@ impl Member {
         self.maps().patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(map)).await.unwrap();
     }
 
-    pub(crate) async fn report(&self) -> Option<Report> {
-        let data = self.maps().get("cooler-report").await.unwrap().data.unwrap_or_default();
+    /// The report, once there is one.
+    pub async fn report(&self) -> Option<Report> {
+        let data = self.maps().get(&self.map("report")).await.unwrap().data.unwrap_or_default();
         data.get("report.json").map(|text| serde_json::from_str(text).unwrap())
     }
 
     /// Waits until the report is as awaited.
-    pub(crate) async fn report_with(&self, awaited: impl Fn(&Report) -> bool) -> Report {
+    pub async fn report_with(&self, awaited: impl Fn(&Report) -> bool) -> Report {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let report = self.report().await;
@@ -265,13 +312,13 @@ impl Member {
     }
 
     /// Waits for a state.
-    pub(crate) async fn state(&self, state: State) -> Report {
+    pub async fn state(&self, state: State) -> Report {
         self.report_with(|report| report.state == state).await
     }
 
     fn command(&self, words: &[&str]) -> Command {
         let place = |name: &str| self.folder.path().join(name).display().to_string();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cooler"));
+        let mut command = Command::new(&self.binary);
         command
             .args(words)
             .arg(format!("--data-dir={}", place("data")))
@@ -285,14 +332,15 @@ impl Member {
     }
 
     /// Starts the process as the pod does.
-    pub(crate) fn run(&self) -> Process {
+    pub fn run(&self) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = self.command(&["run", &format!("--listen={}", self.listen), "--namespace", NAMESPACE]);
+        let mut command =
+            self.command(&["run", &format!("--listen={}", self.listen), "--namespace", &self.namespace()]);
         Process(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
     }
 
     /// A local command of the admin, as by `kubectl exec -i`.
-    pub(crate) async fn exec(&self, words: &[&str], stdin: &str) -> Output {
+    pub async fn exec(&self, words: &[&str], stdin: &str) -> Output {
         let input = self.folder.path().join("stdin");
         fs::write(&input, stdin).unwrap();
         let mut command = self.command(words);
@@ -303,37 +351,65 @@ impl Member {
         self.folder.path().join("log")
     }
 
-    pub(crate) fn log(&self) -> String {
+    /// The process's output.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    pub(crate) async fn http(&self, path: &str) -> (u16, String) {
+    /// Status and text of one of its pages.
+    pub async fn http(&self, path: &str) -> (u16, String) {
         let client = harness::tls::plain_client().unwrap();
         let answer = client.get(format!("http://{}{path}", self.listen)).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// App's side of the broker.
-    pub(crate) async fn app(&self, cooler: &custody::trust::PeerKeys) -> Caller {
+    /// A connection to the broker as `role`.
+    async fn link(&self, role: Role) -> Link {
         let nkey = KeyPair::new_user();
-        let (_, jwt) = watch::channel(self.user_jwt(Role::App, &nkey.public_key()));
-        let link = Link::connect(link::Options {
+        let (_, jwt) = watch::channel(self.user_jwt(role, &nkey.public_key()));
+        let options = link::Options {
             urls: vec![self.nats.url()],
             ca_pem: self.nats.ca_pem().to_owned(),
             custody: self.custody_id(),
-            role: Role::App,
+            role,
             nkey,
             jwt,
+        };
+        Link::connect(options).await.unwrap()
+    }
+
+    /// `role` with these keys, which believes the signer.
+    fn party(&self, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> watch::Receiver<Party> {
+        let peers = Peers::new(&BTreeMap::from([(self.role, vec![signer.clone()])])).unwrap();
+        watch::channel(Party::new(self.custody_id(), role, own.clone(), peers).unwrap()).1
+    }
+
+    /// App's side of the broker.
+    pub async fn app(&self, signer: &PeerKeys) -> Caller {
+        Caller::new(self.link(Role::App).await, self.party(Role::App, &self.app, signer), link::Metrics::default())
+    }
+
+    /// The same as a file for an App in another language (`e2e/second`): private keys included.
+    pub fn app_profile(&self, signer: &PeerKeys) -> PathBuf {
+        let nkey = KeyPair::new_user();
+        let profile = json!({
+            "url": self.nats.url(),
+            "ca": self.nats.ca_file(),
+            "jwt": self.user_jwt(Role::App, &nkey.public_key()),
+            "nkeySeed": nkey.seed().unwrap(),
+            "custodyId": HEXLOWER.encode(self.custody_id().as_bytes()),
+            "messageSeed": HEXLOWER.encode(&*self.app.message_seed()),
+            "xkeySeed": nkeys::XKey::new_from_raw(*self.app.xkey_seed()).seed().unwrap(),
+            "signer": {"role": self.role, "messageKey": signer.message_key, "xkey": signer.xkey},
         });
-        let link = link.await.unwrap();
-        let peers = Peers::new(&BTreeMap::from([(Role::Cooler, vec![cooler.clone()])])).unwrap();
-        let party = Party::new(self.custody_id(), Role::App, self.app.clone(), peers).unwrap();
-        Caller::new(link, watch::channel(party).1, link::Metrics::default())
+        let path = self.folder.path().join("app.json");
+        fs::write(&path, profile.to_string()).unwrap();
+        path
     }
 
     /// Requests of the signer to its API server, as (verb, ConfigMap).
-    pub(crate) fn requests(&self) -> Vec<(String, String)> {
-        let user = format!("system:serviceaccount:{NAMESPACE}:cooler");
+    pub fn requests(&self) -> Vec<(String, String)> {
+        let user = format!("system:serviceaccount:{}:{}", self.namespace(), self.role);
         let own = |event: &Value| event["user"]["username"] == json!(user);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let events = self.cluster.requests().unwrap();
@@ -343,7 +419,7 @@ impl Member {
 
 impl Process {
     /// SIGTERM, as the kubelet sends it; the exit code.
-    pub(crate) async fn terminate(mut self) -> Option<i32> {
+    pub async fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(self.0.id().unwrap().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         tokio::time::timeout(PATIENCE, self.0.wait()).await.unwrap().unwrap().code()
