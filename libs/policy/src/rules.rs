@@ -105,28 +105,31 @@ impl<'a> Question<'a> {
         }
         let mut kept = Vec::new();
         for window in &limits.windows {
-            let same = |counted: &Window| (counted.scope, counted.length_ms) == (window.scope, window.length_ms);
-            let spent = self.counted.iter().position(same).and_then(|at| self.facts.spent.get(at));
-            let left = spent.map(|spent| window.limit.checked_sub(*spent).unwrap_or_default()).unwrap_or_default();
-            let sum = spent.and_then(|spent| spent.checked_add(amount));
-            let (seconds, limit) = (window.length_ms / 1000, window.limit);
-            let whose = match window.scope {
+            // None: more is spent already than the limit.
+            let left = self.spent(window).and_then(|spent| window.limit.checked_sub(spent));
+            let Window { scope, length_ms, limit } = window;
+            let whose = match scope {
                 Scope::Wallet => "this wallet",
                 Scope::Total => "all wallets",
             };
-            if sum.is_none_or(|sum| sum > limit) {
+            let rest =
+                format!("the {} left of {limit} in {} s for {whose}", left.unwrap_or_default(), length_ms / 1000);
+            if left.is_none_or(|left| amount > left) {
                 let chain = self.facts.chain;
-                let message = format!(
-                    "{amount} of {asset} on {chain} is more than the {left} left of {limit} in {seconds} s for {whose}"
-                );
-                return refuses("OverWindow", message);
+                return refuses("OverWindow", format!("{amount} of {asset} on {chain} is more than {rest}"));
             }
-            kept.push(format!("{amount} fits into the {left} left of {limit} in {seconds} s for {whose}"));
+            kept.push(format!("{amount} fits into {rest}"));
         }
         if kept.is_empty() {
             return Outcome::Unneeded("no rolling limit of this asset");
         }
         Outcome::Kept(kept.join("; "))
+    }
+
+    /// What counts already in the window of this scope and length.
+    fn spent(&self, window: &Window) -> Option<Amount> {
+        let same = |counted: &Window| (counted.scope, counted.length_ms) == (window.scope, window.length_ms);
+        self.counted.iter().position(same).and_then(|at| self.facts.spent.get(at)).copied()
     }
 
     fn safe_destination(&self, to: &str) -> Outcome {

@@ -36,7 +36,7 @@ REQUEST (YAML):
   # Not required; no default:
   listedSince: 2026-01-01T00:00:00Z # when the signer first saw the destination on the floor's list
   announcedAt: 2026-01-30T12:00:00Z # when the transaction was announced
-  custodyId: 000102030405060708090a0b0c0d0e0f                 # with an intent; default: trust.json's
+  custodyId: '000102030405060708090a0b0c0d0e0f'               # with an intent; default: trust.json's
   intent: {body: HEX, signer: HEX, signature: HEX}            # the attestation, its signature is verified
 
 Exit codes: 0 it would be signed; 1 it would be refused, or wait; 2 a file is wrong.";

@@ -1,7 +1,13 @@
 //! What holds of every policy and payment.
 
 use custody::trust::OperationKind;
-use proptest::{option, prelude::*, sample::select, strategy::Union};
+use proptest::{
+    option,
+    prelude::*,
+    sample::select,
+    strategy::{Union, ValueTree},
+    test_runner::TestRunner,
+};
 
 use super::*;
 use crate::{Outcome, Rule};
@@ -13,11 +19,14 @@ fn amounts() -> impl Strategy<Value = String> {
 }
 
 fn limits() -> impl Strategy<Value = String> {
-    prop_oneof![amounts(), Just(MAX.to_owned())]
+    prop_oneof![1 => amounts(), 2 => Just(MAX.to_owned())]
 }
 
 fn windows() -> impl Strategy<Value = Option<Rolling>> {
-    option::of((limits(), select(vec![60, 120])).prop_map(|(amount, seconds)| rolling(&amount, seconds).unwrap()))
+    option::weighted(
+        0.3,
+        (limits(), select(vec![60, 120])).prop_map(|(amount, seconds)| rolling(&amount, seconds).unwrap()),
+    )
 }
 
 fn assets() -> impl Strategy<Value = AssetFloor> {
@@ -35,7 +44,7 @@ fn assets() -> impl Strategy<Value = AssetFloor> {
 }
 
 fn floors() -> impl Strategy<Value = Floor> {
-    let kinds = select(vec![None, None, Some(OperationKind::Transfer), Some(OperationKind::Cancel)]);
+    let kinds = select(vec![None, None, None, None, Some(OperationKind::Transfer), Some(OperationKind::Cancel)]);
     let lists =
         select(vec![None, None, destinations(&[BOB, CAROL], 0), destinations(&[BOB], 10), destinations(&[CAROL], 20)]);
     let ceilings = select(vec![vec![], fee("1"), fee(MAX)]);
@@ -60,12 +69,19 @@ fn hubs() -> impl Strategy<Value = wiring::Policy> {
     limits.prop_map(|limit| hub(vec![limit]))
 }
 
-fn intents() -> impl Strategy<Value = Option<Attestation>> {
-    let fitting = (amounts(), select(vec![BOB, CAROL]), 1u8..4, 0u64..2).prop_map(|(amount, to, by, late)| {
+/// For this effect more often than not.
+fn intents(effect: &Intent) -> impl Strategy<Value = Option<Attestation>> + use<> {
+    let (to, amount) = match effect {
+        Intent::Transfer { to, amount, .. } => (to.clone(), amount.to_string()),
+        Intent::Cancel { to } => (to.clone(), "0".to_owned()),
+    };
+    let amounts = prop_oneof![8 => Just(amount), 1 => amounts()];
+    let places = prop_oneof![8 => Just(to), 1 => Just(SAFE.to_owned())];
+    let intents = (amounts, places, 1u8..4, prop::bool::weighted(0.1)).prop_map(|(amount, to, by, late)| {
         let wanted = wanted("ETH", &amount);
-        signed(&PaymentIntent { to: to.to_owned(), expires_at_ms: NOW - late, ..wanted }, by).unwrap()
+        signed(&PaymentIntent { to, expires_at_ms: NOW - u64::from(late), ..wanted }, by).unwrap()
     });
-    option::of(fitting)
+    option::of(intents)
 }
 
 fn effects() -> impl Strategy<Value = Intent> {
@@ -78,11 +94,12 @@ fn effects() -> impl Strategy<Value = Intent> {
 }
 
 fn payments() -> impl Strategy<Value = Payment> {
-    let spent = proptest::collection::vec(amounts(), 4);
+    let spent = proptest::collection::vec(prop_oneof![4 => Just("0".to_owned()), 1 => amounts()], 4);
     let times = || option::of(select(vec![0, NOW - 15_000, NOW, u64::MAX]));
-    let fees = select(vec![0u128, 0, 0, 1, 2]);
-    let parts = (effects(), spent, fees, times(), intents(), times(), prop::bool::weighted(0.1));
-    parts.prop_map(|(effect, spent, fee, listed_since_ms, intent, announced_ms, vetoed)| {
+    let fees = select(vec![0u128, 0, 0, 0, 0, 0, 1, 2]);
+    let effects = effects().prop_flat_map(|effect| (intents(&effect), Just(effect)));
+    let parts = (effects, spent, fees, times(), times(), prop::bool::weighted(0.1));
+    parts.prop_map(|((intent, effect), spent, fee, listed_since_ms, announced_ms, vetoed)| {
         let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
         let spent = windows.into_iter().zip(spent);
         Payment {
@@ -169,4 +186,23 @@ proptest! {
         let fits = limit.checked_sub(spent).is_some_and(|left| amount <= left);
         prop_assert_eq!(word(&payment.judge(&policy(&floor, &[]))), if fits { "Allowed" } else { "OverWindow" });
     }
+}
+
+/// Else the promises above would be kept by saying nothing.
+#[test]
+fn random_payments_reach_every_verdict_and_every_rule() {
+    let mut runner = TestRunner::deterministic();
+    let (mut verdicts, mut refusing) = (BTreeMap::new(), BTreeMap::new());
+    for _ in 0..4096 {
+        let random = (floors(), hubs(), payments()).new_tree(&mut runner).unwrap().current();
+        let (floor, hub, payment) = random;
+        let policy = load(&floor, &[], &hub).unwrap();
+        *verdicts.entry(rank(&payment.judge(&policy)).0).or_insert(0) += 1;
+        for Finding { rule, outcome } in payment.explain(&policy) {
+            *refusing.entry(rule).or_insert(0) +=
+                usize::from(!matches!(outcome, Outcome::Kept(_) | Outcome::Unneeded(_)));
+        }
+    }
+    assert!(verdicts.len() == 3 && verdicts.values().all(|count| *count > 20), "{verdicts:?}");
+    assert!(refusing.values().all(|count| *count > 20), "{refusing:?}");
 }
