@@ -74,6 +74,13 @@ bench: servers ## figures: time to Ready, signature round trip, memory, image si
 	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
 	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench figures
 
+.PHONY: bench-sign
+bench-sign: export RUSTFLAGS := -C target-feature=+crt-static
+bench-sign: servers ## signatures per second beside Vault Transit, a broker echo and the bare library
+	cargo build -q --locked --release --target $(STATIC) \
+	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
+	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench sign
+
 .PHONY: verify
 verify: test bench ## what takes longer than CI may
 

@@ -2,6 +2,7 @@
 //! Keeper, Cooler and App, wired by the project's own command lines.
 
 pub mod audit;
+mod caller;
 mod processes;
 mod world;
 
