@@ -267,11 +267,16 @@ impl Member {
 
     /// What the hub writes; `policy` is its policy.
     pub async fn write_config(&self, policy: Value) {
+        self.write_config_with(policy, None).await;
+    }
+
+    /// The same, with a generation of the Vault key.
+    pub async fn write_config_with(&self, policy: Value, vault_key_generation: Option<u64>) {
         let config = MemberConfig {
             custody_id: self.custody_id(),
             nats: NatsConfig { urls: vec![self.nats.url()], ca_bundle: self.nats.ca_pem().to_owned() },
             policy: serde_json::from_value::<Policy>(policy).unwrap(),
-            vault_key_generation: None,
+            vault_key_generation,
             proposed_peers: BTreeMap::new(),
         };
         let data = json!({"config.json": json!(config).to_string(), "manifest.json": self.signed.to_json()});
@@ -418,6 +423,11 @@ impl Member {
 }
 
 impl Process {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0.id().unwrap()
+    }
+
     /// SIGTERM, as the kubelet sends it; the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(self.0.id().unwrap().try_into().unwrap()).unwrap();

@@ -273,6 +273,11 @@ pub struct SignerSpec {
     /// CPU and memory; sensible values when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
+    /// Version that its Vault key should have; the signer rotates its own key, by one version at a time, and rewraps what
+    /// it has sealed. Left out: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_i64))]
+    pub vault_key_generation: Option<i64>,
 }
 
 /// Where a signer keeps its records.
@@ -513,6 +518,15 @@ pub struct SignerStatus {
     /// State that it reported: `Serving`, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<String>,
+    /// The line that it reported for people: what is missing, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Newest version of its Vault key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_key_version: Option<i64>,
+    /// Its secrets that are still sealed by an older version; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrap_left: Option<i64>,
 }
 
 /// Public keys of a signer.

@@ -194,7 +194,7 @@ fn wanted(
     let credentials_name = wiring::credentials_map(role);
     let (config_shell, credentials_shell) =
         (shell(&config_name, objects.config.as_ref())?, shell(&credentials_name, objects.credentials.as_ref())?);
-    let data = config_data(wiring, signer, config_shell, peer);
+    let data = config_data(wiring, member, signer, config_shell, peer);
     let mut wanted = vec![
         Wanted::new(&shell_data(&config_name, namespace, data), Some(config_shell), false),
         Wanted::new(&shape.service(), objects.service.as_ref(), true),
@@ -209,7 +209,13 @@ fn wanted(
 }
 
 /// What the signer is told. While the other's identity can't be seen, the one proposed before stays.
-fn config_data(wiring: &Wiring, signer: Signer, live: &ConfigMap, peer: Option<Identity>) -> BTreeMap<String, String> {
+fn config_data(
+    wiring: &Wiring,
+    member: &ValidMember<'_>,
+    signer: Signer,
+    live: &ConfigMap,
+    peer: Option<Identity>,
+) -> BTreeMap<String, String> {
     let other = signer.other().role();
     let proposed_before = || {
         let text = live.data.as_ref()?.get(wiring::CONFIG_KEY)?;
@@ -219,7 +225,7 @@ fn config_data(wiring: &Wiring, signer: Signer, live: &ConfigMap, peer: Option<I
         custody_id: wiring.custody,
         nats: wiring.nats.clone(),
         policy: wiring.policy.clone(),
-        vault_key_generation: None,
+        vault_key_generation: member.vault_key_generation,
         proposed_peers: peer.or_else(proposed_before).map(|peer| (other, peer)).into_iter().collect(),
     };
     BTreeMap::from([
@@ -454,8 +460,21 @@ mod tests {
         let config: MemberConfig = serde_json::from_str(&data[wiring::CONFIG_KEY]).unwrap();
         assert_eq!(config.proposed_peers.keys().collect::<Vec<_>>(), [&Role::Cooler]);
         assert_eq!(config.policy.limits[0].per_transaction, "1000");
+        assert_eq!(config.vault_key_generation, None);
         let data = bench.keeper().credentials.as_ref().unwrap().data.clone().unwrap();
         let credentials: Credentials = serde_json::from_str(&data[wiring::CREDENTIALS_KEY]).unwrap();
         assert_eq!(credentials, fixtures::credentials(3));
+    }
+
+    #[test]
+    fn the_generation_of_the_vault_key_is_asked_of_the_signer_that_it_is_meant_for() {
+        let mut bench = Bench::new();
+        bench.cluster.spec.keeper.vault_key_generation = Some(2);
+        bench.apply();
+        let asked = |seen: &Seen| {
+            let data = seen.objects.as_ref().unwrap().config.as_ref().unwrap().data.clone().unwrap();
+            serde_json::from_str::<MemberConfig>(&data[wiring::CONFIG_KEY]).unwrap().vault_key_generation
+        };
+        assert_eq!((asked(&bench.seen.keeper), asked(&bench.seen.cooler)), (Some(2), None));
     }
 }

@@ -210,8 +210,8 @@ fn credentials(found: &Found<'_>) -> Finding {
 
 fn signer(cluster: &MultisigCluster, found: &Found<'_>, signer: Signer) -> SignerStatus {
     let before = signer_status(cluster, signer).cloned().unwrap_or_default();
-    let SignerStatus { cluster_uid, data_center, image, identity, credential_generation, policy_digest, signing } =
-        before;
+    let SignerStatus { cluster_uid, data_center, image, identity, credential_generation, .. } = before;
+    let SignerStatus { policy_digest, signing, message, vault_key_version, rewrap_left, .. } = before;
     let same_place = *found.data_centers.get(signer) == data_center;
     let objects = found.seen.get(signer).objects.as_ref().ok();
     let report = objects.and_then(|objects| objects.report.read());
@@ -226,7 +226,15 @@ fn signer(cluster: &MultisigCluster, found: &Found<'_>, signer: Signer) -> Signe
             .or(credential_generation),
         policy_digest: report.map_or(policy_digest, |report| report.digests.policy.clone()),
         signing: report.map_or(signing, |report| Some(format!("{:?}", report.state))),
+        message: report.map_or(message, |report| Some(report.message.clone())),
+        vault_key_version: report.map_or(vault_key_version, |report| number(report.vault_key_version)),
+        rewrap_left: report.map_or(rewrap_left, |report| number(report.rewrap_left)),
     }
+}
+
+/// JSON of the API server has no larger numbers; a signer that reports one is not worth a failure.
+fn number(reported: Option<u64>) -> Option<i64> {
+    reported.and_then(|number| i64::try_from(number).ok())
 }
 
 fn app(cluster: &MultisigCluster, found: &Found<'_>) -> Option<AppStatus> {
@@ -434,6 +442,19 @@ mod tests {
         bench.seen.keeper = Seen::nothing(Finding::bad(reason::UNREACHABLE, "no answer"));
         bench.parties.identities.keeper = None;
         assert_eq!(bench.status().keeper, before.keeper);
+    }
+
+    #[test]
+    fn a_rotation_of_the_vault_key_is_seen_in_its_progress() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.status().keeper.unwrap().rewrap_left, None);
+        let report = bench.keeper_report();
+        (report.vault_key_version, report.rewrap_left) = (Some(2), Some(340));
+        report.message = "serving; Vault key: refused".to_owned();
+        let keeper = bench.status().keeper.unwrap();
+        assert_eq!((keeper.vault_key_version, keeper.rewrap_left), (Some(2), Some(340)));
+        assert_eq!(keeper.message.as_deref(), Some("serving; Vault key: refused"));
+        assert_eq!(bench.ready().0, "True", "payments go on meanwhile");
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct ValidMember<'a> {
     pub image_digest: &'a str,
     /// CPU and memory.
     pub resources: Option<&'a ResourcesSpec>,
+    /// Version that its Vault key should have.
+    pub vault_key_generation: Option<u64>,
 }
 
 /// Validates all of it.
@@ -181,7 +183,7 @@ fn member<'a>(
     signer: Signer,
     references: &'a MemberReferences,
 ) -> Result<ValidMember<'a>, Finding> {
-    let SignerSpec { member_ref, image, store: _, resources } = signer_spec(cluster, signer);
+    let SignerSpec { member_ref, image, store: _, resources, vault_key_generation } = signer_spec(cluster, signer);
     let name = &member_ref.name;
     let member = match &references.member {
         Document::Read(member) => member,
@@ -217,7 +219,15 @@ fn member<'a>(
         .map(|(_, digest)| digest)
         .filter(|digest| digest.starts_with("sha256:"))
         .ok_or_else(|| refused(&format!("{signer}.image has no @sha256: digest")))?;
-    Ok(ValidMember { name, spec: &member.spec, kubeconfig, image, image_digest, resources: resources.as_ref() })
+    Ok(ValidMember {
+        name,
+        spec: &member.spec,
+        kubeconfig,
+        image,
+        image_digest,
+        resources: resources.as_ref(),
+        vault_key_generation: vault_key_generation.and_then(|generation| u64::try_from(generation).ok()),
+    })
 }
 
 /// Whether a member that must be guarded can't be.

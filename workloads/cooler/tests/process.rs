@@ -213,6 +213,57 @@ async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
 }
 
 #[tokio::test]
+async fn it_leaves_no_core_dump_and_says_whether_its_memory_is_locked() {
+    let member = Member::start().await;
+    let process = member.run();
+    member.state(State::AwaitingTrust).await;
+    let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.pid())).unwrap();
+    let limits = proc("limits");
+    let core: Vec<_> =
+        limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap().split_whitespace().collect();
+    assert_eq!(core, ["0", "0", "bytes"], "soft and hard: {limits}");
+
+    let status = proc("status");
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim().to_owned();
+    let (log, is_locked) = (member.log(), locked != "0 kB");
+    assert_eq!(log.contains("memory is locked"), is_locked, "{locked}: {log}");
+    assert_eq!(log.contains("memory is not locked"), !is_locked, "{locked}: {log}");
+    assert!(!log.contains("core dumps could not be switched off"), "{log}");
+}
+
+#[tokio::test]
+async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
+    let member = Member::start().await;
+    let process = member.run();
+    let app = serving(&member).await;
+    let hot = Hot::new(&member);
+    hot.register(&member, &app).await;
+
+    member.write_config_with(json!({}), Some(7)).await;
+    let report = member.report_with(|report| report.message.contains("Vault key")).await;
+    assert!(report.message.contains("set vaultKeyGeneration to 2"), "{report:?}");
+    assert_eq!((report.state, report.vault_key_version), (State::Serving, Some(1)));
+
+    member.write_config_with(json!({}), Some(2)).await;
+    let rewrapped =
+        |report: &custody::wiring::Report| report.vault_key_version == Some(2) && report.message == "serving";
+    let report = member.report_with(rewrapped).await;
+    assert_eq!(report.rewrap_left, None, "{report:?}");
+    let outcome = ask(&app, Operation::Sign(hot.payment(&member, 5, 0)), Duration::from_secs(30)).await;
+    assert!(matches!(outcome, Outcome::Signed(_)), "{outcome:?}");
+
+    // The seeds open by the new version, and the same word again is no rotation.
+    assert_eq!(process.terminate().await, Some(0));
+    let _process = member.run();
+    let starting = member.report().await.unwrap();
+    member
+        .write_config_with(json!({"limits": [{"chain": CHAIN, "asset": "ETH", "perTransaction": "4"}]}), Some(2))
+        .await;
+    let report = member.report_with(|report| rewrapped(report) && report.digests != starting.digests).await;
+    assert_eq!((report.state, report.identity), (State::Serving, starting.identity));
+}
+
+#[tokio::test]
 async fn only_the_manifests_phrase_sealed_to_this_cooler_is_imported() {
     let member = start().await;
     let _process = member.run();

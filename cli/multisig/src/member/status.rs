@@ -48,6 +48,8 @@ struct Workload {
     fingerprint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vault_key_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewrap_left: Option<u64>,
 }
 
 impl Status {
@@ -61,6 +63,7 @@ impl Status {
             version: report.version,
             fingerprint: report.identity.map(|identity| fingerprint(bundle.role, &identity.keys)),
             vault_key_version: report.vault_key_version,
+            rewrap_left: report.rewrap_left,
         });
         output.print(&Shown {
             role: bundle.role,
@@ -88,9 +91,17 @@ impl fmt::Display for Shown {
             Some(workload) => {
                 writeln!(f, "workload    {:?}, version {}: {}", workload.state, workload.version, workload.message)?;
                 writeln!(f, "fingerprint {}", workload.fingerprint.as_deref().unwrap_or("no keys yet"))?;
+                if let Some(version) = workload.vault_key_version {
+                    writeln!(f, "vault key   version {version}{}", older(workload.rewrap_left))?;
+                }
             }
             None => writeln!(f, "workload    has not reported yet")?,
         }
         self.missing.iter().try_for_each(|missing| writeln!(f, "missing     {missing}"))
     }
+}
+
+/// What a rotation of the Vault key has not reached yet.
+fn older(left: Option<u64>) -> String {
+    left.map(|left| format!(", {left} secrets still sealed by an older one")).unwrap_or_default()
 }
