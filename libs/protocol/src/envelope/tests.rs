@@ -467,6 +467,7 @@ fn while_a_peer_rotates_both_its_keys_are_heard_and_answered() {
     for app in [party(Role::App), rotated] {
         let (bytes, ticket) = app.request(Role::Keeper, SUBJECT, b"pay", NOW, &mut rng()).unwrap();
         let request = keeper.open_request(&bytes, SUBJECT, NOW, &ReplayFilter::default()).unwrap();
+        assert_eq!(request.key(), app.keys().message_key().verifying_key().as_bytes());
         let answer = keeper.respond(&request, b"paid", NOW, &mut rng()).unwrap();
         assert!(ticket.open_response(&answer, NOW).is_ok(), "sealed to the keys that asked");
     }
