@@ -25,10 +25,12 @@ lint: fmt clippy deny
 .PHONY: fmt
 fmt:
 	cargo fmt --all --check
+	@test -z "$$(gofmt -l e2e/second)" || { echo 'not formatted by gofmt:'; gofmt -l e2e/second; exit 1; }
 
 .PHONY: clippy
 clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	go -C e2e/second vet -mod=readonly ./...
 
 .PHONY: deny
 deny: $(CARGO_DENY)

@@ -52,7 +52,7 @@ impl OwnKeys {
 
     /// The X25519 private key, to be sealed at rest.
     pub fn xkey_seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.xkey.0.to_bytes())
+        Zeroizing::new(self.xkey.secret.to_bytes())
     }
 
     /// Signs attestations and the proof of possession.
@@ -75,11 +75,16 @@ impl OwnKeys {
 }
 
 /// An X25519 private key that leaves nothing behind: `crypto_box` wipes its scalar only, not the bytes it came from.
-pub(super) struct XSecret(Box<SecretKey>);
+pub(super) struct XSecret {
+    secret: Box<SecretKey>,
+    public: PublicKey,
+}
 
 impl XSecret {
     pub(super) fn new(bytes: &[u8; 32]) -> Self {
-        Self(Box::new(SecretKey::from_bytes(*bytes)))
+        let secret = Box::new(SecretKey::from_bytes(*bytes));
+        let public = secret.public_key();
+        Self { secret, public }
     }
 
     pub(super) fn generate(rng: &mut impl CryptoRngCore) -> Self {
@@ -89,15 +94,20 @@ impl XSecret {
     }
 
     pub(super) fn get(&self) -> &SecretKey {
-        &self.0
+        &self.secret
+    }
+
+    /// Computed once.
+    pub(super) fn public(&self) -> &[u8; 32] {
+        self.public.as_bytes()
     }
 }
 
 impl Drop for XSecret {
     fn drop(&mut self) {
-        *self.0 = SecretKey::from_bytes([0; 32]);
+        *self.secret = SecretKey::from_bytes([0; 32]);
         // Keeps the compiler from leaving out a write that nobody reads.
-        std::hint::black_box(&self.0);
+        std::hint::black_box(&self.secret);
     }
 }
 

@@ -232,8 +232,8 @@ impl Party {
     }
 
     fn unseal(&self, sealed: &Sealed, now_ms: u64) -> Result<Unsealed, Rejected> {
-        let own = self.keys().xkey().get();
-        if sealed.to_xkey != own.public_key().as_bytes() {
+        let own = self.keys().xkey();
+        if sealed.to_xkey != own.public() {
             return Err(Rejected::NotForThisKey);
         }
         let ephemeral = <[u8; 32]>::try_from(&sealed.eph_pub[..]).map_err(|_| Rejected::Malformed)?;
@@ -247,7 +247,7 @@ impl Party {
             .ok_or(Rejected::Malformed)?;
         let recent = self.keys().shared().receiving.get(&ephemeral, now_ms);
         let new = recent.is_none();
-        let key = recent.unwrap_or_else(|| Arc::new(SalsaBox::new(&PublicKey::from_bytes(ephemeral), own)));
+        let key = recent.unwrap_or_else(|| Arc::new(SalsaBox::new(&PublicKey::from_bytes(ephemeral), own.get())));
         let signed = key.decrypt(nonce.into(), ciphertext).map_err(|_| Rejected::NotOpened)?;
         Ok(Unsealed { signed, ephemeral, key, new })
     }

@@ -145,8 +145,7 @@ impl Party {
 impl Ephemeral {
     pub(super) fn generate(to: &Peer, rng: &mut impl CryptoRngCore) -> Self {
         let secret = XSecret::generate(rng);
-        let public = *secret.get().public_key().as_bytes();
-        Self { public, key: SalsaBox::new(&to.xkey, secret.get()) }
+        Self { public: *secret.public(), key: SalsaBox::new(&to.xkey, secret.get()) }
     }
 
     /// Seals to the peer that it was made for, with a nonce of its own: 24 random bytes never meet again.

@@ -300,6 +300,27 @@ fn a_remembered_key_is_of_no_use_to_the_next_own_key() {
 }
 
 #[test]
+fn many_threads_seal_and_open_with_the_same_keys() {
+    let (app, keeper, filter) = (party(Role::App), party(Role::Keeper), ReplayFilter::default());
+    std::thread::scope(|scope| {
+        for thread in 0..8u64 {
+            let (app, keeper, filter) = (&app, &keeper, &filter);
+            scope.spawn(move || {
+                for count in 0..50 {
+                    // Clocks of threads differ a little, and the key is renewed meanwhile.
+                    let now_ms = NOW + MAX_EPHEMERAL_MS - 20 + count - thread % 3;
+                    let mut rng = Counter(thread << 32 | count << 8);
+                    let (bytes, ticket) = app.request(Role::Keeper, SUBJECT, b"pay", now_ms, &mut rng).unwrap();
+                    let request = keeper.open_request(&bytes, SUBJECT, now_ms, filter).unwrap();
+                    let answer = keeper.respond(&request, b"paid", now_ms, &mut rng).unwrap();
+                    assert_eq!(ticket.open_response(&answer, now_ms).unwrap().payload(), b"paid");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn only_the_keys_of_approved_senders_are_remembered() {
     let keeper = party(Role::Keeper);
     let forged = sealed_by(Role::Cooler, &body());
@@ -467,6 +488,7 @@ fn while_a_peer_rotates_both_its_keys_are_heard_and_answered() {
     for app in [party(Role::App), rotated] {
         let (bytes, ticket) = app.request(Role::Keeper, SUBJECT, b"pay", NOW, &mut rng()).unwrap();
         let request = keeper.open_request(&bytes, SUBJECT, NOW, &ReplayFilter::default()).unwrap();
+        assert_eq!(request.key(), app.keys().message_key().verifying_key().as_bytes());
         let answer = keeper.respond(&request, b"paid", NOW, &mut rng()).unwrap();
         assert!(ticket.open_response(&answer, NOW).is_ok(), "sealed to the keys that asked");
     }
