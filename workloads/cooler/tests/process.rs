@@ -214,7 +214,7 @@ async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
 
 #[tokio::test]
 async fn it_leaves_no_core_dump_and_says_whether_its_memory_is_locked() {
-    let member = Member::start().await;
+    let member = start().await;
     let process = member.run();
     member.state(State::AwaitingTrust).await;
     let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.pid())).unwrap();
@@ -233,7 +233,7 @@ async fn it_leaves_no_core_dump_and_says_whether_its_memory_is_locked() {
 
 #[tokio::test]
 async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
-    let member = Member::start().await;
+    let member = start().await;
     let process = member.run();
     let app = serving(&member).await;
     let hot = Hot::new(&member);

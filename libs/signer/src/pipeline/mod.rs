@@ -35,7 +35,7 @@ use policy::Policy;
 use prost::Message;
 use protocol::{
     envelope::Peers,
-    ops::{Attestation, Operation, Outcome, Refused, Request, Response, Responses},
+    ops::{Attestation, Batch, Done, Operation, Outcome, Refused, Request, Response, Responses},
 };
 use sealing::{ClientKey, Context, Sealer};
 use sha2::{Digest, Sha256};
@@ -231,40 +231,43 @@ impl Signer {
         let serving = self.serving.load_full().ok_or_else(Stop::not_serving)?;
         let mut accepted = Accepted::new(asker, request, digest)?;
         match &mut accepted.operation {
-            Operation::EchoHead(echo) => {
-                let echo = std::mem::take(echo);
-                observe::echo(self, &serving, accepted, echo).await
-            }
-            Operation::Freeze(freeze) => {
-                let freeze = freeze.clone();
-                observe::freeze(self, &serving, accepted, freeze).await
-            }
-            Operation::Settle(settle) => {
-                let settle = std::mem::take(settle);
-                observe::settle(self, &serving, accepted, settle).await
-            }
-            Operation::Lease(lease) => {
-                self.take_lease(lease.until_ms)?;
-                Ok(Outcome::Done(protocol::ops::Done {}))
-            }
-            Operation::Batch(batch) => {
-                let requests = std::mem::take(&mut batch.requests);
-                self.batch(&serving, asker, requests).await
-            }
-            _ => self.operate(&serving, accepted).await,
+            Operation::Batch(batch) => self.batch(&serving, asker, std::mem::take(batch)).await,
+            _ => self.dispatch(&serving, accepted).await,
         }
     }
 
     /// Each item as if it had come alone, all at once, so that they share commits and the Vault's batches.
-    async fn batch(&self, serving: &Arc<Serving>, asker: Asker, requests: Vec<Request>) -> Result<Outcome, Stop> {
-        let answers = items(asker, requests)?.into_iter().map(async |item| {
+    async fn batch(&self, serving: &Arc<Serving>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
+        let answers = items(asker, batch)?.into_iter().map(async |item| {
             let outcome = match item {
-                Ok(accepted) => self.operate(serving, accepted).await,
+                Ok(accepted) => self.dispatch(serving, accepted).await,
                 Err(stop) => Err(stop),
             };
             Response { outcome: Some(outcome.unwrap_or_else(Stop::into_outcome)) }
         });
         Ok(Outcome::Batch(Responses { responses: join_all(answers).await }))
+    }
+
+    async fn dispatch(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+        match &accepted.operation {
+            Operation::EchoHead(echo) => {
+                let echo = echo.clone();
+                observe::echo(self, serving, accepted, echo).await
+            }
+            Operation::Freeze(freeze) => {
+                let freeze = freeze.clone();
+                observe::freeze(self, serving, accepted, freeze).await
+            }
+            Operation::Settle(settle) => {
+                let settle = settle.clone();
+                observe::settle(self, serving, accepted, settle).await
+            }
+            Operation::Lease(lease) => {
+                self.take_lease(lease.until_ms)?;
+                Ok(Outcome::Done(Done {}))
+            }
+            _ => self.operate(serving, accepted).await,
+        }
     }
 
     /// An operation of App: the gates, what is known of its id, then the operation.

@@ -2,7 +2,7 @@
 
 use audit::{Decision, Entry};
 use custody::Role;
-use protocol::ops::{MAX_BATCH_ITEMS, OPERATION_ID_BYTES, Operation, Request};
+use protocol::ops::{Batch, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
 
 use super::{Serving, Stop};
@@ -123,17 +123,11 @@ pub(crate) fn name(operation: &Operation) -> &'static str {
 }
 
 /// A batch's requests, each as if it had come alone.
-pub(super) fn items(asker: Asker, requests: Vec<Request>) -> Result<Vec<Result<Accepted, Stop>>, Stop> {
-    if requests.is_empty() || requests.len() > MAX_BATCH_ITEMS {
-        let message = format!("a batch has {} requests, expected 1 to {MAX_BATCH_ITEMS}", requests.len());
-        return Err(Stop::refused("Malformed", message));
-    }
+pub(super) fn items(asker: Asker, batch: Batch) -> Result<Vec<Result<Accepted, Stop>>, Stop> {
+    batch.check().map_err(|error| Stop::refused("Malformed", error.to_string()))?;
     let accept = |request: Request| {
-        if matches!(request.operation, Some(Operation::Batch(_))) {
-            return Err(Stop::refused("Malformed", "a batch holds no batch"));
-        }
         let digest = super::digest(&request);
         Accepted::new(asker, request, digest)
     };
-    Ok(requests.into_iter().map(accept).collect())
+    Ok(batch.requests.into_iter().map(accept).collect())
 }
