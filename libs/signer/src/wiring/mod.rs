@@ -20,7 +20,7 @@ use sealing::Sealer;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use vault::{KeyInfo, Vault};
 
@@ -38,6 +38,8 @@ use rotation::Rotation;
 use state::{Assessment, Gates, Observed, Seen, assess};
 
 const POLL: Duration = Duration::from_secs(2);
+/// How often the report shows a newer audit head: it grows with every signature, and each report is a write.
+const HEAD_EVERY: Duration = Duration::from_secs(300);
 
 /// Where a signer lives; the same for the process and for local commands.
 #[derive(Debug, Clone)]
@@ -81,7 +83,7 @@ pub(crate) struct Wiring {
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
-    head: Option<audit::Head>,
+    head: Option<(audit::Head, Instant)>,
     started_ms: u64,
     key: Option<KeyInfo>,
     rotation: Rotation,
@@ -246,7 +248,9 @@ impl Wiring {
         let remembered = self.recall(trust.and_then(|trust| trust.floor.clone())).await;
         let held = match remembered {
             Ok(Remembered { held, frozen, accepted, head }) => {
-                self.head = Some(head);
+                if self.head.is_none_or(|(_, since)| since.elapsed() >= HEAD_EVERY) {
+                    self.head = Some((head, Instant::now()));
+                }
                 gates.frozen = frozen;
                 if accepted {
                     self.signer.set_lock(Lock::Open);
@@ -316,7 +320,7 @@ impl Wiring {
             message: self.rotation.beside(&found.message),
             identity,
             credentials_generation,
-            audit_head: self.head.map(|head| AuditHead { count: head.count, hash: HEXLOWER.encode(&head.hash) }),
+            audit_head: self.head.map(|(head, _)| AuditHead { count: head.count, hash: HEXLOWER.encode(&head.hash) }),
             vault_key_version: self.key.map(|key| key.latest_version),
             rewrap_left: self.rotation.left(),
             digests: Digests {
