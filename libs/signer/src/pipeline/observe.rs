@@ -119,7 +119,8 @@ pub(super) async fn echo(
     if head.custody_id != serving.custody_id().as_bytes() || head.role != role.as_str() {
         return Err(Stop::refused("AttestationNotBelieved", "this head is of another custody or signer"));
     }
-    let shown = PeerHead { overrides: head.overrides, count: head.count, attestation: attestation.encode_to_vec() };
+    let (overrides, count) = (head.overrides, head.count);
+    let shown = PeerHead { overrides, count, attestation: attestation.encode_to_vec() };
     let decide = move |ledger: &Ledger<'_>| {
         let held = ledger.peer_head(role.as_str())?;
         ledger.keep_peer_head(role.as_str(), &shown)?;
@@ -127,8 +128,23 @@ pub(super) async fn echo(
     };
     let held = signer.decide(decide).await?;
     let unreadable = |_| Stop::unavailable("StoreDamaged", "a stored head is not readable; restore the volume");
-    let head = held.map(|held| Attestation::decode(held.as_slice())).transpose().map_err(unreadable)?;
-    Ok(Outcome::Held(Held { head }))
+    let held = held.map(|held| Attestation::decode(held.as_slice())).transpose().map_err(unreadable)?;
+    if let Some(before) = held.as_ref().and_then(|held| AuditHead::decode(held.body.as_slice()).ok())
+        && !extends(&before, &head)
+    {
+        tracing::warn!(
+            %role, shown = head.count, held = before.count,
+            "a signer shows an audit head that does not extend the one held here; its volume was rolled back or forked"
+        );
+    }
+    Ok(Outcome::Held(Held { head: held }))
+}
+
+/// Whether a later head can be of the same chain, or of one that the admin accepted since.
+fn extends(before: &AuditHead, shown: &AuditHead) -> bool {
+    shown.overrides > before.overrides
+        || shown.count > before.count
+        || (shown.count == before.count && shown.hash == before.hash)
 }
 
 /// This signer's statement of its own head.
