@@ -41,7 +41,7 @@ impl Step<'_> {
             other => {
                 other?;
                 match later {
-                    true => self.go(Stage::Wait, Status::Checking).await,
+                    true => self.hold().await,
                     false => self.go_on(&state).await,
                 }
             }

@@ -51,6 +51,8 @@ pub(crate) enum Trouble {
     CancelRefused { nonce: u64, refused: Refused },
     #[error("{refused}; App's node or the observer's attestations have to catch up, then it goes on")]
     NotNext { refused: Refused },
+    #[error("a signer holds this payment up; its time lock is asked for")]
+    HeldUp,
     #[error("large payments wait for the signers' time locks, this one until {not_before}")]
     TimeLock { not_before: Timestamp },
     #[error("{0}")]

@@ -31,22 +31,26 @@ impl Step<'_> {
             Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) if refused.nonce_is_taken() => {
                 self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
             }
-            Err(Unsigned::ByKeeper(refused)) if refused.nonce_is_not_next() => self.start_again().await,
+            Err(Unsigned::ByKeeper(refused)) if refused.nonce_is_not_next() => {
+                self.start_again().await?;
+                Err(Trouble::NotNext { refused })
+            }
             // Nobody has a signature. Should Keeper have made one all the same, the next check at this nonce shows it.
             Err(Unsigned::ByKeeper(refused)) => self.end(Status::Refused, &refused.reason, &refused.to_string()).await,
-            Err(Unsigned::ByCooler(refused)) if refused.nonce_is_not_next() => self.ask_cooler_anew().await,
+            Err(Unsigned::ByCooler(refused)) if refused.nonce_is_not_next() => self.ask_cooler_anew(refused).await,
             Err(Unsigned::ByCooler(refused)) => {
                 self.end_by_cancel(Some(Status::Refused), &refused.reason, &refused.to_string()).await
             }
-            Err(Unsigned::Later) => self.go(Stage::Wait, Status::Signing).await,
+            Err(Unsigned::Later) => self.hold().await,
         }
     }
 
     /// Hot has signed, and Cooler's refusal is final for its operation: once Cooler knows the nonce as the next, it is
     /// asked under another.
-    async fn ask_cooler_anew(&self) -> Result<(), Trouble> {
+    async fn ask_cooler_anew(&self, refused: Refused) -> Result<(), Trouble> {
         let payment = Payment { operation_seed: Seed::random().0, ..self.at(Stage::Wait, Status::Signing) };
-        Ok(self.app.store.update(payment).await?)
+        self.app.store.update(payment).await?;
+        Err(Trouble::NotNext { refused })
     }
 
     /// The transaction with both signatures, each stored as soon as it is there. `label` names the operations.

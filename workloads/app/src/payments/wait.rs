@@ -27,6 +27,13 @@ impl Step<'_> {
         }
     }
 
+    /// A signer says later. Its time lock begins in the next step, after a pause: two answers that contradict each other
+    /// make no loop.
+    pub(super) async fn hold(&self) -> Result<(), Trouble> {
+        self.go(Stage::Wait, self.payment.status).await?;
+        Err(Trouble::HeldUp)
+    }
+
     /// Whether the chain has gone on without this payment.
     async fn overtaken(&self, transaction: &Transaction) -> Result<bool, Trouble> {
         if transaction.hot_signature.is_some() {
@@ -50,6 +57,11 @@ impl Step<'_> {
 }
 
 impl Trouble {
+    /// Whether it is one; a time lock is the signers' rule.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(self, Self::HeldUp | Self::TimeLock { .. })
+    }
+
     /// How long to wait after `failures` in a row: as the schedule says, but no longer than the time lock. A time that
     /// has passed by App's clock and not by the signer's is waited for as the schedule says.
     pub(super) fn pause(&self, failures: u32, now: Timestamp) -> Duration {

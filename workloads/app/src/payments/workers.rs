@@ -83,10 +83,10 @@ async fn step(app: &App, payment: Payment) -> Result<(), Trouble> {
     Step::load(app, payment).await?.take().await
 }
 
-/// A time lock is no failure.
+/// For the log and the metrics.
 fn tell(app: &App, payment: &Payment, trouble: &Trouble) {
     let Payment { id, wallet, stage, .. } = payment;
-    if let Trouble::TimeLock { .. } = trouble {
+    if !trouble.is_failure() {
         return tracing::debug!(wallet, payment = id, %trouble, "waiting");
     }
     app.metrics.troubles.inc();
