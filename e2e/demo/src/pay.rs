@@ -84,6 +84,7 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
         rpc: &lab.servers.anvil.url,
         assets: json!([{"symbol": "ETH", "asset": "native", "decimals": 18}]),
         relayer_key_file: "/etc/multisig/relayer/relayer.key",
+        client_keys: false,
     };
     let image = &lab.images.get("app").context("the image app is loaded")?.reference;
     let storage = json!({"storageClassName": lab::volumes::STORAGE_CLASS});

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use custody::{Role, wiring::Identity};
+use custody::{Role, trust::KeyProtection, wiring::Identity};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -147,6 +147,7 @@ fn decisions(lab: &Lab, ceremonies: &Ceremonies, role: Role) -> Result<Decisions
         manifest: ceremonies.manifest.clone(),
         assets: json!([{"chain": format!("eip155:{}", lab.servers.anvil.chain_id), "symbol": "ETH", "asset": "native",
                         "decimals": 18, "perTransaction": cap.to_string()}]),
+        keys: KeyProtection::default(),
         images: vec![digest.to_owned()],
         storage_class: lab::volumes::STORAGE_CLASS.to_owned(),
     })

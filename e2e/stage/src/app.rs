@@ -73,6 +73,8 @@ pub struct TrustFile<'a> {
     pub assets: Value,
     /// File or mount of the relayer's key.
     pub relayer_key_file: &'a str,
+    /// Whether Keeper seals by client keys.
+    pub client_keys: bool,
 }
 
 impl TrustFile<'_> {
@@ -90,6 +92,7 @@ impl TrustFile<'_> {
             "credentialsFile": self.credentials_file,
             "chain": {"id": format!("eip155:{}", self.chain_id), "rpc": self.rpc, "assets": self.assets},
             "relayerKeyFile": self.relayer_key_file,
+            "clientKeys": self.client_keys,
         })
     }
 }
@@ -157,15 +160,20 @@ impl Api {
 
     /// Waits until a payment has ended, however; returns it.
     pub async fn await_end(&self, id: &str) -> Result<Value> {
+        self.await_status(id, &["confirmed", "refused", "failed", "cancelled"]).await
+    }
+
+    /// Waits until a payment has one of these statuses; returns it.
+    pub async fn await_status(&self, id: &str, statuses: &[&str]) -> Result<Value> {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let (_, payment) = self.get(&format!("/payments/{id}")).await?;
             let status = payment["status"].as_str().unwrap_or_default();
-            if ["confirmed", "refused", "failed", "cancelled"].contains(&status) {
+            if statuses.contains(&status) {
                 return Ok(payment);
             }
             if Instant::now() > deadline {
-                bail!("payment {id} did not end in 120 s: {payment:#}");
+                bail!("payment {id} is not {} after 120 s: {payment:#}", statuses.join(" or "));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

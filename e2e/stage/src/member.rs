@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use custody::{Role, wiring::Identity};
+use custody::{Role, trust::KeyProtection, wiring::Identity};
 use serde_json::{Value, json};
 
 use crate::{Commands, Output, command::Run};
@@ -57,6 +57,8 @@ pub struct Decisions {
     pub manifest: PathBuf,
     /// `floor.assets` of the plan.
     pub assets: Value,
+    /// What seals users' keys.
+    pub keys: KeyProtection,
     /// Image digests that may run.
     pub images: Vec<String>,
     /// Storage class of the volume; empty for none.
@@ -93,6 +95,7 @@ impl Member {
             },
             "manifestFile": decisions.manifest,
             "floor": {"assets": decisions.assets},
+            "keys": decisions.keys,
             "images": decisions.images,
             "storage": {"size": "1Gi", "storageClassName": decisions.storage_class},
         });

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use custody::Role;
+use custody::{Role, trust::KeyProtection};
 use harness::{Options, cluster::Cluster, evm::Anvil, kubelet::Kubelet, nats::Nats, vault::Vault};
 use serde_json::{Value, json};
 use stage::{
@@ -52,6 +52,10 @@ pub struct Ground {
     pub keeper: Member,
     /// Data centre B's admin.
     pub cooler: Member,
+    /// Whether Keeper seals by client keys.
+    pub client_keys: bool,
+    /// How long both signers hold up payments above half of a floor's cap; absent: not at all.
+    pub time_lock_seconds: Option<u64>,
 }
 
 /// A floor of one asset: at most `wei` ETH in a payment.
@@ -118,6 +122,8 @@ impl Ground {
             hub,
             keeper,
             cooler,
+            client_keys: false,
+            time_lock_seconds: None,
         })
     }
 
@@ -134,9 +140,15 @@ impl Ground {
     /// What a data centre's admin decides: one image, a floor of `wei` ETH a payment.
     pub fn decisions(&self, role: Role, wei: u128) -> Decisions {
         let digest = image(role).split_once('@').map(|(_, digest)| digest.to_owned()).unwrap_or_default();
+        let mut assets = capped(wei);
+        if let Some(seconds) = self.time_lock_seconds {
+            assets[0]["timeLock"] = json!({"above": (wei / 2).to_string(), "delaySeconds": seconds});
+        }
+        let client_keys = self.client_keys && role == Role::Keeper;
         Decisions {
             manifest: self.ceremonies.manifest.clone(),
-            assets: capped(wei),
+            assets,
+            keys: if client_keys { KeyProtection::ClientKey } else { KeyProtection::Vault },
             images: vec![digest],
             storage_class: String::new(),
         }
@@ -332,6 +344,7 @@ async fn start_app(ground: &Ground, owner: &Owner) -> Result<(Process, app::Api)
         rpc: &ground.anvil.url(),
         assets: json!([{"symbol": "ETH", "asset": "native", "decimals": 18}]),
         relayer_key_file: &path("relayer.key"),
+        client_keys: ground.client_keys,
     };
     fs::write(room.join("config.json"), serde_json::to_vec_pretty(&trust.json())?)?;
     let args = ["run".to_owned(), format!("--config={}", PathBuf::from(path("config.json")).display())];

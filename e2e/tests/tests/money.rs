@@ -1,7 +1,7 @@
 //! Money: payments with hot and cool, refusals that leave the wallet usable, evacuation with cool and cold.
 
 use anyhow::{Context, Result};
-use e2e_tests::{ETH, SAFE_DESTINATION, World};
+use e2e_tests::{ETH, Ground, SAFE_DESTINATION, World};
 use serde_json::{Value, json};
 use stage::evacuation;
 
@@ -93,5 +93,27 @@ async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
     // Stopped and started again, it sends nothing twice.
     evacuation::broadcast(&ground.commands, &room, &rpc, &gas_key).await?;
     assert_eq!(ground.anvil.balance(SAFE_DESTINATION).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_payment_waits_for_both_time_locks_and_is_paid_with_the_client_key_that_app_keeps() -> Result<()> {
+    let ground = Ground { client_keys: true, time_lock_seconds: Some(5), ..Ground::start().await? };
+    let mut world = World::on(ground, ETH, ETH).await?;
+    funded_wallet(&world, "alice", 10 * ETH).await?;
+    let large = (3 * ETH / 4).to_string();
+    let id = world.api.pay("large", "alice", SHOP, "ETH", &large).await?;
+    let waiting = world.api.await_status(&id, &["waiting"]).await?;
+    assert!(waiting["notBefore"].is_string(), "{waiting:#}");
+    assert_eq!(waiting["signers"], json!([]));
+
+    world.app.kill();
+    world.app.start_again()?;
+    world.api.await_ready().await?;
+    let paid = world.api.await_end(&id).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    let paid = pay(&world, "small", "alice", ETH / 2).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    assert_eq!(world.ground.anvil.balance(SHOP).await?, 3 * ETH / 4 + ETH / 2);
     Ok(())
 }

@@ -14,6 +14,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) trust: Trust,
     pub(crate) chain: ChainSettings,
+    /// Whether Keeper seals by client keys.
+    pub(crate) client_keys: bool,
     pub(crate) signers: Signers,
     pub(crate) rpc: Arc<Rpc>,
     pub(crate) relayer: Relayer,

@@ -14,10 +14,11 @@ use futures::future::BoxFuture;
 use link::{Caller, Link, Options};
 use protocol::{
     envelope::{Party, PeerError, Peers},
-    ops::{Request, Response},
+    ops::{Operation, Request, Response},
     subject::Lane,
 };
 use tokio::{sync::watch, time::Instant};
+use zeroize::Zeroize;
 
 use crate::{
     app::App,
@@ -37,10 +38,26 @@ pub(crate) struct Calls(Arc<OnceLock<Caller>>);
 impl Transport for Calls {
     fn ask(&self, signer: Role, request: Request, deadline: Instant) -> BoxFuture<'_, Result<Response, Away>> {
         Box::pin(async move {
-            let away = |why: String| Away { signer, why };
+            let request = Wiped(request);
+            let away = |why: String| Away::Silent { signer, why };
             let caller = self.0.get().ok_or_else(|| away("App has no credentials for the broker yet".to_owned()))?;
-            caller.call(signer, Lane::Op, &request, deadline).await.map_err(|error| away(error.to_string()))
+            caller.call(signer, Lane::Op, &request.0, deadline).await.map_err(|error| away(error.to_string()))
         })
+    }
+}
+
+/// A request whose client key is wiped once it is sent, or given up.
+struct Wiped(Request);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        match &mut self.0.operation {
+            Some(Operation::CreateWallet(create)) => create.client_key.zeroize(),
+            Some(Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment)) => {
+                payment.client_key.zeroize();
+            }
+            _ => {}
+        }
     }
 }
 

@@ -40,6 +40,10 @@ pub(crate) struct Config {
     chain: ChainConfig,
     /// 64 hex digits: the key that pays gas.
     relayer_key_file: PathBuf,
+    /// As in Keeper's trust bundle: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
+    /// each request.
+    #[serde(default)]
+    client_keys: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +97,8 @@ pub(crate) struct Settings {
     pub(crate) credentials_file: PathBuf,
     pub(crate) chain: ChainSettings,
     pub(crate) relayer_key_file: PathBuf,
+    /// Whether Keeper seals by client keys.
+    pub(crate) client_keys: bool,
 }
 
 /// The chain that this App pays on.
@@ -182,6 +188,7 @@ impl Config {
             credentials_file: self.credentials_file,
             chain,
             relayer_key_file: self.relayer_key_file,
+            client_keys: self.client_keys,
         })
     }
 

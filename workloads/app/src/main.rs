@@ -2,6 +2,7 @@
 
 mod app;
 mod broker;
+mod client_key;
 mod config;
 mod health;
 mod http;

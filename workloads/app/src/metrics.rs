@@ -61,6 +61,7 @@ impl Metrics {
             Err(_) | Ok(None) => "none",
             Ok(Some(Outcome::Refused(_))) => "refused",
             Ok(Some(Outcome::Unavailable(_))) => "unavailable",
+            Ok(Some(Outcome::Pending(_))) => "pending",
             Ok(Some(_)) => "done",
         };
         self.answers.get_or_create(&AnswerLabels { signer: signer.as_str(), outcome }).inc();

@@ -56,6 +56,7 @@ pub(crate) fn app(settings: Settings, signers: Signers, metrics: Metrics) -> Res
         relayer: Relayer::new(rpc.clone(), settings.chain.number, relayer_key(&settings)?),
         rpc,
         chain: settings.chain,
+        client_keys: settings.client_keys,
         workers: Workers::default(),
         health: Health::default(),
         metrics,

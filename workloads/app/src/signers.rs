@@ -5,15 +5,18 @@ use std::{fmt, time::Duration};
 use chain::ChainId;
 use custody::{Role, WalletId};
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use protocol::ops::{
-    Attestation, CreateWallet, Operation, Outcome, Payment, RegisterWallet, Request, Response, Signed,
+    Allowed, Attestation, CreateWallet, Operation, Outcome, Payment, Pending, RegisterWallet, Request, Response, Signed,
 };
 use tokio::time::Instant;
 
-use crate::metrics::Metrics;
+use crate::{client_key::ClientKey, metrics::Metrics};
 
 /// The signers' reason for refusing a second payment at a nonce.
 const NONCE_TAKEN: &str = "NonceUsed";
+/// The signers' reasons for refusing a nonce that is not the next one as far as they have been told.
+const NONCE_NOT_NEXT: [&str; 2] = ["NonceSettled", "NonceNotNext"];
 
 /// How long one operation is asked for before the asker is told that there is no answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,10 +29,13 @@ pub(crate) trait Transport: Send + Sync {
 
 /// No decision: the same operation may be asked again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{signer} does not answer: {why}")]
-pub(crate) struct Away {
-    pub(crate) signer: Role,
-    pub(crate) why: String,
+pub(crate) enum Away {
+    /// There is no answer, or none that can be understood.
+    #[error("{signer} does not answer: {why}")]
+    Silent { signer: Role, why: String },
+    /// It says so itself: frozen, locked, without lease, or a settlement is not attested yet.
+    #[error("{signer} can't decide now: {message} ({reason})")]
+    NotNow { signer: Role, reason: String, message: String },
 }
 
 /// A signer's decision against a request.
@@ -45,6 +51,12 @@ impl Refused {
     /// Whether the signer has signed, or may have signed, another transaction at this nonce.
     pub(crate) fn nonce_is_taken(&self) -> bool {
         self.reason == NONCE_TAKEN
+    }
+
+    /// Whether the signer has been told of other settlements than App's node shows. Neither is wrong for good: the node
+    /// or the observer's attestations come after.
+    pub(crate) fn nonce_is_not_next(&self) -> bool {
+        NONCE_NOT_NEXT.contains(&self.reason.as_str())
     }
 }
 
@@ -73,14 +85,40 @@ impl Denial {
     }
 }
 
+/// What a signer has nothing against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent<T> {
+    /// Now.
+    Given(T),
+    /// Once its time lock has passed; the Unix epoch: its time lock has not begun.
+    Later(Timestamp),
+}
+
 /// A transaction that a signer is asked about.
-pub(crate) struct Ask {
+pub(crate) struct Ask<'a> {
     /// Operation id.
     pub(crate) operation: Vec<u8>,
     pub(crate) wallet: WalletId,
     pub(crate) chain: ChainId,
     /// The chain's own encoding.
     pub(crate) unsigned: Vec<u8>,
+    /// Of somebody whose key App does not hold.
+    pub(crate) intent: Option<Attestation>,
+    /// Told to Keeper only.
+    pub(crate) client_key: Option<&'a ClientKey>,
+}
+
+impl Ask<'_> {
+    fn payment(self, signer: Role, hot_signature: Vec<u8>) -> (Vec<u8>, Payment) {
+        let Self { operation, wallet, chain, unsigned, intent, client_key } = self;
+        let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
+        (operation, Payment { wallet, chain, unsigned, hot_signature, intent, client_key })
+    }
+}
+
+/// What is sent of a client key.
+fn told(signer: Role, client_key: Option<&ClientKey>) -> Vec<u8> {
+    client_key.filter(|_| signer == Role::Keeper).map_or_else(Vec::new, ClientKey::to_vec)
 }
 
 /// Keeper and Cooler.
@@ -95,8 +133,13 @@ impl Signers {
     }
 
     /// Keeper makes the hot keys of a wallet, or attests those it has made.
-    pub(crate) async fn create(&self, operation: Vec<u8>, wallet: &WalletId) -> Result<Attestation, Denial> {
-        let create = CreateWallet { wallet: wallet.to_string(), ..CreateWallet::default() };
+    pub(crate) async fn create(
+        &self,
+        operation: Vec<u8>,
+        wallet: &WalletId,
+        client_key: Option<&ClientKey>,
+    ) -> Result<Attestation, Denial> {
+        let create = CreateWallet { wallet: wallet.to_string(), client_key: told(Role::Keeper, client_key) };
         match self.ask(Role::Keeper, operation, Operation::CreateWallet(create)).await? {
             Outcome::Created(hot) => Ok(hot),
             other => Err(unexpected(Role::Keeper, &other)),
@@ -119,30 +162,32 @@ impl Signers {
     }
 
     /// Would the signer sign this now?
-    pub(crate) async fn check(&self, signer: Role, ask: Ask, digest: &[u8; 32]) -> Result<(), Denial> {
-        let Ask { operation, wallet, chain, unsigned } = ask;
-        let payment = payment(wallet, chain, unsigned, Vec::new());
-        match self.ask(signer, operation, Operation::Check(payment)).await? {
-            Outcome::Allowed(allowed) => same(signer, &allowed.digest, digest),
-            other => Err(unexpected(signer, &other)),
-        }
+    pub(crate) async fn check(&self, signer: Role, ask: Ask<'_>, digest: &[u8; 32]) -> Result<Consent<()>, Denial> {
+        let (operation, payment) = ask.payment(signer, Vec::new());
+        consented(signer, self.ask(signer, operation, Operation::Check(payment)).await?, digest)
+    }
+
+    /// Begins the signer's time lock, if it has one and it has not begun. Else as [`Signers::check`].
+    pub(crate) async fn announce(&self, signer: Role, ask: Ask<'_>, digest: &[u8; 32]) -> Result<Consent<()>, Denial> {
+        let (operation, payment) = ask.payment(signer, Vec::new());
+        consented(signer, self.ask(signer, operation, Operation::Announce(payment)).await?, digest)
     }
 
     /// The signer's signature; Cooler is given hot's.
     pub(crate) async fn sign(
         &self,
         signer: Role,
-        ask: Ask,
+        ask: Ask<'_>,
         hot_signature: Vec<u8>,
         digest: &[u8; 32],
-    ) -> Result<Vec<u8>, Denial> {
-        let Ask { operation, wallet, chain, unsigned } = ask;
-        let payment = payment(wallet, chain, unsigned, hot_signature);
+    ) -> Result<Consent<Vec<u8>>, Denial> {
+        let (operation, payment) = ask.payment(signer, hot_signature);
         match self.ask(signer, operation, Operation::Sign(payment)).await? {
             Outcome::Signed(Signed { digest: signed, signature, .. }) => {
                 same(signer, &signed, digest)?;
-                Ok(signature)
+                Ok(Consent::Given(signature))
             }
+            Outcome::Pending(pending) => later(signer, &pending, digest).map(Consent::Later),
             other => Err(unexpected(signer, &other)),
         }
     }
@@ -157,8 +202,8 @@ impl Signers {
                 Err(Denial::Refused(Refused { signer, reason, message }))
             }
             Some(Outcome::Unavailable(refused)) => {
-                let why = format!("{} ({})", line(&refused.message), line(&refused.reason));
-                Err(Denial::Away(Away { signer, why }))
+                let (reason, message) = (line(&refused.reason), line(&refused.message));
+                Err(Denial::Away(Away::NotNow { signer, reason, message }))
             }
             Some(outcome) => Ok(outcome),
             None => Err(away(signer, "its answer is empty; both sides must run the same version")),
@@ -166,8 +211,20 @@ impl Signers {
     }
 }
 
-fn payment(wallet: WalletId, chain: ChainId, unsigned: Vec<u8>, hot_signature: Vec<u8>) -> Payment {
-    Payment { wallet: wallet.to_string(), chain: chain.to_string(), unsigned, hot_signature, ..Payment::default() }
+/// The answer to a question before any signature.
+fn consented(signer: Role, outcome: Outcome, digest: &[u8; 32]) -> Result<Consent<()>, Denial> {
+    match outcome {
+        Outcome::Allowed(Allowed { digest: theirs }) => same(signer, &theirs, digest).map(Consent::Given),
+        Outcome::Pending(pending) => later(signer, &pending, digest).map(Consent::Later),
+        other => Err(unexpected(signer, &other)),
+    }
+}
+
+/// When the signer's time lock has passed.
+fn later(signer: Role, pending: &Pending, digest: &[u8; 32]) -> Result<Timestamp, Denial> {
+    same(signer, &pending.digest, digest)?;
+    let time = i64::try_from(pending.not_before_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.ok_or_else(|| away(signer, "its time lock ends at a time that does not exist; its admin looks at its clock"))
 }
 
 /// The signer decoded the same bytes to another digest: one of the two is wrong, and nobody knows which.
@@ -196,7 +253,7 @@ fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
 }
 
 fn away(signer: Role, why: &str) -> Denial {
-    Denial::Away(Away { signer, why: why.to_owned() })
+    Denial::Away(Away::Silent { signer, why: why.to_owned() })
 }
 
 /// A signer's words, fit for a log line and a JSON field.

@@ -7,6 +7,7 @@ use prost::Message;
 
 use crate::{
     app::App,
+    client_key::ClientKey,
     operation::Seed,
     signers::{Away, Denial, Refused},
     store::{Attested, StoreError, Wallet},
@@ -50,7 +51,8 @@ impl Registered {
 
 /// The wallet of this id, made if it is not there.
 pub(crate) async fn create(app: &App, id: &WalletId) -> Result<Registered, WalletError> {
-    let wallet = app.store.ask_for_wallet(id.to_string(), Seed::random().0).await?;
+    let client_key = app.client_keys.then(ClientKey::random);
+    let wallet = app.store.ask_for_wallet(id.to_string(), Seed::random().0, client_key).await?;
     let seed = Seed(wallet.operation_seed);
     if let Some(registered) = Registered::new(app, wallet)? {
         return Ok(registered);
@@ -65,7 +67,8 @@ pub(crate) async fn create(app: &App, id: &WalletId) -> Result<Registered, Walle
 }
 
 async fn register(app: &App, id: &WalletId, seed: Seed) -> Result<Registered, WalletError> {
-    let hot = app.signers.create(seed.operation("create"), id).await?;
+    let client_key = client_key(app, id.to_string()).await?;
+    let hot = app.signers.create(seed.operation("create"), id, client_key.as_ref()).await?;
     let (hot_keys, hot_key) = app.trust.hot_keys(id, &hot)?;
     let desc = app.trust.wallet(&hot_key)?;
     let register = |signer: Role| {
@@ -85,6 +88,14 @@ async fn register(app: &App, id: &WalletId, seed: Seed) -> Result<Registered, Wa
     let registered = stored.map(|wallet| Registered::new(app, wallet)).transpose()?.flatten();
     tracing::info!(wallet = id.as_str(), address = desc.address, "wallet registered");
     registered.ok_or(WalletError::Distrust(Distrust::Stored))
+}
+
+/// What Keeper is sent to open the wallet's keys with, if it seals them so.
+pub(crate) async fn client_key(app: &App, wallet: String) -> Result<Option<ClientKey>, StoreError> {
+    match app.client_keys {
+        true => app.store.client_key(wallet).await,
+        false => Ok(None),
+    }
 }
 
 impl From<Denial> for WalletError {

@@ -9,7 +9,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chain::{Amount, ChainRules, Intent};
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH};
+use jiff::Timestamp;
+use prost::Message;
+use protocol::ops::Attestation;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +39,38 @@ struct Request {
     asset: String,
     /// Decimal, smallest unit.
     amount: String,
+    /// Where the signers' floors ask for one.
+    intent: Option<SignedIntent>,
+}
+
+/// An attestation of a payment intent, made elsewhere: the signers judge it, App hands it on. All in hex.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedIntent {
+    /// The encoded intent.
+    body: String,
+    /// ed25519 public key.
+    signer: String,
+    /// ed25519 signature.
+    signature: String,
+}
+
+impl SignedIntent {
+    /// Its shape alone is checked.
+    fn attestation(&self) -> Result<Attestation, Problem> {
+        let bytes = |name: &str, text: &str, length: Option<usize>| {
+            let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+            bytes.filter(|bytes| length.map_or(!bytes.is_empty(), |length| bytes.len() == length)).ok_or_else(|| {
+                let wanted = length.map_or_else(String::new, |length| format!("{length} bytes in "));
+                Problem::invalid("InvalidIntent", format!("intent.{name} is not {wanted}hex"))
+            })
+        };
+        Ok(Attestation {
+            body: bytes("body", &self.body, None)?,
+            signer: bytes("signer", &self.signer, Some(PUBLIC_KEY_LENGTH))?,
+            signature: bytes("signature", &self.signature, Some(SIGNATURE_LENGTH))?,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -45,6 +81,7 @@ pub(super) struct AcceptedView {
 
 /// A payment as users see it.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PaymentView {
     id: String,
     wallet: String,
@@ -52,6 +89,8 @@ pub(super) struct PaymentView {
     asset: String,
     amount: String,
     status: &'static str,
+    /// While it is `waiting`: when the later of the signers' time locks has passed (RFC 3339).
+    not_before: Option<Timestamp>,
     /// Why it is not, or won't be, paid.
     reason: Option<String>,
     /// In words: the reason, or what is being waited for.
@@ -104,6 +143,7 @@ fn view(payment: Payment, signers: Vec<&'static str>) -> PaymentView {
         asset: payment.asset,
         amount: payment.amount,
         status: payment.status.as_str(),
+        not_before: payment.not_before,
         reason: payment.reason,
         message,
         tx: payment.tx,
@@ -123,7 +163,7 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
 
 /// Refuses at once what no signer would ever sign.
 async fn validate(app: &App, request: Request, idempotency_key: String) -> Result<NewPayment, Problem> {
-    let Request { wallet, to, asset, amount } = request;
+    let Request { wallet, to, asset, amount, intent } = request;
     let amount: Amount =
         amount.parse().map_err(|error: chain::ChainError| Problem::invalid("InvalidAmount", error.to_string()))?;
     if amount.is_zero() {
@@ -139,8 +179,8 @@ async fn validate(app: &App, request: Request, idempotency_key: String) -> Resul
     let stored = app.store.wallet(wallet.clone()).await?;
     let registered = stored.map(|stored| Registered::new(app, stored)).transpose()?.flatten();
     let desc = registered.ok_or_else(|| Problem::unknown_wallet(&wallet))?.desc;
-    let intent = Intent::Transfer { asset: asset.clone(), to: to.clone(), amount };
-    let unsigned = rules.build(&intent, app.trust.assets(), 0)?;
+    let transfer = Intent::Transfer { asset: asset.clone(), to: to.clone(), amount };
+    let unsigned = rules.build(&transfer, app.trust.assets(), 0)?;
     rules
         .decode(&unsigned, &desc, app.trust.assets())
         .map_err(|refusal| Problem::invalid(refusal.reason, refusal.message))?;
@@ -151,6 +191,7 @@ async fn validate(app: &App, request: Request, idempotency_key: String) -> Resul
         to,
         asset,
         amount: amount.to_string(),
+        intent: intent.map(|intent| intent.attestation()).transpose()?.map(|intent| intent.encode_to_vec()),
         operation_seed: Seed::random().0,
     })
 }

@@ -25,6 +25,9 @@ impl Step<'_> {
                 self.app.store.update(Payment { cancel_attempts, ..self.payment.clone() }).await?;
                 return Err(Trouble::CancelRefused { nonce: payment.nonce, refused });
             }
+            Err(Unsigned::Later) => {
+                return Err(Trouble::Wait("a signer holds up the cancel; it has no time lock by any floor".to_owned()));
+            }
         };
         match self.executed(&cancel).await? {
             Carried::Mined { success: true, .. } => self.settled(&payment).await.map(drop),

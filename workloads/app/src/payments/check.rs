@@ -2,13 +2,12 @@
 //! signers and nothing is signed, so whatever is refused here costs nothing.
 
 use chain_evm_client::{ClientError, SafeState};
-use custody::Role;
 
-use super::{Step, Trouble};
-use crate::{
-    signers::{Ask, Refused},
-    store::{Stage, Status, Transaction},
+use super::{
+    Step, Trouble,
+    ask::{Question, Verdict},
 };
+use crate::store::{Stage, Status};
 
 impl Step<'_> {
     pub(super) async fn check(&self) -> Result<(), Trouble> {
@@ -23,13 +22,11 @@ impl Step<'_> {
         if state.nonce != transaction.nonce {
             return self.start_again().await;
         }
-        if let Some(refused) = self.asked_both(&transaction).await? {
-            return if refused.nonce_is_taken() {
-                self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
-            } else {
-                self.end(Status::Refused, &refused.reason, &refused.to_string()).await
-            };
-        }
+        let later = match self.asked_both(Question::Check, &transaction).await? {
+            Verdict::Refused(refused) => return self.refused(&transaction, refused).await,
+            Verdict::Later(_) => true,
+            Verdict::Allowed => false,
+        };
         let amount = self.amount()?;
         let held = state.tokens.first().copied().unwrap_or(state.native);
         if held < amount {
@@ -43,7 +40,10 @@ impl Step<'_> {
             }
             other => {
                 other?;
-                self.go_on(&state).await
+                match later {
+                    true => self.hold().await,
+                    false => self.go_on(&state).await,
+                }
             }
         }
     }
@@ -52,26 +52,6 @@ impl Step<'_> {
         match state.deployed {
             true => self.go(Stage::Sign, Status::Signing).await,
             false => self.go(Stage::Deploy, Status::Checking).await,
-        }
-    }
-
-    /// The first refusal, if there is one.
-    async fn asked_both(&self, transaction: &Transaction) -> Result<Option<Refused>, Trouble> {
-        let (keeper, cooler) =
-            tokio::join!(self.asked(Role::Keeper, transaction), self.asked(Role::Cooler, transaction));
-        Ok(keeper?.or(cooler?))
-    }
-
-    async fn asked(&self, signer: Role, transaction: &Transaction) -> Result<Option<Refused>, Trouble> {
-        let ask = Ask {
-            operation: self.seed().operation(&format!("check-{signer}")),
-            wallet: self.wallet_id()?,
-            chain: self.app.chain.id.clone(),
-            unsigned: transaction.unsigned.clone(),
-        };
-        match self.app.signers.check(signer, ask, &transaction.digest).await {
-            Ok(()) => Ok(None),
-            Err(denial) => Ok(Some(denial.refusal()?)),
         }
     }
 }

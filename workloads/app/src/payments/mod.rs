@@ -1,9 +1,11 @@
 //! A payment's way from the stored intent to the chain, one file a step. Each step is done and on the disk before the
 //! next begins, and may be taken again after a crash: operation ids, nonce and relayed transactions are stored first.
 //!
-//! Prepare -> Check -> (Deploy) -> Sign -> Send -> Done. What can't be completed once something is signed for it goes
-//! through Cancel: a payment's end is told only when it can no longer land.
+//! Prepare -> Check -> (Deploy) -> Sign -> Send -> Done. What a signer's time lock holds up goes through Wait and back to
+//! where it was. What can't be completed once something is signed for it goes through Cancel: a payment's end is told
+//! only when it can no longer land.
 
+mod ask;
 mod cancel;
 mod carry;
 mod check;
@@ -12,18 +14,22 @@ mod prepare;
 mod send;
 mod settle;
 mod sign;
+mod wait;
 mod workers;
 
 use alloy_primitives::{Address, U256};
 use chain::{Amount, ChainError, Intent, WalletDesc};
 use chain_evm_client::ClientError;
 use custody::{WalletId, ids::NameError};
+use jiff::Timestamp;
 
 use crate::{
     app::App,
+    client_key::ClientKey,
     operation::Seed,
     signers::{Away, Refused},
     store::{Kind, Payment, Stage, Status, StoreError, Transaction},
+    wallets::client_key,
 };
 
 pub(crate) use workers::{Workers, resume, wake};
@@ -43,6 +49,12 @@ pub(crate) enum Trouble {
     Name(#[from] NameError),
     #[error("nonce {nonce} must be ended by the cancel, but {refused}; asked again until it is signed")]
     CancelRefused { nonce: u64, refused: Refused },
+    #[error("{refused}; App's node or the observer's attestations have to catch up, then it goes on")]
+    NotNext { refused: Refused },
+    #[error("a signer holds this payment up; its time lock is asked for")]
+    HeldUp,
+    #[error("large payments wait for the signers' time locks, this one until {not_before}")]
+    TimeLock { not_before: Timestamp },
     #[error("{0}")]
     Wait(String),
 }
@@ -52,6 +64,7 @@ pub(crate) struct Step<'a> {
     app: &'a App,
     wallet: WalletDesc,
     address: Address,
+    client_key: Option<ClientKey>,
     payment: Payment,
 }
 
@@ -61,7 +74,8 @@ impl<'a> Step<'a> {
         let wallet = app.store.wallet(payment.wallet.clone()).await?.and_then(|wallet| wallet.attested);
         let wallet = app.trust.wallet(&wallet.ok_or_else(lost)?.hot_key)?;
         let address = app.trust.parse(&wallet.address)?;
-        Ok(Self { app, wallet, address, payment })
+        let client_key = client_key(app, payment.wallet.clone()).await?;
+        Ok(Self { app, wallet, address, client_key, payment })
     }
 
     /// Takes the payment's next step.
@@ -69,6 +83,7 @@ impl<'a> Step<'a> {
         match self.payment.stage {
             Stage::Prepare => self.prepare().await,
             Stage::Check => self.check().await,
+            Stage::Wait => self.wait().await,
             Stage::Deploy => self.deploy().await,
             Stage::Sign => self.sign().await,
             Stage::Send => self.send().await,
@@ -102,7 +117,7 @@ impl<'a> Step<'a> {
 
     /// The payment, about to take `stage`.
     fn at(&self, stage: Stage, status: Status) -> Payment {
-        Payment { stage, status, trouble: None, ..self.payment.clone() }
+        Payment { stage, status, trouble: None, not_before: None, ..self.payment.clone() }
     }
 
     async fn go(&self, stage: Stage, status: Status) -> Result<(), Trouble> {
@@ -120,7 +135,9 @@ impl<'a> Step<'a> {
     /// The payment will end so, once its nonce is ended. `None`: it will start again.
     async fn end_by_cancel(&self, ending: Option<Status>, reason: &str, message: &str) -> Result<(), Trouble> {
         tracing::warn!(payment = self.payment.id, reason, why = message, "the nonce is ended by the cancel");
-        let payment = self.at(Stage::Cancel, self.payment.status);
+        // No time lock is waited for any more.
+        let status = Some(self.payment.status).filter(|status| *status != Status::Waiting).unwrap_or(Status::Signing);
+        let payment = self.at(Stage::Cancel, status);
         let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
         Ok(self.app.store.update(Payment { ending, reason, message, ..payment }).await?)
     }

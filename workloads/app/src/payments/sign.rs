@@ -5,16 +5,19 @@ use custody::{KeyRole, Role};
 
 use super::{Step, Trouble};
 use crate::{
-    signers::{Ask, Refused},
-    store::{Stage, Status, Transaction},
+    operation::Seed,
+    signers::{Consent, Refused},
+    store::{Payment, Stage, Status, Transaction},
 };
 
-/// Who refused.
+/// Why a signature is missing.
 pub(super) enum Unsigned {
-    /// Keeper: there is no signature at all.
+    /// Keeper refuses: there is no signature at all.
     ByKeeper(Refused),
-    /// Cooler: hot's signature is out.
+    /// Cooler refuses: hot's signature is out.
     ByCooler(Refused),
+    /// One of them says later.
+    Later,
 }
 
 impl Step<'_> {
@@ -28,12 +31,26 @@ impl Step<'_> {
             Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) if refused.nonce_is_taken() => {
                 self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
             }
+            Err(Unsigned::ByKeeper(refused)) if refused.nonce_is_not_next() => {
+                self.start_again().await?;
+                Err(Trouble::NotNext { refused })
+            }
             // Nobody has a signature. Should Keeper have made one all the same, the next check at this nonce shows it.
             Err(Unsigned::ByKeeper(refused)) => self.end(Status::Refused, &refused.reason, &refused.to_string()).await,
+            Err(Unsigned::ByCooler(refused)) if refused.nonce_is_not_next() => self.ask_cooler_anew(refused).await,
             Err(Unsigned::ByCooler(refused)) => {
                 self.end_by_cancel(Some(Status::Refused), &refused.reason, &refused.to_string()).await
             }
+            Err(Unsigned::Later) => self.hold().await,
         }
+    }
+
+    /// Hot has signed, and Cooler's refusal is final for its operation: once Cooler knows the nonce as the next, it is
+    /// asked under another.
+    async fn ask_cooler_anew(&self, refused: Refused) -> Result<(), Trouble> {
+        let payment = Payment { operation_seed: Seed::random().0, ..self.at(Stage::Wait, Status::Signing) };
+        self.app.store.update(payment).await?;
+        Err(Trouble::NotNext { refused })
     }
 
     /// The transaction with both signatures, each stored as soon as it is there. `label` names the operations.
@@ -44,14 +61,16 @@ impl Step<'_> {
     ) -> Result<Result<Transaction, Unsigned>, Trouble> {
         if transaction.hot_signature.is_none() {
             match self.signature(Role::Keeper, &transaction, label).await? {
-                Ok(signature) => transaction.hot_signature = Some(signature),
+                Ok(Consent::Given(signature)) => transaction.hot_signature = Some(signature),
+                Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByKeeper(refused))),
             }
             self.app.store.record(self.payment.clone(), transaction.clone()).await?;
         }
         if transaction.cool_signature.is_none() {
             match self.signature(Role::Cooler, &transaction, label).await? {
-                Ok(signature) => transaction.cool_signature = Some(signature),
+                Ok(Consent::Given(signature)) => transaction.cool_signature = Some(signature),
+                Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByCooler(refused))),
             }
             self.app.store.record(self.payment.clone(), transaction.clone()).await?;
@@ -64,23 +83,19 @@ impl Step<'_> {
         signer: Role,
         transaction: &Transaction,
         label: &str,
-    ) -> Result<Result<Vec<u8>, Refused>, Trouble> {
-        let ask = Ask {
-            operation: self.seed().operation(&format!("{label}-{signer}")),
-            wallet: self.wallet_id()?,
-            chain: self.app.chain.id.clone(),
-            unsigned: transaction.unsigned.clone(),
-        };
+    ) -> Result<Result<Consent<Vec<u8>>, Refused>, Trouble> {
+        let ask = self.ask(label, signer, transaction)?;
         let hot = if signer == Role::Cooler { transaction.hot_signature.clone() } else { None };
         match self.app.signers.sign(signer, ask, hot.unwrap_or_default(), &transaction.digest).await {
-            Ok(signature) => {
+            Ok(Consent::Given(signature)) => {
                 let owner = if signer == Role::Keeper { KeyRole::Hot } else { KeyRole::Cool };
                 if self.app.trust.rules().verify(self.wallet.owners.key(owner), &transaction.digest, &signature) {
-                    return Ok(Ok(signature));
+                    return Ok(Ok(Consent::Given(signature)));
                 }
                 let message = format!("its signature is not by this wallet's {owner} key");
                 Ok(Err(Refused { signer, reason: "WrongSignature".to_owned(), message }))
             }
+            Ok(later) => Ok(Ok(later)),
             Err(denial) => Ok(Err(denial.refusal()?)),
         }
     }

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use jiff::Timestamp;
+
 use super::{Step, Trouble};
 use crate::{
     app::App,
@@ -69,10 +71,9 @@ async fn work(app: &App, wallet: String) {
             Ok(()) => failures = 0,
             Err(trouble) => {
                 failures += 1;
-                app.metrics.troubles.inc();
-                tracing::warn!(wallet, payment = payment.id, stage = payment.stage.as_str(), %trouble, "waiting");
+                tell(app, &payment, &trouble);
                 show(app, &payment.id, &trouble).await;
-                tokio::time::sleep(backoff::delay(failures)).await;
+                tokio::time::sleep(trouble.pause(failures, Timestamp::now())).await;
             }
         }
     }
@@ -80,6 +81,16 @@ async fn work(app: &App, wallet: String) {
 
 async fn step(app: &App, payment: Payment) -> Result<(), Trouble> {
     Step::load(app, payment).await?.take().await
+}
+
+/// For the log and the metrics.
+fn tell(app: &App, payment: &Payment, trouble: &Trouble) {
+    let Payment { id, wallet, stage, .. } = payment;
+    if !trouble.is_failure() {
+        return tracing::debug!(wallet, payment = id, %trouble, "waiting");
+    }
+    app.metrics.troubles.inc();
+    tracing::warn!(wallet, payment = id, stage = stage.as_str(), %trouble, "waiting");
 }
 
 /// What is being waited for, for whoever looks at the payment.

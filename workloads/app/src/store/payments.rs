@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
@@ -11,6 +12,7 @@ use super::{Store, StoreError};
 pub(crate) enum Status {
     Requested,
     Checking,
+    Waiting,
     Signing,
     Broadcast,
     Confirmed,
@@ -20,9 +22,10 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Status; 8] = [
+    pub(crate) const ALL: [Status; 9] = [
         Status::Requested,
         Status::Checking,
+        Status::Waiting,
         Status::Signing,
         Status::Broadcast,
         Status::Confirmed,
@@ -35,6 +38,7 @@ impl Status {
         match self {
             Status::Requested => "requested",
             Status::Checking => "checking",
+            Status::Waiting => "waiting",
             Status::Signing => "signing",
             Status::Broadcast => "broadcast",
             Status::Confirmed => "confirmed",
@@ -52,6 +56,8 @@ pub(crate) enum Stage {
     Prepare,
     /// Ask both signers and the chain whether it would go through.
     Check,
+    /// Let the signers' time locks begin and pass.
+    Wait,
     /// Put the wallet's contract on the chain.
     Deploy,
     /// Hot, then cool.
@@ -65,13 +71,22 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 7] =
-        [Stage::Prepare, Stage::Check, Stage::Deploy, Stage::Sign, Stage::Send, Stage::Cancel, Stage::Done];
+    pub(crate) const ALL: [Stage; 8] = [
+        Stage::Prepare,
+        Stage::Check,
+        Stage::Wait,
+        Stage::Deploy,
+        Stage::Sign,
+        Stage::Send,
+        Stage::Cancel,
+        Stage::Done,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Stage::Prepare => "prepare",
             Stage::Check => "check",
+            Stage::Wait => "wait",
             Stage::Deploy => "deploy",
             Stage::Sign => "sign",
             Stage::Send => "send",
@@ -118,6 +133,8 @@ pub(crate) struct NewPayment {
     pub(crate) asset: String,
     /// Decimal, smallest unit.
     pub(crate) amount: String,
+    /// Somebody else's signed intent, an encoded attestation.
+    pub(crate) intent: Option<Vec<u8>>,
     pub(crate) operation_seed: [u8; 16],
 }
 
@@ -129,8 +146,12 @@ pub(crate) struct Payment {
     pub(crate) to: String,
     pub(crate) asset: String,
     pub(crate) amount: String,
+    /// As it was asked for.
+    pub(crate) intent: Option<Vec<u8>>,
     pub(crate) status: Status,
     pub(crate) stage: Stage,
+    /// While it waits: when the later of the signers' time locks has passed.
+    pub(crate) not_before: Option<Timestamp>,
     /// Why it ended, or will end, without being paid: CamelCase.
     pub(crate) reason: Option<String>,
     /// The reason in words.
@@ -168,16 +189,26 @@ impl Store {
         self.run(move |db| {
             let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
-                   (id, idempotency_key, wallet, recipient, asset, amount, status, stage, operation_seed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'requested', 'prepare', ?7)",
-                params![new.id, new.idempotency_key, new.wallet, new.to, new.asset, new.amount, new.operation_seed],
+                   (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'requested', 'prepare', ?8)",
+                params![
+                    new.id,
+                    new.idempotency_key,
+                    new.wallet,
+                    new.to,
+                    new.asset,
+                    new.amount,
+                    new.intent,
+                    new.operation_seed
+                ],
             )?;
             let payment = one(db, "idempotency_key = ?1", &new.idempotency_key)?;
             let payment = payment.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             let same = payment.wallet == new.wallet
                 && payment.to == new.to
                 && payment.asset == new.asset
-                && payment.amount == new.amount;
+                && payment.amount == new.amount
+                && payment.intent == new.intent;
             Ok((stored == 1 || same).then_some(payment))
         })
         .await
@@ -283,7 +314,7 @@ impl Store {
 fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
     db.execute(
         "UPDATE payments SET status = ?2, stage = ?3, reason = ?4, message = ?5, tx = ?6, operation_seed = ?7,
-           ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11
+           ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11, not_before = ?12
          WHERE id = ?1",
         params![
             payment.id,
@@ -296,15 +327,16 @@ fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
             payment.ending.map(Status::as_str),
             payment.cancel_attempts,
             payment.reverts,
-            payment.trouble
+            payment.trouble,
+            payment.not_before.map(Timestamp::as_millisecond)
         ],
     )?;
     Ok(())
 }
 
 fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
-    let columns = "id, wallet, recipient, asset, amount, status, stage, reason, message, tx, operation_seed, ending,
-                   cancel_attempts, reverts, trouble";
+    let columns = "id, wallet, recipient, asset, amount, intent, status, stage, reason, message, tx, operation_seed,
+                   ending, cancel_attempts, reverts, trouble, not_before";
     let mut statement = db.prepare_cached(&format!("SELECT {columns} FROM payments WHERE {condition}"))?;
     let mut rows = statement.query([value])?;
     rows.next()?.map(read).transpose()
@@ -319,6 +351,7 @@ fn read(row: &Row<'_>) -> Result<Payment, StoreError> {
         to: row.get("recipient")?,
         asset: row.get("asset")?,
         amount: row.get("amount")?,
+        intent: row.get("intent")?,
         status: known_status(&row.get::<_, String>("status")?)?,
         stage: Stage::ALL
             .into_iter()
@@ -332,7 +365,12 @@ fn read(row: &Row<'_>) -> Result<Payment, StoreError> {
         cancel_attempts: row.get("cancel_attempts")?,
         reverts: row.get("reverts")?,
         trouble: row.get("trouble")?,
+        not_before: row.get::<_, Option<i64>>("not_before")?.map(known_time).transpose()?,
     })
+}
+
+fn known_time(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Unknown { what: "a time", value: ms.to_string() })
 }
 
 fn known_status(text: &str) -> Result<Status, StoreError> {
@@ -347,7 +385,7 @@ mod tests {
     async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        store.ask_for_wallet("alice".into(), [0; 16]).await.unwrap();
+        store.ask_for_wallet("alice".into(), [0; 16], None).await.unwrap();
         (dir, store)
     }
 
@@ -359,6 +397,7 @@ mod tests {
             to: "0x1".into(),
             asset: "ETH".into(),
             amount: "7".into(),
+            intent: None,
             operation_seed: [7; 16],
         }
     }
@@ -383,6 +422,7 @@ mod tests {
             NewPayment { amount: "8".into(), ..new("b", "k") },
             NewPayment { to: "0x2".into(), ..new("b", "k") },
             NewPayment { asset: "USDC".into(), ..new("b", "k") },
+            NewPayment { intent: Some(vec![1]), ..new("b", "k") },
         ] {
             assert_eq!(store.accept(other).await.unwrap(), None);
         }
@@ -418,7 +458,8 @@ mod tests {
             ending: Some(Status::Refused),
             cancel_attempts: 3,
             reverts: 2,
-            ..accepted(&store, new("a", "k")).await
+            not_before: Some(Timestamp::from_millisecond(1_700_000_000_123).unwrap()),
+            ..accepted(&store, NewPayment { intent: Some(vec![1]), ..new("a", "k") }).await
         };
         let transaction = Transaction {
             kind: Kind::Cancel,

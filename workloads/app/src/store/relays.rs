@@ -76,7 +76,7 @@ mod tests {
     async fn a_transaction_is_kept_until_it_has_ended() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        store.ask_for_wallet("alice".into(), [0; 16]).await.unwrap();
+        store.ask_for_wallet("alice".into(), [0; 16], None).await.unwrap();
         let text = || "a".to_owned();
         let new = NewPayment {
             id: text(),
@@ -85,6 +85,7 @@ mod tests {
             to: text(),
             asset: text(),
             amount: text(),
+            intent: None,
             operation_seed: [0; 16],
         };
         store.accept(new).await.unwrap();

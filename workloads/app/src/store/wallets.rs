@@ -1,8 +1,10 @@
 //! Wallets: asked for, then attested by both signers.
 
 use rusqlite::{OptionalExtension, Row, params};
+use zeroize::Zeroizing;
 
 use super::{Store, StoreError};
+use crate::client_key::{CLIENT_KEY_BYTES, ClientKey};
 
 /// A wallet that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +28,37 @@ pub(crate) struct Attested {
 }
 
 impl Store {
-    /// The wallet of this id, made with `seed` if nobody asked for it before.
-    pub(crate) async fn ask_for_wallet(&self, id: String, seed: [u8; 16]) -> Result<Wallet, StoreError> {
+    /// The wallet of this id, made with `seed` if nobody asked for it before. It keeps the first client key that it is
+    /// given before it is attested.
+    pub(crate) async fn ask_for_wallet(
+        &self,
+        id: String,
+        seed: [u8; 16],
+        client_key: Option<ClientKey>,
+    ) -> Result<Wallet, StoreError> {
         self.run(move |db| {
-            db.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", params![id, seed])?;
-            Ok(db.query_row(SELECT, [&id], read)?)
+            let commit = db.transaction()?;
+            commit.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", params![id, seed])?;
+            if let Some(client_key) = client_key {
+                commit.execute(
+                    "UPDATE wallets SET client_key = ?2 WHERE id = ?1 AND client_key IS NULL AND address IS NULL",
+                    params![id, client_key.as_bytes()],
+                )?;
+            }
+            let wallet = commit.query_row(SELECT, [&id], read)?;
+            commit.commit()?;
+            Ok(wallet)
+        })
+        .await
+    }
+
+    /// The client key of this wallet, if it has one.
+    pub(crate) async fn client_key(&self, id: String) -> Result<Option<ClientKey>, StoreError> {
+        self.run(move |db| {
+            let key = db.query_row("SELECT client_key FROM wallets WHERE id = ?1", [&id], |row| {
+                Ok(row.get::<_, Option<[u8; CLIENT_KEY_BYTES]>>(0)?.map(Zeroizing::new))
+            });
+            Ok(key.optional()?.flatten().map(ClientKey::new))
         })
         .await
     }
@@ -89,8 +117,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(store.wallet("alice".into()).await.unwrap(), None);
-        let asked = store.ask_for_wallet("alice".into(), [1; 16]).await.unwrap();
-        assert_eq!(store.ask_for_wallet("alice".into(), [2; 16]).await.unwrap(), asked);
+        let asked = store.ask_for_wallet("alice".into(), [1; 16], None).await.unwrap();
+        assert_eq!(store.ask_for_wallet("alice".into(), [2; 16], None).await.unwrap(), asked);
 
         let attested =
             Attested { hot_key: vec![2; 33], address: "0x1".into(), keeper: b"k".to_vec(), cooler: b"c".to_vec() };
@@ -100,5 +128,26 @@ mod tests {
         store.attest_wallet("alice".into(), other).await.unwrap();
         let stored = store.wallet("alice".into()).await.unwrap().unwrap();
         assert_eq!(stored, Wallet { attested: Some(attested), ..asked });
+    }
+
+    #[tokio::test]
+    async fn a_wallet_keeps_its_first_client_key_and_an_attested_wallet_gets_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = |byte| ClientKey::new(Zeroizing::new([byte; CLIENT_KEY_BYTES]));
+        let stored = async |id: &str| store.client_key(id.into()).await.unwrap().map(|key| key.to_vec());
+        let ask = async |id: &str, key| store.ask_for_wallet(id.into(), [1; 16], key).await.unwrap();
+        ask("alice", None).await;
+        assert_eq!(stored("alice").await, None);
+        ask("alice", Some(key(1))).await;
+        ask("alice", Some(key(2))).await;
+        ask("alice", None).await;
+        assert_eq!(stored("alice").await, Some(vec![1; 32]));
+
+        ask("bob", None).await;
+        let attested = Attested { hot_key: vec![], address: "0x1".into(), keeper: vec![], cooler: vec![] };
+        store.attest_wallet("bob".into(), attested).await.unwrap();
+        ask("bob", Some(key(3))).await;
+        assert_eq!((stored("bob").await, stored("nobody").await), (None, None));
     }
 }

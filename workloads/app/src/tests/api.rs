@@ -77,6 +77,7 @@ async fn a_wrong_configuration_is_refused_with_the_reason() {
     };
     refused("unknown field `relayerKey`", &|config| config["relayerKey"] = json!("00"));
     refused("missing field `chain`", &|config| drop(config.as_object_mut().unwrap().remove("chain")));
+    refused("clientKeys", &|config| config["clientKeyz"] = json!(true));
     refused("approved", &|config| config["manifestDigest"] = json!("00".repeat(32)));
     refused("custody", &|config| config["custodyId"] = json!("00".repeat(16)));
     refused("manifest.jsn", &|config| config["manifestFile"] = json!("manifest.jsn"));

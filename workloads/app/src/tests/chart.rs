@@ -20,6 +20,7 @@ fn values() -> Value {
                 "rpc": "https://node.example",
                 "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
             },
+            "clientKeys": true,
         },
     })
 }
@@ -96,6 +97,7 @@ fn values_that_the_schema_does_not_know_are_refused() {
     refused("/image", json!("r/app:latest"), "image");
     refused("/config/custodyId", json!("mine"), "custodyId");
     refused("/config/nats/urls", json!(["nats://nats:4222"]), "urls");
+    refused("/config/clientKeys", json!("yes"), "clientKeys");
     refused("/config/signers/keeper", json!([]), "keeper");
     refused("/config/chain", json!({"id": "eip155:1", "rpc": "https://x", "assets": [], "key": "x"}), "key");
     refused("/config", json!({"dataDir": "/tmp"}), "dataDir");

@@ -104,7 +104,7 @@ async fn killed_while_a_nonce_is_being_ended_it_ends_it() {
     world.signers.script(move |role, operation| {
         signs += u32::from(operation == "sign");
         match (role, operation, signs) {
-            (Role::Cooler, "sign", 2) => Fault::Refuse("Frozen"),
+            (Role::Cooler, "sign", 2) => Fault::Refuse("OverWindow"),
             (Role::Cooler, "sign", _) => Fault::HangAfter,
             _ => Fault::None,
         }
@@ -116,7 +116,7 @@ async fn killed_while_a_nonce_is_being_ended_it_ends_it() {
     world.signers.heal();
     let app = world.start().await;
     let refused = app.ended(&id).await;
-    assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("Frozen")));
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("OverWindow")));
     assert_eq!(world.nonce(&address).await, 1);
     app.paid("two", "alice", ETH / 2).await;
 }

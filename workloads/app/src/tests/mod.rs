@@ -4,8 +4,11 @@
 
 mod api;
 mod chart;
+mod client_keys;
 mod crashes;
+mod intents;
 mod payments;
 mod signers;
+mod waits;
 mod wallets;
 mod world;

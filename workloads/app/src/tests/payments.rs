@@ -107,11 +107,11 @@ async fn a_payment_that_only_keeper_signed_is_ended_by_the_cancel() {
     let address = world.funded(&app, "alice").await;
     let refuse = AtomicBool::new(true);
     world.signers.script(move |role, operation| match (role, operation) {
-        (Role::Cooler, "sign") if refuse.swap(false, Ordering::Relaxed) => Fault::Refuse("Frozen"),
+        (Role::Cooler, "sign") if refuse.swap(false, Ordering::Relaxed) => Fault::Refuse("OverWindow"),
         _ => Fault::None,
     });
     let refused = app.ended(&app.pay("one", "alice", SHOP, "ETH", 7).await).await;
-    assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("Frozen")), "{refused:#}");
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("OverWindow")), "{refused:#}");
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (1, 0));
     app.paid("two", "alice", 8).await;
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (2, 8));
@@ -125,11 +125,15 @@ async fn a_cancel_that_is_refused_at_first_is_asked_for_until_it_is_signed() {
     let mut asked = 0;
     world.signers.script(move |role, operation| {
         asked += u32::from((role, operation) == (Role::Cooler, "sign"));
-        if (role, operation) == (Role::Cooler, "sign") && asked <= 3 { Fault::Refuse("Frozen") } else { Fault::None }
+        if (role, operation) == (Role::Cooler, "sign") && asked <= 3 {
+            Fault::Refuse("OverWindow")
+        } else {
+            Fault::None
+        }
     });
     let id = app.pay("one", "alice", SHOP, "ETH", 7).await;
     let waiting = app.until(&id, |payment| payment["message"].as_str().unwrap_or_default().contains("cancel")).await;
-    assert_eq!((&waiting["status"], &waiting["reason"]), (&json!("signing"), &json!("Frozen")), "{waiting:#}");
+    assert_eq!((&waiting["status"], &waiting["reason"]), (&json!("signing"), &json!("OverWindow")), "{waiting:#}");
     assert_eq!(app.ended(&id).await["status"], "refused");
     app.paid("two", "alice", 8).await;
 }

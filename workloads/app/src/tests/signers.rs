@@ -1,7 +1,7 @@
 //! Keeper and Cooler in memory.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -14,8 +14,8 @@ use prost::Message;
 use protocol::{
     attestation,
     ops::{
-        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Refused, Request, Response, Signed,
-        WalletRecord,
+        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, Refused, Request, Response,
+        Signed, WalletRecord,
     },
 };
 use sha2::{Digest, Sha256};
@@ -37,6 +37,8 @@ pub(super) enum Fault {
     HangAfter,
     /// Refused for good.
     Refuse(&'static str),
+    /// Not now.
+    NotNow(&'static str),
 }
 
 type Script = Box<dyn FnMut(Role, &'static str) -> Fault + Send>;
@@ -58,6 +60,12 @@ struct State {
     operations: HashMap<(Role, Vec<u8>), (Vec<u8>, Response)>,
     marks: HashMap<(Role, String, u64), [u8; 32]>,
     caps: HashMap<Role, u128>,
+    /// Payments wait until then, Unix milliseconds, as long as the lock is there.
+    locks: HashMap<Role, u64>,
+    announced: HashSet<(Role, [u8; 32])>,
+    vetoed: HashSet<Role>,
+    /// Every request that arrived.
+    arrived: Vec<(Role, Request)>,
     /// Signatures given out for payments, not cancels: wallet and nonce with each digest.
     signed: Vec<(Role, String, u64, [u8; 32])>,
 }
@@ -81,6 +89,48 @@ impl TestSigners {
     /// The most that a signer lets pass in one payment.
     pub(super) fn cap(&self, signer: Role, amount: u128) {
         self.state.lock().unwrap().caps.insert(signer, amount);
+    }
+
+    /// From now on payments wait for a time lock, until [`TestSigners::unlock`].
+    pub(super) fn lock(&self, signer: Role, until_ms: u64) {
+        self.state.lock().unwrap().locks.insert(signer, until_ms);
+    }
+
+    /// The signer's clock passes every time lock.
+    pub(super) fn unlock(&self, signer: Role) {
+        self.state.lock().unwrap().locks.remove(&signer);
+    }
+
+    /// The signer's admin vetoes all payments that are not signed.
+    pub(super) fn veto(&self, signer: Role, vetoes: bool) {
+        let vetoed = &mut self.state.lock().unwrap().vetoed;
+        if vetoes {
+            vetoed.insert(signer)
+        } else {
+            vetoed.remove(&signer)
+        };
+    }
+
+    /// Whose time locks have begun, by their number of payments.
+    pub(super) fn announced(&self, signer: Role) -> usize {
+        self.state.lock().unwrap().announced.iter().filter(|(role, _)| *role == signer).count()
+    }
+
+    /// Every request that arrived.
+    pub(super) fn arrived(&self) -> Vec<(Role, Request)> {
+        self.state.lock().unwrap().arrived.clone()
+    }
+
+    /// What arrived of an operation, each as a payment.
+    pub(super) fn asked(&self, signer: Role, operation: &str) -> Vec<Payment> {
+        let arrived =
+            self.arrived().into_iter().filter(|(role, request)| *role == signer && name(request) == operation);
+        arrived
+            .filter_map(|(_, request)| match request.operation {
+                Some(Operation::Check(it) | Operation::Announce(it) | Operation::Sign(it)) => Some(it),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Makes Keeper sign `intent` for a wallet as if another App had asked.
@@ -120,15 +170,28 @@ impl TestSigners {
     }
 
     fn answer(&self, signer: Role, request: Request) -> Response {
+        self.kept(signer, request, |operation| self.decide(signer, operation))
+    }
+
+    fn refuse(&self, signer: Role, request: Request, reason: &str) -> Response {
+        self.kept(signer, request, |_| Outcome::Refused(refused(reason)))
+    }
+
+    /// A decision is made once for an operation; what stores nothing is decided anew each time.
+    fn kept(&self, signer: Role, request: Request, decide: impl FnOnce(Operation) -> Outcome) -> Response {
+        self.state.lock().unwrap().arrived.push((signer, request.clone()));
         let key = (signer, request.operation_id.clone());
         let body = request.encode_to_vec();
         if let Some((first, response)) = self.state.lock().unwrap().operations.get(&key) {
-            return if *first == body { response.clone() } else { refusal("OperationIdReused") };
+            let reused = || Response { outcome: Some(Outcome::Refused(refused("OperationIdReused"))) };
+            return if *first == body { response.clone() } else { reused() };
         }
         let operation = request.operation.unwrap();
-        let kept = !matches!(operation, Operation::Check(_));
-        let response = Response { outcome: Some(self.decide(signer, operation)) };
-        if kept {
+        let stored = !matches!(operation, Operation::Check(_) | Operation::Announce(_));
+        let outcome = decide(operation);
+        let stored = stored && !matches!(outcome, Outcome::Pending(_));
+        let response = Response { outcome: Some(outcome) };
+        if stored {
             self.state.lock().unwrap().operations.insert(key, (body, response.clone()));
         }
         response
@@ -159,37 +222,56 @@ impl TestSigners {
                 };
                 Outcome::Registered(attestation::attest_wallet_record(&record, &Self::message_key(signer)))
             }
-            Operation::Check(payment) => match self.judge(signer, &payment, false) {
+            Operation::Check(payment) => match self.judge(signer, &payment, Asked::Check) {
                 Ok(digest) => Outcome::Allowed(Allowed { digest: digest.to_vec() }),
-                Err(refused) => Outcome::Refused(refused),
+                Err(outcome) => outcome,
             },
-            Operation::Sign(payment) => match self.judge(signer, &payment, true) {
+            Operation::Announce(payment) => match self.judge(signer, &payment, Asked::Announce) {
+                Ok(digest) => Outcome::Allowed(Allowed { digest: digest.to_vec() }),
+                Err(outcome) => outcome,
+            },
+            Operation::Sign(payment) => match self.judge(signer, &payment, Asked::Sign) {
                 Ok(digest) => Outcome::Signed(self.signature(signer, &payment, digest)),
-                Err(refused) => Outcome::Refused(refused),
+                Err(outcome) => outcome,
             },
+            other => panic!("App does not ask for {other:?}"),
         }
     }
 
-    fn judge(&self, signer: Role, payment: &Payment, keep: bool) -> Result<[u8; 32], Refused> {
-        let refuse = |reason: &str| Err(Refused { reason: reason.to_owned(), message: format!("{reason} in words") });
+    fn judge(&self, signer: Role, payment: &Payment, asked: Asked) -> Result<[u8; 32], Outcome> {
+        let refuse = |reason: &str| Err(Outcome::Refused(refused(reason)));
         let wallet = self.wallet(&payment.wallet);
         let decoded = self.rules.decode(&payment.unsigned, &wallet, &self.assets).unwrap();
-        if keep && signer == Role::Cooler {
+        if asked == Asked::Sign && signer == Role::Cooler {
             assert!(self.rules.verify(&wallet.owners.hot, &decoded.digest, &payment.hot_signature), "hot signs first");
+        } else {
+            assert!(payment.hot_signature.is_empty(), "hot's signature is for Cooler's Sign");
         }
         let mut state = self.state.lock().unwrap();
-        if let Intent::Transfer { amount, .. } = decoded.intent {
-            if state.caps.get(&signer).is_some_and(|cap| amount > Amount::from(*cap)) {
-                return refuse("OverLimit");
+        let Intent::Transfer { amount, .. } = decoded.intent else { return Ok(decoded.digest) };
+        let mark = (signer, payment.wallet.clone(), decoded.nonce);
+        match state.marks.get(&mark) {
+            Some(digest) if *digest == decoded.digest => return Ok(decoded.digest),
+            Some(_) => return refuse("NonceUsed"),
+            None => {}
+        }
+        if state.caps.get(&signer).is_some_and(|cap| amount > Amount::from(*cap)) {
+            return refuse("OverLimit");
+        }
+        if state.vetoed.contains(&signer) {
+            return refuse("Vetoed");
+        }
+        if let Some(until_ms) = state.locks.get(&signer).copied() {
+            let announced = (signer, decoded.digest);
+            if asked != Asked::Check {
+                state.announced.insert(announced);
             }
-            let mark = (signer, payment.wallet.clone(), decoded.nonce);
-            if state.marks.get(&mark).is_some_and(|digest| *digest != decoded.digest) {
-                return refuse("NonceUsed");
-            }
-            if keep {
-                state.marks.insert(mark, decoded.digest);
-                state.signed.push((signer, payment.wallet.clone(), decoded.nonce, decoded.digest));
-            }
+            let not_before_ms = if state.announced.contains(&announced) { until_ms } else { 0 };
+            return Err(Outcome::Pending(Pending { digest: decoded.digest.to_vec(), not_before_ms }));
+        }
+        if asked == Asked::Sign {
+            state.marks.insert(mark, decoded.digest);
+            state.signed.push((signer, payment.wallet.clone(), decoded.nonce, decoded.digest));
         }
         Ok(decoded.digest)
     }
@@ -209,9 +291,15 @@ impl TestSigners {
     }
 }
 
-fn refusal(reason: &str) -> Response {
-    let refused = Refused { reason: reason.to_owned(), message: format!("{reason} in words") };
-    Response { outcome: Some(Outcome::Refused(refused)) }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Check,
+    Announce,
+    Sign,
+}
+
+fn refused(reason: &str) -> Refused {
+    Refused { reason: reason.to_owned(), message: format!("{reason} in words") }
 }
 
 fn name(request: &Request) -> &'static str {
@@ -219,8 +307,9 @@ fn name(request: &Request) -> &'static str {
         Some(Operation::CreateWallet(_)) => "create",
         Some(Operation::RegisterWallet(_)) => "register",
         Some(Operation::Check(_)) => "check",
+        Some(Operation::Announce(_)) => "announce",
         Some(Operation::Sign(_)) => "sign",
-        None => "none",
+        _ => "other",
     }
 }
 
@@ -230,7 +319,7 @@ pub(super) struct TestTransport(pub(super) Arc<TestSigners>);
 impl Transport for TestTransport {
     fn ask(&self, signer: Role, request: Request, _: Instant) -> BoxFuture<'_, Result<Response, Away>> {
         Box::pin(async move {
-            let away = || Away { signer, why: "a test says so".to_owned() };
+            let away = || Away::Silent { signer, why: "a test says so".to_owned() };
             let fault = (self.0.script.lock().unwrap())(signer, name(&request));
             match fault {
                 Fault::None => Ok(self.0.answer(signer, request)),
@@ -248,7 +337,8 @@ impl Transport for TestTransport {
                     self.0.hung.notify_one();
                     std::future::pending().await
                 }
-                Fault::Refuse(reason) => Ok(refusal(reason)),
+                Fault::Refuse(reason) => Ok(self.0.refuse(signer, request, reason)),
+                Fault::NotNow(reason) => Ok(Response { outcome: Some(Outcome::Unavailable(refused(reason))) }),
             }
         })
     }

@@ -110,7 +110,12 @@ impl World {
 
     /// Starts App on the database that is there.
     pub(super) async fn start(&self) -> RunningApp {
-        let settings = self.settings(|_| {}).unwrap();
+        self.start_with(|_| {}).await
+    }
+
+    /// Starts App with the configuration changed.
+    pub(super) async fn start_with(&self, change: impl FnOnce(&mut Value)) -> RunningApp {
+        let settings = self.settings(change).unwrap();
         let transport = Box::new(TestTransport(self.signers.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (metrics, _) = Metrics::new();
