@@ -7,6 +7,8 @@ pub mod cli;
 #[cfg(test)]
 mod fixtures;
 mod hardening;
+mod hex;
+pub mod history;
 mod http;
 pub mod identity;
 mod local;

@@ -7,14 +7,14 @@ use protocol::{
     ops::{Attestation, AuditHead, EchoHead, Operation},
 };
 
-use super::{Lock, Serving, Signer, observe};
+use super::{Lock, Serving, Signer};
 use crate::store::{Ledger, StoreError};
 
 impl Signer {
     /// What to show to the others now.
     pub(crate) async fn own_head(&self, serving: &Serving) -> Result<(audit::Head, Operation), StoreError> {
         let (head, overrides) = self.store.look(self.now_ms(), |ledger| Ok((ledger.head()?, ledger.overrides()?))).await?;
-        let shown = observe::attest(serving, head, overrides, self.now_ms());
+        let shown = serving.attest(head, overrides, self.now_ms());
         Ok((head, Operation::EchoHead(EchoHead { head: Some(shown) })))
     }
 

@@ -8,6 +8,7 @@ mod evacuations;
 mod floors;
 mod freezes;
 mod heads;
+mod history;
 mod keys;
 mod ledger;
 mod nonces;
@@ -28,6 +29,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::audit::Unwritten;
 pub use documents::Document;
 pub use keys::{SealedIdentity, SealedKey};
 pub use freezes::Frozen;
