@@ -1,10 +1,17 @@
 //! Promises of the pipeline, with real stores and a real Vault: Keeper and Cooler side by side.
 
+mod gates;
+mod limits;
+mod rules;
+
 use std::collections::BTreeMap;
 
 use chain::{ChainRules, Intent};
 use chain_evm::EvmSafe;
-use custody::{KeyRole, Role};
+use custody::{
+    KeyRole, Role,
+    trust::{AssetFloor, Floor},
+};
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
@@ -14,7 +21,7 @@ use protocol::{
 };
 use rand_core::{OsRng, RngCore};
 
-use super::{Asker, Lock, digest};
+use super::{Asker, digest};
 use crate::{
     fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, floor, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
@@ -87,6 +94,36 @@ impl Running {
         self.say(Role::App, request).await
     }
 
+    /// Serves under this floor; `observed` as in [`Terms`].
+    fn under(&self, floor: Floor, observed: bool) {
+        self.serve(Role::Keeper, Terms { floor, observed, ..Terms::default() });
+    }
+
+    /// The observer's word that the nonce is used up by `digest`.
+    async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
+        let settlement = Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
+        self.say(Role::Observer, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
+    }
+
+    /// The observer's longest lease.
+    async fn lease(&self) {
+        let lease = Lease { until_ms: self.now_ms() + MAX_LEASE_MS };
+        assert_eq!(self.say(Role::Observer, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
+    }
+
+    /// Its audit chain, verified.
+    async fn chain(&self) -> Vec<audit::Record> {
+        let custody = self.signer.serving().unwrap().custody_id().as_bytes().to_vec();
+        let role = self.signer.serving().unwrap().role;
+        let written = self.store.look(0, move |ledger| {
+            let (mut bytes, header) = (Vec::new(), audit::Header::new(role.as_str(), custody, ledger.head()?));
+            Ok(ledger.write_audit(&header, &mut bytes).map(|()| bytes))
+        });
+        let export = audit::read(written.await.unwrap().unwrap().as_slice()).unwrap();
+        audit::verify(&export, &[]).unwrap();
+        export.lines.into_iter().map(|line| line.record).collect()
+    }
+
     /// Any role asks.
     async fn say(&self, role: Role, request: &Request) -> Outcome {
         let asker = Asker { role, key: [9; 32] };
@@ -98,6 +135,13 @@ fn request(operation: Operation) -> Request {
     let mut operation_id = vec![0; OPERATION_ID_BYTES];
     OsRng.fill_bytes(&mut operation_id);
     Request { operation_id, operation: Some(operation) }
+}
+
+/// The usual floor with other rules for ETH.
+fn eth(change: impl FnOnce(&mut AssetFloor)) -> Floor {
+    let mut floor = floor();
+    change(&mut floor.assets[0]);
+    floor
 }
 
 fn registration(hot: Attestation) -> RegisterWallet {
