@@ -1,35 +1,45 @@
-//! The other signer in a small way: it holds the audit heads that it is shown, as a signer does for its peer.
+//! The other signer, or the observer, in a small way: it holds the audit heads that it is shown.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use custody::trust::PeerKeys;
+use custody::{Role, trust::PeerKeys};
 use ed25519_dalek::VerifyingKey;
 use link::{Bounds, Call, Server, Serving};
 use protocol::{
     attestation::audit_head,
+    envelope::OwnKeys,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
 };
 
 use crate::Member;
 
 /// Answers until it is dropped.
-pub(crate) struct Peer(#[expect(dead_code, reason = "kept for its end")] Serving);
+pub(crate) struct Peer {
+    newest: Arc<Newest>,
+    _serving: Serving,
+}
 
 /// The newest head, with what it says.
 type Newest = Mutex<Option<(AuditHead, Attestation)>>;
 
 impl Peer {
-    /// Listens on its peer lane.
-    pub(crate) async fn start(member: &Member, signer: &PeerKeys) -> Self {
-        let (role, newest) = (member.other_role(), Arc::new(Newest::default()));
-        let party = member.party(role, &member.peer, signer);
+    /// Listens as `role`, with these keys.
+    pub(crate) async fn start(member: &Member, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Self {
+        let newest = Arc::new(Newest::default());
+        let (party, held) = (member.party(role, own, signer), newest.clone());
         let server = Server::new(member.link(role).await, party, link::Metrics::default());
         let key = custody::fingerprint::message_key(signer).unwrap();
         let answer = move |call: Call| {
-            let outcome = Some(answer(&newest, key, call.request.operation));
+            let outcome = Some(answer(&held, key, call.request.operation));
             async move { Response { outcome } }
         };
-        Self(server.serve(Bounds::default(), answer).await.unwrap())
+        Self { newest, _serving: server.serve(Bounds::default(), answer).await.unwrap() }
+    }
+
+    /// Overrides and records of the head that it holds.
+    pub(crate) fn holds(&self) -> (u64, u64) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.as_ref().map_or((0, 0), |(head, _)| (head.overrides, head.count))
     }
 }
 
@@ -47,7 +57,7 @@ fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
     };
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
     let held = newest.as_ref().map(|(_, attestation)| attestation.clone());
-    if newest.as_ref().is_none_or(|(held, _)| head.count >= held.count) {
+    if newest.as_ref().is_none_or(|(held, _)| (head.overrides, head.count) >= (held.overrides, held.count)) {
         *newest = Some((head, shown));
     }
     Outcome::Held(Held { head: held })

@@ -157,10 +157,10 @@ async fn a_batch_gets_an_answer_per_item_and_each_is_what_it_would_be_alone() {
     }
     let paid = |wallet: &str, amount| request(sign(&payment(wallet, &transfer("ETH", amount), 0)));
     let (alice, bob, over) = (paid("alice", 1), paid("bob", 2), paid("bob", ETH + 1));
-    let nested = request(Operation::Batch(Requests { requests: vec![alice.clone()] }));
+    let nested = request(Operation::Batch(Batch { requests: vec![alice.clone()] }));
     let alone = request(Operation::Freeze(Freeze::default()));
     let requests = vec![alice.clone(), over.clone(), nested.clone(), bob.clone(), alone];
-    let Outcome::Batch(Responses { responses }) = keeper.ask(Operation::Batch(Requests { requests })).await else {
+    let Outcome::Batch(Responses { responses }) = keeper.ask(Operation::Batch(Batch { requests })).await else {
         panic!("a batch is answered as one");
     };
     let outcomes: Vec<Outcome> = responses.into_iter().map(|response| response.outcome.unwrap()).collect();
@@ -172,7 +172,7 @@ async fn a_batch_gets_an_answer_per_item_and_each_is_what_it_would_be_alone() {
     assert_eq!(refused(keeper.answer(&over).await), "OverLimit");
     for count in [0, MAX_BATCH_ITEMS + 1] {
         let requests = vec![alice.clone(); count];
-        assert_eq!(refused(keeper.ask(Operation::Batch(Requests { requests })).await), "Malformed");
+        assert_eq!(refused(keeper.ask(Operation::Batch(Batch { requests })).await), "Malformed");
     }
 }
 
