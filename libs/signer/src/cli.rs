@@ -190,7 +190,9 @@ impl Form {
     fn print(self, result: &(impl Serialize + fmt::Display)) -> Result<(), CommandError> {
         let text = match self {
             Form::Text => result.to_string(),
-            Form::Json => serde_json::to_string_pretty(result).map_err(io::Error::from).map_err(CommandError::Output)?,
+            Form::Json => {
+                serde_json::to_string_pretty(result).map_err(io::Error::from).map_err(CommandError::Output)?
+            }
         };
         print(&format!("{}\n", text.trim_end()))
     }
@@ -284,7 +286,9 @@ fn common(role: Role, place: Place, form: Form, command: Common) -> Result<(), C
 fn admin(role: Role, place: &Place, form: Form, command: Admin) -> Result<(), CommandError> {
     match command {
         Admin::Freeze { wallet, reason } => form.print(&block_on(local::freeze(place, role, wallet, reason))??),
-        Admin::Thaw { wallet, reason } => form.print(&block_on(local::thaw(place, role, wallet, reason.unwrap_or_default()))??),
+        Admin::Thaw { wallet, reason } => {
+            form.print(&block_on(local::thaw(place, role, wallet, reason.unwrap_or_default()))??)
+        }
         Admin::Freezes => form.print(&block_on(local::freezes(place, role))??),
         Admin::Unlock { reason } => form.print(&block_on(local::unlock(place, role, reason))??),
         Admin::Pending => form.print(&block_on(local::pending(place, role))??),

@@ -6,13 +6,7 @@ use audit::{Head, HeadAttestation, Header};
 use custody::{CustodyId, Role};
 
 use super::{Desk, LocalError, documents};
-use crate::{
-    identity,
-    pipeline::attest,
-    process::now_ms,
-    store::Unwritten,
-    wiring::Place,
-};
+use crate::{identity, pipeline::attest, process::now_ms, store::Unwritten, wiring::Place};
 
 /// `audit export`: up to the head of now; what comes meanwhile is for the next export.
 pub(crate) async fn export(
@@ -30,7 +24,9 @@ pub(crate) async fn export(
             header.attestation = Some(attestation);
         }
         Ok(_) => tracing::warn!("the head is not attested: this data centre now pins another custody than the chain's"),
-        Err(why) => tracing::warn!(%why, "the head is not attested: the keys don't open; the chain is complete without"),
+        Err(why) => {
+            tracing::warn!(%why, "the head is not attested: the keys don't open; the chain is complete without")
+        }
     }
     match desk.look(move |ledger| Ok(ledger.write_audit(&header, &mut output))).await? {
         Ok(()) => Ok(()),

@@ -24,12 +24,8 @@ pub(crate) async fn settle(place: &Place, role: Role, file: &[u8]) -> Result<Don
         LocalError::Refused(format!("the settlements are no JSON array of wallet, chain, nonce and digest: {error}"))
     };
     let attested: Vec<Attested> = serde_json::from_slice(file).map_err(malformed)?;
-    let settlement = |Attested { wallet, chain, nonce, digest }| Settlement {
-        wallet,
-        chain,
-        nonce,
-        digest: digest.0.to_vec(),
-    };
+    let settlement =
+        |Attested { wallet, chain, nonce, digest }| Settlement { wallet, chain, nonce, digest: digest.0.to_vec() };
     let settlements: Vec<Settlement> = attested.into_iter().map(settlement).collect();
     let (desk, all) = (Desk::open(place, role).await?, settlements.len());
     let entry = desk.entry("Settle", 0);

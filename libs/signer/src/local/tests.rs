@@ -128,7 +128,8 @@ async fn a_freeze_stays_until_its_own_thaw_and_both_are_on_record() {
     let frozen = volume.store().look(0, |ledger| ledger.frozen("alice")).await.unwrap().unwrap();
     assert_eq!((frozen.requester.as_str(), frozen.reason.as_str()), ("admin", "hers"));
     assert!(thaw(alice()).await.message.ends_with("nothing is frozen"));
-    let done = |operation: &str, wallet: &str, reason: &str| (operation.to_owned(), wallet.to_owned(), reason.to_owned());
+    let done =
+        |operation: &str, wallet: &str, reason: &str| (operation.to_owned(), wallet.to_owned(), reason.to_owned());
     let expected = [
         done("Freeze", "", "theft"),
         done("Freeze", "alice", "hers"),
@@ -178,9 +179,7 @@ async fn what_waits_is_listed_and_vetoed_for_good_but_not_what_was_signed() {
 async fn settlements_are_noted_all_or_none() {
     let volume = Volume::of(&Custody::new(), Role::Keeper).await;
     volume.with(0, register("alice")).await;
-    let one = |wallet: &str, nonce: u64, digest: &str| {
-        json!({"wallet": wallet, "chain": CHAIN, "nonce": nonce, "digest": digest.repeat(32)})
-    };
+    let one = |wallet: &str, nonce: u64, digest: &str| json!({"wallet": wallet, "chain": CHAIN, "nonce": nonce, "digest": digest.repeat(32)});
     let settle = async |file: Value| {
         settle(&volume.place, Role::Keeper, file.to_string().as_bytes()).await.map_err(|error| error.to_string())
     };

@@ -25,8 +25,7 @@ pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: 
         if let Some(frozen) = ledger.frozen(&wallet.wallet)? {
             return Ok(Err(Stop::frozen(&frozen)));
         }
-        let entry =
-            Entry { wallet: wallet.wallet.clone(), ..accepted.entry(&serving, ledger.now_ms()) };
+        let entry = Entry { wallet: wallet.wallet.clone(), ..accepted.entry(&serving, ledger.now_ms()) };
         match registered(wallet.clone(), ledger.register(wallet)?) {
             Ok(outcome) => finish(ledger, &accepted.key, Entry { decision: Decision::Done, ..entry }, outcome),
             Err(Stop::Refused(refusal)) => conclude(ledger, &accepted.key, entry, Stop::Refused(refusal)),

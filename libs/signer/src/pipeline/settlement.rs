@@ -34,7 +34,10 @@ pub(crate) fn note(
 fn acceptable(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Result<(), Refusal>, StoreError> {
     let Settlement { wallet, chain, nonce, digest } = settlement;
     if digest.len() != 32 || i64::try_from(*nonce).is_err() {
-        return Ok(Err(refused("Malformed", "a settlement has a digest of 32 bytes and a nonce below 2^63".to_owned())));
+        return Ok(Err(refused(
+            "Malformed",
+            "a settlement has a digest of 32 bytes and a nonce below 2^63".to_owned(),
+        )));
     }
     if !ledger.is_registered(wallet, chain)? {
         return Ok(Err(refused("WalletUnknown", format!("wallet '{wallet}' is not registered on {chain}"))));

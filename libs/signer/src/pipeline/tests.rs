@@ -101,7 +101,8 @@ impl Running {
 
     /// The observer's word that the nonce is used up by `digest`.
     async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
-        let settlement = Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
+        let settlement =
+            Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
         self.say(Role::Observer, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
     }
 
@@ -337,13 +338,14 @@ async fn a_nonce_takes_one_payment_and_at_any_time_the_cancel() {
     let checked = pair.keeper.ask(Operation::Check(second.clone())).await;
     assert!(matches!(checked, Outcome::Allowed(_)), "a check takes no nonce: {checked:?}");
     let hot = signed(pair.keeper.ask(sign(&first)).await);
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await), hot, "the same payment under another operation id");
+    let again = signed(pair.keeper.ask(sign(&first)).await);
+    assert_eq!(again.signature, hot.signature, "the same payment under another operation id");
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
     assert_eq!(refused(pair.keeper.ask(Operation::Check(second.clone())).await), "NonceUsed");
     signed(pair.keeper.ask(sign(&ended)).await);
     let pair = pair.restart().await;
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await), hot);
+    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signature, hot.signature);
     signed(pair.keeper.ask(sign(&payment("alice", &transfer("ETH", 2), 1))).await);
 }
 

@@ -13,7 +13,8 @@ use crate::store::{Ledger, StoreError};
 impl Signer {
     /// What to show to the others now.
     pub(crate) async fn own_head(&self, serving: &Serving) -> Result<(audit::Head, Operation), StoreError> {
-        let (head, overrides) = self.store.look(self.now_ms(), |ledger| Ok((ledger.head()?, ledger.overrides()?))).await?;
+        let (head, overrides) =
+            self.store.look(self.now_ms(), |ledger| Ok((ledger.head()?, ledger.overrides()?))).await?;
         let shown = serving.attest(head, overrides, self.now_ms());
         Ok((head, Operation::EchoHead(EchoHead { head: Some(shown) })))
     }

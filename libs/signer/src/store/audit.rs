@@ -16,9 +16,11 @@ impl Ledger<'_> {
     /// Appends a record; the head is then that record's.
     pub fn append(&self, entry: Entry) -> Result<Head, StoreError> {
         let (record, head) = audit::next(&self.head()?, entry);
-        self.connection
-            .prepare_cached("INSERT INTO audit (seq, hash, record) VALUES (?1, ?2, ?3)")?
-            .execute((signed(head.count)?, head.hash, record.encode_to_vec()))?;
+        self.connection.prepare_cached("INSERT INTO audit (seq, hash, record) VALUES (?1, ?2, ?3)")?.execute((
+            signed(head.count)?,
+            head.hash,
+            record.encode_to_vec(),
+        ))?;
         Ok(head)
     }
 

@@ -37,8 +37,7 @@ impl Ledger<'_> {
     /// How often this signer's admin has accepted its chain although others knew a longer one: records of the chain
     /// itself, so that the number can't fall.
     pub fn overrides(&self) -> Result<u64, StoreError> {
-        let count: i64 =
-            self.connection.query_row("SELECT count(*) FROM overrides", [], |row| row.get(0))?;
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM overrides", [], |row| row.get(0))?;
         super::ledger::unsigned(count)
     }
 

@@ -127,7 +127,8 @@ impl Ledger<'_> {
 
     fn differs(&self, it: &WalletHistory) -> Result<Option<String>, StoreError> {
         let WalletHistory { wallet, chain, signed: marks, settled, spends } = it;
-        let at = |what: &str, nonce: u64| Ok(Some(format!("the {what} at nonce {nonce} of wallet {wallet} on {chain}")));
+        let at =
+            |what: &str, nonce: u64| Ok(Some(format!("the {what} at nonce {nonce} of wallet {wallet} on {chain}")));
         for SignedAt { nonce, digest, .. } in marks.iter().filter(|it| it.kind == Kind::Payment) {
             if self.nonces(wallet, chain, *nonce)?.payment.is_some_and(|payment| payment != digest.0) {
                 return at("payment", *nonce);
@@ -248,7 +249,6 @@ fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
 fn maybe(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {
     row.get::<_, Option<i64>>(column)?.map(unsigned).transpose()
 }
-
 
 fn bytes(Amount(amount): Amount) -> [u8; 32] {
     amount.to_be_bytes()

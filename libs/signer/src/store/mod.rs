@@ -31,15 +31,15 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::audit::Unwritten;
 pub use documents::Document;
-pub use keys::{SealedIdentity, SealedKey};
 pub use freezes::Frozen;
 pub use heads::PeerHead;
+pub use keys::{SealedIdentity, SealedKey};
 pub use ledger::Ledger;
 pub use nonces::{Kind, Nonces, Settled, Watermark};
 pub use operations::{OperationKey, Recall};
+pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use spends::Spend;
 pub use waits::Announcement;
-pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
 /// The file in the data directory.
@@ -274,7 +274,7 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 1 }));
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 2 }));
     }
 
     #[tokio::test]

@@ -268,7 +268,13 @@ impl Wiring {
     async fn recall(&self, floor: Option<Floor>) -> Result<Remembered, StoreError> {
         let (now, started) = (self.signer.now_ms(), self.started_ms);
         if let Some(floor) = floor
-            && !self.store.look(now, { let floor = floor.clone(); move |ledger| ledger.has_seen_floor(&floor) }).await?
+            && !self
+                .store
+                .look(now, {
+                    let floor = floor.clone();
+                    move |ledger| ledger.has_seen_floor(&floor)
+                })
+                .await?
         {
             self.store.decide(now, move |ledger| ledger.see_floor(&floor)).await?;
         }

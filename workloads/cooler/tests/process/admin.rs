@@ -69,7 +69,10 @@ async fn a_freeze_by_admin_or_peer_stops_it_at_once_and_over_a_restart_until_the
     done(&member, &["thaw", "--reason=over"]).await;
     assert_eq!(unavailable(pay(1).await), "Frozen", "alice alone");
     let freezes: Value = serde_json::from_str(&done(&member, &["freezes", "-o", "json"]).await).unwrap();
-    assert_eq!((&freezes["freezes"][0]["wallet"], &freezes["freezes"][0]["requester"]), (&json!("alice"), &json!("keeper")));
+    assert_eq!(
+        (&freezes["freezes"][0]["wallet"], &freezes["freezes"][0]["requester"]),
+        (&json!("alice"), &json!("keeper"))
+    );
     done(&member, &["thaw", "--wallet=alice"]).await;
     assert!(matches!(pay(1).await, Outcome::Signed(_)));
     member.state(State::Serving).await;
@@ -163,7 +166,8 @@ async fn the_observers_settlement_opens_the_next_nonce_and_the_admins_does_in_it
         other => panic!("{other:?}"),
     };
     let digest = signed(0).await;
-    let next = ask(&app, Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 1) }), PATIENCE);
+    let next =
+        ask(&app, Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 1) }), PATIENCE);
     assert_eq!(unavailable(next.await), "Unsettled");
     let settlements =
         vec![Settlement { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), nonce: 0, digest: digest.clone() }];

@@ -48,7 +48,8 @@ async fn while_locked_nothing_is_served_but_what_others_tell_is_taken() {
     let paid = request(sign(&payment("alice", &transfer("ETH", 1), 0)));
     let result = signed(pair.keeper.answer(&paid).await);
     let hot = countersign(&payment("alice", &transfer("ETH", 1), 0), &result);
-    [&pair.keeper, &pair.cooler].map(lock);
+    lock(&pair.keeper);
+    lock(&pair.cooler);
     let create = Operation::CreateWallet(CreateWallet { wallet: "bob".to_owned(), ..CreateWallet::default() });
     for operation in [create, Operation::Check(payment("alice", &transfer("ETH", 1), 1))] {
         assert_eq!(unavailable(pair.keeper.ask(operation).await), "Locked");
@@ -95,7 +96,10 @@ async fn the_newest_head_of_the_other_signer_is_kept_and_nobody_elses() {
         assert_eq!(refused(show(Role::Keeper, &bad).await), "AttestationNotBelieved");
     }
     assert_eq!(refused(show(Role::App, &by_keeper(9, 9)).await), "NotASigner");
-    assert_eq!(refused(cooler.say(Role::Keeper, &request(Operation::EchoHead(EchoHead::default()))).await), "Malformed");
+    assert_eq!(
+        refused(cooler.say(Role::Keeper, &request(Operation::EchoHead(EchoHead::default()))).await),
+        "Malformed"
+    );
 }
 
 #[tokio::test]
@@ -108,8 +112,7 @@ async fn a_start_is_vouched_for_by_a_head_in_its_chain_and_by_none_only_before_t
     };
     let custody = pair.custody.manifest().custody_id();
     let own = async || {
-        let (head, overrides) =
-            keeper.store.look(0, |ledger| Ok((ledger.head()?, ledger.overrides()?))).await.unwrap();
+        let (head, overrides) = keeper.store.look(0, |ledger| Ok((ledger.head()?, ledger.overrides()?))).await.unwrap();
         attest(Role::Keeper, custody, &keeper.keys, head, overrides, 0)
     };
     pair.wallet("alice").await;
@@ -182,9 +185,8 @@ async fn with_clients_keys_a_wrong_key_is_as_no_wallet_and_the_store_with_its_va
     let keeper = &pair.keeper;
     let client = Terms { protection: KeyProtection::ClientKey, ..Terms::default() };
     keeper.serve(Role::Keeper, client);
-    let create = |key: &[u8]| {
-        Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), client_key: key.to_vec() })
-    };
+    let create =
+        |key: &[u8]| Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), client_key: key.to_vec() });
     assert_eq!(refused(keeper.ask(create(&[])).await), "Malformed");
     assert_eq!(refused(keeper.ask(create(&[1; 31])).await), "Malformed");
     let Outcome::Created(hot) = keeper.ask(create(&[1; 32])).await else { panic!("made") };

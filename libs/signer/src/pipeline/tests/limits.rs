@@ -28,7 +28,8 @@ async fn rolling_limits_bound_a_wallet_and_all_wallets_also_when_100_ask_at_once
     assert_eq!(refused(pay(keeper, "wallet-0", 3, 2).await), "OverWindow");
     let asked = wallets[1..].iter().flat_map(|wallet| (1..=5).map(move |amount| (wallet, amount)));
     let outcomes = join_all(asked.map(async |(wallet, amount)| (amount, pay(keeper, wallet, amount, 0).await))).await;
-    let moved: u128 = outcomes.iter().filter(|(_, it)| matches!(it, Outcome::Signed(_))).map(|(amount, _)| amount).sum();
+    let moved: u128 =
+        outcomes.iter().filter(|(_, it)| matches!(it, Outcome::Signed(_))).map(|(amount, _)| amount).sum();
     assert_eq!(4 + moved, 15, "all of the limit and nothing more");
     let refusals = outcomes.into_iter().filter(|(_, it)| !matches!(it, Outcome::Signed(_))).map(|(_, it)| refused(it));
     assert!(refusals.into_iter().all(|reason| ["OverWindow", "NonceUsed"].contains(&reason.as_str())));
