@@ -9,6 +9,8 @@ mod fixtures;
 mod hardening;
 mod hex;
 pub mod history;
+#[cfg(feature = "fault-points")]
+pub mod host;
 mod http;
 pub mod identity;
 mod local;

@@ -15,11 +15,10 @@ pub(crate) async fn export(
     mut output: impl Write + Send + 'static,
 ) -> Result<(), LocalError> {
     let desk = Desk::open(place, role).await?;
-    let (head, overrides, named) =
-        desk.look(|ledger| Ok((ledger.head()?, ledger.overrides()?, ledger.named_custody()?))).await?;
+    let (head, named) = desk.look(|ledger| Ok((ledger.head()?, ledger.named_custody()?))).await?;
     let custody_id = desk.custody.map_or(named, |custody| custody.as_bytes().to_vec());
     let mut header = Header::new(role.as_str(), custody_id.clone(), head);
-    match signed_head(place, &desk, head, overrides).await {
+    match signed_head(place, &desk, head).await {
         Ok((custody, attestation)) if custody_id.is_empty() || custody.as_bytes()[..] == custody_id => {
             header.attestation = Some(attestation);
         }
@@ -35,14 +34,10 @@ pub(crate) async fn export(
     }
 }
 
-async fn signed_head(
-    place: &Place,
-    desk: &Desk,
-    head: Head,
-    overrides: u64,
-) -> Result<(CustodyId, HeadAttestation), LocalError> {
+async fn signed_head(place: &Place, desk: &Desk, head: Head) -> Result<(CustodyId, HeadAttestation), LocalError> {
     let (trust, manifest) = documents(place, desk.role, &desk.store).await?;
     let keys = identity::reopen(&desk.store, &*place.sealer(&trust.vault)?).await?;
-    let custody = manifest.custody_id();
+    let (custody, own) = (manifest.custody_id(), keys.own().message_key().verifying_key());
+    let overrides = desk.look(move |ledger| ledger.overrides(&own)).await?;
     Ok((custody, attest(desk.role, custody, &keys, head, overrides, now_ms()).into()))
 }

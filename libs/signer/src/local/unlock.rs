@@ -3,17 +3,22 @@
 use audit::Entry;
 use custody::Role;
 
-use super::{Desk, Done, LocalError};
-use crate::wiring::Place;
+use super::{Desk, Done, LocalError, admin_entry, documents};
+use crate::{identity, wiring::Place};
 
-/// `unlock`: opens the present start of a process that runs beside; the next start is locked again.
+/// `unlock`: opens the present start of a process that runs beside; the next start is locked again. The acceptance is
+/// attested by the signer's own key, so that it takes the Vault and not only the volume.
 pub(crate) async fn unlock(place: &Place, role: Role, reason: String) -> Result<Done, LocalError> {
     let desk = Desk::open(place, role).await?;
-    let entry = Entry { reason, ..desk.entry("Unlock", 0) };
+    let (trust, manifest) = documents(place, role, &desk.store).await?;
+    let own = identity::reopen(&desk.store, &*place.sealer(&trust.vault)?).await?.own().clone();
+    let custody = manifest.custody_id();
+    let entry = Entry { reason, ..admin_entry(role, Some(custody), "Unlock", 0) };
     let head = desk
         .decide(move |ledger| {
-            ledger.accept_chain()?;
-            ledger.append(Entry { at_ms: ledger.now_ms(), ..entry })
+            let head = ledger.append(Entry { at_ms: ledger.now_ms(), ..entry })?;
+            ledger.accept_chain(own.message_key(), custody, role)?;
+            Ok(head)
         })
         .await?;
     let message = format!(

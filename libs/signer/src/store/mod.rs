@@ -42,6 +42,8 @@ pub use spends::Spend;
 pub use waits::Announcement;
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
+use crate::pipeline::fault;
+
 /// The file in the data directory.
 pub const FILE: &str = "signer.sqlite3";
 /// Writes that may wait; more wait at the door.
@@ -194,7 +196,9 @@ fn write_group(
 ) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     answers.extend(group.drain(..).map(|step| step(&tx)));
+    fault::point("written");
     tx.commit()?;
+    fault::point("committed");
     Ok(())
 }
 

@@ -73,7 +73,7 @@ async fn the_newest_head_of_the_other_signer_is_kept_and_nobody_elses() {
     let head = |count| audit::Head { count, hash: [u8::try_from(count).unwrap(); 32] };
     let by_keeper = |count, overrides| attest(Role::Keeper, custody, &keeper.keys, head(count), overrides, 0);
     let show = async |role, attestation: &Attestation| {
-        let shown = EchoHead { head: Some(attestation.clone()) };
+        let shown = EchoHead { head: Some(attestation.clone()), locked: false };
         cooler.say(role, &request(Operation::EchoHead(shown))).await
     };
     let steps = [
@@ -112,7 +112,9 @@ async fn a_start_is_vouched_for_by_a_head_in_its_chain_and_by_none_only_before_t
     };
     let custody = pair.custody.manifest().custody_id();
     let own = async || {
-        let (head, overrides) = keeper.store.look(0, |ledger| Ok((ledger.head()?, ledger.overrides()?))).await.unwrap();
+        let own = keeper.keys.own().message_key().verifying_key();
+        let look = move |ledger: &Ledger<'_>| Ok((ledger.head()?, ledger.overrides(&own)?));
+        let (head, overrides) = keeper.store.look(0, look).await.unwrap();
         attest(Role::Keeper, custody, &keeper.keys, head, overrides, 0)
     };
     pair.wallet("alice").await;
