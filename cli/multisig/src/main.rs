@@ -5,6 +5,7 @@ mod audit;
 mod cluster;
 mod cool;
 mod evac;
+mod exec;
 mod failure;
 mod input;
 mod member;
@@ -22,7 +23,7 @@ const AFTER_HELP: &str = "\
 As a kubectl plug-in: put a link called kubectl-multisig to this program on the PATH, then `kubectl multisig ...`.
 
 Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
-names is wrong, nothing was changed; `cool` ends with the code of the command in the pod.";
+names is wrong, nothing was changed; what runs in a signer's pod ends with the code of the command there.";
 
 /// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, try a policy, audit,
 /// evacuate.
@@ -38,7 +39,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The data centre's own side of a signer: set it up, approve peers, look at it
+    /// The data centre's own side of a signer: set it up, approve peers, look at it, freeze, unlock, veto
     #[command(subcommand)]
     Member(member::MemberCommand),
     /// Run Cooler's local commands in its pod: import the cool phrase, export wallets, sign an evacuation

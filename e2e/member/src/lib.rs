@@ -69,9 +69,12 @@ pub struct Member {
     pub peer: Arc<OwnKeys>,
     /// Keys of App.
     pub app: Arc<OwnKeys>,
+    /// Keys of the observer, where the trust names one.
+    pub watcher: Arc<OwnKeys>,
     role: Role,
     binary: PathBuf,
     other: OnceCell<Peer>,
+    watching: OnceCell<Peer>,
     signed: SignedManifest,
     account: KeyPair,
     role_keys: BTreeMap<Role, KeyPair>,
@@ -100,9 +103,11 @@ impl Member {
             cool,
             peer: Arc::new(OwnKeys::generate(&mut OsRng)),
             app: Arc::new(OwnKeys::generate(&mut OsRng)),
+            watcher: Arc::new(OwnKeys::generate(&mut OsRng)),
             role,
             binary: binary.as_ref().to_owned(),
             other: OnceCell::new(),
+            watching: OnceCell::new(),
             signed,
             account: KeyPair::new_account(),
             role_keys: Role::ALL.into_iter().map(|role| (role, KeyPair::new_account())).collect(),
@@ -286,7 +291,7 @@ impl Member {
     /// What the hub mints. From then on the other signer is there too: a signer alone would stay locked.
     pub async fn deliver_credentials(&self, nats_user: &str, generation: u64) {
         let identity = self.report_with(|report| report.identity.is_some()).await.identity.unwrap();
-        self.other.get_or_init(|| Peer::start(self, &identity.keys)).await;
+        self.other.get_or_init(|| Peer::start(self, self.other_role(), &self.peer, &identity.keys)).await;
         let credentials = Credentials { generation, user_jwt: self.user_jwt(self.role, nats_user) };
         let data = json!({"credentials.json": json!(credentials).to_string()});
         self.write_map(&self.map("credentials"), "multisig-operator", data).await;
@@ -391,7 +396,48 @@ impl Member {
 
     /// App's side of the broker.
     pub async fn app(&self, signer: &PeerKeys) -> Caller {
-        Caller::new(self.link(Role::App).await, self.party(Role::App, &self.app, signer), link::Metrics::default())
+        self.caller(Role::App, &self.app, signer).await
+    }
+
+    /// The other signer's side.
+    pub async fn other(&self, signer: &PeerKeys) -> Caller {
+        self.caller(self.other_role(), &self.peer, signer).await
+    }
+
+    /// The observer's side; from then on it vouches too.
+    pub async fn observer(&self, signer: &PeerKeys) -> Caller {
+        self.watching.get_or_init(|| Peer::start(self, Role::Observer, &self.watcher, signer)).await;
+        self.caller(Role::Observer, &self.watcher, signer).await
+    }
+
+    async fn caller(&self, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Caller {
+        Caller::new(self.link(role).await, self.party(role, own, signer), link::Metrics::default())
+    }
+
+    /// Waits until the other signer holds the newest head: what is done from then on to the volume shows.
+    pub async fn head_is_held(&self) {
+        let head = self.exec(&["audit", "export"], "").await.stdout;
+        let header: Value = serde_json::from_slice(head.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+        let count = header["head"]["count"].as_u64().unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.other.get().unwrap().holds().1 < count {
+            assert!(tokio::time::Instant::now() < deadline, "record {count} is not held\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A copy of the signer's volume; the process must have ended.
+    pub fn copy_volume(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = fs::read_dir(self.folder.path().join("data")).unwrap().map(|file| file.unwrap().path());
+        files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+    }
+
+    /// Rolls the volume back to a copy.
+    pub fn restore_volume(&self, copy: Vec<(PathBuf, Vec<u8>)>) {
+        let folder = self.folder.path().join("data");
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        copy.into_iter().for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
     }
 
     /// The same as a file for an App in another language (`e2e/second`): private keys included.

@@ -1,53 +1,64 @@
-//! The other signer in a small way: it holds the audit heads that it is shown, as a signer does for its peer.
+//! The other signer, or the observer, in a small way: it holds the audit heads that it is shown.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use custody::trust::PeerKeys;
+use custody::{Role, trust::PeerKeys};
 use ed25519_dalek::VerifyingKey;
 use link::{Bounds, Call, Server, Serving};
 use protocol::{
     attestation::audit_head,
+    envelope::OwnKeys,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
 };
 
 use crate::Member;
 
 /// Answers until it is dropped.
-pub(crate) struct Peer(#[expect(dead_code, reason = "kept for its end")] Serving);
+pub(crate) struct Peer {
+    newest: Arc<Newest>,
+    _serving: Serving,
+}
 
 /// The newest head, with what it says.
 type Newest = Mutex<Option<(AuditHead, Attestation)>>;
 
 impl Peer {
-    /// Listens on its peer lane.
-    pub(crate) async fn start(member: &Member, signer: &PeerKeys) -> Self {
-        let (role, newest) = (member.other_role(), Arc::new(Newest::default()));
-        let party = member.party(role, &member.peer, signer);
+    /// Listens as `role`, with these keys.
+    pub(crate) async fn start(member: &Member, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Self {
+        let newest = Arc::new(Newest::default());
+        let (party, held) = (member.party(role, own, signer), newest.clone());
         let server = Server::new(member.link(role).await, party, link::Metrics::default());
         let key = custody::fingerprint::message_key(signer).unwrap();
         let answer = move |call: Call| {
-            let outcome = Some(answer(&newest, key, call.request.operation));
+            let outcome = Some(answer(&held, key, call.request.operation));
             async move { Response { outcome } }
         };
-        Self(server.serve(Bounds::default(), answer).await.unwrap())
+        Self { newest, _serving: server.serve(Bounds::default(), answer).await.unwrap() }
+    }
+
+    /// Overrides and records of the head that it holds.
+    pub(crate) fn holds(&self) -> (u64, u64) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.as_ref().map_or((0, 0), |(head, _)| (head.overrides, head.count))
     }
 }
 
 fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
     match operation {
-        Some(Operation::EchoHead(EchoHead { head: Some(head) })) => echo(newest, key, head),
+        Some(Operation::EchoHead(EchoHead { head: Some(head), locked })) => echo(newest, key, head, locked),
         _ => refused("NotServed", "this peer only holds audit heads"),
     }
 }
 
-/// What was held before. The new one is held from now on unless it is older.
-fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
+/// What was held before. The new one is held from now on unless it is older, or its signer is not sure of it itself.
+fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation, locked: bool) -> Outcome {
     let Ok(head) = audit_head(&shown, &[key]) else {
         return refused("AttestationNotBelieved", "this is no audit head of the signer that asks");
     };
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
     let held = newest.as_ref().map(|(_, attestation)| attestation.clone());
-    if newest.as_ref().is_none_or(|(held, _)| head.count >= held.count) {
+    let newer = |held: &AuditHead| (head.overrides, head.count) >= (held.overrides, held.count);
+    if !locked && newest.as_ref().is_none_or(|(held, _)| newer(held)) {
         *newest = Some((head, shown));
     }
     Outcome::Held(Held { head: held })
@@ -72,14 +83,16 @@ mod tests {
     #[test]
     fn it_answers_with_what_it_held_before_and_never_goes_back() {
         let (newest, key) = (Newest::default(), SigningKey::from_bytes(&[1; 32]).verifying_key());
-        let shown = |head: Attestation| match echo(&newest, key, head) {
+        let echoed = |head: Attestation, locked| match echo(&newest, key, head, locked) {
             Outcome::Held(held) => held.head,
             other => panic!("{other:?}"),
         };
+        let shown = |head| echoed(head, false);
+        assert_eq!(echoed(head(9, 1), true), None);
         assert_eq!(shown(head(0, 1)), None);
         assert_eq!(shown(head(5, 1)), Some(head(0, 1)));
         assert_eq!(shown(head(3, 1)), Some(head(5, 1)), "rolled back");
         assert_eq!(shown(head(6, 1)), Some(head(5, 1)));
-        assert!(matches!(echo(&newest, key, head(9, 2)), Outcome::Refused(_)), "another's");
+        assert!(matches!(echo(&newest, key, head(9, 2), false), Outcome::Refused(_)), "another's");
     }
 }

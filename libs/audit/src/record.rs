@@ -60,7 +60,7 @@ pub struct Record {
     /// [`Decision`].
     #[prost(string, tag = "12")]
     pub decision: String,
-    /// Stable CamelCase reason of a refusal; else empty.
+    /// Stable CamelCase reason of a refusal, or the admin's words for a freeze, thaw or unlock; else empty.
     #[prost(string, tag = "13")]
     pub reason: String,
     /// SHA-256 of the hub's policy in force, 32 bytes; empty where there is none.

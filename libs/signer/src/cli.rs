@@ -2,18 +2,21 @@
 //! error.
 
 use std::{
-    io::{self, Read, Write},
+    fmt,
+    io::{self, BufWriter, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
-use custody::Role;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use custody::{Role, WalletId};
 use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    hex::Hex,
     local::{self, LocalError},
     process::{self, ProcessError},
     telemetry,
@@ -22,6 +25,8 @@ use crate::{
 
 /// Largest document on standard input, bytes.
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
+/// Longest reason, bytes: what an audit record holds.
+const MAX_REASON: usize = audit::MAX_FIELD_BYTES;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,8 @@ enum CommandError {
     Process(#[from] ProcessError),
     #[error(transparent)]
     Local(#[from] LocalError),
+    #[error("{path}: {cause}")]
+    File { path: String, cause: io::Error },
     #[error("standard input: {0}")]
     Input(io::Error),
     #[error("standard output: {0}")]
@@ -85,6 +92,110 @@ enum Common {
         #[command(subcommand)]
         command: Wallets,
     },
+    #[command(flatten)]
+    Admin(Admin),
+}
+
+/// Commands of the data centre's admin; they work beside the process and without it.
+#[derive(Debug, Subcommand)]
+enum Admin {
+    /// Sign nothing more of a wallet, or nothing at all, from now on and over restarts.
+    Freeze {
+        /// Only this wallet; without it everything.
+        #[arg(long, value_name = "ID")]
+        wallet: Option<WalletId>,
+        /// For people and the audit chain, up to 256 bytes.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+    /// Take a freeze away: the wallet's, or the one of everything. Other freezes stay.
+    Thaw {
+        /// The wallet; without it the freeze of everything.
+        #[arg(long, value_name = "ID")]
+        wallet: Option<WalletId>,
+        /// For the audit chain, up to 256 bytes.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// List what is frozen.
+    Freezes,
+    /// Accept this volume's chain although the others know more of it, or nothing: opens the present start. What is
+    /// not in this store is forgotten here and may be signed again.
+    Unlock {
+        /// For the audit chain, up to 256 bytes.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
+    /// List payments that wait for their time lock.
+    Pending,
+    /// Refuse a payment that waits, for good.
+    Veto {
+        /// As `pending` lists it, 64 hex digits.
+        digest: Hex<32>,
+    },
+    /// Attest settlements in place of an observer that is lost or not used: all of the file or nothing.
+    Settle {
+        /// JSON `[{"wallet", "chain", "nonce", "digest"}]`; `-` is standard input.
+        file: PathBuf,
+    },
+    /// The audit chain.
+    Audit {
+        #[command(subcommand)]
+        command: Chain,
+    },
+    /// What was signed, as a file for a signer whose volume is lost.
+    History {
+        #[command(subcommand)]
+        command: Past,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Chain {
+    /// Print the chain as JSON lines, for `multisig audit verify`.
+    Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum Past {
+    /// Print the signing history as JSON.
+    Export,
+    /// Add a history to this store; what would forget something signed is refused whole.
+    Import {
+        /// `-` is standard input.
+        file: PathBuf,
+    },
+}
+
+/// One line that says something.
+fn reason(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("say why"),
+        text if text.len() > MAX_REASON => Err("at most 256 bytes"),
+        text if text.chars().any(char::is_control) => Err("one line without control characters"),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// Form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// One JSON document, stable names.
+    Json,
+}
+
+impl Form {
+    fn print(self, result: &(impl Serialize + fmt::Display)) -> Result<(), CommandError> {
+        let text = match self {
+            Form::Text => result.to_string(),
+            Form::Json => {
+                serde_json::to_string_pretty(result).map_err(io::Error::from).map_err(CommandError::Output)?
+            }
+        };
+        print(&format!("{}\n", text.trim_end()))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,6 +229,9 @@ enum Evac {
 struct KeeperLine {
     #[command(flatten)]
     place: PlaceArgs,
+    /// Form of a command's result.
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    output: Form,
     #[command(subcommand)]
     command: Common,
 }
@@ -128,36 +242,64 @@ struct KeeperLine {
 struct CoolerLine {
     #[command(flatten)]
     place: PlaceArgs,
+    /// Form of a command's result.
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    output: Form,
     #[command(subcommand)]
     command: Cooler,
 }
 
 /// All of `keeper`.
 pub fn keeper() -> ExitCode {
-    let KeeperLine { place, command } = KeeperLine::parse();
-    ended("keeper", common(Role::Keeper, place.into(), command))
+    let KeeperLine { place, output, command } = KeeperLine::parse();
+    ended("keeper", common(Role::Keeper, place.into(), output, command))
 }
 
 /// All of `cooler`.
 pub fn cooler() -> ExitCode {
-    let CoolerLine { place, command } = CoolerLine::parse();
+    let CoolerLine { place, output, command } = CoolerLine::parse();
     let place = place.into();
     ended(
         "cooler",
         match command {
-            Cooler::Common(command) => common(Role::Cooler, place, command),
+            Cooler::Common(command) => common(Role::Cooler, place, output, command),
             Cooler::Import => import(&place),
             Cooler::Evac { command: Evac::Sign } => sign_evacuation(&place),
         },
     )
 }
 
-fn common(role: Role, place: Place, command: Common) -> Result<(), CommandError> {
+fn common(role: Role, place: Place, form: Form, command: Common) -> Result<(), CommandError> {
     match command {
         Common::Run { listen } => Ok(block_on(process::run(role, place, listen))??),
         Common::Wallets { command: Wallets::Export } => {
             telemetry::for_command();
             print(&block_on(local::export(&place, role))??.to_json())
+        }
+        Common::Admin(command) => {
+            telemetry::for_command();
+            admin(role, &place, form, command)
+        }
+    }
+}
+
+fn admin(role: Role, place: &Place, form: Form, command: Admin) -> Result<(), CommandError> {
+    match command {
+        Admin::Freeze { wallet, reason } => form.print(&block_on(local::freeze(place, role, wallet, reason))??),
+        Admin::Thaw { wallet, reason } => {
+            form.print(&block_on(local::thaw(place, role, wallet, reason.unwrap_or_default()))??)
+        }
+        Admin::Freezes => form.print(&block_on(local::freezes(place, role))??),
+        Admin::Unlock { reason } => form.print(&block_on(local::unlock(place, role, reason))??),
+        Admin::Pending => form.print(&block_on(local::pending(place, role))??),
+        Admin::Veto { digest } => form.print(&block_on(local::veto(place, role, digest))??),
+        Admin::Settle { file } => form.print(&block_on(local::settle(place, role, &file_or_input(&file)?))??),
+        Admin::Audit { command: Chain::Export } => {
+            Ok(block_on(local::export_audit(place, role, BufWriter::new(io::stdout())))??)
+        }
+        Admin::History { command: Past::Export } => print(&block_on(local::export_history(place, role))??),
+        Admin::History { command: Past::Import { file } } => {
+            form.print(&block_on(local::import_history(place, role, &file_or_input(&file)?))??)
         }
     }
 }
@@ -187,6 +329,13 @@ fn input() -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).map_err(CommandError::Input)?;
     Ok(bytes)
+}
+
+fn file_or_input(file: &Path) -> Result<Vec<u8>, CommandError> {
+    if file == Path::new("-") {
+        return input();
+    }
+    std::fs::read(file).map_err(|cause| CommandError::File { path: file.display().to_string(), cause })
 }
 
 fn print(text: &str) -> Result<(), CommandError> {
@@ -237,6 +386,42 @@ mod tests {
         assert!(CoolerLine::try_parse_from(["cooler", "evac", "sign", "--data-dir=/data"]).is_ok());
         assert!(KeeperLine::try_parse_from(["keeper", "import"]).is_err());
         assert!(KeeperLine::try_parse_from(["keeper", "wallets", "export"]).is_ok());
+    }
+
+    #[test]
+    fn both_signers_take_the_admins_commands_and_what_is_dangerous_says_why() {
+        let digest = "0f".repeat(32);
+        let good: [&[&str]; 12] = [
+            &["freeze", "--reason=theft"],
+            &["freeze", "--wallet=alice", "--reason=theft"],
+            &["thaw"],
+            &["thaw", "--wallet", "alice", "--reason", "over"],
+            &["freezes", "-o", "json"],
+            &["unlock", "--reason=restored"],
+            &["pending", "-o=json"],
+            &["veto", &digest],
+            &["settle", "-"],
+            &["audit", "export"],
+            &["history", "export"],
+            &["history", "import", "-"],
+        ];
+        let bad: [&[&str]; 7] = [
+            &["freeze"],
+            &["freeze", "--reason", ""],
+            &["freeze", "--wallet", "../alice", "--reason=theft"],
+            &["unlock"],
+            &["unlock", "--reason=two\nlines"],
+            &["veto", "0f"],
+            &["veto"],
+        ];
+        for words in good {
+            let line = |name: &'static str| [&[name], words].concat();
+            assert!(KeeperLine::try_parse_from(line("keeper")).is_ok(), "{words:?}");
+            assert!(CoolerLine::try_parse_from(line("cooler")).is_ok(), "{words:?}");
+        }
+        for words in bad {
+            assert!(KeeperLine::try_parse_from([&["keeper"], words].concat()).is_err(), "{words:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,10 @@ pub mod cli;
 #[cfg(test)]
 mod fixtures;
 mod hardening;
+mod hex;
+pub mod history;
+#[cfg(feature = "fault-points")]
+pub mod host;
 mod http;
 pub mod identity;
 mod local;

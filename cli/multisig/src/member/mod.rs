@@ -5,6 +5,7 @@ mod chart;
 mod fixture;
 mod hub_token;
 mod images;
+mod local;
 mod peers;
 mod plan;
 mod preflight;
@@ -29,6 +30,8 @@ pub(crate) enum MemberCommand {
     /// The image digests that may run here
     #[command(subcommand)]
     Images(images::Images),
+    #[command(flatten)]
+    Local(local::Local),
 }
 
 impl MemberCommand {
@@ -40,6 +43,7 @@ impl MemberCommand {
             MemberCommand::Peers(command) => command.run(output).await,
             MemberCommand::Status(command) => command.run(output).await,
             MemberCommand::Images(command) => command.run(output).await,
+            MemberCommand::Local(command) => command.run(output).await,
         }
     }
 }

@@ -21,7 +21,10 @@ impl Signer {
         }
         let signs = matches!(operation, Operation::Check(_) | Operation::Announce(_) | Operation::Sign(_));
         if signs && serving.observed && self.lease_until_ms() <= self.now_ms() {
-            return Err(Stop::unavailable("LeaseExpired", "the observer's lease has expired; nothing is signed without it"));
+            return Err(Stop::unavailable(
+                "LeaseExpired",
+                "the observer's lease has expired; nothing is signed without it",
+            ));
         }
         Ok(())
     }

@@ -5,13 +5,14 @@
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
 mod create;
-mod fault;
+pub(crate) mod fault;
 mod gate;
 mod nonce;
 mod observe;
 mod payment;
 mod register;
 mod request;
+mod settlement;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -47,10 +48,11 @@ use crate::{
     store::{Ledger, OperationKey, Recall, Store, StoreError},
 };
 pub use gate::Lock;
-pub(crate) use observe::vouchers;
+pub(crate) use observe::{attest, vouchers};
 pub use request::Asker;
 pub(crate) use request::name;
 use request::{Accepted, items};
+pub(crate) use settlement::note as note_settlements;
 pub(crate) use stop::Stop;
 
 /// Wallets whose description is remembered; all are forgotten when there are more.
@@ -84,6 +86,11 @@ pub struct Serving {
 impl Serving {
     fn custody_id(&self) -> CustodyId {
         self.manifest.custody_id()
+    }
+
+    /// This signer's statement of its own head.
+    fn attest(&self, head: Head, overrides: u64, at_ms: u64) -> Attestation {
+        observe::attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
     }
 
     /// The owner that this signer signs as.
@@ -354,7 +361,7 @@ impl Signer {
         match &*attested {
             Some((known, of, attestation)) if *known == head && *of == overrides => attestation.clone(),
             _ => {
-                let attestation = observe::attest(serving, head, overrides, self.now_ms());
+                let attestation = serving.attest(head, overrides, self.now_ms());
                 *attested = Some((head, overrides, attestation.clone()));
                 attestation
             }
@@ -396,7 +403,7 @@ fn stored(result: &[u8]) -> Result<Outcome, Stop> {
 }
 
 /// SHA-256 of a request's one encoding: what its operation id stands for.
-fn digest(request: &Request) -> [u8; 32] {
+pub(crate) fn digest(request: &Request) -> [u8; 32] {
     Sha256::digest(request.encode_to_vec()).into()
 }
 

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry};
-use custody::{Role, WalletId};
+use custody::{CustodyId, Role, WalletId};
 use prost::Message;
 use protocol::{
     attestation::{attest_audit_head, audit_head},
-    ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle, Settlement},
+    ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle},
 };
 
-use super::{Serving, Signer, Stop, request::Accepted};
-use crate::store::{Ledger, PeerHead, Settled, StoreError};
+use super::{Serving, Signer, Stop, request::Accepted, settlement};
+use crate::{
+    identity::Keys,
+    store::{Ledger, PeerHead},
+};
 
 /// Longest reason of a freeze that is kept, characters.
 const MAX_REASON: usize = 300;
@@ -51,69 +54,22 @@ pub(super) async fn settle(
     }
     let serving = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
-        // First whether all can be noted, so that nothing is half done.
-        for settlement in &settle.settlements {
-            if let Err(stop) = acceptable(ledger, settlement)? {
-                return Ok(Err(stop));
-            }
-        }
-        for settlement in &settle.settlements {
-            note(ledger, &serving, &accepted, settlement)?;
-        }
-        Ok(Ok(Outcome::Done(Done {})))
+        let entry = accepted.entry(&serving, ledger.now_ms());
+        settlement::note(ledger, &settle.settlements, &entry)
     };
-    signer.decide(decide).await?
+    signer.decide(decide).await??;
+    Ok(Outcome::Done(Done {}))
 }
 
-fn acceptable(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Result<(), Stop>, StoreError> {
-    let Settlement { wallet, chain, nonce, digest } = settlement;
-    if digest.len() != 32 || i64::try_from(*nonce).is_err() {
-        return Ok(Err(Stop::refused("Malformed", "a settlement has a digest of 32 bytes and a nonce below 2^63")));
-    }
-    if !ledger.is_registered(wallet, chain)? {
-        let message = format!("wallet '{wallet}' is not registered on {chain}");
-        return Ok(Err(Stop::refused("WalletUnknown", message)));
-    }
-    Ok(match ledger.settled(wallet, chain, *nonce)? {
-        Some(known) if known[..] != digest[..] => {
-            let message = format!("another digest was attested for nonce {nonce} of wallet {wallet}");
-            Err(Stop::refused("SettledOtherwise", message))
-        }
-        _ => Ok(()),
-    })
-}
-
-fn note(
-    ledger: &Ledger<'_>,
-    serving: &Serving,
-    accepted: &Accepted,
-    settlement: &Settlement,
-) -> Result<(), StoreError> {
-    let Settlement { wallet, chain, nonce, digest } = settlement;
-    let Ok(bytes) = <[u8; 32]>::try_from(digest.as_slice()) else {
-        return Err(StoreError::Failed("a settlement without digest".to_owned()));
-    };
-    if ledger.settle(wallet, chain, *nonce, &bytes)? != Settled::Noted {
-        return Ok(());
-    }
-    ledger.append(Entry {
-        decision: Decision::Done,
-        wallet: wallet.clone(),
-        chain: chain.clone(),
-        digest: digest.clone(),
-        ..accepted.entry(serving, ledger.now_ms())
-    })?;
-    Ok(())
-}
-
-/// Keeps the head that is shown and answers with the one that was held before.
+/// Answers with the head that was held before, and keeps the one that is shown unless the other signer is locked: then
+/// it is the other signer that does not know yet whether its chain is the newest.
 pub(super) async fn echo(
     signer: &Signer,
     serving: &Arc<Serving>,
     accepted: Accepted,
     echo: EchoHead,
 ) -> Result<Outcome, Stop> {
-    let role = accepted.asker.role;
+    let (role, locked) = (accepted.asker.role, echo.locked);
     let attestation = echo.head.ok_or_else(|| Stop::refused("Malformed", "no head is shown"))?;
     let head = audit_head(&attestation, &serving.peers.message_keys(role))?;
     if head.custody_id != serving.custody_id().as_bytes() || head.role != role.as_str() {
@@ -123,7 +79,9 @@ pub(super) async fn echo(
     let shown = PeerHead { overrides, count, attestation: attestation.encode_to_vec() };
     let decide = move |ledger: &Ledger<'_>| {
         let held = ledger.peer_head(role.as_str())?;
-        ledger.keep_peer_head(role.as_str(), &shown)?;
+        if !locked {
+            ledger.keep_peer_head(role.as_str(), &shown)?;
+        }
         Ok(held)
     };
     let held = signer.decide(decide).await?;
@@ -147,17 +105,24 @@ fn extends(before: &AuditHead, shown: &AuditHead) -> bool {
         || (shown.count == before.count && shown.hash == before.hash)
 }
 
-/// This signer's statement of its own head.
-pub(super) fn attest(serving: &Serving, head: audit::Head, overrides: u64, at_ms: u64) -> Attestation {
+/// A signer's statement of its own head.
+pub(crate) fn attest(
+    role: Role,
+    custody: CustodyId,
+    keys: &Keys,
+    head: audit::Head,
+    overrides: u64,
+    at_ms: u64,
+) -> Attestation {
     let statement = AuditHead {
-        custody_id: serving.custody_id().as_bytes().to_vec(),
-        role: serving.role.to_string(),
+        custody_id: custody.as_bytes().to_vec(),
+        role: role.to_string(),
         count: head.count,
         hash: head.hash.to_vec(),
         at_ms,
         overrides,
     };
-    attest_audit_head(&statement, serving.keys.own().message_key())
+    attest_audit_head(&statement, keys.own().message_key())
 }
 
 /// Who has to have vouched for a start.

@@ -53,11 +53,11 @@ pub(super) async fn announce(signer: &Signer, serving: &Arc<Serving>, accepted: 
 /// All steps of a signature.
 pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
     fault::point("accepted");
-    let decoded = match Decoded::read(signer, serving, &accepted).await.and_then(|it| it.for_signing(serving, &accepted))
-    {
-        Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
-        other => other?,
-    };
+    let decoded =
+        match Decoded::read(signer, serving, &accepted).await.and_then(|it| it.for_signing(serving, &accepted)) {
+            Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
+            other => other?,
+        };
     fault::point("decoded");
     let accepted = Arc::new(accepted);
     let (recording, asked) = (serving.clone(), accepted.clone());
@@ -175,7 +175,8 @@ impl Vouched {
         if ledger.recorded(mark)? {
             return Ok(Ok(Judged::Allowed { intent: None, known: true }));
         }
-        if let Err(stop) = nonce::judge(mark, &ledger.nonces(&mark.wallet, &mark.chain, mark.nonce)?, serving.observed) {
+        if let Err(stop) = nonce::judge(mark, &ledger.nonces(&mark.wallet, &mark.chain, mark.nonce)?, serving.observed)
+        {
             return Ok(Err(stop));
         }
         Ok(match self.verdict(ledger, serving)? {
@@ -274,7 +275,8 @@ impl Vouched {
             let entry = Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) };
             ledger.append(entry)?;
         }
-        let (head, overrides) = (ledger.head()?, ledger.overrides()?);
+        let own = serving.keys.own().message_key().verifying_key();
+        let (head, overrides) = (ledger.head()?, ledger.overrides(&own)?);
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
         Ok(Ok(Recording::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
     }
@@ -382,4 +384,3 @@ impl Unsealed {
         Ok(Outcome::Signed(Signed { digest: effect.digest.to_vec(), signature, head }))
     }
 }
-

@@ -1,20 +1,27 @@
 //! Promises of the pipeline, with real stores and a real Vault: Keeper and Cooler side by side.
 
+mod gates;
+mod limits;
+mod rules;
+
 use std::collections::BTreeMap;
 
 use chain::{ChainRules, Intent};
 use chain_evm::EvmSafe;
-use custody::{KeyRole, Role};
+use custody::{
+    KeyRole, Role,
+    trust::{AssetFloor, Floor},
+};
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
-    attestation::{attest_hot_keys, hot_keys, wallet_record},
+    attestation::{attest_audit_head, attest_hot_keys, hot_keys, wallet_record},
     envelope::Peers,
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
 
-use super::{Asker, Lock, digest};
+use super::{Asker, digest};
 use crate::{
     fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, floor, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
@@ -87,6 +94,37 @@ impl Running {
         self.say(Role::App, request).await
     }
 
+    /// Serves under this floor; `observed` as in [`Terms`].
+    fn under(&self, floor: Floor, observed: bool) {
+        self.serve(Role::Keeper, Terms { floor, observed, ..Terms::default() });
+    }
+
+    /// The observer's word that the nonce is used up by `digest`.
+    async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
+        let settlement =
+            Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
+        self.say(Role::Observer, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
+    }
+
+    /// The observer's longest lease.
+    async fn lease(&self) {
+        let lease = Lease { until_ms: self.now_ms() + MAX_LEASE_MS };
+        assert_eq!(self.say(Role::Observer, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
+    }
+
+    /// Its audit chain, verified.
+    async fn chain(&self) -> Vec<audit::Record> {
+        let custody = self.signer.serving().unwrap().custody_id().as_bytes().to_vec();
+        let role = self.signer.serving().unwrap().role;
+        let written = self.store.look(0, move |ledger| {
+            let (mut bytes, header) = (Vec::new(), audit::Header::new(role.as_str(), custody, ledger.head()?));
+            Ok(ledger.write_audit(&header, &mut bytes).map(|()| bytes))
+        });
+        let export = audit::read(written.await.unwrap().unwrap().as_slice()).unwrap();
+        audit::verify(&export, &[]).unwrap();
+        export.lines.into_iter().map(|line| line.record).collect()
+    }
+
     /// Any role asks.
     async fn say(&self, role: Role, request: &Request) -> Outcome {
         let asker = Asker { role, key: [9; 32] };
@@ -98,6 +136,13 @@ fn request(operation: Operation) -> Request {
     let mut operation_id = vec![0; OPERATION_ID_BYTES];
     OsRng.fill_bytes(&mut operation_id);
     Request { operation_id, operation: Some(operation) }
+}
+
+/// The usual floor with other rules for ETH.
+fn eth(change: impl FnOnce(&mut AssetFloor)) -> Floor {
+    let mut floor = floor();
+    change(&mut floor.assets[0]);
+    floor
 }
 
 fn registration(hot: Attestation) -> RegisterWallet {
@@ -293,13 +338,14 @@ async fn a_nonce_takes_one_payment_and_at_any_time_the_cancel() {
     let checked = pair.keeper.ask(Operation::Check(second.clone())).await;
     assert!(matches!(checked, Outcome::Allowed(_)), "a check takes no nonce: {checked:?}");
     let hot = signed(pair.keeper.ask(sign(&first)).await);
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await), hot, "the same payment under another operation id");
+    let again = signed(pair.keeper.ask(sign(&first)).await);
+    assert_eq!(again.signature, hot.signature, "the same payment under another operation id");
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
     assert_eq!(refused(pair.keeper.ask(Operation::Check(second.clone())).await), "NonceUsed");
     signed(pair.keeper.ask(sign(&ended)).await);
     let pair = pair.restart().await;
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await), hot);
+    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signature, hot.signature);
     signed(pair.keeper.ask(sign(&payment("alice", &transfer("ETH", 2), 1))).await);
 }
 
@@ -436,4 +482,30 @@ async fn no_secret_is_in_the_files() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_head_of_a_locked_signer_is_not_kept_and_never_takes_a_newer_ones_place() {
+    let pair = Pair::start().await;
+    let key = pair.keeper.keys.own().clone();
+    let custody_id = pair.custody.manifest().custody_id().as_bytes().to_vec();
+    let head = |count: u64| {
+        let (role, hash) = (Role::Keeper.to_string(), vec![count as u8; 32]);
+        let head = AuditHead { custody_id: custody_id.clone(), role, count, hash, ..AuditHead::default() };
+        attest_audit_head(&head, key.message_key())
+    };
+    let held = async |count: u64, locked: bool| {
+        let echo = request(Operation::EchoHead(EchoHead { head: Some(head(count)), locked }));
+        match pair.cooler.say(Role::Keeper, &echo).await {
+            Outcome::Held(Held { head }) => head,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(held(3, true).await, None);
+    assert_eq!(held(5, false).await, None);
+    // A chain that was rolled back to 4 and was told of settlements and freezes since.
+    assert_eq!(held(9, true).await, Some(head(5)));
+    assert_eq!(held(9, true).await, Some(head(5)));
+    assert_eq!(held(9, false).await, Some(head(5)));
+    assert_eq!(held(9, true).await, Some(head(9)));
 }

@@ -1,12 +1,14 @@
 //! The audit chain on disk. A record is written in the transaction of what it records, so that neither is there without
 //! the other.
 
-use audit::{Entry, Head, Record};
+use std::io::{self, Write};
+
+use audit::{Entry, Head, Header, Record};
 use prost::Message;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
 use super::{
-    Ledger, Store, StoreError,
+    Ledger, StoreError,
     ledger::{signed, unsigned},
 };
 
@@ -14,9 +16,11 @@ impl Ledger<'_> {
     /// Appends a record; the head is then that record's.
     pub fn append(&self, entry: Entry) -> Result<Head, StoreError> {
         let (record, head) = audit::next(&self.head()?, entry);
-        self.connection
-            .prepare_cached("INSERT INTO audit (seq, hash, record) VALUES (?1, ?2, ?3)")?
-            .execute((signed(head.count)?, head.hash, record.encode_to_vec()))?;
+        self.connection.prepare_cached("INSERT INTO audit (seq, hash, record) VALUES (?1, ?2, ?3)")?.execute((
+            signed(head.count)?,
+            head.hash,
+            record.encode_to_vec(),
+        ))?;
         Ok(head)
     }
 
@@ -48,22 +52,40 @@ impl Ledger<'_> {
         let query = "SELECT EXISTS (SELECT 1 FROM watermarks) OR EXISTS (SELECT 1 FROM evacuations)";
         Ok(self.connection.query_row(query, [], |row| row.get(0))?)
     }
-}
 
-impl Store {
-    /// All records, oldest first, with the hashes that are beside them.
-    pub async fn audit_records(&self) -> Result<Vec<(Record, [u8; 32])>, StoreError> {
-        self.read(records).await
+    /// The custody that the newest record names; empty: none does.
+    pub fn named_custody(&self) -> Result<Vec<u8>, StoreError> {
+        let query = "SELECT record FROM audit ORDER BY seq DESC LIMIT 1";
+        let newest: Option<Vec<u8>> = self.connection.query_row(query, [], |row| row.get(0)).optional()?;
+        Ok(newest.map(|record| decoded(&record)).transpose()?.map_or_else(Vec::new, |record| record.custody_id))
+    }
+
+    /// Writes the export with this header: the records up to its head, one at a time.
+    pub fn write_audit(&self, header: &Header, output: &mut impl Write) -> Result<(), Unwritten> {
+        let mut query = self
+            .connection
+            .prepare("SELECT record FROM audit WHERE seq <= ?1 ORDER BY seq")
+            .map_err(StoreError::from)?;
+        let head = signed(header.head.count)?;
+        let rows = query.query_map([head], |row| row.get::<_, Vec<u8>>(0)).map_err(StoreError::from)?;
+        let records = rows.map(|row| -> Result<Record, Unwritten> { Ok(decoded(&row.map_err(StoreError::from)?)?) });
+        audit::write(output, header, records)?;
+        output.flush()?;
+        Ok(())
     }
 }
 
-fn records(connection: &Connection) -> Result<Vec<(Record, [u8; 32])>, StoreError> {
-    let mut query = connection.prepare("SELECT record, hash FROM audit ORDER BY seq")?;
-    let rows = query.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
-    rows.map(|row| {
-        let (record, hash) = row?;
-        let unreadable = |error| StoreError::Failed(format!("an audit record is not readable ({error})"));
-        Ok((Record::decode(record.as_slice()).map_err(unreadable)?, hash))
-    })
-    .collect()
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody took it.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+fn decoded(record: &[u8]) -> Result<Record, StoreError> {
+    Record::decode(record).map_err(|error| StoreError::Failed(format!("an audit record is not readable ({error})")))
 }

@@ -16,7 +16,6 @@ impl Ledger<'_> {
 }
 
 impl Store {
-
     /// How many digests were signed for evacuations.
     pub async fn evacuations(&self) -> Result<i64, StoreError> {
         self.read(|connection| Ok(connection.query_row("SELECT count(*) FROM evacuations", [], |row| row.get(0))?))

@@ -35,9 +35,8 @@ impl Ledger<'_> {
 
     /// All that is frozen, everything first.
     pub fn freezes(&self) -> Result<Vec<Frozen>, StoreError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT wallet, requester, reason, at_ms FROM freezes ORDER BY wallet")?;
+        let mut query =
+            self.connection.prepare_cached("SELECT wallet, requester, reason, at_ms FROM freezes ORDER BY wallet")?;
         query.query_map([], frozen)?.map(|row| row?).collect()
     }
 

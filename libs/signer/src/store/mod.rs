@@ -8,6 +8,7 @@ mod evacuations;
 mod floors;
 mod freezes;
 mod heads;
+mod history;
 mod keys;
 mod ledger;
 mod nonces;
@@ -28,17 +29,20 @@ use std::{
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::audit::Unwritten;
 pub use documents::Document;
-pub use keys::{SealedIdentity, SealedKey};
 pub use freezes::Frozen;
 pub use heads::PeerHead;
+pub use keys::{SealedIdentity, SealedKey};
 pub use ledger::Ledger;
 pub use nonces::{Kind, Nonces, Settled, Watermark};
 pub use operations::{OperationKey, Recall};
+pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use spends::Spend;
 pub use waits::Announcement;
-pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
+
+use crate::pipeline::fault;
 
 /// The file in the data directory.
 pub const FILE: &str = "signer.sqlite3";
@@ -192,7 +196,9 @@ fn write_group(
 ) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     answers.extend(group.drain(..).map(|step| step(&tx)));
+    fault::point("written");
     tx.commit()?;
+    fault::point("committed");
     Ok(())
 }
 
@@ -272,7 +278,7 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 1 }));
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 2 }));
     }
 
     #[tokio::test]

@@ -97,6 +97,16 @@ impl Ledger<'_> {
         Ok(row.is_some())
     }
 
+    /// Whether this digest was signed for a wallet, at whatever nonce.
+    pub fn has_signed_digest(&self, wallet: &str, chain: &str, digest: &[u8; 32]) -> Result<bool, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT 1 FROM watermarks WHERE wallet = ?1 AND chain = ?2 AND digest = ?3")?
+            .query_row((wallet, chain, digest), |_| Ok(()))
+            .optional()?;
+        Ok(row.is_some())
+    }
+
     /// Records what is about to be signed. A second payment at a nonce fails: the table itself refuses it.
     pub fn record(&self, mark: &Watermark) -> Result<(), StoreError> {
         self.connection

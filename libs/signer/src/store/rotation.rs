@@ -197,7 +197,8 @@ mod tests {
             ("carol", "vault:v11:entropy", "vault:v11:hot"),
         ] {
             let (keys, attestation) = (vec![key(wallet.as_bytes()[0], secret)], vec![1]);
-            let hot = HotWallet { wallet: wallet.to_owned(), entropy: entropy.to_owned(), keys, attestation, verifier: None };
+            let hot =
+                HotWallet { wallet: wallet.to_owned(), entropy: entropy.to_owned(), keys, attestation, verifier: None };
             store.decide(0, move |ledger| ledger.keep_hot(hot)).await.unwrap();
         }
         store

@@ -129,7 +129,9 @@ impl Ledger<'_> {
         }
         self.connection
             .execute("INSERT INTO windows (length_ms, scope) VALUES (?1, ?2)", (signed(length_ms)?, scope))?;
-        let since = signed(self.now_ms().saturating_sub(length_ms))?;
+        // From the first moment of the oldest bucket that counts, so that the sum is the one of a window long in use.
+        let width = width(length_ms);
+        let since = signed(self.now_ms().saturating_sub(length_ms) / width * width)?;
         let mut query = self.connection.prepare(
             "SELECT wallet, chain, asset, amount, counts_from_ms FROM spends
              WHERE counts_from_ms IS NULL OR counts_from_ms >= ?1",

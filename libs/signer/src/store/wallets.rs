@@ -215,9 +215,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let alice = wallet("alice", "0xA");
-        let register = async |wallet: RegisteredWallet| {
-            store.decide(0, move |ledger| ledger.register(wallet)).await.unwrap()
-        };
+        let register =
+            async |wallet: RegisteredWallet| store.decide(0, move |ledger| ledger.register(wallet)).await.unwrap();
         assert_eq!(register(alice.clone()).await, Registration::Present(alice.clone()));
         assert_eq!(register(wallet("alice", "0xB")).await, Registration::Present(alice.clone()));
         let bob = register(wallet("bob", "0xA")).await;

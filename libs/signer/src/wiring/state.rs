@@ -133,7 +133,10 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
         return Err(Unready::new(State::Locked, why));
     }
     if gates.lease_expired {
-        return Err(Unready::new(State::Locked, "the observer's lease has expired; nothing is signed until it is renewed"));
+        return Err(Unready::new(
+            State::Locked,
+            "the observer's lease has expired; nothing is signed until it is renewed",
+        ));
     }
     Ok(())
 }

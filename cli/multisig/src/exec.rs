@@ -1,4 +1,4 @@
-//! A command in Cooler's pod, as `kubectl exec -i` does it: input in, output through, exit code honoured.
+//! A local command in a signer's pod, as `kubectl exec -i` does it: input in, output through, exit code honoured.
 
 use std::time::Duration;
 
@@ -13,21 +13,46 @@ use crate::{
     failure::{RemoteExit, one_line},
 };
 
-const POD: &str = "cooler-0";
-const CONTAINER: &str = "cooler";
-const BINARY: &str = "/cooler";
 const START: Duration = Duration::from_secs(30);
 
-/// Runs `/cooler WORDS...` there. Its output is ours.
-pub(crate) async fn run(cluster: &Cluster, words: &[&str], input: Option<Zeroizing<Vec<u8>>>) -> Result<()> {
+/// The signers; their pods, containers and binaries bear their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Signer {
+    /// Holds the hot keys
+    Keeper,
+    /// Holds the cool key
+    Cooler,
+}
+
+impl Signer {
+    fn name(self) -> &'static str {
+        match self {
+            Signer::Keeper => "keeper",
+            Signer::Cooler => "cooler",
+        }
+    }
+
+    fn pod(self) -> String {
+        format!("{}-0", self.name())
+    }
+}
+
+/// Runs `/SIGNER WORDS...` there. Its output is ours.
+pub(crate) async fn run(
+    cluster: &Cluster,
+    signer: Signer,
+    words: &[&str],
+    input: Option<Zeroizing<Vec<u8>>>,
+) -> Result<()> {
+    let (pod, binary) = (signer.pod(), format!("/{}", signer.name()));
     let pods: Api<Pod> = Api::namespaced(cluster.session_client()?, &cluster.namespace);
-    let params = AttachParams::default().container(CONTAINER).stdin(input.is_some()).stdout(true).stderr(true);
-    let command = [BINARY].into_iter().chain(words.iter().copied());
-    let starting = tokio::time::timeout(START, pods.exec(POD, command, &params));
+    let params = AttachParams::default().container(signer.name()).stdin(input.is_some()).stdout(true).stderr(true);
+    let command = [binary.as_str()].into_iter().chain(words.iter().copied());
+    let starting = tokio::time::timeout(START, pods.exec(&pod, command, &params));
     let mut process = starting
         .await
-        .map_err(|_| anyhow!("pod {POD}: its node did not start the command within {} s", START.as_secs()))?
-        .map_err(|error| explain(cluster, error))?;
+        .map_err(|_| anyhow!("pod {pod}: its node did not start the command within {} s", START.as_secs()))?
+        .map_err(|error| explain(cluster, &pod, error))?;
 
     let ended = process.take_status().context("no outcome to wait for")?;
     // On its own: a command may end without reading all of its input.
@@ -38,7 +63,7 @@ pub(crate) async fn run(cluster: &Cluster, words: &[&str], input: Option<Zeroizi
         pass(process.stderr(), tokio::io::stderr()),
     );
     sending.abort();
-    outcome(&finished?.0)
+    outcome(&pod, &finished?.0)
 }
 
 async fn send(stdin: Option<impl AsyncWrite + Unpin>, input: Zeroizing<Vec<u8>>) -> std::io::Result<()> {
@@ -53,18 +78,18 @@ async fn pass(from: Option<impl AsyncRead + Unpin>, mut to: impl AsyncWrite + Un
     to.flush().await.context("the command's output can't be written")
 }
 
-fn explain(cluster: &Cluster, error: kube::Error) -> anyhow::Error {
+fn explain(cluster: &Cluster, pod: &str, error: kube::Error) -> anyhow::Error {
     if is_missing(&error) {
         return anyhow!(
-            "namespace {} has no pod {POD}; name Cooler's namespace with -n, or see `multisig member status`",
+            "namespace {} has no pod {pod}; name the signer's namespace with -n, or see `multisig member status`",
             cluster.namespace
         );
     }
-    cluster.explain(&format!("pod {POD}"), error)
+    cluster.explain(&format!("pod {pod}"), error)
 }
 
 /// The kubelet's words for the end of a command.
-fn outcome(status: &Status) -> Result<()> {
+fn outcome(pod: &str, status: &Status) -> Result<()> {
     if status.status.as_deref() == Some("Success") {
         return Ok(());
     }
@@ -74,7 +99,7 @@ fn outcome(status: &Status) -> Result<()> {
         .find_map(|cause| cause.message.as_deref()?.parse::<u8>().ok());
     match code {
         Some(code) => Err(RemoteExit(code).into()),
-        None => bail!("pod {POD}: {}", one_line(status.message.as_deref().unwrap_or("the command failed"))),
+        None => bail!("pod {pod}: {}", one_line(status.message.as_deref().unwrap_or("the command failed"))),
     }
 }
 
@@ -85,7 +110,7 @@ mod tests {
     use super::*;
 
     fn ended(status: serde_json::Value) -> Result<()> {
-        outcome(&serde_json::from_value(status).unwrap())
+        outcome("cooler-0", &serde_json::from_value(status).unwrap())
     }
 
     #[test]

@@ -1,21 +1,16 @@
 //! `multisig cool ...`: Cooler's local commands, run in its pod with the rights of its data centre's admin. The hub has
 //! no such rights, and none of this needs it.
 
-mod exec;
-
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use zeroize::Zeroizing;
 
-use crate::{cluster::MemberArgs, failure::bad_input};
-
-/// Larger than any plan of an evacuation; a wrong file is told from a right one by it.
-const LARGEST_INPUT: u64 = 256 << 20;
+use crate::{
+    cluster::MemberArgs,
+    exec::{self, Signer},
+    input,
+};
 
 /// Cooler's local commands.
 #[derive(Debug, Subcommand)]
@@ -48,7 +43,7 @@ impl CoolCommand {
             CoolCommand::Import(args) => args.run(&["import"]).await,
             CoolCommand::EvacSign(args) => args.run(&["evac", "sign"]).await,
             CoolCommand::WalletsExport(args) => {
-                exec::run(&args.member.connect().await?, &["wallets", "export"], None).await
+                exec::run(&args.member.connect().await?, Signer::Cooler, &["wallets", "export"], None).await
             }
         }
     }
@@ -56,17 +51,7 @@ impl CoolCommand {
 
 impl WithInput {
     async fn run(self, words: &[&str]) -> Result<()> {
-        let input = read(&self.file)?;
-        exec::run(&self.member.connect().await?, words, Some(input)).await
+        let input = input::read_for_pod(&self.file)?;
+        exec::run(&self.member.connect().await?, Signer::Cooler, words, Some(input)).await
     }
-}
-
-fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let path = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
-    let wrong = |error: String| bad_input(format!("{}: {error}", file.display()));
-    let length = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-    if length > LARGEST_INPUT {
-        return Err(wrong(format!("{length} bytes are too many; is this the right file?")));
-    }
-    fs::read(path).map(Zeroizing::new).map_err(|error| wrong(error.to_string()))
 }

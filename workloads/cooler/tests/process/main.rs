@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+mod admin;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use chain::{Amount, Asset, ChainRules, Intent, Owners};
@@ -122,7 +124,8 @@ async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
     let counted = "multisig_signer_requests_total{operation=\"Sign\",outcome=\"OverLimit\"} 1";
     assert!(metrics.contains(counted) && metrics.contains("state{state=\"Serving\"} 1"), "{metrics}");
 
-    // Polls go on, the report does not.
+    // Polls go on; the report does not, once it shows the head of the chain.
+    member.report_with(|report| report.audit_head.as_ref().is_some_and(|head| head.count == 3)).await;
     let seen = member.requests().len();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while member.requests().len() < seen + 9 {
@@ -303,15 +306,29 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let exported = member.exec(&["wallets", "export"], "").await;
     assert!(exported.status.success(), "{exported:?}");
     let export = WalletsExport::parse(&exported.stdout).unwrap();
-    let eth = Balance { asset: Asset { symbol: "ETH".to_owned(), contract: None }, amount: Amount::from(77) };
-    let state = ChainState { deployed: false, nonce: 0, balances: vec![eth] };
-    let states = BTreeMap::from([(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)]);
-    let planned = plan(&export, &states, &member.manifest(), &BTreeMap::new()).unwrap();
+    let planned_for = |amount: u128| {
+        let eth = Balance { asset: Asset { symbol: "ETH".to_owned(), contract: None }, amount: Amount::from(amount) };
+        let state = ChainState { deployed: false, nonce: 0, balances: vec![eth] };
+        let states = BTreeMap::from([(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)]);
+        plan(&export, &states, &member.manifest(), &BTreeMap::new()).unwrap()
+    };
+    let planned = planned_for(77);
 
-    let signed = member.exec(&["evac", "sign"], &planned.to_json()).await;
-    assert!(signed.status.success(), "{signed:?}");
-    let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest()).unwrap();
-    assert!(bundle.steps()[0].step().signatures.contains_key(&KeyRole::Cool));
+    // Frozen or not; and again when the balance has moved, under another digest.
+    let frozen = member.exec(&["freeze", "--reason=breach"], "").await;
+    assert!(frozen.status.success(), "{frozen:?}");
+    let mut digests = Vec::new();
+    for plan in [&planned, &planned, &planned_for(78)] {
+        let signed = member.exec(&["evac", "sign"], &plan.to_json()).await;
+        assert!(signed.status.success(), "{signed:?}");
+        let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest()).unwrap();
+        assert!(bundle.steps()[0].step().signatures.contains_key(&KeyRole::Cool));
+        digests.push(bundle.steps()[0].digest().to_vec());
+    }
+    assert!(digests[0] == digests[1] && digests[1] != digests[2]);
+    let chain = admin::chain(&member).await;
+    let evacuated = chain.lines.iter().filter(|line| line.record.operation == audit::EVACUATION_SIGN);
+    assert_eq!(evacuated.map(|line| line.record.digest.clone()).collect::<Vec<_>>(), digests[1..]);
 
     let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
     let mut elsewhere = planned.clone();

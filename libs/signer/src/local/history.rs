@@ -1,0 +1,35 @@
+//! The signing history as a file, out of one store and into another.
+
+use audit::Entry;
+use custody::Role;
+
+use super::{Desk, Done, LocalError, documents};
+use crate::{history::History, process::now_ms, wiring::Place};
+
+/// `history export`.
+pub(crate) async fn export(place: &Place, role: Role) -> Result<String, LocalError> {
+    let desk = Desk::open(place, role).await?;
+    let (_, manifest) = documents(place, role, &desk.store).await?;
+    let empty = History::empty(manifest.custody_id(), role);
+    Ok(desk.look(move |ledger| ledger.history(empty)).await?.to_json()?)
+}
+
+/// `history import`: all of the file, or nothing.
+pub(crate) async fn import(place: &Place, role: Role, file: &[u8]) -> Result<Done, LocalError> {
+    let desk = Desk::open(place, role).await?;
+    let (_, manifest) = documents(place, role, &desk.store).await?;
+    let history = History::parse(file, manifest.custody_id(), role)?;
+    let entry = super::admin_entry(role, Some(manifest.custody_id()), "HistoryImport", now_ms());
+    let nonces: usize = history.wallets.iter().map(|it| it.signed.len()).sum();
+    let what = format!("{} wallet(s) with {nonces} signature(s), as of the file", history.wallets.len());
+    let import = move |ledger: &crate::store::Ledger<'_>| {
+        let imported = ledger.import(&history)?;
+        if imported == Ok(true) {
+            ledger.append(Entry { at_ms: ledger.now_ms(), ..entry })?;
+        }
+        Ok(imported)
+    };
+    let changed = desk.decide(import).await??;
+    let message = if changed { format!("imported: {what}") } else { format!("all of it was here already: {what}") };
+    Ok(Done::new(changed, message))
+}
