@@ -79,7 +79,8 @@ type Freeze struct {
 }
 
 type EchoHead struct {
-	Head *Attestation `pb:"1" json:"head,omitempty"`
+	Head   *Attestation `pb:"1" json:"head,omitempty"`
+	Locked bool         `pb:"2" json:"locked,omitempty"`
 }
 
 type Settle struct {

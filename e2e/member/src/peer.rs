@@ -35,19 +35,19 @@ impl Peer {
 
 fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
     match operation {
-        Some(Operation::EchoHead(EchoHead { head: Some(head) })) => echo(newest, key, head),
+        Some(Operation::EchoHead(EchoHead { head: Some(head), locked })) => echo(newest, key, head, locked),
         _ => refused("NotServed", "this peer only holds audit heads"),
     }
 }
 
-/// What was held before. The new one is held from now on unless it is older.
-fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
+/// What was held before. The new one is held from now on unless it is older, or its signer is not sure of it itself.
+fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation, locked: bool) -> Outcome {
     let Ok(head) = audit_head(&shown, &[key]) else {
         return refused("AttestationNotBelieved", "this is no audit head of the signer that asks");
     };
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
     let held = newest.as_ref().map(|(_, attestation)| attestation.clone());
-    if newest.as_ref().is_none_or(|(held, _)| head.count >= held.count) {
+    if !locked && newest.as_ref().is_none_or(|(held, _)| head.count >= held.count) {
         *newest = Some((head, shown));
     }
     Outcome::Held(Held { head: held })
@@ -72,14 +72,16 @@ mod tests {
     #[test]
     fn it_answers_with_what_it_held_before_and_never_goes_back() {
         let (newest, key) = (Newest::default(), SigningKey::from_bytes(&[1; 32]).verifying_key());
-        let shown = |head: Attestation| match echo(&newest, key, head) {
+        let echoed = |head: Attestation, locked| match echo(&newest, key, head, locked) {
             Outcome::Held(held) => held.head,
             other => panic!("{other:?}"),
         };
+        let shown = |head| echoed(head, false);
+        assert_eq!(echoed(head(9, 1), true), None);
         assert_eq!(shown(head(0, 1)), None);
         assert_eq!(shown(head(5, 1)), Some(head(0, 1)));
         assert_eq!(shown(head(3, 1)), Some(head(5, 1)), "rolled back");
         assert_eq!(shown(head(6, 1)), Some(head(5, 1)));
-        assert!(matches!(echo(&newest, key, head(9, 2)), Outcome::Refused(_)), "another's");
+        assert!(matches!(echo(&newest, key, head(9, 2), false), Outcome::Refused(_)), "another's");
     }
 }

@@ -17,6 +17,8 @@ pub const WALLET_RECORD: &str = "multisig.attest.wallet.v1";
 
 /// Domain of an attested [`AuditHead`].
 pub const AUDIT_HEAD: &str = "multisig.attest.head.v1";
+/// Domain of an [`AuditHead`] that the data centre's admin accepted although others know a newer one.
+pub const OVERRIDE: &str = "multisig.attest.override.v1";
 /// Domain of an attested [`PaymentIntent`].
 pub const PAYMENT_INTENT: &str = "multisig.attest.intent.v1";
 
@@ -81,6 +83,16 @@ pub fn attest_audit_head(head: &AuditHead, key: &SigningKey) -> Attestation {
 /// The head, if one of that signer's approved keys attested it.
 pub fn audit_head(attestation: &Attestation, signer: &[VerifyingKey]) -> Result<AuditHead, AttestationError> {
     exact::decode(verify(AUDIT_HEAD, attestation, signer)?).map_err(|_| AttestationError::Malformed)
+}
+
+/// A signer's note to itself that its admin accepts its chain up to `head`; `head.overrides` is this one's number.
+pub fn attest_override(head: &AuditHead, key: &SigningKey) -> Attestation {
+    attest(OVERRIDE, head.encode_to_vec(), key)
+}
+
+/// The accepted head, if this signer's own key attested it.
+pub fn accepted_head(attestation: &Attestation, own: &VerifyingKey) -> Result<AuditHead, AttestationError> {
+    exact::decode(verify(OVERRIDE, attestation, &[*own])?).map_err(|_| AttestationError::Malformed)
 }
 
 /// Somebody's wish that this be paid.

@@ -157,6 +157,10 @@ pub struct EchoHead {
     /// [`Attestation`] of an [`AuditHead`] by the asking signer.
     #[prost(message, optional, tag = "1")]
     pub head: Option<Attestation>,
+    /// The asking signer's start is not vouched for yet: the head is not kept. A chain that was rolled back grows while
+    /// it is locked, and would else put itself in the place of the one that it was rolled back from.
+    #[prost(bool, tag = "2")]
+    pub locked: bool,
 }
 
 /// Head of a signer's audit chain.

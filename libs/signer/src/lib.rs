@@ -7,6 +7,8 @@ pub mod cli;
 #[cfg(test)]
 mod fixtures;
 mod hardening;
+#[cfg(feature = "fault-points")]
+pub mod host;
 mod http;
 pub mod identity;
 mod local;

@@ -121,7 +121,7 @@ fn requests() -> Vec<Example> {
             "echo-head",
             "echoHead",
             json!({"head": attestation_json(&head)}),
-            Operation::EchoHead(EchoHead { head: Some(head) }),
+            Operation::EchoHead(EchoHead { head: Some(head), locked: false }),
         ),
         request(
             "settle",

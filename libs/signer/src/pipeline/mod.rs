@@ -5,7 +5,7 @@
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
 mod create;
-mod fault;
+pub(crate) mod fault;
 mod gate;
 mod nonce;
 mod observe;
@@ -393,7 +393,7 @@ fn stored(result: &[u8]) -> Result<Outcome, Stop> {
 }
 
 /// SHA-256 of a request's one encoding: what its operation id stands for.
-fn digest(request: &Request) -> [u8; 32] {
+pub(crate) fn digest(request: &Request) -> [u8; 32] {
     Sha256::digest(request.encode_to_vec()).into()
 }
 

@@ -106,14 +106,15 @@ fn note(
     Ok(())
 }
 
-/// Keeps the head that is shown and answers with the one that was held before.
+/// Answers with the head that was held before, and keeps the one that is shown unless the other signer is locked: then
+/// it is the other signer that does not know yet whether its chain is the newest.
 pub(super) async fn echo(
     signer: &Signer,
     serving: &Arc<Serving>,
     accepted: Accepted,
     echo: EchoHead,
 ) -> Result<Outcome, Stop> {
-    let role = accepted.asker.role;
+    let (role, locked) = (accepted.asker.role, echo.locked);
     let attestation = echo.head.ok_or_else(|| Stop::refused("Malformed", "no head is shown"))?;
     let head = audit_head(&attestation, &serving.peers.message_keys(role))?;
     if head.custody_id != serving.custody_id().as_bytes() || head.role != role.as_str() {
@@ -122,7 +123,9 @@ pub(super) async fn echo(
     let shown = PeerHead { overrides: head.overrides, count: head.count, attestation: attestation.encode_to_vec() };
     let decide = move |ledger: &Ledger<'_>| {
         let held = ledger.peer_head(role.as_str())?;
-        ledger.keep_peer_head(role.as_str(), &shown)?;
+        if !locked {
+            ledger.keep_peer_head(role.as_str(), &shown)?;
+        }
         Ok(held)
     };
     let held = signer.decide(decide).await?;

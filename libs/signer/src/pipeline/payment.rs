@@ -274,7 +274,8 @@ impl Vouched {
             let entry = Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) };
             ledger.append(entry)?;
         }
-        let (head, overrides) = (ledger.head()?, ledger.overrides()?);
+        let own = serving.keys.own().message_key().verifying_key();
+        let (head, overrides) = (ledger.head()?, ledger.overrides(&own)?);
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
         Ok(Ok(Recording::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
     }

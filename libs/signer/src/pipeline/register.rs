@@ -12,7 +12,7 @@ use protocol::{
     ops::{Attestation, ChainAddress, HotKeys, Operation, Outcome, RegisterWallet, WalletRecord},
 };
 
-use super::{Serving, Signer, Stop, conclude, create::wallet_id, finish, request::Accepted};
+use super::{Serving, Signer, Stop, conclude, create::wallet_id, fault, finish, request::Accepted};
 use crate::store::{RegisteredWallet, Registration, Store};
 
 pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
@@ -20,6 +20,7 @@ pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: 
         Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
         other => other?,
     };
+    fault::point("recomputed");
     let serving = serving.clone();
     let outcome = signer.decide(move |ledger| {
         if let Some(frozen) = ledger.frozen(&wallet.wallet)? {

@@ -8,7 +8,7 @@ use custody::{KeyRole, Role};
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
-    attestation::{attest_hot_keys, hot_keys, wallet_record},
+    attestation::{attest_audit_head, attest_hot_keys, hot_keys, wallet_record},
     envelope::Peers,
     ops::*,
 };
@@ -436,4 +436,30 @@ async fn no_secret_is_in_the_files() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_head_of_a_locked_signer_is_not_kept_and_never_takes_a_newer_ones_place() {
+    let pair = Pair::start().await;
+    let key = pair.keeper.keys.own().clone();
+    let custody_id = pair.custody.manifest().custody_id().as_bytes().to_vec();
+    let head = |count: u64| {
+        let (role, hash) = (Role::Keeper.to_string(), vec![count as u8; 32]);
+        let head = AuditHead { custody_id: custody_id.clone(), role, count, hash, ..AuditHead::default() };
+        attest_audit_head(&head, key.message_key())
+    };
+    let held = async |count: u64, locked: bool| {
+        let echo = request(Operation::EchoHead(EchoHead { head: Some(head(count)), locked }));
+        match pair.cooler.say(Role::Keeper, &echo).await {
+            Outcome::Held(Held { head }) => head,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(held(3, true).await, None);
+    assert_eq!(held(5, false).await, None);
+    // A chain that was rolled back to 4 and was told of settlements and freezes since.
+    assert_eq!(held(9, true).await, Some(head(5)));
+    assert_eq!(held(9, true).await, Some(head(5)));
+    assert_eq!(held(9, false).await, Some(head(5)));
+    assert_eq!(held(9, true).await, Some(head(9)));
 }

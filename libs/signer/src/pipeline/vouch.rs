@@ -2,6 +2,7 @@
 //! volume that was rolled back does not contain it, and shows.
 
 use custody::Role;
+use ed25519_dalek::VerifyingKey;
 use protocol::{
     attestation::audit_head,
     ops::{Attestation, AuditHead, EchoHead, Operation},
@@ -13,9 +14,12 @@ use crate::store::{Ledger, StoreError};
 impl Signer {
     /// What to show to the others now.
     pub(crate) async fn own_head(&self, serving: &Serving) -> Result<(audit::Head, Operation), StoreError> {
-        let (head, overrides) = self.store.look(self.now_ms(), |ledger| Ok((ledger.head()?, ledger.overrides()?))).await?;
+        let own = serving.keys.own().message_key().verifying_key();
+        let look = move |ledger: &Ledger<'_>| Ok((ledger.head()?, ledger.overrides(&own)?));
+        let (head, overrides) = self.store.look(self.now_ms(), look).await?;
         let shown = observe::attest(serving, head, overrides, self.now_ms());
-        Ok((head, Operation::EchoHead(EchoHead { head: Some(shown) })))
+        let locked = matches!(*self.lock(), Lock::Locked(_));
+        Ok((head, Operation::EchoHead(EchoHead { head: Some(shown), locked })))
     }
 
     /// Whether what `voucher` held is in this signer's chain; else why not, in words for the admin.
@@ -29,7 +33,8 @@ impl Signer {
             Ok(held) => held,
             Err(why) => return Ok(Err(format!("{voucher} {why}"))),
         };
-        self.store.look(self.now_ms(), move |ledger| judge(ledger, voucher, held.as_ref())).await
+        let own = serving.keys.own().message_key().verifying_key();
+        self.store.look(self.now_ms(), move |ledger| judge(ledger, &own, voucher, held.as_ref())).await
     }
 
     /// Opens the lock, or says why it stays closed.
@@ -56,7 +61,12 @@ fn believed(serving: &Serving, held: &Attestation) -> Result<AuditHead, String> 
     Ok(head)
 }
 
-fn judge(ledger: &Ledger<'_>, voucher: Role, held: Option<&AuditHead>) -> Result<Result<(), String>, StoreError> {
+fn judge(
+    ledger: &Ledger<'_>,
+    key: &VerifyingKey,
+    voucher: Role,
+    held: Option<&AuditHead>,
+) -> Result<Result<(), String>, StoreError> {
     let own = ledger.head()?;
     let Some(held) = held else {
         let message = format!(
@@ -69,6 +79,12 @@ fn judge(ledger: &Ledger<'_>, voucher: Role, held: Option<&AuditHead>) -> Result
         Ok(hash) => ledger.knows(&audit::Head { count: held.count, hash })?,
         Err(_) => false,
     };
+    if ledger.overrides(key)? < held.overrides {
+        return Ok(Err(format!(
+            "this volume was rolled back: {voucher} knows an acceptance by the admin that is not in it; restore the \
+             newest volume, or accept this chain with `multisig member unlock`"
+        )));
+    }
     if known {
         return Ok(Ok(()));
     }

@@ -28,6 +28,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::pipeline::fault;
 pub use documents::Document;
 pub use keys::{SealedIdentity, SealedKey};
 pub use freezes::Frozen;
@@ -192,7 +193,9 @@ fn write_group(
 ) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     answers.extend(group.drain(..).map(|step| step(&tx)));
+    fault::point("written");
     tx.commit()?;
+    fault::point("committed");
     Ok(())
 }
 

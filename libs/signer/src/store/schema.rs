@@ -168,9 +168,10 @@ const MIGRATIONS: [&str; 2] = ["
         attestation BLOB NOT NULL
     ) STRICT;
 
+    -- Where the admin accepted this signer's chain: from 1 on, each attested by the signer's own key.
     CREATE TABLE overrides (
         id INTEGER PRIMARY KEY,
-        at_ms INTEGER NOT NULL
+        attestation BLOB NOT NULL
     ) STRICT;
 
     -- Floors as they were seen: one that a looser one follows holds on for its own delay.

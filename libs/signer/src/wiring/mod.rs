@@ -4,7 +4,7 @@
 
 pub mod cluster;
 pub mod documents;
-mod rotation;
+pub(crate) mod rotation;
 pub mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -272,9 +272,10 @@ impl Wiring {
         {
             self.store.decide(now, move |ledger| ledger.see_floor(&floor)).await?;
         }
+        let own = self.keys.as_ref().map(|keys| keys.own().message_key().verifying_key());
         let look = move |ledger: &Ledger<'_>| {
             let frozen = ledger.frozen("")?.map(|it| format!("frozen by {}: {}", it.requester, it.reason));
-            let accepted = ledger.accepted_since(started)?;
+            let accepted = own.map_or(Ok(false), |own| ledger.accepted_since(&own, started))?;
             Ok(Remembered { held: ledger.held_floors()?, frozen, accepted, head: ledger.head()? })
         };
         self.store.look(now, look).await

@@ -23,7 +23,7 @@ use super::{Assessment, Wiring, state};
 use crate::{
     identity::{self, PURPOSES},
     metrics::Metrics,
-    pipeline::{cool_key_context, entropy_context, hot_key_context},
+    pipeline::{cool_key_context, entropy_context, fault, hot_key_context},
     store::{SealedFor, SealedPlace, SealedValue, Store, StoreError},
 };
 
@@ -53,7 +53,7 @@ struct Stuck {
 }
 
 /// What only this process knows of a rotation; none of it is needed to go on.
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     budget: Duration,
     grace: Duration,
     /// The newest version and when this process first saw it.
@@ -72,7 +72,7 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    pub(super) fn new(metrics: &Metrics) -> Self {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
         let (version_gauge, left_gauge) = (Gauge::default(), Gauge::default());
         metrics.register(|registry| {
             registry.register("vault_key_version", "Newest version of the Vault's key", version_gauge.clone());
@@ -107,7 +107,7 @@ impl Rotation {
     }
 
     /// One step towards the generation asked for.
-    async fn step(&mut self, store: &Store, sealer: &Sealer, custody: CustodyId, asked: Option<u64>, key: KeyInfo) {
+    pub(crate) async fn step(&mut self, store: &Store, sealer: &Sealer, custody: CustodyId, asked: Option<u64>, key: KeyInfo) {
         if self.since.is_none_or(|(version, _)| version != key.latest_version) {
             self.since = Some((key.latest_version, Instant::now()));
             self.place = SealedPlace::default();
@@ -143,6 +143,7 @@ impl Rotation {
         match next(asked, key, found.oldest, found.below) {
             Step::Rotate => {
                 sealer.vault().rotate().await?;
+                fault::point("rotated");
                 tracing::info!(before = latest, asked, "the Vault's key was rotated");
             }
             Step::Rewrap => self.rewrap(store, sealer, custody, latest).await?,
@@ -174,6 +175,7 @@ impl Rotation {
             let sealed: Vec<_> = batch.iter().map(|value| (context(custody, value), value.value.as_str())).collect();
             let rewrapped = sealer.rewrap(&sealed).await?;
             let replacements = self.good(batch, rewrapped, latest);
+            fault::point("rewrapped");
             let replaced = store.replace_sealed(replacements).await? as u64;
             self.place = last;
             self.left = self.left.saturating_sub(replaced);
