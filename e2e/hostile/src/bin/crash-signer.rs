@@ -1,0 +1,95 @@
+//! A signer that a suite kills: the signers' own pipeline, store and Vault client, without broker and API server.
+//! `MULTISIG_FAULT` names the point at which it ends itself.
+
+#[path = "../crash/wire.rs"]
+mod wire;
+
+use std::{
+    io::{stdin, stdout},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow};
+use custody::{phrase::Phrase, trust::TrustBundle};
+use protocol::ops::Operation;
+use signer::{host::Host, pipeline::Asker, wiring::{Place, documents::Documents}};
+use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    harness::install_crypto();
+    let path = std::env::args().nth(1).context("name the file to start from")?;
+    let start: Start = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let trust = TrustBundle::parse(start.trust.as_bytes())?;
+    let place = Place {
+        data_dir: start.data_dir,
+        kube_dir: PathBuf::new(),
+        vault_token_file: start.vault_token_file,
+        namespace: String::new(),
+    };
+    let host = Host::open(&place, &trust).await?;
+    let (trust_text, config, manifest) = (Some(start.trust), Some(start.config), Some(start.manifest));
+    let documents = Documents { trust: trust_text, config, manifest, credentials: None };
+    // Without the others' keys, at its very first start, it only says which its own are.
+    if trust.complete().is_ok() {
+        host.serve(start.role, &documents).await?;
+    }
+    let (answers, waiting) = mpsc::channel::<Answer>();
+    thread::spawn(move || -> Result<()> {
+        let mut out = stdout().lock();
+        waiting.iter().try_for_each(|answer| wire::write(&mut out, &answer))?;
+        Ok(())
+    });
+    answers.send(Answer { number: 0, told: Some(Told::Ready(serde_json::to_string(host.public())?)) })?;
+    let runtime = tokio::runtime::Handle::current();
+    let serve = move || -> Result<()> {
+        let (host, trust) = (Arc::new(host), Arc::new(trust));
+        let mut input = stdin().lock();
+        // Its parent's end is the end of its input.
+        while let Some(Question { number, ask }) = wire::read(&mut input)? {
+            let (host, trust, answers) = (host.clone(), trust.clone(), answers.clone());
+            runtime.spawn(async move {
+                let told = match ask {
+                    Some(ask) => answer(&host, &trust, ask).await.unwrap_or_else(|error| Told::Failed(error.to_string())),
+                    None => Told::Failed("an empty question".to_owned()),
+                };
+                let _ = answers.send(Answer { number, told: Some(told) });
+            });
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(serve).await?
+}
+
+async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
+    Ok(match ask {
+        Ask::Request(Asked { role, request }) => {
+            let asker = Asker { role: role.parse()?, key: [9; 32] };
+            Told::Response(host.answer(asker, request).await)
+        }
+        Ask::Head(Nothing {}) => match host.head().await? {
+            Operation::EchoHead(head) => Told::Head(head),
+            _ => return Err(anyhow!("the head is no head")),
+        },
+        Ask::Vouch(Vouchers { held }) => {
+            let held = held.into_iter().map(|voucher| Ok((voucher.role.parse()?, voucher.held)));
+            host.vouched(&held.collect::<Result<Vec<_>>>()?).await?;
+            Told::Done(0)
+        }
+        Ask::Rotate(generation) => Told::Done(host.rotate(generation).await?),
+        Ask::Cool(words) => {
+            host.keep_cool(trust, &Phrase::parse(&words)?).await?;
+            Told::Done(0)
+        }
+        Ask::Arm(fault) => {
+            host.arm(&fault);
+            Told::Done(0)
+        }
+        Ask::Accept(Nothing {}) => {
+            host.accept().await?;
+            Told::Done(0)
+        }
+    })
+}
