@@ -1,6 +1,9 @@
 //! The other signer in a small way: it holds the audit heads that it is shown, as a signer does for its peer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use custody::trust::PeerKeys;
 use ed25519_dalek::VerifyingKey;
@@ -9,6 +12,7 @@ use protocol::{
     attestation::audit_head,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
 };
+use tokio::sync::watch;
 
 use crate::Member;
 
@@ -16,14 +20,14 @@ use crate::Member;
 pub(crate) struct Peer(#[expect(dead_code, reason = "kept for its end")] Serving);
 
 /// The newest head, with what it says.
-type Newest = Mutex<Option<(AuditHead, Attestation)>>;
+pub(crate) type Newest = Mutex<Option<(AuditHead, Attestation)>>;
 
 impl Peer {
     /// Listens on its peer lane.
     pub(crate) async fn start(member: &Member, signer: &PeerKeys) -> Self {
         let (role, newest) = (member.other_role(), Arc::new(Newest::default()));
-        let party = member.party(role, &member.peer, signer);
-        let server = Server::new(member.link(role).await, party, link::Metrics::default());
+        let party = member.party(role, &member.peer, &BTreeMap::from([(member.role, signer.clone())]));
+        let server = Server::new(member.link(role).await, watch::channel(party).1, link::Metrics::default());
         let key = custody::fingerprint::message_key(signer).unwrap();
         let answer = move |call: Call| {
             let outcome = Some(answer(&newest, key, call.request.operation));
@@ -41,7 +45,7 @@ fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> O
 }
 
 /// What was held before. The new one is held from now on unless it is older.
-fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
+pub(crate) fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
     let Ok(head) = audit_head(&shown, &[key]) else {
         return refused("AttestationNotBelieved", "this is no audit head of the signer that asks");
     };
@@ -53,7 +57,7 @@ fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
     Outcome::Held(Held { head: held })
 }
 
-fn refused(reason: &str, message: &str) -> Outcome {
+pub(crate) fn refused(reason: &str, message: &str) -> Outcome {
     Outcome::Refused(Refused { reason: reason.to_owned(), message: message.to_owned() })
 }
 
