@@ -1,7 +1,40 @@
 //! `make hostile`: every attack of every suite, a table, and `target/hostile/report.json`.
 
+mod app;
+mod broker;
 mod report;
+mod suite;
+mod world;
 
-fn main() {
-    let _ = report::Suite::App;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+use report::Suite;
+
+/// Attacks with the real credentials of each domain, against real servers. Ends with 1 if any was not held.
+#[derive(Debug, Parser)]
+struct Line {
+    /// The suites to run; all, if none is named.
+    suites: Vec<Suite>,
+    /// Where the report goes.
+    #[arg(long, default_value = "target/hostile/report.json")]
+    report: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Line { suites, report } = Line::parse();
+    let suites = if suites.is_empty() { vec![Suite::Broker, Suite::App] } else { suites };
+    let mut rows = Vec::new();
+    for suite in suites {
+        rows.extend(match suite {
+            Suite::Broker => broker::run().await?,
+            Suite::App => app::run().await?,
+            Suite::Database | Suite::Crash => Vec::new(),
+        });
+    }
+    report::print(&rows);
+    report::write(&rows, &report)
 }
