@@ -10,7 +10,7 @@ use crate::suite::NOBODY;
 /// The domain whose credentials the attacker has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Suite {
+pub(crate) enum Suite {
     /// The broker and everybody's connection keys.
     Broker,
     /// All that App has.
@@ -35,18 +35,18 @@ impl fmt::Display for Suite {
 /// One attack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub(crate) struct Row {
     /// Whose credentials.
-    pub suite: Suite,
+    pub(crate) suite: Suite,
     /// What was tried, in a few words.
-    pub attack: String,
+    pub(crate) attack: String,
     /// What refused it: a stable reason, or the part that noticed.
-    pub refused_by: String,
+    pub(crate) refused_by: String,
     /// What moved on the chain and no legitimate request explains, decimal, in the asset's smallest unit.
-    pub moved: String,
+    pub(crate) moved: String,
     /// What the floor lets such an attacker have at most, in the same unit; only of suite `app`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
+    pub(crate) limit: Option<String>,
 }
 
 impl Row {
@@ -60,7 +60,7 @@ impl Row {
 }
 
 /// The table, on standard output.
-pub fn print(rows: &[Row]) {
+pub(crate) fn print(rows: &[Row]) {
     let width = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or_default().max(10);
     let (attack, refused_by) = (width(|row| &row.attack), width(|row| &row.refused_by));
     println!("{:<9} {:<attack$} {:<refused_by$} {:>6} {:>6}", "suite", "attack", "refused by", "moved", "limit");
@@ -73,7 +73,7 @@ pub fn print(rows: &[Row]) {
 }
 
 /// Writes the report, then says whether every attack was held.
-pub fn write(rows: &[Row], file: &Path) -> Result<()> {
+pub(crate) fn write(rows: &[Row], file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }

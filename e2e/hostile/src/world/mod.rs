@@ -25,7 +25,7 @@ use member::{CHAIN, Pair};
 use rand_core::OsRng;
 
 pub(crate) use arena::{Arena, Wallet};
-pub(crate) use signing::{Granted, asked, operation_id, reason};
+pub(crate) use signing::{Granted, asked, now_ms, operation_id, reason};
 pub(crate) use wire::{Tapped, Wire, next, tapped};
 
 /// The floor's highest payment of any asset, in its smallest unit; so are the others.
