@@ -74,6 +74,14 @@ bench: servers ## figures: time to Ready, signature round trip, memory, image si
 	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
 	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench figures
 
+# Kills of suite crash; `make verify` asks for more.
+POINTS ?= 200
+
+.PHONY: hostile
+hostile: servers ## attacks with each domain's own credentials; a table and target/hostile/report.json (SUITES, POINTS)
+	cargo build -q --locked -p keeper -p cooler -p hostile
+	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)
+
 .PHONY: verify
 verify: test bench ## what takes longer than CI may
 

@@ -16,7 +16,7 @@ use custody::{Role, trust::PeerKeys};
 use futures::future::join_all;
 use link::{Bounds, Call, CallError, Caller, Server, Serving};
 use protocol::{
-    ops::{EchoHead, Lease, OPERATION_ID_BYTES, Operation, Outcome, Request, Response, Settle, Settlement},
+    ops::{Lease, OPERATION_ID_BYTES, Operation, Outcome, Request, Response, Settle, Settlement},
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     CHAIN, Custody,
-    peer::{Newest, echo, refused},
+    peer::{self, Newest},
 };
 
 /// How far ahead a lease ends.
@@ -109,14 +109,14 @@ impl Observer {
 }
 
 fn answer(heads: &BTreeMap<Role, (Newest, ed25519_dalek::VerifyingKey)>, call: Call) -> Outcome {
-    match (call.request.operation, heads.get(&call.sender)) {
-        (Some(Operation::EchoHead(EchoHead { head: Some(head) })), Some((newest, key))) => echo(newest, *key, head),
-        _ => refused("NotServed", "the observer only holds audit heads of signers"),
+    match heads.get(&call.sender) {
+        Some((newest, key)) => peer::answer(newest, *key, call.request.operation),
+        None => peer::refused("NotServed", "the observer only holds audit heads of signers"),
     }
 }
 
 fn asleep() -> Outcome {
-    match refused("Asleep", "the observer is away") {
+    match peer::refused("Asleep", "the observer is away") {
         Outcome::Refused(words) => Outcome::Unavailable(words),
         other => other,
     }

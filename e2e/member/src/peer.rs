@@ -37,7 +37,8 @@ impl Peer {
     }
 }
 
-fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
+/// To whoever shows its head.
+pub(crate) fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
     match operation {
         Some(Operation::EchoHead(EchoHead { head: Some(head) })) => echo(newest, key, head),
         _ => refused("NotServed", "this peer only holds audit heads"),
@@ -45,7 +46,7 @@ fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> O
 }
 
 /// What was held before. The new one is held from now on unless it is older.
-pub(crate) fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
+fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation) -> Outcome {
     let Ok(head) = audit_head(&shown, &[key]) else {
         return refused("AttestationNotBelieved", "this is no audit head of the signer that asks");
     };

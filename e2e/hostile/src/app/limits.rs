@@ -104,7 +104,10 @@ pub(super) async fn raced_in_a_batch(world: &World) -> Result<Outcome> {
     };
     let second = arena.wallets.iter().zip(&granted).map(with_hot).collect();
     for (item, outcome) in granted.iter_mut().zip(world.batch(Role::Cooler, second).await?) {
-        item.cool = item.take(signature(outcome));
+        // The others' reason is that there is no hot signature.
+        if item.hot.is_some() {
+            item.cool = item.take(signature(outcome));
+        }
     }
     let loot = arena.wallets.iter().cloned().zip(granted).map(|(wallet, item)| (wallet, tx.clone(), item));
     let refusals = release(world, loot.collect()).await?;
@@ -183,8 +186,9 @@ async fn with_intent(
     let mut granted = Granted::default();
     let payment = Payment { intent, ..world.payment(arena.wallet(), &tx.unsigned()) };
     granted.hot = granted.take(world.sign(Role::Keeper, payment.clone()).await?);
-    let hot_signature = granted.hot.clone().unwrap_or_else(|| vec![27; 65]);
-    granted.cool = granted.take(world.sign(Role::Cooler, Payment { hot_signature, ..payment }).await?);
+    if let Some(hot_signature) = granted.hot.clone() {
+        granted.cool = granted.take(world.sign(Role::Cooler, Payment { hot_signature, ..payment }).await?);
+    }
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Ok(granted.refusals)
 }

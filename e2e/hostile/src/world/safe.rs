@@ -133,8 +133,13 @@ impl Sender<'_> {
     /// Makes a call, or says why the chain refuses it.
     pub(crate) async fn send(&self, call: &Call) -> Result<Result<(), String>> {
         let (to, data) = (call.to.to_string(), hex::encode_prefixed(&call.data));
-        let sent = self.anvil.send(json!({"from": self.relayer, "to": to, "data": data})).await;
-        Ok(sent.map(drop).map_err(|error| refusal(&error.to_string())))
+        let transaction = json!({"from": self.relayer, "to": to, "data": data});
+        if self.anvil.send(transaction.clone()).await.is_ok() {
+            return Ok(Ok(()));
+        }
+        // A receipt has no reason; the same call without a transaction does.
+        let called = self.anvil.rpc::<String>("eth_call", json!([transaction, "latest"])).await;
+        Ok(Err(called.map_or_else(|error| refusal(&error.to_string()), |_| "chain".to_owned())))
     }
 }
 
@@ -143,8 +148,9 @@ fn approved(owner: Address) -> Vec<u8> {
     [&owner.into_word()[..], &[0; 32], &[1]].concat()
 }
 
-/// The contract's own reason (`GS026`), or the node's words.
+/// The contract's own reason (`chain: GS026`), or the node's words.
 fn refusal(words: &str) -> String {
     let code = words.find("GS").and_then(|at| words.get(at..at + 5));
-    code.filter(|code| code[2..].bytes().all(|digit| digit.is_ascii_digit())).unwrap_or(words).to_owned()
+    let code = code.filter(|code| code[2..].bytes().all(|digit| digit.is_ascii_digit()));
+    format!("chain: {}", code.unwrap_or(words))
 }
