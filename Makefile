@@ -83,6 +83,14 @@ bench-sign: servers ## signatures per second beside Vault Transit, a broker echo
 	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
 	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench sign
 
+# Kills of suite crash; `make verify` asks for more.
+POINTS ?= 200
+
+.PHONY: hostile
+hostile: servers ## attacks with each domain's own credentials; a table and target/hostile/report.json (SUITES, POINTS)
+	cargo build -q --locked -p keeper -p cooler -p hostile
+	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)
+
 .PHONY: verify
 verify: test bench ## what takes longer than CI may
 

@@ -1,30 +1,34 @@
 //! A data centre for one signer, Keeper or Cooler: a real API server, Vault and broker, the ConfigMaps as admin and hub
 //! write them, and the other signer in a small way ([`peer`]). For the tests of both signers' processes.
+//!
+//! [`Pair`] is both signers of one custody, each in a data centre of its own, and an observer beside them.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it finds something else than it expects")]
 
+mod observer;
+mod pair;
 mod peer;
+mod shared;
 
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use custody::{
-    CustodyId, KeyRole, Role,
-    manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
-    phrase::Phrase,
+    Role,
     trust::{
         AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust,
     },
-    wiring::{Credentials, MemberConfig, NatsConfig, Policy, Report, State},
+    wiring::{self, MemberConfig, NatsConfig, Policy, Report, State},
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use harness::{Options, cluster::Cluster, nats::Nats, vault::Vault};
+use harness::{Options, cluster::Cluster, vault::Vault};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{ConfigMap, Namespace, ServiceAccount},
@@ -34,11 +38,10 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
-use link::{Caller, Link};
-use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
-use nkeys::KeyPair;
-use protocol::envelope::{OwnKeys, Party, Peers};
+use link::Caller;
+use protocol::envelope::OwnKeys;
 use rand_core::OsRng;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{
     process::{Child, Command},
@@ -49,35 +52,29 @@ use zeroize::Zeroizing;
 
 use peer::Peer;
 
+pub use observer::{LEASE, Observer, ask};
+pub use pair::Pair;
+pub use shared::{Credentials, Custody};
+
 /// The one chain of the floor, CAIP-2.
 pub const CHAIN: &str = "eip155:31337";
 /// The one safe destination.
 pub const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Servers, keys and documents of one signer.
+/// Servers, keys and documents of one signer. What its custody shares is reached through it.
 pub struct Member {
     /// Its API server.
     pub cluster: Cluster,
     /// Its Vault.
     pub vault: Vault,
-    /// The broker.
-    pub nats: Nats,
-    /// The custody's cool phrase.
-    pub cool: Phrase,
-    /// Keys of the other signer.
+    /// Keys of the other signer, while it is only there in a small way.
     pub peer: Arc<OwnKeys>,
-    /// Keys of App.
-    pub app: Arc<OwnKeys>,
-    /// Keys of the observer, where the trust names one.
-    pub watcher: Arc<OwnKeys>,
+    custody: Arc<Custody>,
     role: Role,
     binary: PathBuf,
     other: OnceCell<Peer>,
     watching: OnceCell<Peer>,
-    signed: SignedManifest,
-    account: KeyPair,
-    role_keys: BTreeMap<Role, KeyPair>,
     folder: tempfile::TempDir,
     listen: String,
 }
@@ -85,39 +82,40 @@ pub struct Member {
 /// The process; killed when dropped.
 pub struct Process(Child);
 
+impl Deref for Member {
+    type Target = Custody;
+
+    fn deref(&self) -> &Custody {
+        &self.custody
+    }
+}
+
 impl Member {
     /// Servers, rights and empty shells: what there is before anybody has decided anything. `binary` is the signer's.
     pub async fn start(role: Role, binary: impl AsRef<Path>) -> Self {
-        harness::install_crypto();
-        let (cluster, vault, nats) = (
-            Cluster::start(&format!("dc-{role}")).await.unwrap(),
-            Vault::start(Options::default()).await.unwrap(),
-            Nats::start(Options::default()).await.unwrap(),
-        );
-        let (cool, signed) = ceremonies();
+        Self::start_in(Arc::new(Custody::found().await), role, binary).await
+    }
+
+    /// The same for one of several signers of a custody.
+    pub async fn start_in(custody: Arc<Custody>, role: Role, binary: impl AsRef<Path>) -> Self {
+        let (cluster, vault) =
+            (Cluster::start(&format!("dc-{role}")).await.unwrap(), Vault::start(Options::default()).await.unwrap());
         let port = harness::ports::free("127.0.0.1".parse().unwrap()).unwrap();
         let member = Self {
             cluster,
             vault,
-            nats,
-            cool,
             peer: Arc::new(OwnKeys::generate(&mut OsRng)),
-            app: Arc::new(OwnKeys::generate(&mut OsRng)),
-            watcher: Arc::new(OwnKeys::generate(&mut OsRng)),
+            custody,
             role,
             binary: binary.as_ref().to_owned(),
             other: OnceCell::new(),
             watching: OnceCell::new(),
-            signed,
-            account: KeyPair::new_account(),
-            role_keys: Role::ALL.into_iter().map(|role| (role, KeyPair::new_account())).collect(),
             folder: tempfile::tempdir().unwrap(),
             listen: format!("127.0.0.1:{port}"),
         };
         member.make_objects().await;
         member.project_tokens().await;
         member.set_up_vault().await;
-        member.push_account().await;
         member
     }
 
@@ -214,33 +212,6 @@ impl Member {
         vault::setup(&Admin::new(connection, &token).unwrap(), &plan).await.unwrap();
     }
 
-    async fn push_account(&self) {
-        let scope = |(role, key): (&Role, &KeyPair)| {
-            Scope::new(&key.public_key(), role.as_str(), role_permissions(self.custody_id(), *role))
-        };
-        let (public, scopes) = (self.account.public_key(), self.role_keys.iter().map(scope).collect());
-        let claims = account_claims("custody", &public, scopes, AccountLimits::default(), BTreeMap::new(), now());
-        let operator = KeyPair::from_seed(self.nats.operator_signing_seed()).unwrap();
-        let jwt = natsauth::encode(claims, &operator).unwrap();
-        let client = self.nats.push_client().await.unwrap();
-        client.request(format!("$SYS.REQ.ACCOUNT.{public}.CLAIMS.UPDATE"), jwt.into()).await.unwrap();
-    }
-
-    fn user_jwt(&self, role: Role, nats_user: &str) -> String {
-        let claims = user_claims(&UserName::from(role), nats_user, &self.account.public_key(), now(), None);
-        natsauth::encode(claims, &self.role_keys[&role]).unwrap()
-    }
-
-    /// The custody's manifest.
-    pub fn manifest(&self) -> VerifiedManifest {
-        self.signed.verify().unwrap()
-    }
-
-    /// The custody.
-    pub fn custody_id(&self) -> CustodyId {
-        self.manifest().custody_id()
-    }
-
     /// What `multisig member prepare` and `member approve` write, changed by `change`.
     pub async fn write_trust(&self, change: impl FnOnce(&mut Value)) {
         let eth = AssetFloor::new(CHAIN, "ETH", "native", 18, "1000");
@@ -292,7 +263,12 @@ impl Member {
     pub async fn deliver_credentials(&self, nats_user: &str, generation: u64) {
         let identity = self.report_with(|report| report.identity.is_some()).await.identity.unwrap();
         self.other.get_or_init(|| Peer::start(self, self.other_role(), &self.peer, &identity.keys)).await;
-        let credentials = Credentials { generation, user_jwt: self.user_jwt(self.role, nats_user) };
+        self.write_credentials(nats_user, generation).await;
+    }
+
+    async fn write_credentials(&self, nats_user: &str, generation: u64) {
+        let user_jwt = self.user_jwt(self.role, nats_user);
+        let credentials = wiring::Credentials { generation, user_jwt };
         let data = json!({"credentials.json": json!(credentials).to_string()});
         self.write_map(&self.map("credentials"), "multisig-operator", data).await;
     }
@@ -373,27 +349,6 @@ impl Member {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// A connection to the broker as `role`.
-    async fn link(&self, role: Role) -> Link {
-        let nkey = KeyPair::new_user();
-        let (_, jwt) = watch::channel(self.user_jwt(role, &nkey.public_key()));
-        let options = link::Options {
-            urls: vec![self.nats.url()],
-            ca_pem: self.nats.ca_pem().to_owned(),
-            custody: self.custody_id(),
-            role,
-            nkey,
-            jwt,
-        };
-        Link::connect(options).await.unwrap()
-    }
-
-    /// `role` with these keys, which believes the signer.
-    fn party(&self, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> watch::Receiver<Party> {
-        let peers = Peers::new(&BTreeMap::from([(self.role, vec![signer.clone()])])).unwrap();
-        watch::channel(Party::new(self.custody_id(), role, own.clone(), peers).unwrap()).1
-    }
-
     /// App's side of the broker.
     pub async fn app(&self, signer: &PeerKeys) -> Caller {
         self.caller(Role::App, &self.app, signer).await
@@ -406,12 +361,13 @@ impl Member {
 
     /// The observer's side; from then on it vouches too.
     pub async fn observer(&self, signer: &PeerKeys) -> Caller {
-        self.watching.get_or_init(|| Peer::start(self, Role::Observer, &self.watcher, signer)).await;
-        self.caller(Role::Observer, &self.watcher, signer).await
+        self.watching.get_or_init(|| Peer::start(self, Role::Observer, &self.observer, signer)).await;
+        self.caller(Role::Observer, &self.observer, signer).await
     }
 
     async fn caller(&self, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Caller {
-        Caller::new(self.link(role).await, self.party(role, own, signer), link::Metrics::default())
+        let party = self.party(role, own, &BTreeMap::from([(self.role, signer.clone())]));
+        Caller::new(self.link(role).await, watch::channel(party).1, link::Metrics::default())
     }
 
     /// Waits until the other signer holds the newest head: what is done from then on to the volume shows.
@@ -442,11 +398,11 @@ impl Member {
 
     /// The same as a file for an App in another language (`e2e/second`): private keys included.
     pub fn app_profile(&self, signer: &PeerKeys) -> PathBuf {
-        let nkey = KeyPair::new_user();
+        let Credentials { nkey, jwt } = self.credentials(Role::App);
         let profile = json!({
             "url": self.nats.url(),
             "ca": self.nats.ca_file(),
-            "jwt": self.user_jwt(Role::App, &nkey.public_key()),
+            "jwt": jwt,
             "nkeySeed": nkey.seed().unwrap(),
             "custodyId": HEXLOWER.encode(self.custody_id().as_bytes()),
             "messageSeed": HEXLOWER.encode(&*self.app.message_seed()),
@@ -474,35 +430,28 @@ impl Process {
         self.0.id().unwrap()
     }
 
+    /// Stops it in the middle of whatever it does; it holds its connections.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.0.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, as the kubelet sends it; the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_raw(self.0.id().unwrap().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         tokio::time::timeout(PATIENCE, self.0.wait()).await.unwrap().unwrap().code()
     }
 }
 
-fn ceremonies() -> (Phrase, SignedManifest) {
-    let (cool, cold) = (Phrase::generate(&mut OsRng), Phrase::generate(&mut OsRng));
-    let half = |role, phrase: &Phrase| PublicHalf::from_keys(role, &phrase.keys()).unwrap();
-    let mut signed = SignedManifest::new(Manifest {
-        version: manifest::VERSION,
-        custody_id: CustodyId::generate(&mut OsRng),
-        revision: 1,
-        cool: half(KeyRole::Cool, &cool),
-        cold: half(KeyRole::Cold, &cold),
-        safe_destinations: BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]),
-    })
-    .unwrap();
-    signed.sign(KeyRole::Cool, &cool.keys()).unwrap();
-    signed.sign(KeyRole::Cold, &cold.keys()).unwrap();
-    (cool, signed)
-}
-
 fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
 }

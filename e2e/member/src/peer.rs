@@ -1,6 +1,9 @@
 //! The other signer, or the observer, in a small way: it holds the audit heads that it is shown.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use custody::{Role, trust::PeerKeys};
 use ed25519_dalek::VerifyingKey;
@@ -10,6 +13,7 @@ use protocol::{
     envelope::OwnKeys,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
 };
+use tokio::sync::watch;
 
 use crate::Member;
 
@@ -20,14 +24,14 @@ pub(crate) struct Peer {
 }
 
 /// The newest head, with what it says.
-type Newest = Mutex<Option<(AuditHead, Attestation)>>;
+pub(crate) type Newest = Mutex<Option<(AuditHead, Attestation)>>;
 
 impl Peer {
     /// Listens as `role`, with these keys.
     pub(crate) async fn start(member: &Member, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Self {
         let newest = Arc::new(Newest::default());
-        let (party, held) = (member.party(role, own, signer), newest.clone());
-        let server = Server::new(member.link(role).await, party, link::Metrics::default());
+        let (party, held) = (member.party(role, own, &BTreeMap::from([(member.role, signer.clone())])), newest.clone());
+        let server = Server::new(member.link(role).await, watch::channel(party).1, link::Metrics::default());
         let key = custody::fingerprint::message_key(signer).unwrap();
         let answer = move |call: Call| {
             let outcome = Some(answer(&held, key, call.request.operation));
@@ -43,7 +47,8 @@ impl Peer {
     }
 }
 
-fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
+/// To whoever shows its head.
+pub(crate) fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
     match operation {
         Some(Operation::EchoHead(EchoHead { head: Some(head), locked })) => echo(newest, key, head, locked),
         _ => refused("NotServed", "this peer only holds audit heads"),
@@ -64,7 +69,7 @@ fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation, locked: bool) ->
     Outcome::Held(Held { head: held })
 }
 
-fn refused(reason: &str, message: &str) -> Outcome {
+pub(crate) fn refused(reason: &str, message: &str) -> Outcome {
     Outcome::Refused(Refused { reason: reason.to_owned(), message: message.to_owned() })
 }
 
