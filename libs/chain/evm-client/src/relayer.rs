@@ -24,6 +24,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(500);
 /// How often a transaction that is not mined is handed to the network again.
 const RESEND: Duration = Duration::from_secs(15);
+/// How long the receipt may come after the nonce is used, before something else is taken to have used it.
+const RECEIPT_GRACE: Duration = Duration::from_secs(3);
 
 /// The relayer's secp256k1 key. Zeroized when dropped.
 pub struct RelayerKey(SigningKey);
@@ -114,6 +116,7 @@ impl Relayer {
     pub async fn follow(&self, relayed: &Relayed, wait: Duration) -> Result<Outcome, ClientError> {
         let deadline = Instant::now() + wait;
         let mut resend_at = Instant::now();
+        let mut passed = None;
         loop {
             // The nonce first: a transaction mined between the two questions must not look replaced.
             let nonce = self.rpc.nonce(self.address).await?;
@@ -121,9 +124,11 @@ impl Relayer {
                 return Ok(Outcome::Mined(receipt));
             }
             if nonce > relayed.nonce {
-                return Ok(Outcome::Replaced);
-            }
-            if Instant::now() >= resend_at {
+                // A node may count a block before it tells its receipts.
+                if passed.get_or_insert_with(Instant::now).elapsed() >= RECEIPT_GRACE {
+                    return Ok(Outcome::Replaced);
+                }
+            } else if Instant::now() >= resend_at {
                 match self.resend(relayed).await {
                     Err(ClientError::Node { code: -32000 | -32003, message, .. }) => {
                         return Ok(Outcome::Rejected(message));
