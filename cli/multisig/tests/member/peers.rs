@@ -123,6 +123,10 @@ async fn the_admin_allows_images_and_cools_commands_need_a_cooler() {
     // Cooler's local commands, where there is no Cooler.
     let ended = place.run(&["cool", "wallets-export", "-n", NAMESPACE], &[]).await;
     assert!(ended.failure(1).contains("no pod cooler-0"), "{ended:?}");
+    let ended = place.run(&["member", "freeze", "cooler", "--all", "--reason=theft", "-n", NAMESPACE], &[]).await;
+    assert!(ended.failure(1).contains("no pod cooler-0"), "{ended:?}");
+    let ended = place.run(&["member", "settle", "keeper", "/nowhere", "-n", NAMESPACE], &[]).await;
+    assert!(ended.failure(2).contains("/nowhere"), "{ended:?}");
     let ended = place.run(&["cool", "import", "/nowhere", "-n", NAMESPACE], &[]).await;
     assert!(ended.failure(2).contains("/nowhere"), "{ended:?}");
 }

@@ -36,6 +36,22 @@ async fn tell(caller: &Caller, lane: Lane, operation: Operation) -> Outcome {
     caller.call(Role::Cooler, lane, &request, deadline).await.unwrap().outcome.unwrap()
 }
 
+/// Asks until a process that has just started serves.
+async fn served(ask: impl AsyncFn() -> Outcome) -> Outcome {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Outcome::Unavailable(why)
+                if ["Locked", "NotServing"].contains(&why.reason.as_str())
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 #[track_caller]
 fn unavailable(outcome: Outcome) -> String {
     match outcome {
@@ -94,8 +110,8 @@ async fn a_volume_that_was_rolled_back_stays_locked_and_says_so_until_the_admin_
     let yesterday = member.copy_volume();
 
     let process = member.run();
-    member.state(State::Serving).await;
-    assert!(matches!(pay(1).await, Outcome::Signed(_)));
+    let outcome = served(async || pay(1).await).await;
+    assert!(matches!(outcome, Outcome::Signed(_)), "{outcome:?}");
     member.head_is_held().await;
     let history = done(&member, &["history", "export"]).await;
     assert_eq!(process.terminate().await, Some(0));
@@ -118,7 +134,8 @@ async fn a_volume_that_was_rolled_back_stays_locked_and_says_so_until_the_admin_
     member.head_is_held().await;
     assert_eq!(process.terminate().await, Some(0));
     let _process = member.run();
-    member.state(State::Serving).await;
+    let outcome = served(async || pay(1).await).await;
+    assert!(matches!(outcome, Outcome::Signed(_)), "the others take the accepted chain for the newer one: {outcome:?}");
 }
 
 #[tokio::test]
