@@ -396,6 +396,20 @@ impl Member {
         copy.into_iter().for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
     }
 
+    /// Waits until the present process is ready, whatever an earlier one has reported.
+    pub async fn ready(&self) {
+        let client = harness::tls::plain_client().unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = client.get(format!("http://{}/readyz", self.listen)).send().await;
+            match answer {
+                Ok(answer) if answer.status().is_success() => return,
+                answer if tokio::time::Instant::now() > deadline => panic!("not ready: {answer:?}\n{}", self.log()),
+                _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
     /// The same as a file for an App in another language (`e2e/second`): private keys included.
     pub fn app_profile(&self, signer: &PeerKeys) -> PathBuf {
         let Credentials { nkey, jwt } = self.credentials(Role::App);

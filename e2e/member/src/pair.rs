@@ -67,7 +67,7 @@ impl Pair {
 
     /// Waits until both serve.
     pub async fn serving(&self) {
-        tokio::join!(self.keeper.state(State::Serving), self.cooler.state(State::Serving));
+        tokio::join!(self.keeper.ready(), self.cooler.ready());
     }
 
     /// SIGTERM, and another process on the same volume.

@@ -73,6 +73,8 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("cancel to a foreign destination", |w| nonces::foreign_cancel(w).boxed_local()),
     ("signature of one wallet on another", |w| nonces::other_wallet(w).boxed_local()),
     ("signature of one chain on another", |w| nonces::other_chain(w).boxed_local()),
+    ("payment released after its cancel", |w| nonces::after_the_cancel(w).boxed_local()),
+    ("one signature in both places", |w| nonces::one_signature_twice(w).boxed_local()),
     ("executed transaction again", |w| nonces::executed_again(w).boxed_local()),
     ("dust at the evacuation's nonce", |w| nonces::dust(w).boxed_local()),
     ("foreign wallet", |w| registry::foreign_wallet(w).boxed_local()),

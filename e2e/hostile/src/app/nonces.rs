@@ -92,6 +92,30 @@ pub(super) async fn other_chain(world: &World) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// The cancel uses the nonce up; the payment's signatures are there still.
+pub(super) async fn after_the_cancel(world: &World) -> Result<Outcome> {
+    let arena = world.arena(Kind::Plain, 1).await?;
+    let (wallet, tx) = (arena.wallet(), arena.theft(PER_TRANSACTION, 0));
+    let mut kept = signed(&arena, &tx).await?;
+    let cancel = SafeTx { to: SAFE.parse()?, data: Default::default(), ..tx.clone() };
+    let mut cancelled = signed(&arena, &cancel).await?;
+    world.release(wallet, &cancel, &mut cancelled).await?;
+    ensure!(arena.nonce(wallet).await? == 1, "the cancel uses no nonce up: {cancelled:?}");
+    world.release(wallet, &tx, &mut kept).await?;
+    Outcome::of(&arena, kept.refusals, PER_TRANSACTION).await
+}
+
+/// Keeper's alone.
+pub(super) async fn one_signature_twice(world: &World) -> Result<Outcome> {
+    let arena = world.arena(Kind::Plain, 1).await?;
+    let tx = arena.theft(PER_TRANSACTION, 0);
+    let mut granted = Granted::default();
+    granted.hot = granted.take(world.hot(arena.wallet(), &tx.unsigned()).await?);
+    granted.cool.clone_from(&granted.hot);
+    world.release(arena.wallet(), &tx, &mut granted).await?;
+    Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
+}
+
 pub(super) async fn executed_again(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = arena.theft(PER_TRANSACTION, 0);

@@ -1,13 +1,11 @@
 //! Transactions that are not what they seem. Both signers decode the very bytes that they sign.
 
-use std::collections::BTreeSet;
-
-use alloy_primitives::{Address, U256};
+use alloy_primitives::U256;
 use anyhow::{Result, ensure};
 
 use super::Outcome;
 use crate::world::{
-    Arena, Granted, Kind, PER_TRANSACTION, Wallet, World,
+    Arena, Kind, PER_TRANSACTION, World,
     safe::{self, SafeTx},
 };
 
@@ -19,13 +17,9 @@ async fn altered(world: &World, kind: Kind, alter: impl FnOnce(&Arena<'_>, &mut 
     let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     let owners = world.rpc.safe(arena.wallet().address, &[]).await?.owners;
-    ensure!(owners == own(arena.wallet())?, "the owners were changed to {owners:?}");
+    ensure!(owners == arena.wallet().owners, "the owners were changed to {owners:?}");
     let limit = if kind == Kind::Unlisted { 0 } else { PER_TRANSACTION };
     Outcome::of(&arena, granted.refusals, limit).await
-}
-
-fn own(wallet: &Wallet) -> Result<Vec<Address>> {
-    wallet.desc.owner_addresses.iter().map(|owner| Ok(owner.parse()?)).collect()
 }
 
 /// Has one transaction signed and executes another with its signatures.
@@ -52,7 +46,7 @@ async fn in_other_bytes(world: &World, alter: impl FnOnce(&mut Vec<u8>)) -> Resu
     let tx = arena.theft(PER_TRANSACTION, 0);
     let mut unsigned = tx.unsigned();
     alter(&mut unsigned);
-    let mut granted: Granted = world.both(arena.wallet(), &unsigned).await?;
+    let mut granted = world.both(arena.wallet(), &unsigned).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
@@ -78,19 +72,12 @@ pub(super) async fn delegatecall(world: &World) -> Result<Outcome> {
 }
 
 pub(super) async fn owner_swapped(world: &World) -> Result<Outcome> {
-    let mut wrong = BTreeSet::new();
-    let outcome = altered(world, Kind::Plain, |arena, tx| {
-        let own = own(arena.wallet()).unwrap_or_default();
-        if let [hot, cool, _] = own[..] {
-            let swap = safe::swapOwnerCall { prevOwner: hot, oldOwner: cool, newOwner: world.thief };
-            *tx = SafeTx::call(arena.wallet().address, &swap, 0);
-        } else {
-            wrong.insert("a wallet has three owners");
-        }
-    });
-    let outcome = outcome.await?;
-    ensure!(wrong.is_empty(), "{wrong:?}");
-    Ok(outcome)
+    altered(world, Kind::Plain, |arena, tx| {
+        let [hot, cool, _] = arena.wallet().owners;
+        let swap = safe::swapOwnerCall { prevOwner: hot, oldOwner: cool, newOwner: world.thief };
+        *tx = SafeTx::call(arena.wallet().address, &swap, 0);
+    })
+    .await
 }
 
 pub(super) async fn module_enabled(world: &World) -> Result<Outcome> {

@@ -1,6 +1,9 @@
 //! Answers that are not. Keeper is held up, so that App hears the attacker's first; it waits on, and takes the right one.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use custody::Role;
@@ -38,11 +41,7 @@ async fn meddled(
     reasons
 }
 
-async fn dropped(
-    broker: &Broker<'_>,
-    before: &std::collections::BTreeMap<&str, u64>,
-    wanted: u64,
-) -> Result<BTreeSet<String>> {
+async fn dropped(broker: &Broker<'_>, before: &BTreeMap<&str, u64>, wanted: u64) -> Result<BTreeSet<String>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let now = broker.dropped();
@@ -77,7 +76,7 @@ pub(super) async fn other_signer(broker: &Broker<'_>) -> Result<BTreeSet<String>
 }
 
 pub(super) async fn forged(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    let forged = Draft::answer(broker, Role::Keeper)?;
+    let forged = Draft::answer(broker, Role::Keeper);
     let by_others = [&SigningKey::generate(&mut OsRng), broker.world.pair.custody.observer.message_key()];
     let forged = by_others.map(|key| forged.sealed(&forged.signed(key)));
     let forged = forged.into_iter().collect::<Result<Vec<_>>>()?;

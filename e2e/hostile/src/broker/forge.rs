@@ -11,7 +11,7 @@ use prost::Message;
 use protocol::{
     envelope::{Body, DOMAIN, Kind, LIFETIME_MS, Sealed, Signed, VERSION},
     ops::{Lease, Operation, Request, Settle},
-    subject::Lane,
+    subject::{Lane, inbox_prefix},
 };
 use rand_core::{OsRng, RngCore};
 
@@ -32,13 +32,13 @@ impl Draft {
     }
 
     /// A signer's answer to App, as far as somebody who does not have its key can make one.
-    pub(super) fn answer(broker: &Broker<'_>, from: Role) -> Result<Self> {
+    pub(super) fn answer(broker: &Broker<'_>, from: Role) -> Self {
         let mut draft = Self::new(broker, from, from, Lane::Op, Vec::new());
         draft.body.recipient = Role::App.to_string();
         draft.body.kind = Kind::Response.into();
         draft.body.in_reply_to = vec![1; 32];
         draft.to_xkey.clone_from(&broker.world.pair.custody.app.public().xkey);
-        Ok(draft)
+        draft
     }
 
     fn new(broker: &Broker<'_>, from: Role, to: Role, lane: Lane, payload: Vec<u8>) -> Self {
@@ -134,9 +134,9 @@ pub(super) async fn observers_words(broker: &Broker<'_>) -> Result<BTreeSet<Stri
         let payload = Request { operation_id: operation_id(), operation: Some(operation) }.encode_to_vec();
         for key in [&SigningKey::generate(&mut OsRng), apps(broker)] {
             let draft = Draft::new(broker, Role::Observer, Role::Keeper, Lane::Observe, payload.clone());
-            let post = (broker.lane(Role::Keeper, Lane::Observe), Some("_INBOX.observer.1".to_owned()));
-            let posts = vec![(post.0, post.1, draft.finished(key)?)];
-            reasons.extend(broker.injected(Role::Keeper, posts).await?);
+            let (lane, inbox) =
+                (broker.lane(Role::Keeper, Lane::Observe), format!("{}.1", inbox_prefix(Role::Observer)));
+            reasons.extend(broker.injected(Role::Keeper, vec![(lane, Some(inbox), draft.finished(key)?)]).await?);
         }
     }
     Ok(reasons)

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use custody::Role;
+use member::CHAIN;
 use protocol::subject::{Lane, inbox_prefix, listens, queue, speaks};
 
-use super::post::{Broker, PLAIN_TEXT};
+use super::post::Broker;
 use crate::world::Wire;
 
 /// Stable word for what the broker says.
@@ -17,7 +18,7 @@ pub(super) async fn tap_everything(broker: &Broker<'_>) -> Result<BTreeSet<Strin
     // A request and an answer for each signer, and the observer's words.
     ensure!(heard.len() >= 4, "only {} messages were heard", heard.len());
     let (wallet, token) = (&broker.arena.wallet().id, broker.arena.token.contract);
-    let secrets = [PLAIN_TEXT.as_bytes(), wallet.as_bytes(), token.as_slice(), broker.world.friend.as_slice()];
+    let secrets = [CHAIN.as_bytes(), wallet.as_bytes(), token.as_slice(), broker.world.friend.as_slice()];
     for secret in secrets {
         let shows = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
         let readable = heard.iter().filter(|tapped| shows(&tapped.bytes)).count();

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use async_nats::Subscriber;
 use custody::Role;
 use futures::StreamExt;
-use member::CHAIN;
 use natsauth::{Permissions, Subjects};
 use prost::Message;
 use protocol::{
@@ -189,6 +188,3 @@ async fn heard(tap: &mut Subscriber) -> Vec<Tapped> {
     }
     all
 }
-
-/// The chain's name, which is in every request of App.
-pub(super) const PLAIN_TEXT: &str = CHAIN;

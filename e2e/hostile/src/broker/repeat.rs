@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use custody::{Role, wiring::State};
+use custody::Role;
 use protocol::{
     ops::Outcome,
     subject::{Lane, inbox_prefix},
@@ -72,7 +72,7 @@ pub(super) async fn after_a_restart(broker: &Broker<'_>) -> Result<BTreeSet<Stri
     let held = broker.held(Role::Keeper, 0).await?;
     let Outcome::Signed(first) = answered(broker, &held).await? else { bail!("keeper does not sign") };
     pair.restart(Role::Keeper).await;
-    pair.keeper.state(State::Serving).await;
+    pair.serving().await;
     let before = broker.rejections(Role::Keeper).await?;
     let Some(reply) = broker.deliver(&held).await? else {
         let now = broker.rejections(Role::Keeper).await?;

@@ -23,6 +23,8 @@ pub(crate) struct Wallet {
     pub(crate) id: String,
     pub(crate) desc: WalletDesc,
     pub(crate) address: Address,
+    /// Hot, cool, cold.
+    pub(crate) owners: [Address; 3],
     /// Keeper's word for its hot keys.
     pub(crate) hot: Attestation,
 }
@@ -72,7 +74,9 @@ impl World {
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("there is a key for EVM chains")?;
         let owners = Owners::of(&self.pair.custody.manifest(), self.rules.id(), &key.public_key)?;
         let desc = self.rules.wallet(&owners, [0; 32])?;
-        Ok(Wallet { id: keys.wallet, address: desc.address.parse()?, desc, hot })
+        let [hot_owner, cool, cold] = &desc.owner_addresses;
+        let owners = [hot_owner.parse()?, cool.parse()?, cold.parse()?];
+        Ok(Wallet { id: keys.wallet, address: desc.address.parse()?, owners, desc, hot })
     }
 
     /// Several operations of App in one envelope, with an outcome each.

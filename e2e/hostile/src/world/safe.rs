@@ -113,8 +113,8 @@ impl Sender<'_> {
         cool: Option<&[u8]>,
     ) -> Result<Result<(), String>> {
         self.deploy(wallet).await?;
-        let [hot_owner, cool_owner] = [0, 1].map(|position| wallet.desc.owner_addresses[position].parse::<Address>());
-        let mut signatures = [(hot_owner?, hot), (cool_owner?, cool)];
+        let [hot_owner, cool_owner, _] = wallet.owners;
+        let mut signatures = [(hot_owner, hot), (cool_owner, cool)];
         signatures.sort();
         let signatures = signatures.map(|(owner, signature)| signature.map_or_else(|| approved(owner), <[u8]>::to_vec));
         self.send(&Call { to: wallet.address, data: tx.execution(signatures.concat()) }).await
