@@ -11,149 +11,40 @@ mod nonce;
 mod observe;
 mod payment;
 mod register;
+mod registry;
 mod request;
+mod results;
+mod serving;
 mod settlement;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod vouch;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use audit::{Decision, Entry, Head};
-use chain::{ChainId, WalletDesc};
-use custody::{CustodyId, KeyRole, Role, manifest::VerifiedManifest, trust::KeyProtection};
-use ed25519_dalek::VerifyingKey;
+use audit::Head;
 use futures::future::join_all;
-use policy::Policy;
-use prost::Message;
-use protocol::{
-    envelope::Peers,
-    ops::{Attestation, Batch, Done, Operation, Outcome, Refused, Request, Response, Responses},
-};
-use sealing::{ClientKey, Context, Sealer};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Response, Responses};
 
-use crate::{
-    chains::Rules,
-    identity::Keys,
-    store::{Ledger, OperationKey, Recall, Store, StoreError},
-};
+use crate::store::{Ledger, Recall, Store, StoreError};
 pub use gate::Lock;
 pub(crate) use observe::{attest, vouchers};
+use registry::Known;
 pub use request::Asker;
 pub(crate) use request::name;
 use request::{Accepted, items};
+pub(crate) use results::digest;
+pub use results::reason;
+use results::{conclude, finish, stored};
+pub use serving::Serving;
+pub(crate) use serving::{cool_key_context, entropy_context, hot_key_context};
 pub(crate) use settlement::note as note_settlements;
 pub(crate) use stop::Stop;
-
-/// Wallets whose description is remembered; all are forgotten when there are more.
-const MAX_KNOWN: usize = 100_000;
-
-/// All that operations depend on beside the store, as one value that never changes: documents that were verified
-/// together, opened keys, a Vault. Made by the wiring only.
-pub struct Serving {
-    /// Keeper or Cooler.
-    pub role: Role,
-    /// The signer's own keys.
-    pub keys: Arc<Keys>,
-    /// Approved peers.
-    pub peers: Peers,
-    /// The pinned manifest.
-    pub manifest: VerifiedManifest,
-    /// The effective policy.
-    pub policy: Policy,
-    /// Adapters of the chains that the floor names.
-    pub rules: Rules,
-    /// The Vault.
-    pub sealer: Arc<Sealer>,
-    /// What seals users' keys.
-    pub protection: KeyProtection,
-    /// Whether the trust bundle names an observer: it grants the lease and attests settlements.
-    pub observed: bool,
-    /// SHA-256 of the trust bundle.
-    pub trust_digest: [u8; 32],
-}
-
-impl Serving {
-    fn custody_id(&self) -> CustodyId {
-        self.manifest.custody_id()
-    }
-
-    /// This signer's statement of its own head.
-    fn attest(&self, head: Head, overrides: u64, at_ms: u64) -> Attestation {
-        observe::attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
-    }
-
-    /// The owner that this signer signs as.
-    fn owner(&self) -> KeyRole {
-        if self.role == Role::Keeper { KeyRole::Hot } else { KeyRole::Cool }
-    }
-
-    /// The keys that attest hot public keys: Keeper's.
-    fn keeper_keys(&self) -> Vec<VerifyingKey> {
-        match self.role {
-            Role::Keeper => vec![self.keys.own().message_key().verifying_key()],
-            _ => self.peers.message_keys(Role::Keeper),
-        }
-    }
-
-    fn rules(&self, chain: &str) -> Result<(ChainId, &dyn chain::ChainRules), Stop> {
-        let known = chain.parse().ok().and_then(|chain: ChainId| self.rules.get_key_value(&chain));
-        match known {
-            Some((chain, rules)) => Ok((chain.clone(), rules.as_ref())),
-            None => Err(Stop::refused("ChainNotAllowed", format!("the floor names no asset on chain '{chain}'"))),
-        }
-    }
-
-    /// Opens a user's or the cool key, by whatever seals it.
-    async fn open(
-        &self,
-        context: Context,
-        sealed: String,
-        client_key: Option<&ClientKey>,
-    ) -> Result<Zeroizing<Vec<u8>>, Stop> {
-        match client_key {
-            None => Ok(self.sealer.open(context, sealed).await?),
-            Some(key) => key
-                .open(context, &sealed)
-                .map_err(|_| Stop::unavailable("KeyDamaged", "a sealed key does not open; restore the volume")),
-        }
-    }
-
-    /// A client's key is there exactly where the trust bundle asks for one.
-    fn require_client_key(&self, key: Option<&ClientKey>) -> Result<(), Stop> {
-        let wanted = self.role == Role::Keeper && self.protection == KeyProtection::ClientKey;
-        match (wanted, key) {
-            (true, Some(_)) | (false, None) => Ok(()),
-            (true, None) => Err(Stop::refused("Malformed", "this keeper seals by client keys; send the wallet's key")),
-            (false, Some(_)) => Err(Stop::refused("Malformed", "this signer seals by its Vault; send no client key")),
-        }
-    }
-}
-
-/// The context of a user's hot key for a family of chains.
-pub(crate) fn hot_key_context(custody: CustodyId, wallet: &str, namespace: &str) -> Context {
-    Context::new(custody.as_bytes(), wallet, &format!("hot.{namespace}.v1"))
-}
-
-/// The context of the entropy of a user's phrase.
-pub(crate) fn entropy_context(custody: CustodyId, wallet: &str) -> Context {
-    Context::new(custody.as_bytes(), wallet, "entropy.v1")
-}
-
-/// The context of the cool key for a family of chains.
-pub(crate) fn cool_key_context(custody: CustodyId, namespace: &str) -> Context {
-    Context::new(custody.as_bytes(), "", &format!("cool.{namespace}.v1"))
-}
 
 /// Unix milliseconds, from wherever the process takes them.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -167,13 +58,6 @@ pub struct Signer {
     lease_until_ms: AtomicU64,
     known: Mutex<Known>,
     attested: Mutex<Option<(Head, u64, Attestation)>>,
-}
-
-/// Descriptions that were recomputed once, of one manifest.
-#[derive(Default)]
-struct Known {
-    manifest: [u8; 32],
-    wallets: HashMap<(String, ChainId), Arc<WalletDesc>>,
 }
 
 impl Signer {
@@ -293,8 +177,8 @@ impl Signer {
             Recall::Open => {}
         }
         match &accepted.operation {
-            Operation::Check(_) => payment::check(self, serving, accepted).await,
-            Operation::Announce(_) => payment::announce(self, serving, accepted).await,
+            Operation::Check(_) => payment::ask(self, serving, accepted, false).await,
+            Operation::Announce(_) => payment::ask(self, serving, accepted, true).await,
             Operation::Sign(_) => payment::sign(self, serving, accepted).await,
             Operation::CreateWallet(_) => create::create(self, serving, accepted).await,
             Operation::RegisterWallet(_) => register::register(self, serving, accepted).await,
@@ -312,49 +196,6 @@ impl Signer {
         .await?
     }
 
-    /// The registered wallet, recomputed: a row that was changed does not get this far. With a client's key that is
-    /// not the wallet's it is as if there were no wallet.
-    async fn registered(
-        &self,
-        serving: &Serving,
-        wallet: &str,
-        chain: &ChainId,
-        client_key: Option<&ClientKey>,
-    ) -> Result<Arc<WalletDesc>, Stop> {
-        serving.require_client_key(client_key)?;
-        if let Some(key) = client_key {
-            let verifier = self.store.hot_verifier(wallet).await?.unwrap_or_default();
-            if !key.verifies(entropy_context(serving.custody_id(), wallet), &verifier) {
-                return Err(register::unknown(wallet, chain));
-            }
-        }
-        let name = (wallet.to_owned(), chain.clone());
-        if let Some(known) = self.known(serving, |wallets| wallets.get(&name).cloned()) {
-            return Ok(known);
-        }
-        let desc = Arc::new(register::recomputed(&self.store, serving, wallet, chain).await?);
-        self.known(serving, |wallets| {
-            if wallets.len() >= MAX_KNOWN {
-                wallets.clear();
-            }
-            wallets.insert(name, desc.clone());
-        });
-        Ok(desc)
-    }
-
-    fn known<T>(
-        &self,
-        serving: &Serving,
-        act: impl FnOnce(&mut HashMap<(String, ChainId), Arc<WalletDesc>>) -> T,
-    ) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let manifest = serving.manifest.digest_bytes();
-        if known.manifest != manifest {
-            *known = Known { manifest, wallets: HashMap::new() };
-        }
-        act(&mut known.wallets)
-    }
-
     /// The signed head; a group of signatures that share a commit shares it.
     fn attested(&self, serving: &Serving, head: Head, overrides: u64) -> Attestation {
         let mut attested = self.attested.lock().unwrap_or_else(PoisonError::into_inner);
@@ -366,53 +207,5 @@ impl Signer {
                 attestation
             }
         }
-    }
-}
-
-/// Stores a refusal under its operation id; an earlier result stays.
-fn conclude(
-    ledger: &Ledger<'_>,
-    key: &OperationKey,
-    entry: Entry,
-    stop: Stop,
-) -> Result<Result<Outcome, Stop>, StoreError> {
-    let entry = Entry { decision: Decision::Refused, reason: stop.reason().to_owned(), ..entry };
-    finish(ledger, key, entry, stop.into_outcome())
-}
-
-/// Stores a result with its audit record, unless the id has one; what is on disk is the answer.
-fn finish(
-    ledger: &Ledger<'_>,
-    key: &OperationKey,
-    entry: Entry,
-    outcome: Outcome,
-) -> Result<Result<Outcome, Stop>, StoreError> {
-    match ledger.recall(key)? {
-        Recall::Finished(result) => return Ok(stored(&result)),
-        Recall::Reused => return Ok(Err(Stop::reused())),
-        Recall::Open => {}
-    }
-    ledger.finish(key, &Response { outcome: Some(outcome.clone()) }.encode_to_vec())?;
-    ledger.append(entry)?;
-    Ok(Ok(outcome))
-}
-
-fn stored(result: &[u8]) -> Result<Outcome, Stop> {
-    let unreadable = || Stop::unavailable("StoreDamaged", "a stored result is not readable; restore the volume");
-    Response::decode(result).ok().and_then(|response| response.outcome).ok_or_else(unreadable)
-}
-
-/// SHA-256 of a request's one encoding: what its operation id stands for.
-pub(crate) fn digest(request: &Request) -> [u8; 32] {
-    Sha256::digest(request.encode_to_vec()).into()
-}
-
-/// The reason of an outcome for metrics: the operation's success, or why not.
-pub fn reason(response: &Response) -> &str {
-    match &response.outcome {
-        Some(Outcome::Refused(Refused { reason, .. }) | Outcome::Unavailable(Refused { reason, .. })) => reason,
-        Some(Outcome::Pending(_)) => "Pending",
-        Some(_) => "Done",
-        None => "Nothing",
     }
 }

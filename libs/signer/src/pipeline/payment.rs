@@ -18,33 +18,24 @@ use super::{
 };
 use crate::store::{Kind, Ledger, Recall, SealedKey, Spend, StoreError, Watermark};
 
-/// Would it be signed? Nothing is stored.
-pub(super) async fn check(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+/// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
+pub(super) async fn ask(
+    signer: &Signer,
+    serving: &Arc<Serving>,
+    accepted: Accepted,
+    begin: bool,
+) -> Result<Outcome, Stop> {
     let vouched = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
     let serving = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
         let mark = vouched.watermark();
         Ok(match vouched.judge(ledger, &serving, &mark)? {
             Err(stop) => Err(stop),
-            Ok(Judged::Allowed { .. }) => Ok(allowed(&mark)),
-            Ok(Judged::Pending { not_before_ms }) => Ok(pending(&mark, not_before_ms)),
-        })
-    };
-    signer.decide(decide).await?
-}
-
-/// Begins the time lock of what will be asked for, where it has one.
-pub(super) async fn announce(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
-    let vouched = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
-    let serving = serving.clone();
-    let decide = move |ledger: &Ledger<'_>| {
-        let mark = vouched.watermark();
-        Ok(match vouched.judge(ledger, &serving, &mark)? {
-            Err(stop) => Err(stop),
-            Ok(Judged::Allowed { .. }) => Ok(allowed(&mark)),
-            Ok(Judged::Pending { not_before_ms }) => {
+            Ok(Judged::Allowed { .. }) => Ok(Outcome::Allowed(Allowed { digest: mark.digest.to_vec() })),
+            Ok(Judged::Pending { not_before_ms }) if begin => {
                 Ok(vouched.wait(ledger, &serving, &accepted, &mark, not_before_ms)?)
             }
+            Ok(Judged::Pending { not_before_ms }) => Ok(pending(&mark, not_before_ms)),
         })
     };
     signer.decide(decide).await?
@@ -75,10 +66,6 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Acce
     signer.store.finish_later(accepted.key.clone(), result).await?;
     fault::point("stored");
     Ok(outcome)
-}
-
-fn allowed(mark: &Watermark) -> Outcome {
-    Outcome::Allowed(Allowed { digest: mark.digest.to_vec() })
 }
 
 fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {

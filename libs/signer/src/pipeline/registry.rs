@@ -1,0 +1,67 @@
+//! The wallets that a signer knows: recomputed from their rows once, then remembered. A row that was changed does not
+//! get into it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
+use chain::{ChainId, WalletDesc};
+use sealing::ClientKey;
+
+use super::{Serving, Signer, Stop, entropy_context, register};
+
+/// Wallets whose description is remembered; all are forgotten when there are more.
+const MAX_KNOWN: usize = 100_000;
+
+/// Descriptions that were recomputed once, of one manifest.
+#[derive(Default)]
+pub(super) struct Known {
+    manifest: [u8; 32],
+    wallets: HashMap<(String, ChainId), Arc<WalletDesc>>,
+}
+
+impl Signer {
+    /// The registered wallet, recomputed: a row that was changed does not get this far. With a client's key that is
+    /// not the wallet's it is as if there were no wallet.
+    pub(super) async fn registered(
+        &self,
+        serving: &Serving,
+        wallet: &str,
+        chain: &ChainId,
+        client_key: Option<&ClientKey>,
+    ) -> Result<Arc<WalletDesc>, Stop> {
+        serving.require_client_key(client_key)?;
+        if let Some(key) = client_key {
+            let verifier = self.store.hot_verifier(wallet).await?.unwrap_or_default();
+            if !key.verifies(entropy_context(serving.custody_id(), wallet), &verifier) {
+                return Err(register::unknown(wallet, chain));
+            }
+        }
+        let name = (wallet.to_owned(), chain.clone());
+        if let Some(known) = self.known(serving, |wallets| wallets.get(&name).cloned()) {
+            return Ok(known);
+        }
+        let desc = Arc::new(register::recomputed(&self.store, serving, wallet, chain).await?);
+        self.known(serving, |wallets| {
+            if wallets.len() >= MAX_KNOWN {
+                wallets.clear();
+            }
+            wallets.insert(name, desc.clone());
+        });
+        Ok(desc)
+    }
+
+    fn known<T>(
+        &self,
+        serving: &Serving,
+        act: impl FnOnce(&mut HashMap<(String, ChainId), Arc<WalletDesc>>) -> T,
+    ) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifest = serving.manifest.digest_bytes();
+        if known.manifest != manifest {
+            *known = Known { manifest, wallets: HashMap::new() };
+        }
+        act(&mut known.wallets)
+    }
+}
