@@ -141,25 +141,34 @@ fn thief(number: usize) -> Address {
     Address::from_word(U256::from(0xbad_0000 + number).into())
 }
 
-/// Has as much signed as the floor allows, keeps it back, and asks for more after `wait`.
-async fn hoard(world: &World, kind: Kind, wait: Duration) -> Result<Outcome> {
+/// Has as much signed as the floor allows, keeps it back, and asks for more after something.
+async fn hoard(world: &World, kind: Kind, after: impl Future<Output = ()>) -> Result<Outcome> {
     let arena = world.arena(kind, WALLETS).await?;
     let mut loot = Vec::new();
     for wallet in &arena.wallets[..WALLETS - 1] {
         loot.push(theft(&arena, wallet).await?);
     }
-    tokio::time::sleep(wait).await;
+    after.await;
     loot.push(theft(&arena, &arena.wallets[WALLETS - 1]).await?);
     let refusals = release(world, loot).await?;
     Outcome::of(&arena, refusals, TOTAL).await
 }
 
 pub(super) async fn stockpile(world: &World) -> Result<Outcome> {
-    hoard(world, Kind::Plain, Duration::ZERO).await
+    hoard(world, Kind::Plain, async {}).await
 }
 
 pub(super) async fn stockpile_after_the_window(world: &World) -> Result<Outcome> {
-    hoard(world, Kind::Short, Duration::from_secs(SHORT_WINDOW_SECONDS + 2)).await
+    hoard(world, Kind::Short, tokio::time::sleep(Duration::from_secs(SHORT_WINDOW_SECONDS + 2))).await
+}
+
+pub(super) async fn stockpile_over_a_restart(world: &World) -> Result<Outcome> {
+    let restart = async {
+        world.pair.restart(Role::Keeper).await;
+        world.pair.restart(Role::Cooler).await;
+        world.pair.serving().await;
+    };
+    hoard(world, Kind::Plain, restart).await
 }
 
 pub(super) async fn stockpile_of_nonces(world: &World) -> Result<Outcome> {

@@ -61,6 +61,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("one nonce raced by 100 payments", |w| limits::raced_at_one_nonce(w).boxed_local()),
     ("stockpile released at once", |w| limits::stockpile(w).boxed_local()),
     ("stockpile released after the window", |w| limits::stockpile_after_the_window(w).boxed_local()),
+    ("stockpile released after both signers' restart", |w| limits::stockpile_over_a_restart(w).boxed_local()),
     ("stockpile of one wallet's next nonces", |w| limits::stockpile_of_nonces(w).boxed_local()),
     ("large payment without intent", |w| limits::without_intent(w).boxed_local()),
     ("large payment with App's own intent", |w| limits::own_intent(w).boxed_local()),
