@@ -14,10 +14,11 @@ const CUSTODY: [u8; 16] = [7; 16];
 /// Reads `data` as one export or two, or builds one from it and changes it.
 pub fn audit_reader(data: &[u8]) {
     let mut input = Input::new(data);
-    match input.choice(3) {
+    match input.choice(4) {
         0 => drop(one(input.rest())),
         1 => two(input),
-        _ => changed(&mut input),
+        2 => changed(&mut input),
+        _ => touched(&mut input),
     }
 }
 
@@ -73,6 +74,35 @@ fn changed(input: &mut Input<'_>) {
     assert_eq!(whole.is_ok(), continued || changed == genuine, "{whole:?}");
     side_by_side(&genuine, &changed);
     assert_eq!(fork(&genuine, &changed), fork(&changed, &genuine));
+}
+
+/// No byte of a file can be touched so that its records are read as whole and say something else, or the same.
+fn touched(input: &mut Input<'_>) {
+    let genuine = export((0..=input.choice(3)).map(|_| entry(input)).collect());
+    let mut text = written(&genuine);
+    for _ in 0..=input.choice(4) {
+        touch(&mut text, input);
+    }
+    let Some(read) = one(&text) else { return };
+    if verify(&read, &[genuine.header.head]).is_ok() {
+        assert_eq!(read.lines, genuine.lines);
+    }
+}
+
+/// One byte changed, removed or inserted, or two of a line's fields swapped.
+fn touch(text: &mut Vec<u8>, input: &mut Input<'_>) {
+    let Some(at) = usize::from(u16::from_be_bytes(input.array())).checked_rem(text.len()) else { return };
+    match input.choice(4) {
+        0 => text[at] ^= input.byte(),
+        1 => drop(text.remove(at)),
+        2 => text.insert(at, input.byte()),
+        _ => {
+            let mut parts: Vec<&[u8]> = text.split(|byte| *byte == b',').collect();
+            let (a, b) = (at % parts.len(), usize::from(input.byte()) % parts.len());
+            parts.swap(a, b);
+            *text = parts.join(&b',');
+        }
+    }
 }
 
 fn entry(input: &mut Input<'_>) -> Entry {

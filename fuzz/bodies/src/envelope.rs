@@ -148,10 +148,13 @@ fn changed(mut body: Body, input: &mut Input<'_>) -> Body {
             8 => body.exp_ms = input.u64(),
             9 => body.kind = i8::from_be_bytes([input.byte()]).into(),
             10 => body.payload = input.bytes().to_vec(),
-            // Around now, where every comparison is.
+            // Where every comparison is.
             _ => {
-                let around = |input: &mut Input<'_>| NOW - 70_000 + input.u64() % 140_000;
-                (body.iat_ms, body.exp_ms) = (around(input), around(input));
+                let edge = |input: &mut Input<'_>, of: u64| (of + u64::from(input.choice(3))) - 1;
+                let begin = [NOW - MAX_LIFETIME_MS, NOW, NOW + MAX_SKEW_MS][usize::from(input.choice(3))];
+                body.iat_ms = edge(input, begin);
+                let lives = [0, 1_000, MAX_LIFETIME_MS][usize::from(input.choice(3))];
+                body.exp_ms = edge(input, body.iat_ms + lives);
             }
         }
     }

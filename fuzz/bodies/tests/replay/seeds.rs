@@ -57,7 +57,7 @@ fn envelopes() -> Vec<Seed> {
         seeds.push(seed("envelope", &format!("{}-body", text(&one["name"])), door, hex(&one["bodyBytes"])));
     }
     seeds.push(seed("envelope", "request-signed", 1, hex(&envelopes[0]["signedBytes"])));
-    seeds.push(seed("envelope", "request-changed", 3, [1, 11, 0, 0, 0, 0, 0, 1, 11, 112]));
+    seeds.push(seed("envelope", "request-changed", 3, [1, 11, 1, 1, 1, 1]));
     seeds.push(seed("envelope", "answer-changed", 5, [2, 7, 0, 0, 1, 163, 24, 92, 80, 0, 9, 1]));
     let rejections = vectors(include_str!("../../../../libs/protocol/vectors/rejections.json"));
     let chosen = rejections.iter().filter(|one| REJECTIONS.contains(&text(&one["name"])));
@@ -234,6 +234,7 @@ fn exports() -> Vec<Seed> {
         seed("genuine", 2, &[2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, b'a', 1, b'c', 1, 9, 0, 0]),
         seed("removed", 2, &[&[3][..], &[0; 39], &[1, 1, 0, 0]].concat()),
         seed("rewritten", 2, &[&[3][..], &[0; 39], &[1, 1, 0, 5, 5, 1]].concat()),
+        seed("touched", 3, &[&[1][..], &[0; 28], &[0, 0, 200, 2, b' ']].concat()),
     ]
 }
 
