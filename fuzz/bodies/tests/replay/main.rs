@@ -12,7 +12,15 @@ use std::{
     path::PathBuf,
 };
 
-use fuzz_bodies::TARGETS;
+use chain_evm::Fields;
+use custody::{
+    manifest::SignedManifest,
+    trust::{Floor, TrustBundle},
+    wiring::{Credentials, MemberConfig, Report},
+};
+use documents::policy::{Loaded, Request};
+use fuzz_bodies::{SEPARATOR, TARGETS};
+use jiff::Timestamp;
 
 /// Set to write the seeds anew.
 const WRITE: &str = "MULTISIG_WRITE_SEEDS";
@@ -54,6 +62,29 @@ fn every_input_of_the_corpora_keeps_the_promises() {
 #[test]
 fn every_input_that_once_broke_one_keeps_it_now() {
     assert_eq!(replay("regressions"), REGRESSIONS);
+}
+
+/// A seed that is refused at the door would leave the room behind it unsearched.
+#[test]
+fn the_good_documents_among_the_seeds_are_read() {
+    let seeds = seeds::all();
+    let named = |target, name| {
+        let found = seeds.iter().find(|seed| (seed.target, seed.name.as_str()) == (target, name));
+        std::str::from_utf8(&found.unwrap().bytes[1..]).unwrap()
+    };
+    let policy = |name| named("policy_file", name);
+    TrustBundle::parse(policy("trust").as_bytes()).unwrap().complete().unwrap();
+    SignedManifest::parse(policy("manifest").as_bytes()).unwrap();
+    serde_json::from_str::<Floor>(policy("floor")).unwrap().validate().unwrap();
+    serde_json::from_str::<MemberConfig>(policy("config")).unwrap();
+    serde_json::from_str::<Report>(policy("report")).unwrap();
+    serde_json::from_str::<Credentials>(policy("credentials")).unwrap();
+    for name in ["try-transfer", "try-cancel", "try-trust"] {
+        let (file, request) = policy(name).split_once(SEPARATOR).unwrap();
+        Request::parse(request, &Loaded::parse(file).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+    }
+    audit::read(named("audit_reader", "keeper").as_bytes()).unwrap();
+    serde_json::from_str::<Fields>(named("transaction", "json")).unwrap().encode().unwrap();
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn peer(keys: &Value, role: &str) -> Value {
 fn policies() -> Vec<Seed> {
     let keys: Value = serde_json::from_str(include_str!("../../../../libs/protocol/vectors/keys.json")).unwrap();
     let bundle = json!({
-        "shapeVersion": 1, "profile": "Production", "role": "keeper", "dataCenter": "fra-1",
+        "shapeVersion": 1, "profile": "Development", "role": "keeper", "dataCenter": "fra-1",
         "vault": {
             "address": "https://vault:8200", "caBundle": "-----BEGIN CERTIFICATE-----", "authMount": "jwt-a",
             "role": "keeper", "audience": "vault-a", "transitMount": "transit", "key": "custody-keeper.keeper",
