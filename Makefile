@@ -3,10 +3,15 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+# How long each target is fuzzed.
+FUZZ_SECONDS ?= 60
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/multisig-operator
 # Images hold static binaries; the same are measured.
 STATIC := $(shell uname -m)-unknown-linux-gnu
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help
 help: ## this list
@@ -91,8 +96,27 @@ hostile: servers ## attacks with each domain's own credentials; a table and targ
 	cargo build -q --locked -p keeper -p cooler -p hostile
 	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)
 
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) $(FUZZ_TARGETS:%=fuzz-%) ## each target for FUZZ_SECONDS (60); a finding ends it and is named
+
+# Stable Rust has coverage but no sanitizers; without unsafe code of ours there is little for them to see. What is new
+# goes to target/, so that the committed corpora stay as they are.
+.PHONY: $(FUZZ_TARGETS:%=fuzz-%)
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(CARGO_FUZZ)
+	mkdir -p target/fuzz-corpus/$* fuzz/regressions/$*
+	$(CARGO_FUZZ) run --sanitizer none --target-dir target/fuzz $* \
+	  target/fuzz-corpus/$* fuzz/corpus/$* fuzz/regressions/$* -- \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+
+$(CARGO_FUZZ):
+	@echo 'tools: building cargo-fuzz (once, about 2 minutes)'
+	CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install -q --locked --version $(CARGO_FUZZ_VERSION) \
+	  --root $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz
+	rm -rf $(CACHE)/tools/target
+
 .PHONY: verify
-verify: test bench ## what takes longer than CI may
+verify: POINTS = 10000
+verify: test bench bench-sign fuzz ## what takes longer than CI may
 
 .PHONY: crds
 crds: ## writes crds/ and the chart of them anew from the types

@@ -2,6 +2,8 @@
 
 use std::{fmt, process::ExitCode};
 
+pub(crate) use documents::one_line;
+
 /// A command line or a file named on it that is wrong: found before anything was changed.
 #[derive(Debug)]
 pub(crate) struct BadInput(pub(crate) String);
@@ -40,21 +42,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
 }
 
-/// Folds line breaks and the blanks around them.
-pub(crate) fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
 
     use super::*;
-
-    #[test]
-    fn a_failure_is_one_line() {
-        assert_eq!(one_line("Error: x\n\n  because y\n"), "Error: x; because y");
-    }
 
     #[test]
     fn bad_input_is_told_apart_also_below_a_context() {

@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use serde::de::DeserializeOwned;
+pub(crate) use documents::parse_yaml;
 use zeroize::Zeroizing;
 
-use crate::failure::{bad_input, one_line};
+use crate::failure::bad_input;
 
 const MEGABYTE: u64 = 1 << 20;
 /// Larger than any plan of an evacuation; a wrong file is told from a right one by it.
@@ -18,16 +18,6 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
         return Err(format!("{length} bytes are too many; is this the right file?"));
     }
     fs::read_to_string(path).map_err(|error| error.to_string())
-}
-
-/// YAML, and so JSON too. An error is one line: the parser's words, and the line of the file that it means.
-pub(crate) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().and_then(|at| text.lines().nth((at.line() as usize).checked_sub(1)?));
-        let line = line.map(|line| format!(" (`{}`)", line.trim())).unwrap_or_default();
-        format!("{}{line}", one_line(&error.to_string()))
-    })
 }
 
 /// What a command in a pod is to read; `-` is standard input.

@@ -1,6 +1,5 @@
 //! `multisig policy ...`: what the signers' own policy says, on any machine. No cluster, no network, no key.
 
-mod documents;
 mod test;
 
 use anyhow::Result;

@@ -5,11 +5,11 @@ use std::{fmt, path::PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use data_encoding::HEXLOWER;
+use documents::policy::{Loaded, Request};
 use jiff::Timestamp;
 use policy::{Finding, Outcome, Verdict};
 use serde::Serialize;
 
-use super::documents::{Loaded, Request};
 use crate::{failure::bad_input, input::read, output::Output};
 
 const AFTER_HELP: &str = "\

@@ -15,7 +15,7 @@ use policy::{Facts, Policy, Scope, Window};
 use protocol::ops::Attestation;
 use serde::Deserialize;
 
-use crate::input::parse_yaml;
+use crate::parse_yaml;
 
 type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
 
@@ -35,16 +35,18 @@ struct PolicyFile {
 }
 
 /// A policy with the adapters of its chains.
-pub(crate) struct Loaded {
-    pub(crate) policy: Policy,
+pub struct Loaded {
+    /// All floors and the hub's limits.
+    pub policy: Policy,
     rules: Rules,
     /// Of a trust bundle.
     custody: Option<CustodyId>,
 }
 
 impl Loaded {
-    /// From a trust bundle (`trust.json`) or a [`PolicyFile`].
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// From a trust bundle (`trust.json`), or YAML with a floor, earlier floors, the hub's limits and safe destinations.
+    /// The error is one line for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
         let (file, custody) = match json.get("shapeVersion") {
             None => (parse_yaml::<PolicyFile>(text)?, None),
@@ -129,7 +131,7 @@ struct IntentFile {
 }
 
 /// A payment and what is known of it, complete.
-pub(crate) struct Request {
+pub struct Request {
     now_ms: u64,
     custody_id: CustodyId,
     wallet: WalletId,
@@ -144,8 +146,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// For this policy; `now` counts where the file does not say.
-    pub(crate) fn parse(text: &str, loaded: &Loaded, now: Timestamp) -> Result<Self, String> {
+    /// For this policy; `now` counts where the file does not say. The error is one line for people.
+    pub fn parse(text: &str, loaded: &Loaded, now: Timestamp) -> Result<Self, String> {
         let file: RequestFile = parse_yaml(text)?;
         let effect = effect(&file, &loaded.rules)?;
         let windows = match &effect {
@@ -175,7 +177,7 @@ impl Request {
     }
 
     /// As the policy wants it.
-    pub(crate) fn facts(&self) -> Facts<'_> {
+    pub fn facts(&self) -> Facts<'_> {
         Facts {
             now_ms: self.now_ms,
             custody_id: self.custody_id,

@@ -1,0 +1,351 @@
+//! Trust bundles, policies, payments to try them with, and what hub and workload write to each other.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use chain::{Amount, ChainId, ChainRules, Intent};
+use chain_evm::EvmSafe;
+use custody::{
+    CustodyId, fingerprint,
+    manifest::SignedManifest,
+    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, OperationKind, Rolling, TimeLock, TrustBundle},
+    wiring::{self, Credentials, Identity, Limit, MemberConfig, Report},
+};
+use documents::policy::{Loaded, Request};
+use jiff::Timestamp;
+use policy::{Facts, Outcome, Policy, Scope, Verdict};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::input::Input;
+
+const CHAIN: &str = "eip155:1";
+const OTHER_CHAIN: &str = "eip155:10";
+const BOB: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const CAROL: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+
+/// What counts in a window, by its scope and length in milliseconds.
+type Counted = BTreeMap<(Scope, u64), Amount>;
+
+/// Reads `data` as one of the documents, or builds floors and a payment from it.
+pub fn policy_file(data: &[u8]) {
+    let mut input = Input::new(data);
+    match input.choice(6) {
+        0 => trust(input.rest()),
+        1 => tried(input),
+        2 => judged(&mut input),
+        3 => documents(input.rest()),
+        4 => manifest(input.rest()),
+        _ => floor_alone(input.rest()),
+    }
+}
+
+/// What a bundle says survives being written; its floor either makes a policy or says why not.
+fn trust(bytes: &[u8]) {
+    let Ok(bundle) = TrustBundle::parse(bytes) else { return };
+    assert_eq!(bundle.validate(), Ok(()));
+    assert_eq!(TrustBundle::parse(bundle.to_json().as_bytes()).as_ref(), Ok(&bundle));
+    if let Ok(complete) = bundle.complete() {
+        assert!(bundle.custody.is_some() && bundle.floor.as_ref() == Some(complete.floor()));
+    }
+    if let Some(floor) = &bundle.floor {
+        usable(floor);
+    }
+}
+
+/// A floor without the bundle around it.
+fn floor_alone(bytes: &[u8]) {
+    if let Ok(floor) = serde_json::from_slice::<Floor>(bytes) {
+        usable(&floor);
+    }
+}
+
+fn usable(floor: &Floor) {
+    let Ok(policy) = loaded(floor, &[], &wiring::Policy::default()) else { return };
+    assert_eq!(floor.validate(), Ok(()), "a policy of a floor that is none");
+    for AssetFloor { chain, symbol, per_transaction, .. } in &floor.assets {
+        let (chain, highest): (ChainId, Amount) = (chain.parse().unwrap(), per_transaction.parse().unwrap());
+        let above = highest.checked_add(1.into());
+        for amount in [Some(Amount::ZERO), Some(highest), above].into_iter().flatten() {
+            let effect = Intent::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
+            let payment = Payment { chain: chain.clone(), effect, ..Payment::default() };
+            let verdict = payment.judge(&policy);
+            assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the floor");
+        }
+    }
+}
+
+/// The two files of `multisig policy test`.
+fn tried(input: Input<'_>) {
+    let (policy, request) = input.two();
+    let (Ok(policy), Ok(request)) = (std::str::from_utf8(policy), std::str::from_utf8(request)) else { return };
+    let Ok(loaded) = Loaded::parse(policy) else { return };
+    if let Ok(request) = Request::parse(request, &loaded, Timestamp::UNIX_EPOCH) {
+        consistent(&loaded.policy, &request.facts());
+    }
+}
+
+/// Floors that hold together, the hub's limits and a payment: all of them only ever tighten.
+fn judged(input: &mut Input<'_>) {
+    let floor = floor(input);
+    let held: Vec<Floor> = (0..input.choice(3)).map(|_| self::floor(input)).collect();
+    let hub = wiring::Policy { limits: (0..input.choice(3)).map(|_| limit(input)).collect() };
+    let payment = Payment::new(input);
+    let Ok(all) = loaded(&floor, &held, &hub) else { return };
+    let alone = loaded(&floor, &[], &wiring::Policy::default()).expect("the present floor is part of all");
+    let (strict, loose) = (payment.judge(&all), payment.judge(&alone));
+    match (&strict, &loose) {
+        (Verdict::Allowed { .. }, Verdict::Allowed { .. }) | (Verdict::Refused(_), _) => {}
+        (Verdict::Pending { .. }, Verdict::Allowed { .. } | Verdict::Pending { .. }) => {}
+        _ => panic!("{strict:?} by all floors and the hub, {loose:?} by one floor"),
+    }
+    if !matches!(strict, Verdict::Refused(_)) {
+        within(&payment, [&floor].into_iter().chain(&held), &hub);
+    }
+}
+
+/// What is not refused keeps each floor's and the hub's own words.
+fn within<'a>(payment: &Payment, floors: impl Iterator<Item = &'a Floor>, hub: &wiring::Policy) {
+    let kind = match payment.effect {
+        Intent::Transfer { .. } => OperationKind::Transfer,
+        Intent::Cancel { .. } => OperationKind::Cancel,
+    };
+    let at_most = |amount: Amount, limit: &str| assert!(amount <= limit.parse().unwrap(), "{amount} over {limit}");
+    let of = |chain: &str, symbol: &str| chain == payment.chain.as_str() && payment.asset() == Some(symbol);
+    for floor in floors {
+        assert!(floor.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
+        let ceiling = floor.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
+        at_most(payment.fee, ceiling.map_or("0", |fee| &fee.ceiling));
+        if let Intent::Transfer { to, amount, .. } = &payment.effect {
+            let asset = floor.assets.iter().find(|asset| of(&asset.chain, &asset.symbol)).expect("named by each floor");
+            at_most(*amount, &asset.per_transaction);
+            payment.fits(Scope::Wallet, &asset.per_wallet);
+            payment.fits(Scope::Total, &asset.total);
+            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == *to);
+            assert!(floor.destinations.as_ref().is_none_or(listed));
+        }
+    }
+    for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset)) {
+        at_most(payment.amount(), &limit.per_transaction);
+        payment.fits(Scope::Wallet, &limit.per_wallet);
+        payment.fits(Scope::Total, &limit.total);
+    }
+}
+
+/// What is read is written and read again; a proof that is read is never believed by accident.
+fn documents(bytes: &[u8]) {
+    fn round<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
+        let read: T = serde_json::from_slice(bytes).ok()?;
+        let written = serde_json::to_string(&read).expect("documents have string keys only");
+        assert_eq!(serde_json::from_str::<T>(&written).ok().as_ref(), Some(&read));
+        Some(read)
+    }
+    round::<MemberConfig>(bytes);
+    round::<Credentials>(bytes);
+    let reported = round::<Report>(bytes).and_then(|report| report.identity);
+    for identity in [reported, round::<Identity>(bytes)].into_iter().flatten() {
+        if fingerprint::verify(&identity).is_ok() {
+            assert!(fingerprint::message_key(&identity.keys).is_ok());
+        }
+    }
+}
+
+/// A manifest keeps the bytes that were signed.
+fn manifest(bytes: &[u8]) {
+    let Ok(manifest) = SignedManifest::parse(bytes) else { return };
+    let again = SignedManifest::parse(manifest.to_json().as_bytes()).expect("what was read is read again");
+    assert_eq!(again.digest(), manifest.digest());
+    assert_eq!(again.unverified(), manifest.unverified());
+    assert_eq!(again.verify().is_ok(), manifest.verify().is_ok());
+}
+
+/// A payment of alice and all that is known of it.
+struct Payment {
+    chain: ChainId,
+    effect: Intent,
+    fee: Amount,
+    now_ms: u64,
+    spent: Counted,
+    listed_since_ms: Option<u64>,
+    announced_ms: Option<u64>,
+    vetoed: bool,
+}
+
+impl Default for Payment {
+    fn default() -> Self {
+        Self {
+            chain: CHAIN.parse().unwrap(),
+            effect: Intent::Cancel { to: SAFE.to_owned() },
+            fee: Amount::ZERO,
+            now_ms: 1_800_000_000_000,
+            spent: Counted::new(),
+            listed_since_ms: None,
+            announced_ms: None,
+            vetoed: false,
+        }
+    }
+}
+
+impl Payment {
+    fn new(input: &mut Input<'_>) -> Self {
+        let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
+        let asset = ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4)));
+        let effect = match asset {
+            Some(asset) => Intent::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
+            None => Intent::Cancel { to },
+        };
+        let mut window = |scope| ((scope, seconds(input) * 1000), amount(input));
+        let spent = [window(Scope::Wallet), window(Scope::Wallet), window(Scope::Total), window(Scope::Total)];
+        let mut time = || (input.choice(2) == 1).then(|| input.u64());
+        Self {
+            chain: CHAIN.parse().unwrap(),
+            effect,
+            listed_since_ms: time(),
+            announced_ms: time(),
+            now_ms: input.u64(),
+            fee: amount(input),
+            spent: spent.into(),
+            vetoed: input.choice(8) == 1,
+        }
+    }
+
+    fn asset(&self) -> Option<&str> {
+        match &self.effect {
+            Intent::Transfer { asset, .. } => Some(asset),
+            Intent::Cancel { .. } => None,
+        }
+    }
+
+    fn amount(&self) -> Amount {
+        match self.effect {
+            Intent::Transfer { amount, .. } => amount,
+            Intent::Cancel { .. } => Amount::ZERO,
+        }
+    }
+
+    fn judge(&self, policy: &Policy) -> Verdict {
+        let windows = self.asset().map_or(&[][..], |asset| policy.windows(&self.chain, asset));
+        let counted = windows.iter().map(|window| self.counted(window.scope, window.length_ms));
+        let spent: Vec<Amount> = counted.collect();
+        let facts = Facts {
+            now_ms: self.now_ms,
+            custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
+            wallet: "alice",
+            chain: &self.chain,
+            effect: &self.effect,
+            fee: self.fee,
+            spent: &spent,
+            listed_since_ms: self.listed_since_ms,
+            intent: None,
+            announced_ms: self.announced_ms,
+            vetoed: self.vetoed,
+        };
+        consistent(policy, &facts)
+    }
+
+    fn counted(&self, scope: Scope, length_ms: u64) -> Amount {
+        self.spent.get(&(scope, length_ms)).copied().unwrap_or_default()
+    }
+
+    /// With what counts already it is within the limit.
+    fn fits(&self, scope: Scope, rolling: &Option<Rolling>) {
+        if let Some(Rolling { amount, window_seconds }) = rolling {
+            let sum = self.counted(scope, window_seconds * 1000).checked_add(self.amount());
+            assert!(sum.is_some_and(|sum| sum <= amount.parse().unwrap()), "over a window of {scope:?}");
+        }
+    }
+}
+
+/// The verdict is what the rules add up to, in words that can be shown.
+fn consistent(policy: &Policy, facts: &Facts<'_>) -> Verdict {
+    let verdict = policy.judge(facts);
+    let findings = policy.explain(facts);
+    let refusal = findings.iter().find_map(|finding| match &finding.outcome {
+        Outcome::Refuses(refusal) => Some(refusal),
+        _ => None,
+    });
+    let waits = findings.iter().any(|finding| matches!(finding.outcome, Outcome::Waits { .. }));
+    match &verdict {
+        Verdict::Refused(refused) => assert_eq!(Some(refused), refusal),
+        Verdict::Pending { .. } => assert!(refusal.is_none() && waits),
+        Verdict::Allowed { .. } => assert!(refusal.is_none() && !waits),
+    }
+    assert!(findings.iter().all(|finding| !finding.outcome.to_string().is_empty()));
+    verdict
+}
+
+fn loaded(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, policy::PolicyError> {
+    let mut rules: BTreeMap<ChainId, Box<dyn ChainRules>> = BTreeMap::new();
+    for chain in policy::chains(floor)? {
+        // A chain without adapter is for the policy to refuse.
+        if let Ok(adapter) = EvmSafe::new(chain.clone()) {
+            rules.insert(chain, Box::new(adapter));
+        }
+    }
+    let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
+    Policy::unvouched(floor, held, hub, &safe, &rules)
+}
+
+fn floor(input: &mut Input<'_>) -> Floor {
+    let mut floor = Floor::new((0..=input.choice(3)).map(|_| asset(input)).collect());
+    floor.destinations = (input.choice(4) == 1).then(|| Destinations {
+        allow: (0..input.choice(3)).map(|_| destination(input)).collect(),
+        cooling_seconds: seconds(input),
+    });
+    floor.kinds = match input.choice(4) {
+        1 => Some([OperationKind::Transfer].into()),
+        2 => Some([OperationKind::Cancel].into()),
+        _ => None,
+    };
+    floor.fees = (0..input.choice(2)).map(|_| FeeCeiling { chain: CHAIN.to_owned(), ceiling: text(input) }).collect();
+    floor
+}
+
+fn asset(input: &mut Input<'_>) -> AssetFloor {
+    let (chain, symbol, contract) =
+        [(CHAIN, "ETH", "native"), (CHAIN, "USDT", TOKEN), (CHAIN, "USDT", BOB), (OTHER_CHAIN, "ETH", "native")]
+            [usize::from(input.choice(4))];
+    AssetFloor {
+        per_wallet: rolling(input),
+        total: rolling(input),
+        time_lock: (input.choice(4) == 1).then(|| TimeLock { above: text(input), delay_seconds: seconds(input) }),
+        ..AssetFloor::new(chain, symbol, contract, 18, &text(input))
+    }
+}
+
+fn limit(input: &mut Input<'_>) -> Limit {
+    Limit {
+        chain: CHAIN.to_owned(),
+        asset: ["ETH", "USDT"][usize::from(input.choice(2))].to_owned(),
+        per_transaction: text(input),
+        per_wallet: rolling(input),
+        total: rolling(input),
+    }
+}
+
+fn rolling(input: &mut Input<'_>) -> Option<Rolling> {
+    (input.choice(2) == 1).then(|| Rolling { amount: text(input), window_seconds: seconds(input) })
+}
+
+fn destination(input: &mut Input<'_>) -> Destination {
+    let address = [BOB, CAROL, SAFE][usize::from(input.choice(3))].to_owned();
+    Destination { chain: CHAIN.to_owned(), address }
+}
+
+/// Few lengths, so that windows meet.
+fn seconds(input: &mut Input<'_>) -> u64 {
+    [1, 60, 3600, 366 * 24 * 3600][usize::from(input.choice(4))]
+}
+
+fn text(input: &mut Input<'_>) -> String {
+    amount(input).to_string()
+}
+
+/// Few amounts, so that they meet, and the largest there are.
+fn amount(input: &mut Input<'_>) -> Amount {
+    match input.byte() {
+        255 => "115792089237316195423570985008687907853269984665640564039457584007913129639935".parse().unwrap(),
+        254 => u128::MAX.into(),
+        low => u128::from(low).into(),
+    }
+}
