@@ -22,7 +22,7 @@ demo: ## the main job, narrated, on three kind clusters (KEEP=1 leaves them up)
 	cargo run -q -p demo -- $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint test-rust test-lab ## what CI runs
+test: lint test-rust hostile test-lab ## what CI runs
 
 .PHONY: lint
 lint: fmt clippy deny

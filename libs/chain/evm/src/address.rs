@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use chain::{ChainError, Owners};
 use custody::KeyRole;
-use k256::{PublicKey, elliptic_curve::sec1::ToEncodedPoint};
+use secp256k1::PublicKey;
 
 use crate::{
     Call,
@@ -70,8 +70,8 @@ pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainE
 
 /// Address of a 33-byte SEC1 key; `None` for what is no key.
 pub(crate) fn of_key(key: &[u8]) -> Option<Address> {
-    let key = PublicKey::from_sec1_bytes(key).ok().filter(|_| key.len() == 33)?;
-    Some(Address::from_raw_public_key(&key.to_encoded_point(false).as_bytes()[1..]))
+    let key = PublicKey::from_slice(key).ok().filter(|_| key.len() == 33)?;
+    Some(Address::from_raw_public_key(&key.serialize_uncompressed()[1..]))
 }
 
 fn owner(role: KeyRole, key: &[u8]) -> Result<Address, ChainError> {

@@ -97,7 +97,7 @@ impl EvmSafe {
 
     /// The public key (33-byte SEC1) whose signature over `digest` this is; `None` for what no key signed.
     pub fn recover(&self, digest: &[u8; 32], signature: &[u8]) -> Option<Vec<u8>> {
-        signature::recover(digest, signature).map(|key| key.to_encoded_point(true).as_bytes().to_vec())
+        signature::recover(digest, signature).map(|key| key.serialize().to_vec())
     }
 
     fn digest(&self, transaction: &abi::SafeTx, wallet: Address) -> [u8; 32] {

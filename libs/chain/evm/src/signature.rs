@@ -4,7 +4,10 @@ use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolCall;
 use chain::{ChainError, WalletDesc};
 use custody::KeyRole;
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use secp256k1::{
+    Message, PublicKey, SECP256K1, SecretKey,
+    ecdsa::{RecoverableSignature, RecoveryId, Signature},
+};
 
 use crate::{
     Call,
@@ -17,22 +20,37 @@ const V_OFFSET: u8 = 27;
 
 /// Deterministic (RFC 6979).
 pub(crate) fn sign(secret: &[u8; 32], digest: &[u8; 32]) -> Result<Vec<u8>, ChainError> {
-    let key = SigningKey::from_bytes(secret.into()).map_err(|_| ChainError::SecretKey)?;
-    let (signature, recovery) = key.sign_prehash_recoverable(digest).map_err(|_| ChainError::SecretKey)?;
-    let mut bytes = signature.to_vec();
-    bytes.push(V_OFFSET + recovery.to_byte());
-    Ok(bytes)
+    let key = Key::new(secret)?;
+    let (recovery, rs) = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(*digest), &key.0).serialize_compact();
+    // r beyond the group's order: once in 2^127, and there is no v for it.
+    let v = [RecoveryId::Zero, RecoveryId::One].iter().zip(V_OFFSET..).find(|(known, _)| **known == recovery);
+    let (_, v) = v.ok_or(ChainError::SecretKey)?;
+    Ok([&rs[..], &[v]].concat())
 }
 
 /// Whether the contract's `ecrecover` would find this key; refuses the malleable twin with high s.
 pub(crate) fn verify(public_key: &[u8], digest: &[u8; 32], signature: &[u8]) -> bool {
-    let Ok(key) = VerifyingKey::from_sec1_bytes(public_key) else { return false };
+    let Ok(key) = PublicKey::from_slice(public_key) else { return false };
     recover(digest, signature).is_some_and(|recovered| recovered == key)
 }
 
 pub(crate) fn public_key(secret: &[u8; 32]) -> Result<Vec<u8>, ChainError> {
-    let key = SigningKey::from_bytes(secret.into()).map_err(|_| ChainError::SecretKey)?;
-    Ok(key.verifying_key().to_encoded_point(true).as_bytes().to_vec())
+    Ok(Key::new(secret)?.0.public_key(SECP256K1).serialize().to_vec())
+}
+
+/// A secret key that is overwritten when it is dropped.
+struct Key(SecretKey);
+
+impl Key {
+    fn new(secret: &[u8; 32]) -> Result<Self, ChainError> {
+        SecretKey::from_byte_array(*secret).map(Self).map_err(|_| ChainError::SecretKey)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.non_secure_erase();
+    }
 }
 
 /// `execTransaction` with the signatures in the order that the contract demands: ascending owner addresses.
@@ -80,13 +98,16 @@ pub(crate) fn assemble(
     Ok(Call { to: address::parse(&wallet.address)?, data: call.abi_encode() })
 }
 
-pub(crate) fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<VerifyingKey> {
+pub(crate) fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<PublicKey> {
     let (rs, v) = signature.split_at_checked(64)?;
     let recovery = match v {
-        [27] => RecoveryId::new(false, false),
-        [28] => RecoveryId::new(true, false),
+        [27] => RecoveryId::Zero,
+        [28] => RecoveryId::One,
         _ => return None,
     };
-    let signature = Signature::from_slice(rs).ok().filter(|signature| signature.normalize_s().is_none())?;
-    VerifyingKey::recover_from_prehash(digest, &signature, recovery).ok()
+    let given = Signature::from_compact(rs).ok()?;
+    let mut low = given;
+    low.normalize_s();
+    let signature = RecoverableSignature::from_compact(rs, recovery).ok().filter(|_| low == given)?;
+    SECP256K1.recover_ecdsa(Message::from_digest(*digest), &signature).ok()
 }

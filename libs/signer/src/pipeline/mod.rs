@@ -163,6 +163,11 @@ impl Signer {
 
     /// An operation of App: the gates, what is known of its id, then the operation.
     async fn operate(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+        if let Operation::Sign(_) = &accepted.operation {
+            // Freeze and idempotency are the first things in its own transaction; looking before would cost as much.
+            self.gates(serving, &accepted.operation)?;
+            return payment::sign(self, serving, accepted).await;
+        }
         let (wallet, _) = request::subject(&accepted.operation);
         let (wallet, key) = (wallet.to_owned(), accepted.key.clone());
         let look = move |ledger: &Ledger<'_>| Ok((ledger.frozen(&wallet)?, ledger.recall(&key)?));
@@ -179,7 +184,6 @@ impl Signer {
         match &accepted.operation {
             Operation::Check(_) => payment::ask(self, serving, accepted, false).await,
             Operation::Announce(_) => payment::ask(self, serving, accepted, true).await,
-            Operation::Sign(_) => payment::sign(self, serving, accepted).await,
             Operation::CreateWallet(_) => create::create(self, serving, accepted).await,
             Operation::RegisterWallet(_) => register::register(self, serving, accepted).await,
             other => Err(Stop::refused("Malformed", format!("{} stands alone", name(other)))),
@@ -190,6 +194,10 @@ impl Signer {
     async fn conclude(&self, serving: &Arc<Serving>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
         let serving = serving.clone();
         self.decide(move |ledger| {
+            let (wallet, _) = request::subject(&accepted.operation);
+            if let Some(frozen) = ledger.frozen(wallet)? {
+                return Ok(Err(Stop::frozen(&frozen)));
+            }
             let entry = accepted.entry(&serving, ledger.now_ms());
             conclude(ledger, &accepted.key, entry, stop)
         })

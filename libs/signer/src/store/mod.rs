@@ -207,12 +207,13 @@ fn isolated<T>(
     connection: &Connection,
     step: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    connection.execute_batch("SAVEPOINT step")?;
+    let run = |words: &str| connection.prepare_cached(words)?.execute([]);
+    run("SAVEPOINT step")?;
     let outcome = step(connection);
     if outcome.is_err() {
-        connection.execute_batch("ROLLBACK TO step")?;
+        run("ROLLBACK TO step")?;
     }
-    connection.execute_batch("RELEASE step")?;
+    run("RELEASE step")?;
     outcome
 }
 
