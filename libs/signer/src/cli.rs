@@ -120,7 +120,7 @@ enum Admin {
     /// List what is frozen.
     Freezes,
     /// Accept this volume's chain although the others know more of it, or nothing: opens the present start. What is
-    /// not in this store is forgotten here and may be signed again.
+    /// not in this store is forgotten here and may be signed again. Needs the Vault: the signer's own key attests it.
     Unlock {
         /// For the audit chain, up to 256 bytes.
         #[arg(long, value_name = "TEXT", value_parser = reason)]

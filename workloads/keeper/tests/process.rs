@@ -50,6 +50,10 @@ async fn an_app_in_another_language_makes_a_wallet_and_has_a_payment_signed() {
     assert_eq!((decoded.intent, decoded.nonce, decoded.digest.to_vec()), (wanted, 0, bytes(&played.digest)));
     assert!(rules.verify(&hot, &decoded.digest, &bytes(&played.signature)));
     check_batch(&played.batch);
+    check_chain(&member).await;
+    let frozen = member.exec(&["freeze", "--reason=enough"], "").await;
+    assert!(frozen.status.success(), "{frozen:?}");
+    member.state(State::Frozen).await;
     assert_eq!(process.terminate().await, Some(0));
 }
 
@@ -60,4 +64,14 @@ fn check_batch(batch: &Value) {
     let kinds: Vec<&String> = answers.iter().flat_map(|answer| answer.as_object().unwrap().keys()).collect();
     assert_eq!(kinds, ["created", "created", "refused"]);
     assert_eq!(answers[2]["refused"]["reason"], "ChainNotAllowed");
+}
+
+/// What was played is in Keeper's audit chain, under a head that it has signed.
+async fn check_chain(member: &Member) {
+    let exported = member.exec(&["audit", "export"], "").await;
+    let export = audit::read(exported.stdout.as_slice()).unwrap();
+    let attested = audit::attested(&export.header, &[]).unwrap().expect("the keys open, so the head is signed");
+    audit::verify(&export, &[attested]).unwrap();
+    let signed = export.lines.iter().filter(|line| line.record.decision == "Signed").count();
+    assert!(signed > 0 && export.lines.iter().all(|line| line.record.requester == "app"), "{export:?}");
 }

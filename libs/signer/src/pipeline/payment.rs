@@ -136,7 +136,7 @@ enum Judged {
 
 /// What a decision came to.
 enum Recording {
-    Recorded(Recorded),
+    Recorded(Box<Recorded>),
     Answered(Outcome),
 }
 
@@ -265,7 +265,7 @@ impl Vouched {
         let own = serving.keys.own().message_key().verifying_key();
         let (head, overrides) = (ledger.head()?, ledger.overrides(&own)?);
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
-        Ok(Ok(Recording::Recorded(Recorded { decoded: self.0, secret, head, overrides })))
+        Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides }))))
     }
 
     fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {

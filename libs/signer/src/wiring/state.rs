@@ -389,7 +389,8 @@ mod tests {
 
     #[test]
     fn a_closed_gate_is_a_state_of_its_own_and_whoever_asks_is_still_told() {
-        let cases: [(fn(&mut Gates), State); 3] = [
+        type Close = fn(&mut Gates);
+        let cases: [(Close, State); 3] = [
             (|gates| gates.frozen = Some("frozen by app: theft".to_owned()), State::Frozen),
             (|gates| gates.locked = Some("rolled back".to_owned()), State::Locked),
             (|gates| gates.lease_expired = true, State::Locked),
