@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::{
     Scene,
     process::{Process, asked},
+    stage::reason,
     wire::{Ask, Told},
 };
 
@@ -83,6 +84,9 @@ impl Scene {
         if let Harm::Point(point) = harm {
             ensure!(answers.iter().any(Option::is_none) || !process.runs(), "nothing passed the point {point}");
         }
+        if harm == Harm::FullDisk {
+            ensure!(answers.iter().flatten().any(|answer| reason(answer) == "StoreFailed"), "the disk was not full");
+        }
         process.kill();
         process.ended().await?;
         if let Some(twin) = twin {
@@ -99,11 +103,9 @@ impl Scene {
     /// Starts the victim anew with hardly any room.
     async fn fill_disk(&mut self, victim: Role) -> Result<()> {
         self.stage.signer_mut(victim).kill().await?;
-        let mut largest = 0;
-        for file in std::fs::read_dir(&self.stage.signer(victim).start.data_dir)? {
-            largest = largest.max(file?.metadata()?.len());
-        }
-        self.stage.start_within(victim, None, Some(largest / 512 + ROOM)).await?;
+        let log = self.stage.signer(victim).log_file();
+        let blocks = std::fs::metadata(log)?.len() / 512 + ROOM;
+        self.stage.start_within(victim, None, Some(blocks)).await?;
         let unlocked = self.stage.unlock(victim).await?;
         ensure!(unlocked.is_ok(), "{unlocked:?}");
         Ok(())

@@ -26,7 +26,8 @@ pub(crate) mod shared {
     pub(crate) use super::{
         books::{export, open},
         stage::*,
-        wire::Ask,
+        upkeep::copy,
+        wire::{Ask, Nothing},
     };
 }
 

@@ -1,6 +1,6 @@
 //! Different payments at one nonce, a crash, and the same and others again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use chain::ChainRules;
@@ -9,7 +9,7 @@ use protocol::ops::{Freeze, Operation, Outcome, Request, Signed};
 
 use super::{
     Scene, Seen,
-    books::Given,
+    books::{Given, open},
     harm::Harm,
     stage::{PAYEE, Paid, THIEF, countersign, reason, request, settlement, sign, signature},
 };
@@ -161,10 +161,15 @@ impl Scene {
         self.stage.signer_mut(victim).kill().await?;
         let (data_dir, aside) = (self.stage.signer(victim).start.data_dir.clone(), self.stage.aside("newest"));
         super::upkeep::copy(&data_dir, &aside)?;
-        let log = data_dir.join(format!("{}-wal", signer::store::FILE));
-        let length = std::fs::metadata(&log)?.len();
-        let left = if all { 0 } else { length / 2 + self.dice.roll(length / 2) };
-        std::fs::File::options().write(true).open(&log)?.set_len(left)?;
+        let newest = last_record(&data_dir)?;
+        let log = std::fs::File::options().write(true).open(self.stage.signer(victim).log_file())?;
+        let mut left = if all { 0 } else { log.metadata()?.len() };
+        // The end of the file may be older than its beginning: it is cut until something is missing.
+        while left > 0 && last_record(&data_dir)? == newest {
+            left = self.dice.roll(left);
+            log.set_len(left)?;
+        }
+        log.set_len(left)?;
 
         self.stage.start(victim, None).await?;
         match self.stage.unlock(victim).await? {
@@ -235,6 +240,10 @@ impl Scene {
         self.wallets[0].nonce += 1;
         Ok(())
     }
+}
+
+fn last_record(data_dir: &Path) -> Result<i64> {
+    Ok(open(data_dir)?.query_row("SELECT max(seq) FROM audit", [], |row| row.get(0))?)
 }
 
 /// The one payment of each wallet that got a signature: which, its digest, the signature.

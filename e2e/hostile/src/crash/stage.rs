@@ -31,8 +31,8 @@ use protocol::{
     attestation::{audit_head, hot_keys},
     envelope::OwnKeys,
     ops::{
-        Attestation, CreateWallet, EchoHead, Lease, MAX_LEASE_MS, OPERATION_ID_BYTES, Operation, Outcome, Payment,
-        RegisterWallet, Request, Settle, Settlement,
+        Attestation, CreateWallet, EchoHead, Freeze, Lease, MAX_LEASE_MS, OPERATION_ID_BYTES, Operation, Outcome,
+        Payment, RegisterWallet, Request, Settle, Settlement,
     },
 };
 use rand_core::{OsRng, RngCore};
@@ -99,6 +99,11 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
+    /// What was written last, before it is in the file itself.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.start.data_dir.join(format!("{}-wal", signer::store::FILE))
+    }
+
     /// The running process.
     pub(crate) fn process(&self) -> Result<&Process> {
         self.process.as_ref().with_context(|| format!("{} does not run", self.role))
@@ -121,8 +126,14 @@ impl Signer {
     }
 }
 
+/// A state to come back to.
+pub(crate) struct Kept {
+    observer: Observer,
+    block: String,
+}
+
 /// Holds heads as the observer does.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Observer(BTreeMap<Role, (u64, u64, Attestation)>);
 
 impl Observer {
@@ -181,8 +192,10 @@ impl Stage {
     pub(crate) async fn new(protection: KeyProtection) -> Result<Self> {
         harness::install_crypto();
         let cluster = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let (vault, anvil) =
-            (harness::vault::Vault::start(Options::default()).await?, Anvil::start(CHAIN_NUMBER, Options::default()).await?);
+        let (vault, anvil) = (
+            harness::vault::Vault::start(Options::default()).await?,
+            Anvil::start(CHAIN_NUMBER, Options::default()).await?,
+        );
         let (cool, signed) = ceremonies()?;
         let folder = tempfile::tempdir()?;
         let relayer = anvil.dev_accounts()?.get(1).context("anvil has one account only")?.address.clone();
@@ -206,7 +219,20 @@ impl Stage {
         let rules = EvmSafe::new(CHAIN.parse()?)?;
         let (app, own, observer) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Observer::default());
         let mut stage = Self {
-            anvil, rules, keeper, cooler, cool, signed, vault, cluster, app, own, observer, protection, relayer, folder,
+            anvil,
+            rules,
+            keeper,
+            cooler,
+            cool,
+            signed,
+            vault,
+            cluster,
+            app,
+            own,
+            observer,
+            protection,
+            relayer,
+            folder,
         };
         stage.decide().await?;
         Ok(stage)
@@ -230,9 +256,7 @@ impl Stage {
             self.start(role, None).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
-            if let Err(why) = self.unlock(role).await? {
-                bail!("a new {role} is locked: {why}");
-            }
+            self.unlocked(role).await?;
         }
         Ok(())
     }
@@ -310,7 +334,10 @@ impl Stage {
         };
         let config = MemberConfig {
             custody_id: manifest.custody_id(),
-            nats: NatsConfig { urls: vec!["tls://127.0.0.1:4222".to_owned()], ca_bundle: self.vault.ca_pem().to_owned() },
+            nats: NatsConfig {
+                urls: vec!["tls://127.0.0.1:4222".to_owned()],
+                ca_bundle: self.vault.ca_pem().to_owned(),
+            },
             policy: Policy::default(),
             vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
@@ -399,10 +426,7 @@ impl Stage {
     /// Starts and unlocks.
     pub(crate) async fn restart(&mut self, role: Role) -> Result<()> {
         self.start(role, None).await?;
-        match self.unlock(role).await? {
-            Ok(()) => Ok(()),
-            Err(why) => bail!("{role} stays locked: {why}"),
-        }
+        self.unlocked(role).await
     }
 
     /// Something that is done, or fails loudly.
@@ -425,6 +449,16 @@ impl Stage {
             self.told(role, Role::Observer, settlement(wallet, digest)).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
+            self.show(role).await?;
+        }
+        Ok(())
+    }
+
+    /// A wallet is frozen with both.
+    pub(crate) async fn freeze(&mut self, wallet: &Wallet) -> Result<()> {
+        for role in [Role::Keeper, Role::Cooler] {
+            let freeze = Freeze { wallet: wallet.id.clone(), reason: "seen something".to_owned() };
+            self.told(role, Role::App, Operation::Freeze(freeze)).await?;
             self.show(role).await?;
         }
         Ok(())
@@ -511,16 +545,19 @@ impl Stage {
         let connection = super::books::open(&self.keeper.start.data_dir)?;
         let query = "SELECT secret FROM hot_keys WHERE wallet = ?1 AND namespace = 'eip155'";
         let sealed: String = connection.query_row(query, [wallet], |row| row.get(0))?;
-        self.unsealed(Role::Keeper, self.manifest()?.custody_id(), wallet, "hot.eip155.v1", sealed).await
+        self.unsealed(Role::Keeper, self.context(wallet, "hot.eip155.v1")?, sealed).await
+    }
+
+    /// What a value of this custody is sealed for.
+    pub(crate) fn context(&self, wallet: &str, purpose: &str) -> Result<sealing::Context> {
+        Ok(sealing::Context::new(self.manifest()?.custody_id().as_bytes(), wallet, purpose))
     }
 
     /// What a signer's Vault makes of a sealed value, for whoever may log in to it.
     pub(crate) async fn unsealed(
         &self,
         role: Role,
-        custody: CustodyId,
-        wallet: &str,
-        purpose: &str,
+        context: sealing::Context,
         sealed: String,
     ) -> Result<Zeroizing<[u8; 32]>> {
         self.project_token(role)?;
@@ -534,7 +571,6 @@ impl Stage {
             key: trust.key,
             token_file: self.signer(role).start.vault_token_file.clone(),
         })?;
-        let context = sealing::Context::new(custody.as_bytes(), wallet, purpose);
         let opened = Sealer::new(std::sync::Arc::new(vault)).open(context, sealed).await?;
         Ok(Zeroizing::new(opened.as_slice().try_into()?))
     }
@@ -568,6 +604,49 @@ impl Stage {
     pub(crate) async fn ask_all(&self, to: Role, requests: &[Request]) -> Result<Vec<Option<Outcome>>> {
         let process = self.signer(to).process()?;
         Ok(join_all(requests.iter().map(|request| process.say(Role::App, request))).await)
+    }
+
+    /// All that there is, to come back to: both signers' files, what the observer holds, the chain.
+    pub(crate) async fn keep(&mut self) -> Result<Kept> {
+        for role in [Role::Keeper, Role::Cooler] {
+            self.signer_mut(role).kill().await?;
+            super::upkeep::copy(&self.signer(role).start.data_dir, &self.aside(&format!("kept-{role}")))?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.start(role, None).await?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.unlocked(role).await?;
+        }
+        let block = self.anvil.rpc("evm_snapshot", json!([])).await?;
+        Ok(Kept { observer: self.observer.clone(), block })
+    }
+
+    /// Back to it.
+    pub(crate) async fn back(&mut self, kept: &mut Kept) -> Result<()> {
+        for role in [Role::Keeper, Role::Cooler] {
+            self.signer_mut(role).kill().await?;
+            super::upkeep::copy(&self.aside(&format!("kept-{role}")), &self.signer(role).start.data_dir)?;
+        }
+        self.observer = kept.observer.clone();
+        let reverted: bool = self.anvil.rpc("evm_revert", json!([kept.block])).await?;
+        ensure!(reverted, "the chain does not go back");
+        kept.block = self.anvil.rpc("evm_snapshot", json!([])).await?;
+        for role in [Role::Keeper, Role::Cooler] {
+            self.start(role, None).await?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.unlocked(role).await?;
+        }
+        Ok(())
+    }
+
+    /// Unlocks what nobody has any doubt of.
+    pub(crate) async fn unlocked(&mut self, role: Role) -> Result<()> {
+        match self.unlock(role).await? {
+            Ok(()) => Ok(()),
+            Err(why) => bail!("{role} stays locked: {why}"),
+        }
     }
 
     /// A place for copies.
