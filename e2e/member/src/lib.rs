@@ -418,6 +418,11 @@ impl Member {
 }
 
 impl Process {
+    /// SIGKILL, as a power cut would; returns when it is gone.
+    pub async fn kill(mut self) {
+        self.0.kill().await.unwrap();
+    }
+
     /// SIGTERM, as the kubelet sends it; the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(self.0.id().unwrap().try_into().unwrap()).unwrap();

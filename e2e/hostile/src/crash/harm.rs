@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     Scene,
+    books::open,
     process::{Process, asked},
     stage::reason,
     wire::{Ask, Told},
@@ -20,8 +21,8 @@ use super::{
 pub(super) const LOAD: u64 = 40_000;
 /// How long a start takes, microseconds.
 const START: u64 = 150_000;
-/// What a full disk still takes, 512-byte blocks.
-const ROOM: u64 = 24;
+/// What a full disk still takes of a file, 512-byte blocks: enough for a start.
+const ROOM: u64 = 80;
 
 /// What happens to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,9 +104,10 @@ impl Scene {
     /// Starts the victim anew with hardly any room.
     async fn fill_disk(&mut self, victim: Role) -> Result<()> {
         self.stage.signer_mut(victim).kill().await?;
-        let log = self.stage.signer(victim).log_file();
-        let blocks = std::fs::metadata(log)?.len() / 512 + ROOM;
-        self.stage.start_within(victim, None, Some(blocks)).await?;
+        // Else what is there already would be written over.
+        let shorten = "PRAGMA wal_checkpoint(TRUNCATE)";
+        open(&self.stage.signer(victim).start.data_dir)?.query_row(shorten, [], |_| Ok(()))?;
+        self.stage.start_within(victim, None, Some(ROOM)).await?;
         let unlocked = self.stage.unlock(victim).await?;
         ensure!(unlocked.is_ok(), "{unlocked:?}");
         Ok(())

@@ -10,8 +10,9 @@ use protocol::ops::{Freeze, Operation, Outcome, Request, Signed};
 use super::{
     Scene, Seen,
     books::{Given, open},
+    chain::Paid,
     harm::Harm,
-    stage::{PAYEE, Paid, THIEF, countersign, reason, request, settlement, sign, signature},
+    stage::{PAYEE, THIEF, countersign, reason, request, settlement, sign, signature},
 };
 
 /// A request with the wallet and the payment that it is for.
@@ -90,7 +91,7 @@ impl Scene {
                 if victim == Role::Cooler {
                     paid.hot = Some(match rival {
                         0 => signature(self.stage.app(Role::Keeper, sign(&paid)).await?)?,
-                        _ => self.stage.rules.sign(stolen, &paid.digest)?,
+                        _ => self.stage.chain.rules.sign(stolen, &paid.digest)?,
                     });
                 }
                 payments.push(paid);
@@ -133,7 +134,7 @@ impl Scene {
             winner.hot = Some(signed);
             winner.cool = Some(signature(self.stage.app(Role::Cooler, countersign(winner)).await?)?);
             if let Some(loser) = payments.iter_mut().find(|paid| paid.digest != digest) {
-                loser.hot = Some(self.stage.rules.sign(&self.stolen[wallet], &loser.digest)?);
+                loser.hot = Some(self.stage.chain.rules.sign(&self.stolen[wallet], &loser.digest)?);
                 let outcome = self.stage.app(Role::Cooler, countersign(loser)).await?;
                 ensure!(reason(&outcome) == "NonceUsed", "cooler signs a second digest: {outcome:?}");
             }
@@ -142,7 +143,7 @@ impl Scene {
         }
         if wallet == 0 {
             let all: Vec<_> = payments.iter().collect();
-            seen.moved += self.stage.cash(&self.wallets[0], &all, Some(&digest)).await?;
+            seen.moved += self.stage.chain.cash(&self.wallets[0].desc, &all, Some(&digest)).await?;
         }
         self.stage.settle(&self.wallets[wallet], &digest).await?;
         self.wallets[wallet].nonce += 1;
@@ -235,7 +236,8 @@ impl Scene {
         let outcome = self.stage.app(Role::Keeper, sign(&payments[1])).await?;
         ensure!(matches!(reason(&outcome), "NonceUsed" | "NonceSettled"), "{outcome:?}");
         seen.by.insert(reason(&outcome).to_owned());
-        seen.moved += self.stage.cash(&self.wallets[0], &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
+        seen.moved +=
+            self.stage.chain.cash(&self.wallets[0].desc, &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
         self.stage.settle(&self.wallets[0], &digest).await?;
         self.wallets[0].nonce += 1;
         Ok(())

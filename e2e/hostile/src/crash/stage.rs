@@ -13,7 +13,6 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
-use chain_evm::{Call, EvmSafe};
 use custody::{
     CustodyId, KeyRole, Role, fingerprint,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
@@ -24,9 +23,9 @@ use custody::{
     },
     wiring::{MemberConfig, NatsConfig, Policy},
 };
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
-use harness::{Options, evm::Anvil};
+use harness::Options;
 use protocol::{
     attestation::{audit_head, hot_keys},
     envelope::OwnKeys,
@@ -44,13 +43,11 @@ use zeroize::Zeroizing;
 
 use super::{
     books::{Books, Given},
+    chain::{CHAIN, Chain, Paid},
     process::Process,
     wire::{Ask, Nothing, Start, Told, Voucher, Vouchers},
 };
 
-/// The one chain of the floor, CAIP-2.
-pub(crate) const CHAIN: &str = "eip155:31337";
-const CHAIN_NUMBER: u64 = 31_337;
 /// The one safe destination.
 pub(crate) const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 /// Whom legitimate requests pay.
@@ -152,8 +149,7 @@ impl Observer {
 
 /// All of it.
 pub(crate) struct Stage {
-    pub(crate) anvil: Anvil,
-    pub(crate) rules: EvmSafe,
+    pub(crate) chain: Chain,
     pub(crate) keeper: Signer,
     pub(crate) cooler: Signer,
     pub(crate) cool: Phrase,
@@ -164,7 +160,6 @@ pub(crate) struct Stage {
     own: OwnKeys,
     observer: Observer,
     protection: KeyProtection,
-    relayer: String,
     folder: tempfile::TempDir,
 }
 
@@ -178,27 +173,14 @@ pub(crate) struct Wallet {
     pub(crate) client_key: Vec<u8>,
 }
 
-/// A payment and the signatures that somebody has for it.
-#[derive(Clone)]
-pub(crate) struct Paid {
-    pub(crate) payment: Payment,
-    pub(crate) digest: [u8; 32],
-    pub(crate) hot: Option<Vec<u8>>,
-    pub(crate) cool: Option<Vec<u8>>,
-}
-
 impl Stage {
     /// Everything decided, both signers unlocked.
     pub(crate) async fn new(protection: KeyProtection) -> Result<Self> {
         harness::install_crypto();
         let cluster = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let (vault, anvil) = (
-            harness::vault::Vault::start(Options::default()).await?,
-            Anvil::start(CHAIN_NUMBER, Options::default()).await?,
-        );
+        let (vault, chain) = (harness::vault::Vault::start(Options::default()).await?, Chain::start().await?);
         let (cool, signed) = ceremonies()?;
         let folder = tempfile::tempdir()?;
-        let relayer = anvil.dev_accounts()?.get(1).context("anvil has one account only")?.address.clone();
         let place = |role: Role| Signer {
             role,
             start: Start {
@@ -216,24 +198,9 @@ impl Stage {
             public: None,
         };
         let (keeper, cooler) = (place(Role::Keeper), place(Role::Cooler));
-        let rules = EvmSafe::new(CHAIN.parse()?)?;
         let (app, own, observer) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Observer::default());
-        let mut stage = Self {
-            anvil,
-            rules,
-            keeper,
-            cooler,
-            cool,
-            signed,
-            vault,
-            cluster,
-            app,
-            own,
-            observer,
-            protection,
-            relayer,
-            folder,
-        };
+        let mut stage =
+            Self { chain, keeper, cooler, cool, signed, vault, cluster, app, own, observer, protection, folder };
         stage.decide().await?;
         Ok(stage)
     }
@@ -483,8 +450,8 @@ impl Stage {
         }
         let keys = hot_keys(hot, &[self.keeper.key()?])?;
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-        let owners = Owners::of(&self.manifest()?, self.rules.id(), &key.public_key)?;
-        let desc = self.rules.wallet(&owners, [0; 32])?;
+        let owners = Owners::of(&self.manifest()?, self.chain.rules.id(), &key.public_key)?;
+        let desc = self.chain.rules.wallet(&owners, [0; 32])?;
         Ok(Wallet { id: keys.wallet, desc, nonce: 0, client_key: client_key.to_vec() })
     }
 
@@ -498,18 +465,12 @@ impl Stage {
         let hot = self.create(id, &client_key).await?;
         let wallet = self.register(&hot, &client_key).await?;
         if wei > 0 {
-            self.send(&self.rules.deployment(&wallet.desc)?).await?;
-            self.anvil.fund(&wallet.desc.address, wei).await?;
+            self.chain.open(&wallet.desc, wei).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
             self.show(role).await?;
         }
         Ok(wallet)
-    }
-
-    async fn send(&self, Call { to, data }: &Call) -> Result<()> {
-        let call = json!({"from": self.relayer, "to": to.to_string(), "data": format!("0x{}", HEXLOWER.encode(data))});
-        self.anvil.send(call).await.map(drop)
     }
 
     /// A payment at a nonce, unsigned.
@@ -521,8 +482,8 @@ impl Stage {
     /// An intent at a nonce, unsigned.
     pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, intent: &Intent) -> Result<Paid> {
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let unsigned = self.rules.build(intent, &assets, nonce)?;
-        let digest = self.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
+        let unsigned = self.chain.rules.build(intent, &assets, nonce)?;
+        let digest = self.chain.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
         let payment = Payment {
             wallet: wallet.id.clone(),
             chain: CHAIN.to_owned(),
@@ -575,31 +536,6 @@ impl Stage {
         Ok(Zeroizing::new(opened.as_slice().try_into()?))
     }
 
-    /// Puts on the chain whatever has both signatures, what nobody legitimate asked for first; what left the wallet
-    /// beside the `explained` digest, wei.
-    pub(crate) async fn cash(&self, wallet: &Wallet, all: &[&Paid], explained: Option<&[u8; 32]>) -> Result<u128> {
-        let mut ready: Vec<_> = all.iter().filter(|paid| paid.hot.is_some() && paid.cool.is_some()).collect();
-        ready.sort_by_key(|paid| Some(&paid.digest) == explained);
-        let mut moved = 0;
-        for paid in ready {
-            let (hot, cool) = (paid.hot.clone().unwrap_or_default(), paid.cool.clone().unwrap_or_default());
-            let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
-            let Ok(call) = self.rules.assemble(&paid.payment.unsigned, &wallet.desc, &signatures) else {
-                continue;
-            };
-            let before = self.anvil.balance(&wallet.desc.address).await?;
-            let sent = self.send(&call).await;
-            let left = before.saturating_sub(self.anvil.balance(&wallet.desc.address).await?);
-            if Some(&paid.digest) != explained {
-                moved += left;
-            } else if moved == 0 {
-                sent?;
-                ensure!(left > 0, "the legitimate payment moved nothing");
-            }
-        }
-        Ok(moved)
-    }
-
     /// Asks all of these at once; none where the process ended before it answered.
     pub(crate) async fn ask_all(&self, to: Role, requests: &[Request]) -> Result<Vec<Option<Outcome>>> {
         let process = self.signer(to).process()?;
@@ -618,7 +554,7 @@ impl Stage {
         for role in [Role::Keeper, Role::Cooler] {
             self.unlocked(role).await?;
         }
-        let block = self.anvil.rpc("evm_snapshot", json!([])).await?;
+        let block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
         Ok(Kept { observer: self.observer.clone(), block })
     }
 
@@ -629,9 +565,9 @@ impl Stage {
             super::upkeep::copy(&self.aside(&format!("kept-{role}")), &self.signer(role).start.data_dir)?;
         }
         self.observer = kept.observer.clone();
-        let reverted: bool = self.anvil.rpc("evm_revert", json!([kept.block])).await?;
+        let reverted: bool = self.chain.anvil.rpc("evm_revert", json!([kept.block])).await?;
         ensure!(reverted, "the chain does not go back");
-        kept.block = self.anvil.rpc("evm_snapshot", json!([])).await?;
+        kept.block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
         for role in [Role::Keeper, Role::Cooler] {
             self.start(role, None).await?;
         }

@@ -35,7 +35,7 @@ struct Story {
 }
 
 /// All attacks.
-pub async fn run() -> Result<Vec<Row>> {
+pub(crate) async fn run() -> Result<Vec<Row>> {
     let mut story = Story::new().await?;
     recover::attacks(&mut story).await?;
     rows::attacks(&mut story).await?;
@@ -80,9 +80,9 @@ impl Story {
 
     /// One attack from the same beginning: what refused it, and what the thief has on the chain afterwards.
     async fn attack(&mut self, attack: &str, act: impl AsyncFnOnce(&mut Self) -> Result<String>) -> Result<()> {
-        let before = self.stage.anvil.balance(THIEF).await?;
+        let before = self.stage.chain.anvil.balance(THIEF).await?;
         let refused_by = act(self).await.with_context(|| format!("database: {attack}"))?;
-        let moved = self.stage.anvil.balance(THIEF).await?.saturating_sub(before);
+        let moved = self.stage.chain.anvil.balance(THIEF).await?.saturating_sub(before);
         self.rows.push(Row {
             suite: Suite::Database,
             attack: attack.to_owned(),
@@ -125,7 +125,7 @@ impl Story {
         stolen.hot = signature(hot.clone()).ok();
         let cool = self.stage.app(Role::Cooler, countersign(&stolen)).await?;
         stolen.cool = signature(cool.clone()).ok();
-        self.stage.cash(whose(self), &[&stolen], None).await?;
+        self.stage.chain.cash(&whose(self).desc, &[&stolen], None).await?;
         Ok([reason(&hot).to_owned(), reason(&cool).to_owned()])
     }
 
@@ -155,7 +155,7 @@ impl Story {
 async fn paid(stage: &mut Stage, wallet: &mut Wallet) -> Result<()> {
     let mut paid = stage.pay(wallet, wallet.nonce, PAYEE, PRICE)?;
     stage.sign(&mut paid).await?;
-    stage.cash(wallet, &[&paid], Some(&paid.digest)).await?;
+    stage.chain.cash(&wallet.desc, &[&paid], Some(&paid.digest)).await?;
     stage.settle(wallet, &paid.digest).await?;
     wallet.nonce += 1;
     Ok(())

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Story;
 use crate::{
-    crash::shared::{PAYEE, Stage, copy, open, reason, sign},
+    crash::shared::{ETH, PAYEE, Stage, copy, open, reason, sign},
     report::{Row, Suite},
 };
 
@@ -169,7 +169,7 @@ fn opens(sealed: &str, keys: &BTreeSet<[u8; 32]>) -> Result<bool> {
 /// Keeper without a Vault's seal: the keys that its clients have.
 pub(super) async fn client_keys() -> Result<Vec<Row>> {
     let mut stage = Stage::new(KeyProtection::ClientKey).await?;
-    let alice = stage.wallet("alice", 0).await?;
+    let alice = stage.wallet("alice", ETH).await?;
     let bob = stage.wallet("bob", 0).await?;
     let mut rows = Vec::new();
     let mut row = |attack: &str, refused_by: &str| {
@@ -177,7 +177,6 @@ pub(super) async fn client_keys() -> Result<Vec<Row>> {
             suite: Suite::Database,
             attack: attack.to_owned(),
             refused_by: refused_by.to_owned(),
-            // Neither wallet was ever paid into, and nothing was signed.
             moved: "0".to_owned(),
             limit: None,
         });
@@ -239,5 +238,7 @@ pub(super) async fn client_keys() -> Result<Vec<Row>> {
     let outcome = stage.app(Role::Keeper, sign(&theirs)).await?;
     ensure!(reason(&outcome) == "KeyDamaged", "{outcome:?}");
     row("keeper with clients' keys: a verifier made for the thief's key", "KeyDamaged");
+    // None of these got a signature, and all that was paid in is there.
+    ensure!(stage.chain.anvil.balance(&alice.desc.address).await? == ETH, "something left alice's wallet");
     Ok(rows)
 }

@@ -129,12 +129,12 @@ async fn cooler(story: &mut Story) -> Result<()> {
     story
         .attack("cooler: a wallet with an owner of the thief's own", async |story| {
             let secret = [3; 32];
-            let key = story.stage.rules.public_key(&secret)?;
+            let key = story.stage.chain.rules.public_key(&secret)?;
             let keys = vec![NamespaceKey { namespace: "eip155".to_owned(), public_key: key.clone() }];
             let custody_id = story.stage.manifest()?.custody_id().as_bytes().to_vec();
             let row = HotKeys { custody_id, wallet: "bob".to_owned(), keys }.encode_to_vec();
-            let owners = chain::Owners::of(&story.stage.manifest()?, story.stage.rules.id(), &key)?;
-            let own = story.stage.rules.wallet(&owners, [0; 32])?;
+            let owners = chain::Owners::of(&story.stage.manifest()?, story.stage.chain.rules.id(), &key)?;
+            let own = story.stage.chain.rules.wallet(&owners, [0; 32])?;
             let edit = |connection: &rusqlite::Connection| -> Result<()> {
                 connection.execute("UPDATE wallets SET hot_keys = ?1 WHERE wallet = 'bob'", [&row])?;
                 connection.execute("UPDATE addresses SET address = ?1 WHERE wallet = 'bob'", [&own.address])?;
@@ -144,15 +144,15 @@ async fn cooler(story: &mut Story) -> Result<()> {
             story.stage.restart(Role::Cooler).await?;
             // Cooler now signs for a wallet of the thief's; bob's is another.
             let mut theirs = story.stage.pay(&story.bob, 0, THIEF, PRICE)?;
-            theirs.hot = Some(story.stage.rules.sign(&secret, &theirs.digest)?);
+            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &theirs.digest)?);
             let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
             ensure!(reason(&outcome) == "HotSignatureInvalid", "{outcome:?}");
             let assets = [chain::Asset { symbol: "ETH".to_owned(), contract: None }];
-            let digest = story.stage.rules.decode(&theirs.payment.unsigned, &own, &assets)?.digest;
-            theirs.hot = Some(story.stage.rules.sign(&secret, &digest)?);
+            let digest = story.stage.chain.rules.decode(&theirs.payment.unsigned, &own, &assets)?.digest;
+            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &digest)?);
             let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
             theirs.cool = signature(outcome).ok();
-            story.stage.cash(&story.bob, &[&theirs], None).await?;
+            story.stage.chain.cash(&story.bob.desc, &[&theirs], None).await?;
             Ok("the digest binds the address: cool's vote is for a wallet of the thief's own".to_owned())
         })
         .await
@@ -174,7 +174,7 @@ async fn attested(story: &mut Story) -> Result<()> {
         .attack("keeper: a wallet's attestation with the thief's key in it", async |story| {
             let hot = story.stage.create("bob", &[]).await?;
             let mut keys = HotKeys::decode(hot.body.as_slice())?;
-            keys.keys.first_mut().context("no key")?.public_key = story.stage.rules.public_key(&[3; 32])?;
+            keys.keys.first_mut().context("no key")?.public_key = story.stage.chain.rules.public_key(&[3; 32])?;
             keys.wallet = "mallory".to_owned();
             let forged = Attestation { body: keys.encode_to_vec(), ..hot };
             let edit = |connection: &rusqlite::Connection| -> Result<()> {
@@ -281,10 +281,10 @@ impl Story {
     async fn steal_with_hot(&mut self, wallet: &str) -> Result<String> {
         let hot = self.stage.stolen_hot(wallet).await?;
         let mut stolen = self.stage.pay(&self.bob, 0, THIEF, PRICE)?;
-        stolen.hot = Some(self.stage.rules.sign(&hot, &stolen.digest)?);
+        stolen.hot = Some(self.stage.chain.rules.sign(&hot, &stolen.digest)?);
         let outcome = self.stage.app(Role::Cooler, countersign(&stolen)).await?;
         stolen.cool = signature(outcome.clone()).ok();
-        self.stage.cash(&self.bob, &[&stolen], None).await?;
+        self.stage.chain.cash(&self.bob.desc, &[&stolen], None).await?;
         Ok(reason(&outcome).to_owned())
     }
 }
