@@ -10,7 +10,7 @@ use custody::{
 use link::{Bounds, Call, Caller, Link, Options, Server};
 use protocol::{
     envelope::{Party, Peers},
-    ops::{OPERATION_ID_BYTES, Outcome, Request},
+    ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Request},
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
@@ -216,7 +216,9 @@ async fn show_heads(signer: Arc<Signer>, caller: Caller) {
     }
 }
 
-/// One round. Every voucher is asked, and each has to know this signer's history.
+/// One round. Every voucher is asked, and each has to know this signer's history. Before the lock opens, all of them
+/// hold the head that they have vouched for: whatever is signed from then on, there is somebody who knows that this
+/// signer has a history.
 async fn show_head(
     signer: &Signer,
     caller: &Caller,
@@ -229,24 +231,32 @@ async fn show_head(
         return Ok(shown);
     }
     for voucher in vouchers(&serving) {
-        let lane = if voucher == Role::Observer { Lane::In } else { Lane::Peer };
-        let mut operation_id = vec![0; OPERATION_ID_BYTES];
-        OsRng.fill_bytes(&mut operation_id);
-        let request = Request { operation_id, operation: Some(operation.clone()) };
-        let answer = caller.call(voucher, lane, &request, Instant::now() + PATIENCE).await;
-        let held = match answer.map_err(|error| error.to_string())?.outcome {
-            Some(Outcome::Held(held)) => held.head,
-            Some(Outcome::Refused(refused) | Outcome::Unavailable(refused)) => {
-                return Err(format!("{voucher} does not vouch: {}", refused.message));
-            }
-            _ => return Err(format!("{voucher} answers another question; both sides must run the same version")),
-        };
+        let held = show_to(caller, voucher, operation.clone()).await?;
         if locked {
             signer.vouched(&serving, voucher, held.as_ref()).await.map_err(|error| error.to_string())??;
         }
     }
-    if locked {
+    if let (true, Operation::EchoHead(echo)) = (locked, operation) {
+        for voucher in vouchers(&serving) {
+            show_to(caller, voucher, Operation::EchoHead(EchoHead { locked: false, ..echo.clone() })).await?;
+        }
         signer.set_lock(Lock::Open);
     }
     Ok(Some((head, Instant::now())))
+}
+
+/// What `voucher` held before.
+async fn show_to(caller: &Caller, voucher: Role, operation: Operation) -> Result<Option<Attestation>, String> {
+    let lane = if voucher == Role::Observer { Lane::In } else { Lane::Peer };
+    let mut operation_id = vec![0; OPERATION_ID_BYTES];
+    OsRng.fill_bytes(&mut operation_id);
+    let request = Request { operation_id, operation: Some(operation) };
+    let answer = caller.call(voucher, lane, &request, Instant::now() + PATIENCE).await;
+    match answer.map_err(|error| error.to_string())?.outcome {
+        Some(Outcome::Held(held)) => Ok(held.head),
+        Some(Outcome::Refused(refused) | Outcome::Unavailable(refused)) => {
+            Err(format!("{voucher} does not vouch: {}", refused.message))
+        }
+        _ => Err(format!("{voucher} answers another question; both sides must run the same version")),
+    }
 }

@@ -18,7 +18,7 @@ use protocol::{
     subject::Lane,
 };
 use rand_core::OsRng;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
     chain::{CHAIN, Chain, Paid},
@@ -127,15 +127,17 @@ impl Signer {
 
     /// Until it serves again.
     async fn answered(&self, request: &Request) -> Result<Outcome> {
-        let ask = async {
-            loop {
-                match self.ask(request, CALL).await {
-                    Some(Outcome::Unavailable(_)) | None => sleep(Duration::from_millis(200)).await,
-                    Some(outcome) => return outcome,
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(request, CALL).await {
+                Some(Outcome::Unavailable(_)) | None if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(200)).await;
                 }
+                Some(Outcome::Unavailable(why)) => bail!("{} does not serve again: {why:?}", self.role),
+                None => bail!("{} does not answer again; its log: {}", self.role, self.member.log()),
+                Some(outcome) => return Ok(outcome),
             }
-        };
-        timeout(PATIENCE, ask).await.with_context(|| format!("{} does not serve again", self.role))
+        }
     }
 
     /// The same requests again: one of them has the nonce, whoever heard of it before. What moved beside it.
