@@ -72,7 +72,8 @@ async fn main() -> Result<()> {
 
 async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
     Ok(match ask {
-        Ask::Request(Asked { role, request }) => {
+        Ask::Request(asked) => {
+            let Asked { role, request } = *asked;
             let asker = Asker { role: role.parse()?, key: [9; 32] };
             Told::Response(host.answer(asker, request).await)
         }

@@ -170,6 +170,10 @@ impl Scene {
 
     async fn round(&mut self, attack: &Attack, seen: &mut Seen) -> Result<()> {
         let Attack { what, victim, harm, .. } = attack;
+        // A signer that is not the victim runs for longer than a lease.
+        for role in [Role::Keeper, Role::Cooler] {
+            self.stage.lease(role).await?;
+        }
         let address = self.wallets[0].desc.address.clone();
         let before = self.stage.chain.anvil.balance(&address).await?;
         match what {

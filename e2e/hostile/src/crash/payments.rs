@@ -45,9 +45,9 @@ impl Scene {
         self.stage.restart(victim).await?;
 
         self.again(victim, &tries, &first, &all, &mut won, seen).await?;
-        for wallet in 0..all.len() {
+        for (wallet, payments) in all.iter_mut().enumerate() {
             let (_, digest, signature) = won.0.get(&wallet).context("no payment was signed")?.clone();
-            self.end(victim, wallet, &mut all[wallet], digest, signature, seen).await?;
+            self.end(victim, wallet, payments, digest, signature, seen).await?;
         }
         Ok(())
     }

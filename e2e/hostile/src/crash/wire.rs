@@ -36,8 +36,8 @@ pub(crate) struct Question {
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum Ask {
     /// A request of a party.
-    #[prost(message, tag = "2")]
-    Request(Asked),
+    #[prost(message, boxed, tag = "2")]
+    Request(Box<Asked>),
     /// The head that others are to vouch for.
     #[prost(message, tag = "3")]
     Head(Nothing),

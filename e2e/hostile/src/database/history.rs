@@ -11,6 +11,8 @@ use rusqlite::Connection;
 use super::{Story, Whose, yesterday};
 use crate::crash::shared::{Ask, ETH, Nothing, PAYEE, copy, export, open, sign, signature};
 
+/// What is done to a chain.
+type Rewrite = fn(&Connection) -> Result<()>;
 /// What is done to the records of a chain, and what finds it.
 type Edit = (&'static str, &'static str, &'static str);
 
@@ -176,7 +178,7 @@ async fn accepted(story: &mut Story) -> Result<String> {
 
 /// A chain that was cut or written anew, each record with its right hash.
 async fn anew(story: &mut Story) -> Result<()> {
-    let cases: [(&str, fn(&Connection) -> Result<()>); 3] = [
+    let cases: [(&str, Rewrite); 3] = [
         ("keeper: the newest record cut off", |connection| {
             Ok(connection.execute_batch("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)")?)
         }),
