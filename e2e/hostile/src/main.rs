@@ -3,13 +3,14 @@
 mod app;
 mod broker;
 mod crash;
+mod database;
 mod report;
 mod suite;
 mod world;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
 
 use report::Suite;
@@ -33,13 +34,13 @@ struct Line {
 #[tokio::main]
 async fn main() -> Result<()> {
     let Line { suites, points, seed, report } = Line::parse();
-    let suites = if suites.is_empty() { vec![Suite::Broker, Suite::App, Suite::Crash] } else { suites };
+    let suites = if suites.is_empty() { Suite::ALL.to_vec() } else { suites };
     let mut rows = Vec::new();
     for suite in suites {
         rows.extend(match suite {
             Suite::Broker => broker::run().await?,
             Suite::App => app::run().await?,
-            Suite::Database => bail!("suite database is not part of this build"),
+            Suite::Database => database::run().await?,
             Suite::Crash => crash::run(points, seed).await?,
         });
     }

@@ -21,6 +21,11 @@ pub(crate) enum Suite {
     Crash,
 }
 
+impl Suite {
+    /// All suites.
+    pub const ALL: [Suite; 4] = [Suite::Broker, Suite::App, Suite::Database, Suite::Crash];
+}
+
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -459,6 +459,11 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
+    /// SIGKILL, as a power cut would; returns when it is gone.
+    pub async fn kill(mut self) {
+        self.0.kill().await.unwrap();
+    }
+
     /// SIGTERM, as the kubelet sends it; the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
         self.signal(Signal::TERM);

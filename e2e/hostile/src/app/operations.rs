@@ -43,7 +43,7 @@ pub(super) async fn lease(world: &World) -> Result<Outcome> {
 pub(super) async fn head(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let mut granted = Granted::default();
-    let shown = EchoHead { head: Some(arena.wallet().hot.clone()) };
+    let shown = EchoHead { head: Some(arena.wallet().hot.clone()), locked: false };
     refused(world, &mut granted, Operation::EchoHead(shown)).await?;
     Outcome::of(&arena, granted.refusals, 0).await
 }

@@ -5,7 +5,7 @@
 mod wire;
 
 use std::{
-    io::{stdin, stdout},
+    io::{self, Read, Write, stdin, stdout},
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
@@ -13,8 +13,13 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use custody::{phrase::Phrase, trust::TrustBundle};
+use prost::Message;
 use protocol::ops::Operation;
-use signer::{host::Host, pipeline::Asker, wiring::{Place, documents::Documents}};
+use signer::{
+    host::Host,
+    pipeline::Asker,
+    wiring::{Place, documents::Documents},
+};
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
 
 #[tokio::main(worker_threads = 2)]
@@ -39,7 +44,7 @@ async fn main() -> Result<()> {
     let (answers, waiting) = mpsc::channel::<Answer>();
     thread::spawn(move || -> Result<()> {
         let mut out = stdout().lock();
-        waiting.iter().try_for_each(|answer| wire::write(&mut out, &answer))?;
+        waiting.iter().try_for_each(|answer| write(&mut out, &answer))?;
         Ok(())
     });
     answers.send(Answer { number: 0, told: Some(Told::Ready(serde_json::to_string(host.public())?)) })?;
@@ -48,11 +53,13 @@ async fn main() -> Result<()> {
         let (host, trust) = (Arc::new(host), Arc::new(trust));
         let mut input = stdin().lock();
         // Its parent's end is the end of its input.
-        while let Some(Question { number, ask }) = wire::read(&mut input)? {
+        while let Some(Question { number, ask }) = read(&mut input)? {
             let (host, trust, answers) = (host.clone(), trust.clone(), answers.clone());
             runtime.spawn(async move {
                 let told = match ask {
-                    Some(ask) => answer(&host, &trust, ask).await.unwrap_or_else(|error| Told::Failed(error.to_string())),
+                    Some(ask) => {
+                        answer(&host, &trust, ask).await.unwrap_or_else(|error| Told::Failed(error.to_string()))
+                    }
                     None => Told::Failed("an empty question".to_owned()),
                 };
                 let _ = answers.send(Answer { number, told: Some(told) });
@@ -65,7 +72,8 @@ async fn main() -> Result<()> {
 
 async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
     Ok(match ask {
-        Ask::Request(Asked { role, request }) => {
+        Ask::Request(asked) => {
+            let Asked { role, request } = *asked;
             let asker = Asker { role: role.parse()?, key: [9; 32] };
             Told::Response(host.answer(asker, request).await)
         }
@@ -92,4 +100,23 @@ async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
             Told::Done(0)
         }
     })
+}
+
+fn write(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    let bytes = answer.encode_to_vec();
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    out.write_all(&[&length.to_be_bytes()[..], &bytes].concat())?;
+    out.flush()
+}
+
+/// None at the end.
+fn read(input: &mut impl Read) -> io::Result<Option<Question>> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
+    input.read_exact(&mut bytes)?;
+    Question::decode(bytes.as_slice()).map(Some).map_err(io::Error::other)
 }

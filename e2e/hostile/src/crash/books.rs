@@ -13,7 +13,16 @@ use rusqlite::{Connection, config::DbConfig};
 
 /// Tables from which a crash takes nothing.
 const TABLES: [&str; 11] = [
-    "audit", "operations", "watermarks", "spends", "settlements", "freezes", "hot", "hot_keys", "wallets", "addresses",
+    "audit",
+    "operations",
+    "watermarks",
+    "spends",
+    "settlements",
+    "freezes",
+    "hot",
+    "hot_keys",
+    "wallets",
+    "addresses",
     "intents",
 ];
 
@@ -76,7 +85,11 @@ impl Books {
             let (bytes, hash): (Vec<u8>, [u8; 32]) = row?;
             let record = Record::decode(bytes.as_slice())?;
             let next = Head { count: head.count + 1, hash };
-            ensure!(record.previous == head.hash && record.head() == next, "the audit chain breaks after {}", head.count);
+            ensure!(
+                record.previous == head.hash && record.head() == next,
+                "the audit chain breaks after {}",
+                head.count
+            );
             head = next;
             if record.decision == Decision::Signed.as_str() {
                 self.signed.insert(record.digest);
@@ -88,7 +101,8 @@ impl Books {
 
     fn has(&self, connection: &Connection, given: &Given) -> Result<()> {
         let Given { wallet, chain, nonce, digest } = given;
-        let query = "SELECT EXISTS (SELECT 1 FROM watermarks WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4)";
+        let query =
+            "SELECT EXISTS (SELECT 1 FROM watermarks WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4)";
         let there: bool =
             connection.query_row(query, (wallet, chain, i64::try_from(*nonce)?, digest), |row| row.get(0))?;
         ensure!(there, "{given:?} was given and has no watermark");

@@ -11,7 +11,9 @@ use tokio::time::sleep;
 
 use super::{
     Scene,
+    books::open,
     process::{Process, asked},
+    stage::reason,
     wire::{Ask, Told},
 };
 
@@ -19,8 +21,8 @@ use super::{
 pub(super) const LOAD: u64 = 40_000;
 /// How long a start takes, microseconds.
 const START: u64 = 150_000;
-/// What a full disk still takes, 512-byte blocks.
-const ROOM: u64 = 24;
+/// What a full disk still takes of a file, 512-byte blocks: enough for a start.
+const ROOM: u64 = 80;
 
 /// What happens to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,9 @@ impl Scene {
         if let Harm::Point(point) = harm {
             ensure!(answers.iter().any(Option::is_none) || !process.runs(), "nothing passed the point {point}");
         }
+        if harm == Harm::FullDisk {
+            ensure!(answers.iter().flatten().any(|answer| reason(answer) == "StoreFailed"), "the disk was not full");
+        }
         process.kill();
         process.ended().await?;
         if let Some(twin) = twin {
@@ -99,11 +104,10 @@ impl Scene {
     /// Starts the victim anew with hardly any room.
     async fn fill_disk(&mut self, victim: Role) -> Result<()> {
         self.stage.signer_mut(victim).kill().await?;
-        let mut largest = 0;
-        for file in std::fs::read_dir(&self.stage.signer(victim).start.data_dir)? {
-            largest = largest.max(file?.metadata()?.len());
-        }
-        self.stage.start_within(victim, None, Some(largest / 512 + ROOM)).await?;
+        // Else what is there already would be written over.
+        let shorten = "PRAGMA wal_checkpoint(TRUNCATE)";
+        open(&self.stage.signer(victim).start.data_dir)?.query_row(shorten, [], |_| Ok(()))?;
+        self.stage.start_within(victim, None, Some(ROOM)).await?;
         let unlocked = self.stage.unlock(victim).await?;
         ensure!(unlocked.is_ok(), "{unlocked:?}");
         Ok(())

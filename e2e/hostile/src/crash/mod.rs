@@ -3,11 +3,13 @@
 //! the files, and the same request gets the same signature.
 
 mod books;
+mod chain;
 mod harm;
 mod payments;
 mod process;
 mod stage;
 mod upkeep;
+mod whole;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -25,8 +27,10 @@ pub(crate) mod shared {
     //! What the suite `database` uses too.
     pub(crate) use super::{
         books::{export, open},
+        chain::Paid,
         stage::*,
-        wire::Ask,
+        upkeep::copy,
+        wire::{Ask, Nothing},
     };
 }
 
@@ -79,7 +83,7 @@ struct Scene {
 }
 
 /// `points` crashes, at least one of each kind; `seed` decides when and in which order.
-pub async fn run(points: usize, seed: u64) -> Result<Vec<Row>> {
+pub(crate) async fn run(points: usize, seed: u64) -> Result<Vec<Row>> {
     println!("crash: {points} points, seed {seed}");
     let mut scene = Scene::new(seed).await?;
     let attacks = attacks();
@@ -102,6 +106,9 @@ pub async fn run(points: usize, seed: u64) -> Result<Vec<Row>> {
         rows.push(row);
     }
     scene.close().await?;
+    for role in [Role::Keeper, Role::Cooler] {
+        rows.push(whole::killed(role, &mut scene.dice).await.with_context(|| format!("all of {role}, seed {seed}"))?);
+    }
     Ok(rows)
 }
 
@@ -163,8 +170,12 @@ impl Scene {
 
     async fn round(&mut self, attack: &Attack, seen: &mut Seen) -> Result<()> {
         let Attack { what, victim, harm, .. } = attack;
+        // A signer that is not the victim runs for longer than a lease.
+        for role in [Role::Keeper, Role::Cooler] {
+            self.stage.lease(role).await?;
+        }
         let address = self.wallets[0].desc.address.clone();
-        let before = self.stage.anvil.balance(&address).await?;
+        let before = self.stage.chain.anvil.balance(&address).await?;
         match what {
             What::Payments(rivals) => return self.payments(*victim, *harm, *rivals, seen).await,
             What::Settle => return self.settlement(*victim, *harm, seen).await,
@@ -175,7 +186,7 @@ impl Scene {
             What::Freeze => self.freeze(*victim, *harm, seen).await?,
         }
         // Nobody asked for a payment.
-        seen.moved += before.saturating_sub(self.stage.anvil.balance(&address).await?);
+        seen.moved += before.saturating_sub(self.stage.chain.anvil.balance(&address).await?);
         Ok(())
     }
 

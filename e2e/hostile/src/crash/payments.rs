@@ -1,6 +1,6 @@
 //! Different payments at one nonce, a crash, and the same and others again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use chain::ChainRules;
@@ -9,9 +9,10 @@ use protocol::ops::{Freeze, Operation, Outcome, Request, Signed};
 
 use super::{
     Scene, Seen,
-    books::Given,
+    books::{Given, open},
+    chain::Paid,
     harm::Harm,
-    stage::{PAYEE, Paid, THIEF, countersign, reason, request, settlement, sign, signature},
+    stage::{PAYEE, THIEF, countersign, reason, request, settlement, sign, signature},
 };
 
 /// A request with the wallet and the payment that it is for.
@@ -44,9 +45,9 @@ impl Scene {
         self.stage.restart(victim).await?;
 
         self.again(victim, &tries, &first, &all, &mut won, seen).await?;
-        for wallet in 0..all.len() {
+        for (wallet, payments) in all.iter_mut().enumerate() {
             let (_, digest, signature) = won.0.get(&wallet).context("no payment was signed")?.clone();
-            self.end(victim, wallet, &mut all[wallet], digest, signature, seen).await?;
+            self.end(victim, wallet, payments, digest, signature, seen).await?;
         }
         Ok(())
     }
@@ -90,7 +91,7 @@ impl Scene {
                 if victim == Role::Cooler {
                     paid.hot = Some(match rival {
                         0 => signature(self.stage.app(Role::Keeper, sign(&paid)).await?)?,
-                        _ => self.stage.rules.sign(stolen, &paid.digest)?,
+                        _ => self.stage.chain.rules.sign(stolen, &paid.digest)?,
                     });
                 }
                 payments.push(paid);
@@ -133,7 +134,7 @@ impl Scene {
             winner.hot = Some(signed);
             winner.cool = Some(signature(self.stage.app(Role::Cooler, countersign(winner)).await?)?);
             if let Some(loser) = payments.iter_mut().find(|paid| paid.digest != digest) {
-                loser.hot = Some(self.stage.rules.sign(&self.stolen[wallet], &loser.digest)?);
+                loser.hot = Some(self.stage.chain.rules.sign(&self.stolen[wallet], &loser.digest)?);
                 let outcome = self.stage.app(Role::Cooler, countersign(loser)).await?;
                 ensure!(reason(&outcome) == "NonceUsed", "cooler signs a second digest: {outcome:?}");
             }
@@ -142,7 +143,7 @@ impl Scene {
         }
         if wallet == 0 {
             let all: Vec<_> = payments.iter().collect();
-            seen.moved += self.stage.cash(&self.wallets[0], &all, Some(&digest)).await?;
+            seen.moved += self.stage.chain.cash(&self.wallets[0].desc, &all, Some(&digest)).await?;
         }
         self.stage.settle(&self.wallets[wallet], &digest).await?;
         self.wallets[wallet].nonce += 1;
@@ -161,10 +162,15 @@ impl Scene {
         self.stage.signer_mut(victim).kill().await?;
         let (data_dir, aside) = (self.stage.signer(victim).start.data_dir.clone(), self.stage.aside("newest"));
         super::upkeep::copy(&data_dir, &aside)?;
-        let log = data_dir.join(format!("{}-wal", signer::store::FILE));
-        let length = std::fs::metadata(&log)?.len();
-        let left = if all { 0 } else { length / 2 + self.dice.roll(length / 2) };
-        std::fs::File::options().write(true).open(&log)?.set_len(left)?;
+        let newest = last_record(&data_dir)?;
+        let log = std::fs::File::options().write(true).open(self.stage.signer(victim).log_file())?;
+        let mut left = if all { 0 } else { log.metadata()?.len() };
+        // The end of the file may be older than its beginning: it is cut until something is missing.
+        while left > 0 && last_record(&data_dir)? == newest {
+            left = self.dice.roll(left);
+            log.set_len(left)?;
+        }
+        log.set_len(left)?;
 
         self.stage.start(victim, None).await?;
         match self.stage.unlock(victim).await? {
@@ -230,11 +236,16 @@ impl Scene {
         let outcome = self.stage.app(Role::Keeper, sign(&payments[1])).await?;
         ensure!(matches!(reason(&outcome), "NonceUsed" | "NonceSettled"), "{outcome:?}");
         seen.by.insert(reason(&outcome).to_owned());
-        seen.moved += self.stage.cash(&self.wallets[0], &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
+        seen.moved +=
+            self.stage.chain.cash(&self.wallets[0].desc, &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
         self.stage.settle(&self.wallets[0], &digest).await?;
         self.wallets[0].nonce += 1;
         Ok(())
     }
+}
+
+fn last_record(data_dir: &Path) -> Result<i64> {
+    Ok(open(data_dir)?.query_row("SELECT max(seq) FROM audit", [], |row| row.get(0))?)
 }
 
 /// The one payment of each wallet that got a signature: which, its digest, the signature.

@@ -156,7 +156,7 @@ impl Process {
 
 /// A request as the process takes it.
 pub(crate) fn asked(role: Role, request: &Request) -> Ask {
-    Ask::Request(Asked { role: role.to_string(), request: request.clone() })
+    Ask::Request(Box::new(Asked { role: role.to_string(), request: request.clone() }))
 }
 
 async fn read_all(mut output: ChildStdout, waiting: Waiting) {

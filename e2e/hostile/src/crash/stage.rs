@@ -13,7 +13,6 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
-use chain_evm::{Call, EvmSafe};
 use custody::{
     CustodyId, KeyRole, Role, fingerprint,
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
@@ -24,15 +23,15 @@ use custody::{
     },
     wiring::{MemberConfig, NatsConfig, Policy},
 };
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
-use harness::{Options, evm::Anvil};
+use harness::Options;
 use protocol::{
     attestation::{audit_head, hot_keys},
     envelope::OwnKeys,
     ops::{
-        Attestation, CreateWallet, EchoHead, Lease, MAX_LEASE_MS, OPERATION_ID_BYTES, Operation, Outcome, Payment,
-        RegisterWallet, Request, Settle, Settlement,
+        Attestation, CreateWallet, EchoHead, Freeze, Lease, MAX_LEASE_MS, OPERATION_ID_BYTES, Operation, Outcome,
+        Payment, RegisterWallet, Request, Settle, Settlement,
     },
 };
 use rand_core::{OsRng, RngCore};
@@ -44,13 +43,11 @@ use zeroize::Zeroizing;
 
 use super::{
     books::{Books, Given},
+    chain::{CHAIN, Chain, Paid},
     process::Process,
     wire::{Ask, Nothing, Start, Told, Voucher, Vouchers},
 };
 
-/// The one chain of the floor, CAIP-2.
-pub(crate) const CHAIN: &str = "eip155:31337";
-const CHAIN_NUMBER: u64 = 31_337;
 /// The one safe destination.
 pub(crate) const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 /// Whom legitimate requests pay.
@@ -99,6 +96,11 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
+    /// What was written last, before it is in the file itself.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.start.data_dir.join(format!("{}-wal", signer::store::FILE))
+    }
+
     /// The running process.
     pub(crate) fn process(&self) -> Result<&Process> {
         self.process.as_ref().with_context(|| format!("{} does not run", self.role))
@@ -121,8 +123,14 @@ impl Signer {
     }
 }
 
+/// A state to come back to.
+pub(crate) struct Kept {
+    observer: Observer,
+    block: String,
+}
+
 /// Holds heads as the observer does.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Observer(BTreeMap<Role, (u64, u64, Attestation)>);
 
 impl Observer {
@@ -141,8 +149,7 @@ impl Observer {
 
 /// All of it.
 pub(crate) struct Stage {
-    pub(crate) anvil: Anvil,
-    pub(crate) rules: EvmSafe,
+    pub(crate) chain: Chain,
     pub(crate) keeper: Signer,
     pub(crate) cooler: Signer,
     pub(crate) cool: Phrase,
@@ -153,7 +160,6 @@ pub(crate) struct Stage {
     own: OwnKeys,
     observer: Observer,
     protection: KeyProtection,
-    relayer: String,
     folder: tempfile::TempDir,
 }
 
@@ -167,25 +173,14 @@ pub(crate) struct Wallet {
     pub(crate) client_key: Vec<u8>,
 }
 
-/// A payment and the signatures that somebody has for it.
-#[derive(Clone)]
-pub(crate) struct Paid {
-    pub(crate) payment: Payment,
-    pub(crate) digest: [u8; 32],
-    pub(crate) hot: Option<Vec<u8>>,
-    pub(crate) cool: Option<Vec<u8>>,
-}
-
 impl Stage {
     /// Everything decided, both signers unlocked.
     pub(crate) async fn new(protection: KeyProtection) -> Result<Self> {
         harness::install_crypto();
         let cluster = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let (vault, anvil) =
-            (harness::vault::Vault::start(Options::default()).await?, Anvil::start(CHAIN_NUMBER, Options::default()).await?);
+        let (vault, chain) = (harness::vault::Vault::start(Options::default()).await?, Chain::start().await?);
         let (cool, signed) = ceremonies()?;
         let folder = tempfile::tempdir()?;
-        let relayer = anvil.dev_accounts()?.get(1).context("anvil has one account only")?.address.clone();
         let place = |role: Role| Signer {
             role,
             start: Start {
@@ -203,11 +198,9 @@ impl Stage {
             public: None,
         };
         let (keeper, cooler) = (place(Role::Keeper), place(Role::Cooler));
-        let rules = EvmSafe::new(CHAIN.parse()?)?;
         let (app, own, observer) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Observer::default());
-        let mut stage = Self {
-            anvil, rules, keeper, cooler, cool, signed, vault, cluster, app, own, observer, protection, relayer, folder,
-        };
+        let mut stage =
+            Self { chain, keeper, cooler, cool, signed, vault, cluster, app, own, observer, protection, folder };
         stage.decide().await?;
         Ok(stage)
     }
@@ -230,9 +223,7 @@ impl Stage {
             self.start(role, None).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
-            if let Err(why) = self.unlock(role).await? {
-                bail!("a new {role} is locked: {why}");
-            }
+            self.unlocked(role).await?;
         }
         Ok(())
     }
@@ -310,7 +301,10 @@ impl Stage {
         };
         let config = MemberConfig {
             custody_id: manifest.custody_id(),
-            nats: NatsConfig { urls: vec!["tls://127.0.0.1:4222".to_owned()], ca_bundle: self.vault.ca_pem().to_owned() },
+            nats: NatsConfig {
+                urls: vec!["tls://127.0.0.1:4222".to_owned()],
+                ca_bundle: self.vault.ca_pem().to_owned(),
+            },
             policy: Policy::default(),
             vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
@@ -399,10 +393,7 @@ impl Stage {
     /// Starts and unlocks.
     pub(crate) async fn restart(&mut self, role: Role) -> Result<()> {
         self.start(role, None).await?;
-        match self.unlock(role).await? {
-            Ok(()) => Ok(()),
-            Err(why) => bail!("{role} stays locked: {why}"),
-        }
+        self.unlocked(role).await
     }
 
     /// Something that is done, or fails loudly.
@@ -430,6 +421,16 @@ impl Stage {
         Ok(())
     }
 
+    /// A wallet is frozen with both.
+    pub(crate) async fn freeze(&mut self, wallet: &Wallet) -> Result<()> {
+        for role in [Role::Keeper, Role::Cooler] {
+            let freeze = Freeze { wallet: wallet.id.clone(), reason: "seen something".to_owned() };
+            self.told(role, Role::App, Operation::Freeze(freeze)).await?;
+            self.show(role).await?;
+        }
+        Ok(())
+    }
+
     /// Keeper's attestation of a new wallet's hot keys.
     pub(crate) async fn create(&self, id: &str, client_key: &[u8]) -> Result<Attestation> {
         let create = CreateWallet { wallet: id.to_owned(), client_key: client_key.to_vec() };
@@ -449,8 +450,8 @@ impl Stage {
         }
         let keys = hot_keys(hot, &[self.keeper.key()?])?;
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-        let owners = Owners::of(&self.manifest()?, self.rules.id(), &key.public_key)?;
-        let desc = self.rules.wallet(&owners, [0; 32])?;
+        let owners = Owners::of(&self.manifest()?, self.chain.rules.id(), &key.public_key)?;
+        let desc = self.chain.rules.wallet(&owners, [0; 32])?;
         Ok(Wallet { id: keys.wallet, desc, nonce: 0, client_key: client_key.to_vec() })
     }
 
@@ -464,18 +465,12 @@ impl Stage {
         let hot = self.create(id, &client_key).await?;
         let wallet = self.register(&hot, &client_key).await?;
         if wei > 0 {
-            self.send(&self.rules.deployment(&wallet.desc)?).await?;
-            self.anvil.fund(&wallet.desc.address, wei).await?;
+            self.chain.open(&wallet.desc, wei).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
             self.show(role).await?;
         }
         Ok(wallet)
-    }
-
-    async fn send(&self, Call { to, data }: &Call) -> Result<()> {
-        let call = json!({"from": self.relayer, "to": to.to_string(), "data": format!("0x{}", HEXLOWER.encode(data))});
-        self.anvil.send(call).await.map(drop)
     }
 
     /// A payment at a nonce, unsigned.
@@ -487,8 +482,8 @@ impl Stage {
     /// An intent at a nonce, unsigned.
     pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, intent: &Intent) -> Result<Paid> {
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let unsigned = self.rules.build(intent, &assets, nonce)?;
-        let digest = self.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
+        let unsigned = self.chain.rules.build(intent, &assets, nonce)?;
+        let digest = self.chain.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
         let payment = Payment {
             wallet: wallet.id.clone(),
             chain: CHAIN.to_owned(),
@@ -511,16 +506,19 @@ impl Stage {
         let connection = super::books::open(&self.keeper.start.data_dir)?;
         let query = "SELECT secret FROM hot_keys WHERE wallet = ?1 AND namespace = 'eip155'";
         let sealed: String = connection.query_row(query, [wallet], |row| row.get(0))?;
-        self.unsealed(Role::Keeper, self.manifest()?.custody_id(), wallet, "hot.eip155.v1", sealed).await
+        self.unsealed(Role::Keeper, self.context(wallet, "hot.eip155.v1")?, sealed).await
+    }
+
+    /// What a value of this custody is sealed for.
+    pub(crate) fn context(&self, wallet: &str, purpose: &str) -> Result<sealing::Context> {
+        Ok(sealing::Context::new(self.manifest()?.custody_id().as_bytes(), wallet, purpose))
     }
 
     /// What a signer's Vault makes of a sealed value, for whoever may log in to it.
     pub(crate) async fn unsealed(
         &self,
         role: Role,
-        custody: CustodyId,
-        wallet: &str,
-        purpose: &str,
+        context: sealing::Context,
         sealed: String,
     ) -> Result<Zeroizing<[u8; 32]>> {
         self.project_token(role)?;
@@ -534,40 +532,57 @@ impl Stage {
             key: trust.key,
             token_file: self.signer(role).start.vault_token_file.clone(),
         })?;
-        let context = sealing::Context::new(custody.as_bytes(), wallet, purpose);
         let opened = Sealer::new(std::sync::Arc::new(vault)).open(context, sealed).await?;
         Ok(Zeroizing::new(opened.as_slice().try_into()?))
-    }
-
-    /// Puts on the chain whatever has both signatures, what nobody legitimate asked for first; what left the wallet
-    /// beside the `explained` digest, wei.
-    pub(crate) async fn cash(&self, wallet: &Wallet, all: &[&Paid], explained: Option<&[u8; 32]>) -> Result<u128> {
-        let mut ready: Vec<_> = all.iter().filter(|paid| paid.hot.is_some() && paid.cool.is_some()).collect();
-        ready.sort_by_key(|paid| Some(&paid.digest) == explained);
-        let mut moved = 0;
-        for paid in ready {
-            let (hot, cool) = (paid.hot.clone().unwrap_or_default(), paid.cool.clone().unwrap_or_default());
-            let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
-            let Ok(call) = self.rules.assemble(&paid.payment.unsigned, &wallet.desc, &signatures) else {
-                continue;
-            };
-            let before = self.anvil.balance(&wallet.desc.address).await?;
-            let sent = self.send(&call).await;
-            let left = before.saturating_sub(self.anvil.balance(&wallet.desc.address).await?);
-            if Some(&paid.digest) != explained {
-                moved += left;
-            } else if moved == 0 {
-                sent?;
-                ensure!(left > 0, "the legitimate payment moved nothing");
-            }
-        }
-        Ok(moved)
     }
 
     /// Asks all of these at once; none where the process ended before it answered.
     pub(crate) async fn ask_all(&self, to: Role, requests: &[Request]) -> Result<Vec<Option<Outcome>>> {
         let process = self.signer(to).process()?;
         Ok(join_all(requests.iter().map(|request| process.say(Role::App, request))).await)
+    }
+
+    /// All that there is, to come back to: both signers' files, what the observer holds, the chain.
+    pub(crate) async fn keep(&mut self) -> Result<Kept> {
+        for role in [Role::Keeper, Role::Cooler] {
+            self.signer_mut(role).kill().await?;
+            super::upkeep::copy(&self.signer(role).start.data_dir, &self.aside(&format!("kept-{role}")))?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.start(role, None).await?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.unlocked(role).await?;
+        }
+        let block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
+        Ok(Kept { observer: self.observer.clone(), block })
+    }
+
+    /// Back to it.
+    pub(crate) async fn back(&mut self, kept: &mut Kept) -> Result<()> {
+        for role in [Role::Keeper, Role::Cooler] {
+            self.signer_mut(role).kill().await?;
+            super::upkeep::copy(&self.aside(&format!("kept-{role}")), &self.signer(role).start.data_dir)?;
+        }
+        self.observer = kept.observer.clone();
+        let reverted: bool = self.chain.anvil.rpc("evm_revert", json!([kept.block])).await?;
+        ensure!(reverted, "the chain does not go back");
+        kept.block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
+        for role in [Role::Keeper, Role::Cooler] {
+            self.start(role, None).await?;
+        }
+        for role in [Role::Keeper, Role::Cooler] {
+            self.unlocked(role).await?;
+        }
+        Ok(())
+    }
+
+    /// Unlocks what nobody has any doubt of.
+    pub(crate) async fn unlocked(&mut self, role: Role) -> Result<()> {
+        match self.unlock(role).await? {
+            Ok(()) => Ok(()),
+            Err(why) => bail!("{role} stays locked: {why}"),
+        }
     }
 
     /// A place for copies.

@@ -1,0 +1,244 @@
+//! Reading: what the files alone give.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use custody::{Role, phrase::Phrase, trust::KeyProtection};
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use protocol::ops::{Operation, Outcome, Payment, Refused};
+use rusqlite::{Connection, types::ValueRef};
+use sealing::Context;
+use zeroize::Zeroizing;
+
+use super::Story;
+use crate::{
+    crash::shared::{ETH, PAYEE, Stage, copy, open, reason, sign},
+    report::{Row, Suite},
+};
+
+const BOTH: [Role; 2] = [Role::Keeper, Role::Cooler];
+const SEEDS: [(&str, &str); 3] =
+    [("nats_seed", "identity.nats.v1"), ("message_seed", "identity.message.v1"), ("xkey_seed", "identity.xkey.v1")];
+
+/// A sealed value of a file and what it is sealed for.
+struct SealedValue {
+    context: Context,
+    sealed: String,
+}
+
+pub(super) async fn attacks(story: &mut Story) -> Result<()> {
+    for role in BOTH {
+        story
+            .attack(&format!("{role}: all bytes of its files and backups read"), async |story| {
+                let secrets = secrets(&story.stage, role).await?;
+                let texts = secrets.iter().flat_map(|secret| spellings(secret)).collect::<Vec<_>>();
+                for folder in [story.stage.signer(role).start.data_dir.clone(), super::yesterday(&story.stage, role)] {
+                    ensure!(!holds(&folder, &texts)?, "a secret of {role} is in {}", folder.display());
+                }
+                Ok(format!("the Vault's seal: none of {} secrets in any spelling", secrets.len()))
+            })
+            .await?;
+        story
+            .attack(&format!("{role}: everything in its file tried as a key"), async |story| {
+                let connection = open(&story.stage.signer(role).start.data_dir)?;
+                let keys = blobs(&connection)?;
+                let sealed = sealed(&story.stage, role, &connection)?;
+                for value in &sealed {
+                    ensure!(!opens(&value.sealed, &keys)?, "something in the file opens a value of it");
+                }
+                Ok(format!("the Vault's seal: {} values, {} keys tried", sealed.len(), keys.len()))
+            })
+            .await?;
+        let other = if role == Role::Keeper { Role::Cooler } else { Role::Keeper };
+        story
+            .attack(&format!("{role}: its values given to {other}'s Vault key"), async |story| {
+                let connection = open(&story.stage.signer(role).start.data_dir)?;
+                for SealedValue { context, sealed } in sealed(&story.stage, role, &connection)? {
+                    let opened = story.stage.unsealed(other, context, sealed).await;
+                    ensure!(opened.is_err(), "another signer's Vault key opens it");
+                }
+                Ok("another key of the Vault".to_owned())
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Everything that the Vault seals for a signer, opened by whoever has the Vault.
+async fn secrets(stage: &Stage, role: Role) -> Result<Vec<Zeroizing<[u8; 32]>>> {
+    let connection = open(&stage.signer(role).start.data_dir)?;
+    let mut secrets = Vec::new();
+    for SealedValue { context, sealed } in sealed(stage, role, &connection)? {
+        secrets.push(stage.unsealed(role, context, sealed).await?);
+    }
+    ensure!(secrets.len() > 3, "{role} has only {} sealed values", secrets.len());
+    if role == Role::Cooler {
+        secrets.push(stage.cool.entropy());
+    }
+    Ok(secrets)
+}
+
+fn sealed(stage: &Stage, role: Role, connection: &Connection) -> Result<Vec<SealedValue>> {
+    let mut values = Vec::new();
+    for (column, purpose) in SEEDS {
+        let sealed = connection.query_row(&format!("SELECT {column} FROM identity"), [], |row| row.get(0))?;
+        values.push(SealedValue { context: Context::new(b"", "", purpose), sealed });
+    }
+    let queries = [
+        "SELECT '', 'cool.' || namespace || '.v1', secret FROM cool_keys",
+        "SELECT wallet, 'hot.' || namespace || '.v1', secret FROM hot_keys",
+        "SELECT wallet, 'entropy.v1', entropy FROM hot",
+    ];
+    for query in queries {
+        let mut query = connection.prepare(query)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for row in rows {
+            let (wallet, purpose, sealed): (String, String, String) = row?;
+            values.push(SealedValue { context: stage.context(&wallet, &purpose)?, sealed });
+        }
+    }
+    ensure!(values.len() > SEEDS.len(), "{role} has no keys");
+    Ok(values)
+}
+
+/// A secret as bytes, in the usual encodings, and as the phrase that it may be the entropy of.
+fn spellings(secret: &[u8; 32]) -> Vec<Vec<u8>> {
+    let encodings = [&HEXLOWER, &HEXUPPER, &BASE64_NOPAD, &BASE64URL_NOPAD].map(|encoding| encoding.encode(secret));
+    let mut all = vec![secret.to_vec()];
+    all.extend(encodings.map(String::into_bytes));
+    // Six words in a row are no accident.
+    if let Ok(phrase) = Phrase::from_entropy(secret) {
+        all.push(phrase.words().take(6).collect::<Vec<_>>().join(" ").into_bytes());
+    }
+    all
+}
+
+fn holds(folder: &Path, texts: &[Vec<u8>]) -> Result<bool> {
+    let mut read = 0;
+    for file in std::fs::read_dir(folder)? {
+        let bytes = std::fs::read(file?.path())?;
+        read += bytes.len();
+        // By their first four bytes, or each text is sought in each place.
+        let firsts: BTreeSet<&[u8]> = texts.iter().filter_map(|text| text.get(..4)).collect();
+        for (at, window) in bytes.windows(4).enumerate() {
+            if firsts.contains(window) && texts.iter().any(|text| bytes[at..].starts_with(text)) {
+                return Ok(true);
+            }
+        }
+    }
+    ensure!(read > 0, "{} is empty", folder.display());
+    Ok(false)
+}
+
+/// All byte strings and texts of 32 bytes in all tables.
+fn blobs(connection: &Connection) -> Result<BTreeSet<[u8; 32]>> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables = tables.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut found = BTreeSet::new();
+    for table in tables {
+        let mut query = connection.prepare(&format!("SELECT * FROM {table}"))?;
+        let columns = query.column_count();
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                if let ValueRef::Blob(bytes) | ValueRef::Text(bytes) = row.get_ref(column)? {
+                    found.extend(bytes.windows(32).filter_map(|window| <[u8; 32]>::try_from(window).ok()));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether one of the keys opens a value as AES-256-GCM, which is what Transit uses.
+fn opens(sealed: &str, keys: &BTreeSet<[u8; 32]>) -> Result<bool> {
+    let text = sealed.rsplit(':').next().unwrap_or_default();
+    let bytes = BASE64.decode(text.as_bytes())?;
+    let (nonce, ciphertext) = bytes.split_at_checked(NONCE_LEN).context("a sealed value is short")?;
+    for key in keys {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key)?);
+        let mut ciphertext = ciphertext.to_vec();
+        if key.open_in_place(Nonce::try_assume_unique_for_key(nonce)?, Aad::empty(), &mut ciphertext).is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Keeper without a Vault's seal: the keys that its clients have.
+pub(super) async fn client_keys() -> Result<Vec<Row>> {
+    let mut stage = Stage::new(KeyProtection::ClientKey).await?;
+    let alice = stage.wallet("alice", ETH).await?;
+    let bob = stage.wallet("bob", 0).await?;
+    let mut rows = Vec::new();
+    let mut row = |attack: &str, refused_by: &str| {
+        rows.push(Row {
+            suite: Suite::Database,
+            attack: attack.to_owned(),
+            refused_by: refused_by.to_owned(),
+            moved: "0".to_owned(),
+            limit: None,
+        });
+    };
+    let folder = stage.keeper.start.data_dir.clone();
+    let keys = [&alice, &bob].map(|wallet| wallet.client_key.clone());
+    let texts: Vec<_> =
+        keys.iter().filter_map(|key| Some(spellings(key.as_slice().try_into().ok()?))).flatten().collect();
+    ensure!(!holds(&folder, &texts)?, "a client's key is in the files");
+    row("keeper with clients' keys: all bytes of its files read", "the clients' keys are not in them");
+
+    let connection = open(&folder)?;
+    let query = "SELECT secret FROM hot_keys WHERE wallet = 'alice'";
+    let secret: String = connection.query_row(query, [], |row| row.get(0))?;
+    let opened = stage.unsealed(Role::Keeper, stage.context("alice", "hot.eip155.v1")?, secret.clone()).await;
+    ensure!(opened.is_err() && !opens(&secret, &blobs(&connection)?)?, "a client's value opens without its key");
+    drop(connection);
+    row(
+        "keeper with clients' keys: its Vault and everything in its file as keys",
+        "AES-256-GCM under the client's key",
+    );
+
+    let paid = stage.pay(&alice, 0, PAYEE, 1)?;
+    let with = |wallet: &str, key: &[u8]| {
+        let (wallet, client_key) = (wallet.to_owned(), key.to_vec());
+        Operation::Check(Payment { wallet, client_key, ..paid.payment.clone() })
+    };
+    let wrong = stage.app(Role::Keeper, with("alice", &bob.client_key)).await?;
+    let nobody = stage.app(Role::Keeper, with("nobody", &bob.client_key)).await?;
+    let (Outcome::Refused(wrong), Outcome::Refused(nobody)) = (wrong, nobody) else {
+        anyhow::bail!("a wrong key is served");
+    };
+    let same = |Refused { reason, message }: Refused| (reason, message.replace("alice", "nobody"));
+    ensure!(same(wrong) == same(nobody), "a wrong key is refused otherwise than no wallet");
+    row("keeper with clients' keys: another client's key", "WalletUnknown, as for no wallet");
+
+    let aside = stage.aside("with-client-keys");
+    stage.keeper.kill().await?;
+    copy(&folder, &aside)?;
+    let connection = open(&folder)?;
+    connection.execute_batch(
+        "UPDATE hot SET verifier = (SELECT verifier FROM hot WHERE wallet = 'bob') WHERE wallet = 'alice'",
+    )?;
+    drop(connection);
+    stage.restart(Role::Keeper).await?;
+    let mut theirs = paid.clone();
+    theirs.payment.client_key = bob.client_key.clone();
+    let outcome = stage.app(Role::Keeper, sign(&theirs)).await?;
+    ensure!(reason(&outcome) == "WalletUnknown", "{outcome:?}");
+    row("keeper with clients' keys: a wallet's verifier replaced by another's", "WalletUnknown");
+
+    stage.keeper.kill().await?;
+    let connection = open(&folder)?;
+    let key = sealing::ClientKey::from_slice(&bob.client_key)?;
+    let verifier = key.verifier(stage.context("alice", "entropy.v1")?);
+    connection.execute("UPDATE hot SET verifier = ?1 WHERE wallet = 'alice'", [verifier])?;
+    drop(connection);
+    stage.restart(Role::Keeper).await?;
+    let outcome = stage.app(Role::Keeper, sign(&theirs)).await?;
+    ensure!(reason(&outcome) == "KeyDamaged", "{outcome:?}");
+    row("keeper with clients' keys: a verifier made for the thief's key", "KeyDamaged");
+    // None of these got a signature, and all that was paid in is there.
+    ensure!(stage.chain.anvil.balance(&alice.desc.address).await? == ETH, "something left alice's wallet");
+    Ok(rows)
+}
