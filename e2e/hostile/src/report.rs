@@ -23,7 +23,7 @@ pub(crate) enum Suite {
 
 impl Suite {
     /// All suites.
-    pub const ALL: [Suite; 4] = [Suite::Broker, Suite::App, Suite::Database, Suite::Crash];
+    pub(crate) const ALL: [Suite; 4] = [Suite::Broker, Suite::App, Suite::Database, Suite::Crash];
 }
 
 impl fmt::Display for Suite {

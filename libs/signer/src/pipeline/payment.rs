@@ -63,7 +63,7 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Acce
     fault::point("signed");
     // Made again for the same digest if this is lost: nobody waits for it.
     let result = Response { outcome: Some(outcome.clone()) }.encode_to_vec();
-    signer.store.finish_later(accepted.key.clone(), result).await?;
+    signer.store.finish_later(accepted.key.clone(), result);
     fault::point("stored");
     Ok(outcome)
 }

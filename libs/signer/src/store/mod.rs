@@ -21,7 +21,7 @@ mod wallets;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -50,6 +50,8 @@ pub const FILE: &str = "signer.sqlite3";
 const QUEUE: usize = 1024;
 /// Most writes in one transaction.
 const GROUP: usize = 256;
+/// Pages in the log before they are moved into the file, which holds up everybody for some syncs.
+const CHECKPOINT_PAGES: u32 = 8_000;
 /// Wait for a lock held by a local command of the same signer.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -89,11 +91,14 @@ impl From<rusqlite::Error> for StoreError {
 /// A step inside a transaction, and what tells its asker after the commit.
 type Step = Box<dyn FnOnce(&Connection) -> Committed + Send>;
 type Committed = Box<dyn FnOnce(Result<(), StoreError>)>;
+/// Steps that nobody waits for: written with the next that somebody does, for a commit of their own would hold up others.
+type Later = Arc<Mutex<Vec<Step>>>;
 
 /// A handle to the store.
 pub struct Store {
     path: PathBuf,
     steps: mpsc::Sender<Step>,
+    later: Later,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -103,13 +108,16 @@ impl Store {
         let path = data_dir.join(FILE);
         let mut writer = connect(&path)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
+        writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         schema::migrate(&mut writer)?;
         let (steps, waiting) = mpsc::channel(QUEUE);
+        let later = Later::default();
+        let pending = later.clone();
         thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || write_groups(&mut writer, waiting))
+            .spawn(move || write_groups(&mut writer, waiting, &pending))
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Self { path, steps, readers: Mutex::default() })
+        Ok(Self { path, steps, later, readers: Mutex::default() })
     }
 
     /// Runs `step` on the writer and answers when it is on disk. A step that fails leaves nothing behind and does not
@@ -130,18 +138,20 @@ impl Store {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Queues a step whose outcome nobody waits for; a failure is in the log.
-    async fn enqueue(
-        &self,
-        step: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+    /// Leaves a step whose outcome nobody waits for to the next group; a failure is in the log.
+    fn leave(&self, step: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
         let step: Step = Box::new(move |connection| {
             if let Err(error) = isolated(connection, step) {
                 tracing::error!(%error, "a write that can be repeated failed");
             }
             Box::new(|_| {})
         });
-        self.steps.send(step).await.map_err(|_| StoreError::Closed)
+        locked(&self.later).push(step);
+    }
+
+    /// Writes what was left to a next group that has not come.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        if locked(&self.later).is_empty() { Ok(()) } else { self.write(|_| Ok(())).await }
     }
 
     /// Runs `query` on a connection of its own.
@@ -149,7 +159,7 @@ impl Store {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let idle = self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let idle = locked(&self.readers).pop();
         let path = self.path.clone();
         let (connection, outcome) = tokio::task::spawn_blocking(move || {
             let connection = idle.map_or_else(|| connect(&path), Ok)?;
@@ -158,9 +168,13 @@ impl Store {
         })
         .await
         .map_err(|_| StoreError::Closed)??;
-        self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+        locked(&self.readers).push(connection);
         outcome
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -175,9 +189,10 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The writer: all that waits, one transaction, one fsync, then the answers.
-fn write_groups(connection: &mut Connection, mut waiting: mpsc::Receiver<Step>) {
+fn write_groups(connection: &mut Connection, mut waiting: mpsc::Receiver<Step>, later: &Later) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        group.append(&mut locked(later));
         let mut answers = Vec::with_capacity(group.len());
         let committed = write_group(connection, &mut group, &mut answers);
         if let Err(error) = &committed {

@@ -28,8 +28,8 @@ pub enum Recall {
 
 impl Store {
     /// Keeps the result of an operation that was begun; nobody waits for it, since it can be made again.
-    pub async fn finish_later(&self, key: OperationKey, result: Vec<u8>) -> Result<(), StoreError> {
-        self.enqueue(move |connection| Ledger::new(connection, 0).finish(&key, &result)).await
+    pub fn finish_later(&self, key: OperationKey, result: Vec<u8>) {
+        self.leave(move |connection| Ledger::new(connection, 0).finish(&key, &result));
     }
 }
 

@@ -140,6 +140,9 @@ impl Wiring {
     pub(crate) async fn stop(mut self) {
         self.broker.disconnect().await;
         self.signer.serve(None);
+        if let Err(error) = self.store.flush().await {
+            tracing::error!(%error, "results were not stored; they can be made again");
+        }
     }
 
     async fn step(&mut self) {
@@ -156,6 +159,9 @@ impl Wiring {
                 Vec::new()
             }
         };
+        if let Err(error) = self.store.flush().await {
+            tracing::error!(%error, "results were not stored; they can be made again");
+        }
         let (held, gates) = self.remember(trust.as_ref()).await;
         let broker = self.broker.state();
         let seen = Seen {
