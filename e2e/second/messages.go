@@ -182,7 +182,7 @@ type AuditHead struct {
 	Count     uint64 `pb:"3" json:"count,omitempty"`
 	Hash      Bytes  `pb:"4" json:"hash,omitempty"`
 	AtMs      uint64 `pb:"5" json:"atMs,omitempty"`
-	Signed    bool   `pb:"6" json:"signed,omitempty"`
+	Overrides uint64 `pb:"6" json:"overrides,omitempty"`
 }
 
 type PaymentIntent struct {

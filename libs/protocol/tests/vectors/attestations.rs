@@ -63,7 +63,7 @@ fn head_statement(role: Role) -> AuditHead {
         count: 1_000,
         hash: noise::<32>("head").to_vec(),
         at_ms: NOW,
-        signed: true,
+        overrides: 1,
     }
 }
 
@@ -121,13 +121,13 @@ fn good() -> Vec<Value> {
         "addresses": [{"chain": CHAIN, "address": ADDRESS}], "manifestDigest": hex(&record.manifest_digest),
     });
     let head_json = json!({
-        "custodyId": custody, "role": "cooler", "count": head.count, "hash": hex(&head.hash), "atMs": NOW, "signed": true,
+        "custodyId": custody, "role": "cooler", "count": head.count, "hash": hex(&head.hash), "atMs": NOW, "overrides": 1,
     });
     let intent_json = json!({
         "custodyId": custody, "id": hex(&intent.id), "wallet": "alice", "chain": CHAIN, "asset": "ETH", "to": ADDRESS,
         "amount": intent.amount, "expiresAtMs": intent.expires_at_ms,
     });
-    let empty = AuditHead { count: 0, hash: vec![0; 32], signed: false, ..head_statement(Role::Keeper) };
+    let empty = AuditHead { count: 0, hash: vec![0; 32], overrides: 0, ..head_statement(Role::Keeper) };
     let empty_json = json!({"custodyId": custody, "role": "keeper", "hash": hex(&empty.hash), "atMs": NOW});
     let empty = attest_audit_head(&empty, &message_key(Role::Keeper));
     vec![
