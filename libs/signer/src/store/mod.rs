@@ -210,14 +210,21 @@ fn write_group(
     answers: &mut Vec<Committed>,
 ) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    answers.extend(group.drain(..).map(|step| step(&tx)));
+    for step in group.drain(..) {
+        answers.push(step(&tx));
+        // On a full or failing disk SQLite may give up the whole transaction within a step. What comes after it would
+        // be written on its own, and what came before it be answered as if it had been.
+        if tx.is_autocommit() {
+            return Err(StoreError::Failed("a transaction was given up".to_owned()));
+        }
+    }
     fault::point("written");
     tx.commit()?;
     fault::point("committed");
     Ok(())
 }
 
-/// A failed step is rolled back alone.
+/// A failed step is rolled back alone; where that fails, the whole transaction is given up.
 fn isolated<T>(
     connection: &Connection,
     step: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -225,10 +232,12 @@ fn isolated<T>(
     let run = |words: &str| connection.prepare_cached(words)?.execute([]);
     run("SAVEPOINT step")?;
     let outcome = step(connection);
-    if outcome.is_err() {
-        run("ROLLBACK TO step")?;
+    let back = if outcome.is_ok() { Ok(0) } else { run("ROLLBACK TO step") };
+    if let Err(error) = back.and_then(|_| run("RELEASE step")) {
+        // Fails where SQLite has given it up already.
+        let _ = connection.execute_batch("ROLLBACK");
+        return Err(error.into());
     }
-    run("RELEASE step")?;
     outcome
 }
 
@@ -271,6 +280,30 @@ mod tests {
         assert!(good.is_ok() && last.is_ok());
         assert!(matches!(bad, Err(StoreError::Failed(_))));
         assert_eq!(store.read(count).await.unwrap(), 2);
+    }
+
+    #[test]
+    fn where_a_transaction_is_given_up_within_a_step_nothing_is_kept_and_nobody_is_told_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let mut connection = connect(&dir.path().join(FILE)).unwrap();
+        let (kept, told) = std::sync::mpsc::channel();
+        let step = |run: fn(&Connection) -> Result<(), StoreError>| -> Step {
+            let kept = kept.clone();
+            Box::new(move |connection| {
+                let outcome = isolated(connection, run);
+                Box::new(move |committed| kept.send(committed.and(outcome).is_ok()).unwrap())
+            })
+        };
+        // As SQLite does by itself on a full disk.
+        let full = |connection: &Connection| Ok(connection.execute_batch("ROLLBACK")?);
+        let mut group =
+            vec![step(|connection| insert(connection, "before")), step(full), step(|connection| insert(connection, "after"))];
+        let mut answers = Vec::new();
+        let committed = write_group(&mut connection, &mut group, &mut answers);
+        answers.into_iter().for_each(|answer| answer(committed.clone()));
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [false, false]);
+        assert_eq!(count(&connection).unwrap(), 0);
     }
 
     #[tokio::test]

@@ -168,7 +168,7 @@ async fn the_observers_settlement_opens_the_next_nonce_and_the_admins_does_in_it
     let app = serving(&member).await;
     let keys = member.report().await.unwrap().identity.unwrap().keys;
     let observer = member.observer(&keys).await;
-    let watcher = json!([member.watcher.public()]);
+    let watcher = json!([member.observer.public()]);
     member.write_trust(|trust| trust["peers"]["observer"] = watcher).await;
     member.report_with(|report| report.message.contains("lease")).await;
     let until_ms = u64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() + 500_000;
