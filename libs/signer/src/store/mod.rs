@@ -297,8 +297,11 @@ mod tests {
         };
         // As SQLite does by itself on a full disk.
         let full = |connection: &Connection| Ok(connection.execute_batch("ROLLBACK")?);
-        let mut group =
-            vec![step(|connection| insert(connection, "before")), step(full), step(|connection| insert(connection, "after"))];
+        let mut group = vec![
+            step(|connection| insert(connection, "before")),
+            step(full),
+            step(|connection| insert(connection, "after")),
+        ];
         let mut answers = Vec::new();
         let committed = write_group(&mut connection, &mut group, &mut answers);
         answers.into_iter().for_each(|answer| answer(committed.clone()));
