@@ -192,25 +192,26 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 fn write_groups(connection: &mut Connection, mut waiting: mpsc::Receiver<Step>, later: &Later) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-        group.append(&mut locked(later));
-        let mut answers = Vec::with_capacity(group.len());
-        let committed = write_group(connection, &mut group, &mut answers);
+        // First what was left: whoever asks again finds the result.
+        let mut steps = std::mem::take(&mut *locked(later));
+        steps.append(&mut group);
+        let mut answers = Vec::with_capacity(steps.len());
+        let committed = write_group(connection, steps, &mut answers);
         if let Err(error) = &committed {
             tracing::error!(%error, "a group of writes was not committed");
         }
-        answers.into_iter().for_each(|answer| answer(committed.clone()));
         // What was not run has no answer to give: its asker sees the channel close.
-        group.clear();
+        answers.into_iter().for_each(|answer| answer(committed.clone()));
     }
 }
 
 fn write_group(
     connection: &mut Connection,
-    group: &mut Vec<Step>,
+    steps: Vec<Step>,
     answers: &mut Vec<Committed>,
 ) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in group.drain(..) {
+    for step in steps {
         answers.push(step(&tx));
         // On a full or failing disk SQLite may give up the whole transaction within a step. What comes after it would
         // be written on its own, and what came before it be answered as if it had been.
@@ -297,13 +298,13 @@ mod tests {
         };
         // As SQLite does by itself on a full disk.
         let full = |connection: &Connection| Ok(connection.execute_batch("ROLLBACK")?);
-        let mut group = vec![
+        let group = vec![
             step(|connection| insert(connection, "before")),
             step(full),
             step(|connection| insert(connection, "after")),
         ];
         let mut answers = Vec::new();
-        let committed = write_group(&mut connection, &mut group, &mut answers);
+        let committed = write_group(&mut connection, group, &mut answers);
         answers.into_iter().for_each(|answer| answer(committed.clone()));
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [false, false]);
         assert_eq!(count(&connection).unwrap(), 0);

@@ -157,11 +157,11 @@ async fn without_the_observers_lease_nothing_is_signed_and_everything_else_goes_
 async fn a_batch_gets_an_answer_per_item_and_each_is_what_it_would_be_alone() {
     let pair = Pair::start().await;
     let keeper = &pair.keeper;
-    for wallet in ["alice", "bob"] {
+    for wallet in ["alice", "bob", "carol"] {
         pair.wallet(wallet).await;
     }
     let paid = |wallet: &str, amount| request(sign(&payment(wallet, &transfer("ETH", amount), 0)));
-    let (alice, bob, over) = (paid("alice", 1), paid("bob", 2), paid("bob", ETH + 1));
+    let (alice, bob, over) = (paid("alice", 1), paid("bob", 2), paid("carol", ETH + 1));
     let requests = vec![alice.clone(), over.clone(), bob.clone()];
     let Outcome::Batch(Responses { responses }) = keeper.ask(Operation::Batch(Batch { requests })).await else {
         panic!("a batch is answered as one");
