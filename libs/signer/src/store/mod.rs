@@ -205,11 +205,7 @@ fn write_groups(connection: &mut Connection, mut waiting: mpsc::Receiver<Step>, 
     }
 }
 
-fn write_group(
-    connection: &mut Connection,
-    steps: Vec<Step>,
-    answers: &mut Vec<Committed>,
-) -> Result<(), StoreError> {
+fn write_group(connection: &mut Connection, steps: Vec<Step>, answers: &mut Vec<Committed>) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in steps {
         answers.push(step(&tx));
