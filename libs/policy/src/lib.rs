@@ -27,6 +27,8 @@ pub struct Policy {
     effective: Effective,
     /// The present floor and the hub: what will hold when the earlier floors have ended.
     present: Effective,
+    /// Told with every decision, so it is computed once.
+    digest: [u8; 32],
 }
 
 /// Whose payments a rolling limit adds up.
@@ -102,7 +104,8 @@ impl Policy {
         let limits = effective::hub_limits(&hub.limits, &present)?;
         present.tighten(&limits);
         effective.tighten(&limits);
-        Ok(Self { assets: assets(floor, &served)?, effective, present })
+        let digest = effective.digest();
+        Ok(Self { assets: assets(floor, &served)?, effective, present, digest })
     }
 
     /// The assets of the present floor on a chain; empty for a chain that it does not name.
@@ -117,7 +120,7 @@ impl Policy {
 
     /// SHA-256 over everything that holds: equal for policies that decide alike.
     pub fn digest(&self) -> [u8; 32] {
-        self.effective.digest()
+        self.digest
     }
 }
 

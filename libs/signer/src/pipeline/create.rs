@@ -57,11 +57,8 @@ async fn make(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result
     let wallet = wallet_id(&create.wallet)?;
     serving.require_client_key(accepted.client_key.as_ref())?;
     if let Some(attestation) = signer.store.hot_attestation(wallet.as_str()).await? {
-        if let Some(key) = &accepted.client_key {
-            let verifier = signer.store.hot_verifier(wallet.as_str()).await?.unwrap_or_default();
-            if !key.verifies(entropy_context(serving.custody_id(), wallet.as_str()), &verifier) {
-                return Err(Stop::refused("WalletUnknown", format!("wallet '{wallet}' is not one of this key")));
-            }
+        if !signer.opens_with(serving, wallet.as_str(), accepted.client_key.as_ref()).await? {
+            return Err(Stop::refused("WalletUnknown", format!("wallet '{wallet}' is not one of this key")));
         }
         return Ok(Made::Before(attestation));
     }

@@ -258,12 +258,12 @@ impl Vouched {
                 self.spend(ledger, serving)?;
             }
         }
-        if ledger.begin(key)? {
-            let entry = Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) };
-            ledger.append(entry)?;
-        }
-        let own = serving.keys.own().message_key().verifying_key();
-        let (head, overrides) = (ledger.head()?, ledger.overrides(&own)?);
+        let head = if ledger.begin(key)? {
+            ledger.append(Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) })?
+        } else {
+            ledger.head()?
+        };
+        let overrides = ledger.overrides(&serving.keys.own().message_key().verifying_key())?;
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
         Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides }))))
     }

@@ -32,11 +32,8 @@ impl Signer {
         client_key: Option<&ClientKey>,
     ) -> Result<Arc<WalletDesc>, Stop> {
         serving.require_client_key(client_key)?;
-        if let Some(key) = client_key {
-            let verifier = self.store.hot_verifier(wallet).await?.unwrap_or_default();
-            if !key.verifies(entropy_context(serving.custody_id(), wallet), &verifier) {
-                return Err(register::unknown(wallet, chain));
-            }
+        if !self.opens_with(serving, wallet, client_key).await? {
+            return Err(register::unknown(wallet, chain));
         }
         let name = (wallet.to_owned(), chain.clone());
         if let Some(known) = self.known(serving, |wallets| wallets.get(&name).cloned()) {
@@ -50,6 +47,18 @@ impl Signer {
             wallets.insert(name, desc.clone());
         });
         Ok(desc)
+    }
+
+    /// Whether a client's key, where one was sent, is the one that the wallet was made with.
+    pub(super) async fn opens_with(
+        &self,
+        serving: &Serving,
+        wallet: &str,
+        client_key: Option<&ClientKey>,
+    ) -> Result<bool, Stop> {
+        let Some(key) = client_key else { return Ok(true) };
+        let verifier = self.store.hot_verifier(wallet).await?.unwrap_or_default();
+        Ok(key.verifies(entropy_context(serving.custody_id(), wallet), &verifier))
     }
 
     fn known<T>(
