@@ -30,12 +30,12 @@ lint: fmt clippy deny
 .PHONY: fmt
 fmt:
 	cargo fmt --all --check
-	@test -z "$$(gofmt -l e2e/second)" || { echo 'not formatted by gofmt:'; gofmt -l e2e/second; exit 1; }
+	@test -z "$$(gofmt -l e2e/go-app)" || { echo 'not formatted by gofmt:'; gofmt -l e2e/go-app; exit 1; }
 
 .PHONY: clippy
 clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	go -C e2e/second vet -mod=readonly ./...
+	go -C e2e/go-app vet -mod=readonly ./...
 
 .PHONY: deny
 deny: $(CARGO_DENY)
@@ -53,8 +53,8 @@ $(CARGO_DENY):
 .PHONY: test-rust
 test-rust: servers ## unit, property and integration tests on real servers
 	cargo build --workspace --locked --exclude hostile
-	cargo test --workspace --locked --no-fail-fast --exclude e2e-tests --exclude hostile
-	cargo test --locked --no-fail-fast -p e2e-tests -- --test-threads=1
+	cargo test --workspace --locked --no-fail-fast --exclude acceptance --exclude hostile
+	cargo test --locked --no-fail-fast -p acceptance -- --test-threads=1
 
 .PHONY: test-lab
 test-lab: servers ## the main job on three kind clusters
@@ -79,14 +79,14 @@ bench: export RUSTFLAGS := -C target-feature=+crt-static
 bench: servers ## figures: time to Ready, signature round trip, memory, image sizes
 	cargo build -q --locked --release --target $(STATIC) \
 	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
-	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench figures
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench figures
 
 .PHONY: bench-sign
 bench-sign: export RUSTFLAGS := -C target-feature=+crt-static
 bench-sign: servers ## signatures per second beside Vault Transit, a broker echo and the bare library
 	cargo build -q --locked --release --target $(STATIC) \
 	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
-	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench sign
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench sign
 
 # Kills of suite crash; `make verify` asks for more. What is attacked is built apart from it, since together they would be
 # compiled with its fault points.

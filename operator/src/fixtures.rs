@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chain::KeyRole;
 use custody::{
-    CustodyId, KeyRole, Role, fingerprint,
+    CustodyId, Role,
+    config::Credentials,
+    identity::{Identity as Reported, PeerKeys},
     manifest::{Manifest, PublicHalf, SignedManifest},
     phrase::Keys,
-    trust::{CustodyTrust, PeerKeys, SHAPE_VERSION, TrustBundle, VaultTrust},
-    wiring::{self, Credentials, Digests, Identity as Reported, Report, State},
+    report::{Digests, Report, WorkloadState},
+    trust::{CustodyTrust, MemberTrust, SHAPE_VERSION, VaultTrust},
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -110,9 +113,9 @@ pub(crate) fn member(name: &str) -> MemberCluster {
     member
 }
 
-pub(crate) fn trust(member: &str) -> TrustBundle {
+pub(crate) fn trust(member: &str) -> MemberTrust {
     let role = if member == "dc-a" { Role::Keeper } else { Role::Cooler };
-    TrustBundle {
+    MemberTrust {
         shape_version: SHAPE_VERSION,
         profile: custody::trust::Profile::Development,
         role,
@@ -128,7 +131,7 @@ pub(crate) fn trust(member: &str) -> TrustBundle {
         },
         custody: Some(CustodyTrust { id: custody(), manifest_digest: manifest().digest() }),
         peers: BTreeMap::new(),
-        floor: None,
+        local_policy: None,
         keys: custody::trust::KeyProtection::Vault,
         images: Vec::new(),
     }
@@ -210,8 +213,8 @@ pub(crate) fn seen(signer: Signer) -> Seen {
     Seen {
         identity: Ok(identity(name)),
         objects: Ok(Objects {
-            config: shell(wiring::config_map(signer.role())),
-            credentials: shell(wiring::credentials_map(signer.role())),
+            config: shell(custody::config::config_map(signer.role())),
+            credentials: shell(custody::config::credentials_map(signer.role())),
             report: Document::Missing,
             stateful_set: None,
             service: None,
@@ -251,7 +254,7 @@ pub(crate) fn run(seen: &mut Seen, signer: Signer) {
 /// The signer serves and has reported so.
 pub(crate) fn report(seen: &mut Seen, identity: Option<Reported>, credentials_generation: Option<u64>) {
     seen.objects.as_mut().unwrap().report = Document::Read(Report {
-        state: State::Serving,
+        state: WorkloadState::Serving,
         message: "serving".to_owned(),
         identity,
         credentials_generation,
@@ -272,12 +275,12 @@ pub(crate) fn signer_identity(signer: Signer, seed: u8) -> Reported {
         message_key: HEXLOWER.encode(message.verifying_key().as_bytes()),
         xkey: XKey::new_from_raw([seed; 32]).public_key(),
     };
-    let statement = fingerprint::statement(role, Some(custody()), &user.public_key(), &keys);
+    let statement = custody::identity::statement(role, Some(custody()), &user.public_key(), &keys);
     Reported {
         role,
         custody_id: Some(custody()),
         nats_user: user.public_key(),
-        message_proof: fingerprint::prove(&message, &statement),
+        message_proof: custody::identity::prove(&message, &statement),
         nats_proof: HEXLOWER.encode(&user.sign(&statement).unwrap()),
         keys,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use chain::{Amount, Asset, ChainRules};
-use custody::trust::is_symbol;
+use custody::local_policy::is_symbol;
 use serde::Deserialize;
 
 const NATIVE: &str = "native";

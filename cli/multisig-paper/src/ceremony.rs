@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use chain::{ChainId, ChainRules};
+use chain::{ChainId, ChainRules, KeyRole};
 use chain_evm::EvmSafe;
 use clap::{Args, Subcommand};
 use custody::{
-    CustodyId, KeyRole,
+    CustodyId,
     manifest::{self, Manifest, PublicHalf, SignedManifest},
     phrase::Phrase,
 };

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use chain::KeyRole;
 use clap::{Args, Subcommand};
-use custody::{KeyRole, Role, coolseal, fingerprint, manifest::VerifiedManifest, wiring::Identity};
+use custody::{Role, identity::Identity, manifest::VerifiedManifest};
 use rand_core::OsRng;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
     };
     eprintln!("{announce}; compare it with what Cooler's admin reads out before the phrase is typed");
     let phrase = paper::read(KeyRole::Cool)?;
-    let sealed = coolseal::seal(&phrase, &manifest, &xkey, &mut OsRng)?;
+    let sealed = custody::sealed_phrase::seal(&phrase, &manifest, &xkey, &mut OsRng)?;
     file.finish(&sealed.to_json())?;
     match output {
         Output::Text => println!("sealed cool phrase: {}", out.display()),
@@ -85,7 +86,7 @@ fn recipient(to: &str, manifest: &VerifiedManifest) -> Result<Recipient> {
     if identity.custody_id.is_some_and(|id| id != manifest.custody_id()) {
         bail!("{to} is the identity of a cooler of another custody");
     }
-    fingerprint::verify(&identity).with_context(|| to.to_owned())?;
-    let fingerprint = fingerprint::fingerprint(identity.role, &identity.keys);
+    custody::identity::verify(&identity).with_context(|| to.to_owned())?;
+    let fingerprint = custody::identity::fingerprint(identity.role, &identity.keys);
     Ok(Recipient { xkey: identity.keys.xkey, fingerprint: Some(fingerprint) })
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use chain::KeyRole;
 use clap::{Args, Subcommand};
-use custody::KeyRole;
 use evacuation::{Bundle, Step, VerifiedBundle};
 use serde_json::{Value, json};
 

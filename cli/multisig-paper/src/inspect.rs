@@ -7,17 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain::{ChainId, ChainRules, Decoded, Intent, Owners, Refusal, WalletDesc};
+use chain::{ChainId, ChainRules, Effect, KeyRole, Owners, Refusal, Transaction, WalletDesc};
 use chain_evm::{
     EvmSafe, Fields, Reason,
     constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD},
     key_address,
 };
 use clap::{Args, Subcommand, ValueEnum};
-use custody::{
-    KeyRole,
-    phrase::{EIP155, EIP155_PATH},
-};
+use custody::phrase::{EIP155, EIP155_PATH};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_json::{Value, json};
 
@@ -204,11 +201,11 @@ fn fields(json: &[u8]) -> Result<Fields, Refusal> {
     })
 }
 
-fn effect_table(wallet: &str, rules: &EvmSafe, decoded: &Decoded, assets: &Assets) -> String {
-    let Decoded { intent, nonce, digest } = decoded;
+fn effect_table(wallet: &str, rules: &EvmSafe, decoded: &Transaction, assets: &Assets) -> String {
+    let Transaction { intent, nonce, digest } = decoded;
     let (effect, asset, to, amount) = match intent {
-        Intent::Transfer { asset, to, amount } => ("transfer", asset.as_str(), to, assets.readable(asset, *amount)),
-        Intent::Cancel { to } => ("cancel", "none", to, "0".to_owned()),
+        Effect::Transfer { asset, to, amount } => ("transfer", asset.as_str(), to, assets.readable(asset, *amount)),
+        Effect::Cancel { to } => ("cancel", "none", to, "0".to_owned()),
     };
     table(&[
         ("wallet", &format!("{wallet} on {}", rules.id())),
@@ -222,13 +219,13 @@ fn effect_table(wallet: &str, rules: &EvmSafe, decoded: &Decoded, assets: &Asset
     ])
 }
 
-fn effect_json(decoded: &Decoded) -> Value {
-    let Decoded { intent, nonce, digest } = decoded;
+fn effect_json(decoded: &Transaction) -> Value {
+    let Transaction { intent, nonce, digest } = decoded;
     let effect = match intent {
-        Intent::Transfer { asset, to, amount } => {
+        Effect::Transfer { asset, to, amount } => {
             json!({"kind": "transfer", "asset": asset, "to": to, "amount": amount})
         }
-        Intent::Cancel { to } => json!({"kind": "cancel", "to": to}),
+        Effect::Cancel { to } => json!({"kind": "cancel", "to": to}),
     };
     json!({"effects": [effect], "fee": FEE, "nonce": nonce.to_string(), "digest": shown(digest)})
 }

@@ -10,9 +10,8 @@ mod paper;
 
 use std::process::ExitCode;
 
-use chain::Refusal;
+use chain::{KeyRole, Refusal};
 use clap::{Parser, Subcommand, ValueEnum};
-use custody::KeyRole;
 use serde_json::json;
 
 /// The offline tools of a custody: run them on a machine without network, one in the cold room, one in the cool room.

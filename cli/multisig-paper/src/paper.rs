@@ -7,10 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use custody::{
-    KeyRole,
-    phrase::{Phrase, PhraseError, WORDS},
-};
+use chain::KeyRole;
+use custody::phrase::{Phrase, PhraseError, WORDS};
 use zeroize::Zeroizing;
 
 /// 24 words of at most 8 letters need 216 bytes.

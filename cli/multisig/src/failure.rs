@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-pub(crate) use documents::one_line;
+pub(crate) use policy_file::one_line;
 
 /// A command line or a file named on it that is wrong: found before anything was changed.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-pub(crate) use documents::parse_yaml;
+pub(crate) use policy_file::parse_yaml;
 use zeroize::Zeroizing;
 
 use crate::failure::bad_input;

@@ -10,10 +10,10 @@ use std::{
 };
 
 use alloy_primitives::hex;
-use chain::{ChainId, ChainRules, Owners};
+use chain::{ChainId, ChainRules, KeyRole, Owners};
 use chain_evm::EvmSafe;
 use custody::{
-    CustodyId, KeyRole,
+    CustodyId,
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
     phrase::{EIP155, Keys, Phrase},
 };
@@ -54,7 +54,7 @@ impl Room {
         let (mut addresses, mut records) = (BTreeMap::new(), Vec::new());
         for (name, byte) in wallets.iter().zip(10..) {
             let hot = keys(byte).public_key(EIP155).unwrap().to_vec();
-            let owners = Owners::of(&manifest, &chain(), &hot).unwrap();
+            let owners = manifest.owners(&chain(), &hot).unwrap();
             let address = rules().wallet(&owners, [0; 32]).unwrap().address;
             let hot = [(EIP155.to_owned(), hot)].into();
             records.push(ExportedWallet::new(
@@ -118,13 +118,13 @@ impl Room {
     /// Deploys a wallet and lets hot and cool pay `wei`, as App would.
     async fn pay(&self, wallet: &str, byte: u8, nonce: u64, wei: u128) {
         let hot = keys(byte).public_key(EIP155).unwrap();
-        let owners = Owners::of(&self.manifest, &chain(), &hot).unwrap();
+        let owners = self.manifest.owners(&chain(), &hot).unwrap();
         let desc = rules().wallet(&owners, [0; 32]).unwrap();
         assert_eq!(desc.address, self.addresses[wallet]);
         let assets = [chain::Asset { symbol: "ETH".into(), contract: None }];
         let to = self.anvil.dev_accounts().unwrap()[7].address.clone();
         let to = rules().address(&to).unwrap();
-        let intent = chain::Intent::Transfer { asset: "ETH".into(), to, amount: wei.into() };
+        let intent = chain::Effect::Transfer { asset: "ETH".into(), to, amount: wei.into() };
         let unsigned = rules().build(&intent, &assets, nonce).unwrap();
         let digest = rules().decode(&unsigned, &desc, &assets).unwrap().digest;
         let sign = |byte| rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap();

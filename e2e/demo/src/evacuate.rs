@@ -5,11 +5,11 @@ use std::fs;
 use alloy_primitives::hex;
 use alloy_sol_types::{SolCall, sol};
 use anyhow::{Context, Result};
-use custody::KeyRole;
+use chain::KeyRole;
 use evacuation::Bundle;
 use lab::Lab;
+use playbook::Commands;
 use serde_json::{Value, json};
-use stage::Commands;
 
 use crate::{
     Report,

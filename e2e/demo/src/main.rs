@@ -11,8 +11,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::Lab;
+use playbook::Commands;
 use serde_json::{Value, json};
-use stage::Commands;
 
 use crate::narrate::{chapter, say};
 

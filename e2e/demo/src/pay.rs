@@ -4,11 +4,11 @@ use std::{fs, process::Stdio};
 
 use anyhow::{Context, Result};
 use lab::Lab;
-use serde_json::{Value, json};
-use stage::{
+use playbook::{
     Commands,
     app::{Api, TrustFile},
 };
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) async fn pay(lab: &Lab, commands: &Commands, placed: &Placed, report:
     report.wallet = json!({"address": address, "owners": wallet["owners"], "threshold": wallet["threshold"]});
     say(&format!("wallet {address}: hot {}, cool {}, cold {}", owners[0], owners[1], owners[2]));
 
-    chapter("hot + cool pay, and each refuses alone what is over its own floor");
+    chapter("hot + cool pay, and each refuses alone what is over its own local policy");
     let anvil = lab.anvil().await?;
     anvil.fund(&address, 10 * ETH).await?;
     say("somebody deposits 10 ETH; the Safe has no code yet");

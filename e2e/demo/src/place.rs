@@ -7,20 +7,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use custody::{Role, trust::KeyProtection, wiring::Identity};
+use custody::{Role, identity::Identity, trust::KeyProtection};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use lab::{Lab, cluster::Cluster};
-use serde_json::{Value, json};
-use stage::{
+use playbook::{
     Commands,
     app::Owner,
     hub::{ClusterSpec, Hub, NatsAccess, member_cluster, multisig_cluster},
     member::{Decisions, Member, Prepared, VaultAccess},
     rooms::{Ceremonies, ceremonies},
 };
+use serde_json::{Value, json};
 
 use tokio::io::AsyncWriteExt;
 
@@ -43,7 +43,7 @@ pub(crate) struct Placed {
     pub(crate) folder: PathBuf,
     /// Phrases and manifest.
     pub(crate) ceremonies: Ceremonies,
-    /// Platform team.
+    /// Hub admin.
     pub(crate) hub: Hub,
     /// Data centre B's admin.
     pub(crate) cooler: Member,
@@ -83,13 +83,13 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
         )
         .await?,
     );
-    say("Keeper's floor: 2 ETH a payment; Cooler's, decided apart: 1 ETH");
+    say("Keeper's local policy: 2 ETH a payment; Cooler's, decided apart: 1 ETH");
 
-    chapter("The platform team installs the operator and applies two kinds of resources");
+    chapter("The hub admin installs the operator and applies two kinds of resources");
     let hub = hub(&lab.hub).await?;
     let nats = nats_access(lab)?;
     hub.apply_ground(&fs::read_to_string(&ceremonies.manifest)?, &nats).await?;
-    act("platform team", "helm install, kubectl apply", install(lab, commands)).await?;
+    act("hub admin", "helm install, kubectl apply", install(lab, commands)).await?;
     report.clusters = clusters(&hub, &prepared).await?;
     same_data_center(&hub, lab, &ceremonies, &keeper, &cooler, &prepared, report).await?;
 
@@ -181,7 +181,7 @@ async fn hub(cluster: &Cluster) -> Result<Hub> {
     Ok(Hub { client: Client::try_from(config)?, namespace: NAMESPACE.to_owned() })
 }
 
-/// Both charts, with the platform team's kubeconfig.
+/// Both charts, with the hub admin's kubeconfig.
 async fn install(lab: &Lab, commands: &Commands) -> Result<()> {
     helm(lab, commands, "multisig-operator-crds", OPERATOR_NAMESPACE, &json!({})).await?;
     let image = image(lab, "multisig-operator")?;

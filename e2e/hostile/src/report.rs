@@ -49,13 +49,13 @@ pub(crate) struct Row {
     pub(crate) refused_by: String,
     /// What moved on the chain and no legitimate request explains, decimal, in the asset's smallest unit.
     pub(crate) moved: String,
-    /// What the floor lets such an attacker have at most, in the same unit; only of suite `app`.
+    /// What the local policy lets such an attacker have at most, in the same unit; only of suite `app`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<String>,
 }
 
 impl Row {
-    /// Something refused it, and no more moved than the floor allows; without a limit, nothing.
+    /// Something refused it, and no more moved than the local policy allows; without a limit, nothing.
     fn held(&self) -> bool {
         let number = |text: &str| text.parse::<u128>().ok();
         let limit = self.limit.as_deref().map_or(Some(0), number);

@@ -1,18 +1,21 @@
-//! Trust bundles, policies, payments to try them with, and what hub and workload write to each other.
+//! Member trusts, policies, payments to try them with, and what hub and workload write to each other.
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use chain::{Amount, ChainId, ChainRules, Intent};
+use chain::{Amount, ChainId, ChainRules, Effect};
 use chain_evm::EvmSafe;
 use custody::{
-    CustodyId, fingerprint,
+    CustodyId,
+    config::{Credentials, Limit, MemberConfig},
+    identity::Identity,
+    local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, LocalPolicy, OperationKind, Rolling, TimeLock},
     manifest::SignedManifest,
-    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, OperationKind, Rolling, TimeLock, TrustBundle},
-    wiring::{self, Credentials, Identity, Limit, MemberConfig, Report},
+    report::Report,
+    trust::MemberTrust,
 };
-use documents::policy::{Loaded, Request};
 use jiff::Timestamp;
 use policy::{Facts, Outcome, Policy, Scope, Verdict};
+use policy_file::policy::{Loaded, Request};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::input::Input;
@@ -27,7 +30,7 @@ const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 /// What counts in a window, by its scope and length in milliseconds.
 type Counted = BTreeMap<(Scope, u64), Amount>;
 
-/// Reads `data` as one of the documents, or builds floors and a payment from it.
+/// Reads `data` as one of the documents, or builds local policies and a payment from it.
 pub fn policy_file(data: &[u8]) {
     let mut input = Input::new(data);
     match input.choice(6) {
@@ -36,41 +39,41 @@ pub fn policy_file(data: &[u8]) {
         2 => judged(&mut input),
         3 => documents(input.rest()),
         4 => manifest(input.rest()),
-        _ => floor_alone(input.rest()),
+        _ => local_policy_alone(input.rest()),
     }
 }
 
-/// What a bundle says survives being written; its floor either makes a policy or says why not.
+/// What a bundle says survives being written; its local policy either makes a policy or says why not.
 fn trust(bytes: &[u8]) {
-    let Ok(bundle) = TrustBundle::parse(bytes) else { return };
+    let Ok(bundle) = MemberTrust::parse(bytes) else { return };
     assert_eq!(bundle.validate(), Ok(()));
-    assert_eq!(TrustBundle::parse(bundle.to_json().as_bytes()).as_ref(), Ok(&bundle));
+    assert_eq!(MemberTrust::parse(bundle.to_json().as_bytes()).as_ref(), Ok(&bundle));
     if let Ok(complete) = bundle.complete() {
-        assert!(bundle.custody.is_some() && bundle.floor.as_ref() == Some(complete.floor()));
+        assert!(bundle.custody.is_some() && bundle.local_policy.as_ref() == Some(complete.local_policy()));
     }
-    if let Some(floor) = &bundle.floor {
-        usable(floor);
-    }
-}
-
-/// A floor without the bundle around it.
-fn floor_alone(bytes: &[u8]) {
-    if let Ok(floor) = serde_json::from_slice::<Floor>(bytes) {
-        usable(&floor);
+    if let Some(local_policy) = &bundle.local_policy {
+        usable(local_policy);
     }
 }
 
-fn usable(floor: &Floor) {
-    let Ok(policy) = loaded(floor, &[], &wiring::Policy::default()) else { return };
-    assert_eq!(floor.validate(), Ok(()), "a policy of a floor that is none");
-    for AssetFloor { chain, symbol, per_transaction, .. } in &floor.assets {
+/// A local policy without the bundle around it.
+fn local_policy_alone(bytes: &[u8]) {
+    if let Ok(local_policy) = serde_json::from_slice::<LocalPolicy>(bytes) {
+        usable(&local_policy);
+    }
+}
+
+fn usable(local_policy: &LocalPolicy) {
+    let Ok(policy) = loaded(local_policy, &[], &custody::config::HubLimits::default()) else { return };
+    assert_eq!(local_policy.validate(), Ok(()), "a policy of a local policy that is none");
+    for AssetLimits { chain, symbol, per_transaction, .. } in &local_policy.assets {
         let (chain, highest): (ChainId, Amount) = (chain.parse().unwrap(), per_transaction.parse().unwrap());
         let above = highest.checked_add(1.into());
         for amount in [Some(Amount::ZERO), Some(highest), above].into_iter().flatten() {
-            let effect = Intent::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
+            let effect = Effect::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
             let payment = Payment { chain: chain.clone(), effect, ..Payment::default() };
             let verdict = payment.judge(&policy);
-            assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the floor");
+            assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the local policy");
         }
     }
 }
@@ -85,44 +88,53 @@ fn tried(input: Input<'_>) {
     }
 }
 
-/// Floors that hold together, the hub's limits and a payment: all of them only ever tighten.
+/// Local policies that hold together, the hub's limits and a payment: all of them only ever tighten.
 fn judged(input: &mut Input<'_>) {
-    let floor = floor(input);
-    let held: Vec<Floor> = (0..input.choice(3)).map(|_| self::floor(input)).collect();
-    let hub = wiring::Policy { limits: (0..input.choice(3)).map(|_| limit(input)).collect() };
+    let local_policy = local_policy(input);
+    let held: Vec<LocalPolicy> = (0..input.choice(3)).map(|_| self::local_policy(input)).collect();
+    let hub = custody::config::HubLimits { limits: (0..input.choice(3)).map(|_| limit(input)).collect() };
     let payment = Payment::new(input);
-    let Ok(all) = loaded(&floor, &held, &hub) else { return };
-    let alone = loaded(&floor, &[], &wiring::Policy::default()).expect("the present floor is part of all");
+    let Ok(all) = loaded(&local_policy, &held, &hub) else { return };
+    let alone = loaded(&local_policy, &[], &custody::config::HubLimits::default())
+        .expect("the present local policy is part of all");
     let (strict, loose) = (payment.judge(&all), payment.judge(&alone));
     match (&strict, &loose) {
         (Verdict::Allowed { .. }, Verdict::Allowed { .. }) | (Verdict::Refused(_), _) => {}
         (Verdict::Pending { .. }, Verdict::Allowed { .. } | Verdict::Pending { .. }) => {}
-        _ => panic!("{strict:?} by all floors and the hub, {loose:?} by one floor"),
+        _ => panic!("{strict:?} by all local policies and the hub, {loose:?} by one local policy"),
     }
     if !matches!(strict, Verdict::Refused(_)) {
-        within(&payment, [&floor].into_iter().chain(&held), &hub);
+        within(&payment, [&local_policy].into_iter().chain(&held), &hub);
     }
 }
 
-/// What is not refused keeps each floor's and the hub's own words.
-fn within<'a>(payment: &Payment, floors: impl Iterator<Item = &'a Floor>, hub: &wiring::Policy) {
+/// What is not refused keeps each local policy's and the hub's own words.
+fn within<'a>(
+    payment: &Payment,
+    local_policies: impl Iterator<Item = &'a LocalPolicy>,
+    hub: &custody::config::HubLimits,
+) {
     let kind = match payment.effect {
-        Intent::Transfer { .. } => OperationKind::Transfer,
-        Intent::Cancel { .. } => OperationKind::Cancel,
+        Effect::Transfer { .. } => OperationKind::Transfer,
+        Effect::Cancel { .. } => OperationKind::Cancel,
     };
     let at_most = |amount: Amount, limit: &str| assert!(amount <= limit.parse().unwrap(), "{amount} over {limit}");
     let of = |chain: &str, symbol: &str| chain == payment.chain.as_str() && payment.asset() == Some(symbol);
-    for floor in floors {
-        assert!(floor.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
-        let ceiling = floor.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
+    for local_policy in local_policies {
+        assert!(local_policy.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
+        let ceiling = local_policy.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
         at_most(payment.fee, ceiling.map_or("0", |fee| &fee.ceiling));
-        if let Intent::Transfer { to, amount, .. } = &payment.effect {
-            let asset = floor.assets.iter().find(|asset| of(&asset.chain, &asset.symbol)).expect("named by each floor");
+        if let Effect::Transfer { to, amount, .. } = &payment.effect {
+            let asset = local_policy
+                .assets
+                .iter()
+                .find(|asset| of(&asset.chain, &asset.symbol))
+                .expect("named by each local policy");
             at_most(*amount, &asset.per_transaction);
             payment.fits(Scope::Wallet, &asset.per_wallet);
             payment.fits(Scope::Total, &asset.total);
             let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == *to);
-            assert!(floor.destinations.as_ref().is_none_or(listed));
+            assert!(local_policy.destinations.as_ref().is_none_or(listed));
         }
     }
     for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset)) {
@@ -144,8 +156,8 @@ fn documents(bytes: &[u8]) {
     round::<Credentials>(bytes);
     let reported = round::<Report>(bytes).and_then(|report| report.identity);
     for identity in [reported, round::<Identity>(bytes)].into_iter().flatten() {
-        if fingerprint::verify(&identity).is_ok() {
-            assert!(fingerprint::message_key(&identity.keys).is_ok());
+        if custody::identity::verify(&identity).is_ok() {
+            assert!(custody::identity::message_key(&identity.keys).is_ok());
         }
     }
 }
@@ -162,7 +174,7 @@ fn manifest(bytes: &[u8]) {
 /// A payment of alice and all that is known of it.
 struct Payment {
     chain: ChainId,
-    effect: Intent,
+    effect: Effect,
     fee: Amount,
     now_ms: u64,
     spent: Counted,
@@ -175,7 +187,7 @@ impl Default for Payment {
     fn default() -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect: Intent::Cancel { to: SAFE.to_owned() },
+            effect: Effect::Cancel { to: SAFE.to_owned() },
             fee: Amount::ZERO,
             now_ms: 1_800_000_000_000,
             spent: Counted::new(),
@@ -191,8 +203,8 @@ impl Payment {
         let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
         let asset = ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4)));
         let effect = match asset {
-            Some(asset) => Intent::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
-            None => Intent::Cancel { to },
+            Some(asset) => Effect::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
+            None => Effect::Cancel { to },
         };
         let mut window = |scope| ((scope, seconds(input) * 1000), amount(input));
         let spent = [window(Scope::Wallet), window(Scope::Wallet), window(Scope::Total), window(Scope::Total)];
@@ -211,15 +223,15 @@ impl Payment {
 
     fn asset(&self) -> Option<&str> {
         match &self.effect {
-            Intent::Transfer { asset, .. } => Some(asset),
-            Intent::Cancel { .. } => None,
+            Effect::Transfer { asset, .. } => Some(asset),
+            Effect::Cancel { .. } => None,
         }
     }
 
     fn amount(&self) -> Amount {
         match self.effect {
-            Intent::Transfer { amount, .. } => amount,
-            Intent::Cancel { .. } => Amount::ZERO,
+            Effect::Transfer { amount, .. } => amount,
+            Effect::Cancel { .. } => Amount::ZERO,
         }
     }
 
@@ -274,42 +286,47 @@ fn consistent(policy: &Policy, facts: &Facts<'_>) -> Verdict {
     verdict
 }
 
-fn loaded(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, policy::PolicyError> {
+fn loaded(
+    local_policy: &LocalPolicy,
+    held: &[LocalPolicy],
+    hub: &custody::config::HubLimits,
+) -> Result<Policy, policy::PolicyError> {
     let mut rules: BTreeMap<ChainId, Box<dyn ChainRules>> = BTreeMap::new();
-    for chain in policy::chains(floor)? {
+    for chain in policy::chains(local_policy)? {
         // A chain without adapter is for the policy to refuse.
         if let Ok(adapter) = EvmSafe::new(chain.clone()) {
             rules.insert(chain, Box::new(adapter));
         }
     }
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
-    Policy::unvouched(floor, held, hub, &safe, &rules)
+    Policy::unvouched(local_policy, held, hub, &safe, &rules)
 }
 
-fn floor(input: &mut Input<'_>) -> Floor {
-    let mut floor = Floor::new((0..=input.choice(3)).map(|_| asset(input)).collect());
-    floor.destinations = (input.choice(4) == 1).then(|| Destinations {
+fn local_policy(input: &mut Input<'_>) -> LocalPolicy {
+    let mut local_policy = LocalPolicy::new((0..=input.choice(3)).map(|_| asset(input)).collect());
+    local_policy.destinations = (input.choice(4) == 1).then(|| Destinations {
         allow: (0..input.choice(3)).map(|_| destination(input)).collect(),
         cooling_seconds: seconds(input),
     });
-    floor.kinds = match input.choice(4) {
+    local_policy.kinds = match input.choice(4) {
         1 => Some([OperationKind::Transfer].into()),
         2 => Some([OperationKind::Cancel].into()),
         _ => None,
     };
-    floor.fees = (0..input.choice(2)).map(|_| FeeCeiling { chain: CHAIN.to_owned(), ceiling: text(input) }).collect();
-    floor
+    local_policy.fees =
+        (0..input.choice(2)).map(|_| FeeCeiling { chain: CHAIN.to_owned(), ceiling: text(input) }).collect();
+    local_policy
 }
 
-fn asset(input: &mut Input<'_>) -> AssetFloor {
+fn asset(input: &mut Input<'_>) -> AssetLimits {
     let (chain, symbol, contract) =
         [(CHAIN, "ETH", "native"), (CHAIN, "USDT", TOKEN), (CHAIN, "USDT", BOB), (OTHER_CHAIN, "ETH", "native")]
             [usize::from(input.choice(4))];
-    AssetFloor {
+    AssetLimits {
         per_wallet: rolling(input),
         total: rolling(input),
         time_lock: (input.choice(4) == 1).then(|| TimeLock { above: text(input), delay_seconds: seconds(input) }),
-        ..AssetFloor::new(chain, symbol, contract, 18, &text(input))
+        ..AssetLimits::new(chain, symbol, contract, 18, &text(input))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use alloy_primitives::{Address, U256, keccak256};
-use chain::{Amount, Asset, ChainId, ChainRules, Decoded, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainId, ChainRules, Owners, Transaction, WalletDesc};
 use chain_evm::{EvmSafe, Fields};
 
 use crate::input::Input;
@@ -43,7 +43,7 @@ fn decoded(world: &World, unsigned: &[u8]) {
     let decoded = rules.decode(unsigned, wallet, assets);
     assert_eq!(decoded, rules.decode(unsigned, wallet, assets), "decoded otherwise at the second time");
     assert_eq!(decoded, rules.decode_at(unsigned, &wallet.address, assets));
-    if let Ok(Decoded { intent, nonce, digest }) = decoded {
+    if let Ok(Transaction { intent, nonce, digest }) = decoded {
         assert_eq!(rules.build(&intent, assets, nonce).unwrap(), unsigned, "not built as it was decoded");
         assert_eq!(digest, eip712(unsigned, rules.number(), own), "another digest than the contract's");
         let there = elsewhere.decode_at(unsigned, &wallet.address, assets).unwrap();

@@ -16,7 +16,7 @@ pub enum NameError {
     #[error("'{0}' is no wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit")]
     WalletId(String),
     /// Only the parties of the design exist.
-    #[error("'{0}' is no role: expected keeper, cooler, app or observer")]
+    #[error("'{0}' is no role: expected keeper, cooler, app or sentinel")]
     Role(String),
 }
 
@@ -94,12 +94,12 @@ pub enum Role {
     /// Decides when and how much is paid.
     App,
     /// Watches all others (Sentinel).
-    Observer,
+    Sentinel,
 }
 
 impl Role {
     /// All parties, in the order of the design.
-    pub const ALL: [Role; 4] = [Role::Keeper, Role::Cooler, Role::App, Role::Observer];
+    pub const ALL: [Role; 4] = [Role::Keeper, Role::Cooler, Role::App, Role::Sentinel];
 
     /// The name in subjects, ConfigMaps and command lines.
     pub fn as_str(self) -> &'static str {
@@ -107,7 +107,7 @@ impl Role {
             Role::Keeper => "keeper",
             Role::Cooler => "cooler",
             Role::App => "app",
-            Role::Observer => "observer",
+            Role::Sentinel => "sentinel",
         }
     }
 }
@@ -123,35 +123,6 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| NameError::Role(text.to_owned()))
-    }
-}
-
-/// An owner of a 2-of-3 wallet. The order hot, cool, cold is the order of owners in every address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyRole {
-    /// One per user, in Keeper.
-    Hot,
-    /// One for all, in Cooler and on paper.
-    Cool,
-    /// One for all, on paper only.
-    Cold,
-}
-
-impl KeyRole {
-    /// The name in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            KeyRole::Hot => "hot",
-            KeyRole::Cool => "cool",
-            KeyRole::Cold => "cold",
-        }
-    }
-}
-
-impl fmt::Display for KeyRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

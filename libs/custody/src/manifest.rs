@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    CustodyId, KeyRole,
+    CustodyId,
     phrase::{EIP155, Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
+use chain::{ChainError, ChainId, KeyRole, Owners};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
@@ -119,11 +120,11 @@ pub enum ManifestError {
     #[error("a manifest has a cool and a cold half only, not {0}")]
     NotAStation(KeyRole),
     /// A manifest that is genuine, but not the one pinned by the data centre's admin.
-    #[error("the manifest's digest is {found}, the trust bundle pins {pinned}; deliver the manifest that was approved")]
+    #[error("the manifest's digest is {found}, the member trust pins {pinned}; deliver the manifest that was approved")]
     NotPinned {
         /// Digest of this manifest.
         found: String,
-        /// Digest in the trust bundle.
+        /// Digest in the member trust.
         pinned: String,
     },
     /// A key can't be derived.
@@ -341,7 +342,7 @@ impl VerifiedManifest {
         }
         if self.manifest.custody_id != pin.id {
             return invalid(format!(
-                "it is of custody {}, the trust bundle names {}",
+                "it is of custody {}, the member trust names {}",
                 self.manifest.custody_id, pin.id
             ));
         }
@@ -376,6 +377,18 @@ impl VerifiedManifest {
     /// The cold public key for a namespace (33-byte SEC1 for `eip155`).
     pub fn cold_key(&self, namespace: &str) -> Option<&[u8]> {
         self.cold.get(namespace).map(|key| key.as_slice())
+    }
+
+    /// The owners of a wallet: a user's hot key with the cool and cold keys that the manifest fixes for the chain's
+    /// namespace.
+    pub fn owners(&self, chain: &ChainId, hot: &[u8]) -> Result<Owners, ChainError> {
+        let namespace = chain.namespace();
+        let missing = |role| ChainError::NoKey { role, namespace: namespace.to_owned() };
+        Ok(Owners {
+            hot: hot.to_vec(),
+            cool: self.cool_key(namespace).ok_or_else(|| missing(KeyRole::Cool))?.to_vec(),
+            cold: self.cold_key(namespace).ok_or_else(|| missing(KeyRole::Cold))?.to_vec(),
+        })
     }
 
     /// Safe destinations on a chain (CAIP-2 id); empty where the custody has none.

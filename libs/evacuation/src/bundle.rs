@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, ChainId};
-use custody::{CustodyId, KeyRole, WalletId, manifest::VerifiedManifest};
+use chain::{Amount, ChainId, KeyRole};
+use custody::{CustodyId, WalletId, manifest::VerifiedManifest};
 use serde::{Deserialize, Serialize};
 
 use crate::{

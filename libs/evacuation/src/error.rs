@@ -1,7 +1,7 @@
 //! Why an evacuation document was refused.
 
-use chain::{ChainError, ChainId, Refusal};
-use custody::{KeyRole, WalletId};
+use chain::{ChainError, ChainId, KeyRole, Refusal};
+use custody::WalletId;
 
 use crate::VERSION;
 

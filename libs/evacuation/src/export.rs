@@ -87,7 +87,7 @@ pub(crate) fn wallet(
     let hot = hex::decode(hot_key).ok_or_else(|| malformed("the hot key"))?;
     let salt = hex::decode(salt).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("the salt"))?;
     let rules = EvmSafe::new(chain.clone()).map_err(wrong)?;
-    let owners = Owners::of(manifest, chain, &hot).map_err(wrong)?;
+    let owners = manifest.owners(chain, &hot).map_err(wrong)?;
     let wallet = rules.wallet(&owners, salt).map_err(wrong)?;
     if wallet.address != said {
         return Err(EvacuationError::OtherAddress {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, ChainRules, Intent};
+use chain::{Amount, Asset, ChainId, ChainRules, Effect};
 use chain_evm::EvmSafe;
 use custody::{WalletId, manifest::VerifiedManifest};
 
@@ -72,7 +72,7 @@ fn wallet_steps(
     for (Balance { asset, amount }, position) in present.zip(0u64..) {
         // Saturating: a node may say anything, and a nonce this high is refused as a duplicate by verification.
         let nonce = state.nonce.saturating_add(position);
-        let transfer = Intent::Transfer { asset: asset.symbol.clone(), to: destination.to_owned(), amount: *amount };
+        let transfer = Effect::Transfer { asset: asset.symbol.clone(), to: destination.to_owned(), amount: *amount };
         let unsigned = rules.build(&transfer, std::slice::from_ref(asset), nonce).map_err(wrong)?;
         steps.push(Step {
             wallet: record.id.clone(),

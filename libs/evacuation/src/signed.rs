@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chain::{Asset, ChainRules, Owners};
+use chain::{Asset, ChainRules, KeyRole, Owners};
 use chain_evm::EvmSafe;
-use custody::KeyRole;
 
 use crate::{Bundle, EvacuationError, Step, VerifiedStep, hex, verify::same_effect};
 

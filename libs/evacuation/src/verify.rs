@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chain::{Asset, ChainRules, Decoded, Intent, WalletDesc};
+use chain::{Asset, ChainRules, Effect, KeyRole, Transaction, WalletDesc};
 use chain_evm::{Call, EvmSafe};
-use custody::{KeyRole, manifest::VerifiedManifest};
+use custody::manifest::VerifiedManifest;
 use zeroize::Zeroizing;
 
 use crate::{Bundle, EvacuationError, Step, export::wallet, hex};
@@ -155,14 +155,14 @@ fn step(step: &Step, manifest: &VerifiedManifest) -> Result<VerifiedStep, Evacua
 }
 
 /// What people are shown must be what the bytes do.
-pub(crate) fn same_effect(step: &Step, decoded: &Decoded) -> Result<(), EvacuationError> {
+pub(crate) fn same_effect(step: &Step, decoded: &Transaction) -> Result<(), EvacuationError> {
     // The only free text in a step.
-    if !custody::trust::is_symbol(&step.asset) {
+    if !custody::local_policy::is_symbol(&step.asset) {
         return Err(EvacuationError::Symbol(step.wallet.clone()));
     }
     let effect = match &decoded.intent {
-        Intent::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
-        Intent::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],
+        Effect::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
+        Effect::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],
     };
     let said = [step.destination.clone(), step.amount.to_string()];
     let nonce = ("nonce", decoded.nonce.to_string());

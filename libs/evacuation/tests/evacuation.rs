@@ -4,10 +4,10 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use chain::{Amount, Asset, ChainId, ChainRules, Intent, Owners};
+use chain::{Amount, Asset, ChainId, ChainRules, Effect, KeyRole, Owners};
 use chain_evm::EvmSafe;
 use custody::{
-    CustodyId, KeyRole, WalletId,
+    CustodyId, WalletId,
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
     phrase::{EIP155, Keys, Phrase},
 };
@@ -61,7 +61,7 @@ fn user(name: &str) -> WalletId {
 /// The record of a user whose hot phrase is 32 bytes of `hot`.
 fn record(name: &str, hot: u8) -> ExportedWallet {
     let key = keys(hot).public_key(EIP155).unwrap().to_vec();
-    let owners = Owners::of(&manifest(), &mainnet(), &key).unwrap();
+    let owners = manifest().owners(&mainnet(), &key).unwrap();
     let address = rules().wallet(&owners, [0; 32]).unwrap().address;
     ExportedWallet::new(user(name), &[(EIP155.to_owned(), key)].into(), [0; 32], [(mainnet(), address)].into())
 }
@@ -106,14 +106,14 @@ fn refused(change: impl FnOnce(&mut Bundle)) -> EvacuationError {
 }
 
 /// A step whose bytes say something else: `intent` at `nonce`.
-fn rewritten(step: &mut Step, intent: &Intent, nonce: u64) {
+fn rewritten(step: &mut Step, intent: &Effect, nonce: u64) {
     let asset = Asset { symbol: step.asset.clone(), contract: step.contract.clone() };
     let bytes = rules().build(intent, &[asset], nonce).unwrap();
     step.unsigned = bytes.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"));
 }
 
-fn transfer(asset: &str, to: &str, amount: u128) -> Intent {
-    Intent::Transfer { asset: asset.into(), to: to.into(), amount: amount.into() }
+fn transfer(asset: &str, to: &str, amount: u128) -> Effect {
+    Effect::Transfer { asset: asset.into(), to: to.into(), amount: amount.into() }
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn what_people_read_is_what_the_bytes_do() {
     assert!(matches!(error, EvacuationError::Mismatch { field: "nonce", .. }), "{error}");
     let error = refused(|bundle| bundle.steps[0].contract = None);
     assert!(matches!(error, EvacuationError::Refused { .. }), "{error}");
-    let error = refused(|bundle| rewritten(&mut bundle.steps[1], &Intent::Cancel { to: SAFE.into() }, 8));
+    let error = refused(|bundle| rewritten(&mut bundle.steps[1], &Effect::Cancel { to: SAFE.into() }, 8));
     assert!(matches!(error, EvacuationError::Mismatch { field: "amount", .. }), "{error}");
 }
 

@@ -226,8 +226,8 @@ mod tests {
             (Role::App, Role::Keeper | Role::Cooler, Lane::Op)
                 | (Role::Keeper, Role::Cooler, Lane::Peer)
                 | (Role::Cooler, Role::Keeper, Lane::Peer)
-                | (Role::Observer, Role::Keeper | Role::Cooler, Lane::Observe)
-                | (Role::Keeper | Role::Cooler | Role::App, Role::Observer, Lane::In)
+                | (Role::Sentinel, Role::Keeper | Role::Cooler, Lane::Sentinel)
+                | (Role::Keeper | Role::Cooler | Role::App, Role::Sentinel, Lane::In)
         )
     }
 

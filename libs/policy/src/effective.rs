@@ -1,12 +1,11 @@
-//! Floors and limits as they are compared: parsed, in canonical form, joined.
+//! Local policies and limits as they are compared: parsed, in canonical form, joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId, ChainRules};
 use custody::{
-    fingerprint,
-    trust::{AssetFloor, Floor, MAX_SECONDS, OperationKind, Rolling},
-    wiring::Limit,
+    config::Limit,
+    local_policy::{AssetLimits, LocalPolicy, MAX_SECONDS, OperationKind, Rolling},
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
@@ -14,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{PolicyError, Scope, Window, error};
 
-/// What one floor, or several together, say.
+/// What one local policy, or several together, say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Effective {
     pub(crate) kinds: BTreeSet<OperationKind>,
-    /// Absent: no floor names any. Empty: each floor names others, so nobody is believed.
+    /// Absent: no local policy names any. Empty: each local policy names others, so nobody is believed.
     pub(crate) intent_signers: Option<Vec<VerifyingKey>>,
     pub(crate) chains: BTreeMap<ChainId, ChainPolicy>,
 }
@@ -63,24 +62,28 @@ pub(crate) struct HubLimit {
 }
 
 impl Effective {
-    /// What a floor says of these chains.
-    pub(crate) fn of(floor: &Floor, served: &BTreeMap<ChainId, &dyn ChainRules>) -> Result<Self, PolicyError> {
-        floor.validate().map_err(error::floor)?;
+    /// What a local policy says of these chains.
+    pub(crate) fn of(
+        local_policy: &LocalPolicy,
+        served: &BTreeMap<ChainId, &dyn ChainRules>,
+    ) -> Result<Self, PolicyError> {
+        local_policy.validate().map_err(error::local_policy)?;
         let mut chains = BTreeMap::new();
         for (chain, rules) in served {
-            chains.insert(chain.clone(), ChainPolicy::of(floor, *rules)?);
+            chains.insert(chain.clone(), ChainPolicy::of(local_policy, *rules)?);
         }
-        let key =
-            |hex: &String| fingerprint::ed25519_key(hex).ok_or_else(|| error::floor(format!("intent signer {hex}")));
-        let signers = floor.intent_signers.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let key = |hex: &String| {
+            custody::identity::ed25519_key(hex).ok_or_else(|| error::local_policy(format!("intent signer {hex}")))
+        };
+        let signers = local_policy.intent_signers.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            kinds: floor.kinds.clone().unwrap_or_else(|| OperationKind::ALL.into()),
+            kinds: local_policy.kinds.clone().unwrap_or_else(|| OperationKind::ALL.into()),
             intent_signers: (!signers.is_empty()).then_some(signers),
             chains,
         })
     }
 
-    /// The manifest's safe destinations: the same for every floor.
+    /// The manifest's safe destinations: the same for every local policy.
     pub(crate) fn add_safe_destinations(
         &mut self,
         safe: &BTreeMap<String, Vec<String>>,
@@ -120,7 +123,7 @@ impl Effective {
     pub(crate) fn tighten(&mut self, limits: &[HubLimit]) {
         for limit in limits {
             let asset = self.chains.get_mut(&limit.chain).and_then(|chain| chain.assets.get_mut(&limit.asset));
-            // Named by the present floor and not by an earlier one: does not move anyway.
+            // Named by the present local policy and not by an earlier one: does not move anyway.
             let Some(asset) = asset else { continue };
             asset.per_transaction = asset.per_transaction.min(limit.per_transaction);
             asset.windows = merge_windows(asset.windows.iter().chain(&limit.windows));
@@ -146,18 +149,18 @@ impl Effective {
 }
 
 impl ChainPolicy {
-    fn of(floor: &Floor, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
+    fn of(local_policy: &LocalPolicy, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
         let chain = rules.id().as_str();
         let mut policy = Self::default();
-        for asset in floor.assets.iter().filter(|asset| asset.chain == chain) {
+        for asset in local_policy.assets.iter().filter(|asset| asset.chain == chain) {
             policy.assets.insert(asset.symbol.clone(), AssetPolicy::of(asset, rules)?);
         }
-        if let Some(fee) = floor.fees.iter().find(|fee| fee.chain == chain) {
+        if let Some(fee) = local_policy.fees.iter().find(|fee| fee.chain == chain) {
             policy.fee = amount(&fee.ceiling)?;
         }
-        if let Some(destinations) = &floor.destinations {
+        if let Some(destinations) = &local_policy.destinations {
             let here = destinations.allow.iter().filter(|destination| destination.chain == chain);
-            let allow = here.map(|destination| rules.address(&destination.address).map_err(error::floor));
+            let allow = here.map(|destination| rules.address(&destination.address).map_err(error::local_policy));
             policy.destinations = Some(Destinations {
                 allow: allow.collect::<Result<_, _>>()?,
                 cooling_ms: milliseconds(destinations.cooling_seconds)?,
@@ -186,10 +189,12 @@ impl ChainPolicy {
 }
 
 impl AssetPolicy {
-    fn of(asset: &AssetFloor, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
+    fn of(asset: &AssetLimits, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
         let mut windows = Vec::new();
         for (scope, rolling) in [(Scope::Wallet, &asset.per_wallet), (Scope::Total, &asset.total)] {
-            windows.extend(rolling.as_ref().map(|rolling| window(scope, rolling)).transpose().map_err(error::floor)?);
+            windows.extend(
+                rolling.as_ref().map(|rolling| window(scope, rolling)).transpose().map_err(error::local_policy)?,
+            );
         }
         let time_locks = match &asset.time_lock {
             Some(lock) => vec![(amount(&lock.above)?, milliseconds(lock.delay_seconds)?)],
@@ -215,7 +220,7 @@ impl AssetPolicy {
     }
 }
 
-/// The hub's limits, each of an asset that the present floor has, none twice.
+/// The hub's limits, each of an asset that the present local policy has, none twice.
 pub(crate) fn hub_limits(limits: &[Limit], present: &Effective) -> Result<Vec<HubLimit>, PolicyError> {
     let mut parsed: Vec<HubLimit> = Vec::new();
     for limit in limits {
@@ -243,7 +248,7 @@ fn hub_limit(chain: &ChainId, limit: &Limit) -> Result<HubLimit, String> {
 
 /// The contract of an asset in display form; `None` for `native`.
 pub(crate) fn contract(asset: &str, rules: &dyn ChainRules) -> Result<Option<String>, PolicyError> {
-    (asset != "native").then(|| rules.address(asset).map_err(error::floor)).transpose()
+    (asset != "native").then(|| rules.address(asset).map_err(error::local_policy)).transpose()
 }
 
 fn window(scope: Scope, rolling: &Rolling) -> Result<Window, String> {
@@ -279,9 +284,9 @@ fn merge_locks<'a>(locks: impl Iterator<Item = &'a (Amount, u64)>) -> Vec<(Amoun
 }
 
 fn amount(text: &str) -> Result<Amount, PolicyError> {
-    text.parse().map_err(|e: chain::ChainError| error::floor(e))
+    text.parse().map_err(|e: chain::ChainError| error::local_policy(e))
 }
 
 fn milliseconds(seconds: u64) -> Result<u64, PolicyError> {
-    seconds.checked_mul(1000).ok_or_else(|| error::floor(format!("{seconds} s is too long")))
+    seconds.checked_mul(1000).ok_or_else(|| error::local_policy(format!("{seconds} s is too long")))
 }

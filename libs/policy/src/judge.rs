@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chain::{Amount, ChainId, Intent, Refusal};
+use chain::{Amount, ChainId, Effect, Refusal};
 use custody::CustodyId;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -22,12 +22,12 @@ pub struct Facts<'a> {
     /// Where it pays.
     pub chain: &'a ChainId,
     /// Decoded from the bytes to be signed; destination in display form.
-    pub effect: &'a Intent,
+    pub effect: &'a Effect,
     /// Highest fee of the transaction in the native coin's smallest unit, decoded from the same bytes.
     pub fee: Amount,
     /// What counts already, one amount per window of [`Policy::windows`], in that order; this payment not included.
     pub spent: &'a [Amount],
-    /// When this signer first saw the destination on the floor's list.
+    /// When this signer first saw the destination on the local policy's list.
     pub listed_since_ms: Option<u64>,
     /// Somebody's wish that this be paid; nobody has verified it yet.
     pub intent: Option<&'a Attestation>,
@@ -86,13 +86,13 @@ pub enum Outcome {
 pub enum Rule {
     /// The operation's kind is signed here.
     Kind,
-    /// Every floor names the asset, with the same contract; a cancel needs the chain only.
+    /// Every local policy names the asset, with the same contract; a cancel needs the chain only.
     Asset,
     /// At most so much in one payment.
     PerTransaction,
     /// At most so much in a window.
     Windows,
-    /// On the list of every floor that has one; a cancel goes to a safe destination of the manifest. A safe destination
+    /// On the list of every local policy that has one; a cancel goes to a safe destination of the manifest. A safe destination
     /// that is not on the lists is none for a payment.
     Destination,
     /// On the list for long enough.
@@ -103,9 +103,9 @@ pub enum Rule {
     Veto,
     /// Announced for long enough.
     TimeLock,
-    /// Wanted by a signer of intents. An intent that is not needed must be right all the same where any floor names
+    /// Wanted by a signer of intents. An intent that is not needed must be right all the same where any local policy names
     /// signers; where none does it is not looked at.
-    Intent,
+    Effect,
 }
 
 impl Rule {
@@ -146,8 +146,8 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Said of a refusal that the present floor alone would not give.
-const WAITING: &str = "an earlier, stricter floor still holds until its loosening delay has passed";
+/// Said of a refusal that the present local policy alone would not give.
+const WAITING: &str = "an earlier, stricter local policy still holds until its loosening delay has passed";
 
 impl Policy {
     /// The first refusal; else the time to wait for; else allowed.
@@ -171,8 +171,8 @@ impl Policy {
 
     fn apply(&self, rule: Rule, facts: &Facts<'_>) -> Outcome {
         let counted = match facts.effect {
-            Intent::Transfer { asset, .. } => self.windows(facts.chain, asset),
-            Intent::Cancel { .. } => &[],
+            Effect::Transfer { asset, .. } => self.windows(facts.chain, asset),
+            Effect::Cancel { .. } => &[],
         };
         let outcome = Question { policy: &self.effective, counted, facts }.apply(rule);
         match outcome {

@@ -1,7 +1,7 @@
 //! Each rule, asked of one policy.
 
-use chain::{Amount, Intent, Refusal};
-use custody::trust::OperationKind;
+use chain::{Amount, Effect, Refusal};
+use custody::local_policy::OperationKind;
 use protocol::{attestation, ops::PaymentIntent};
 
 use crate::{
@@ -38,20 +38,20 @@ impl<'a> Question<'a> {
             Rule::PerTransaction => self.of_transfer(Self::per_transaction),
             Rule::Windows => self.of_transfer(Self::windows),
             Rule::Destination => match self.facts.effect {
-                Intent::Cancel { to } => self.safe_destination(to),
-                Intent::Transfer { .. } => self.of_transfer(Self::destination),
+                Effect::Cancel { to } => self.safe_destination(to),
+                Effect::Transfer { .. } => self.of_transfer(Self::destination),
             },
             Rule::Cooling => self.of_transfer(Self::cooling),
             Rule::TimeLock => self.of_transfer(Self::time_lock),
             Rule::Intent => match self.facts.effect {
-                Intent::Cancel { .. } => self.cancel_intent(),
-                Intent::Transfer { .. } => self.of_transfer(Self::intent),
+                Effect::Cancel { .. } => self.cancel_intent(),
+                Effect::Transfer { .. } => self.of_transfer(Self::intent),
             },
         }
     }
 
     fn of_transfer(&self, rule: fn(&Self, Transfer<'_>) -> Outcome) -> Outcome {
-        let Intent::Transfer { asset, to, amount } = self.facts.effect else {
+        let Effect::Transfer { asset, to, amount } = self.facts.effect else {
             return Outcome::Unneeded("a cancel moves nothing");
         };
         let known = self.chain().and_then(|chain| Some((chain, chain.assets.get(asset)?)));
@@ -67,25 +67,25 @@ impl<'a> Question<'a> {
 
     fn kind(&self) -> Outcome {
         let kind = match self.facts.effect {
-            Intent::Transfer { .. } => OperationKind::Transfer,
-            Intent::Cancel { .. } => OperationKind::Cancel,
+            Effect::Transfer { .. } => OperationKind::Transfer,
+            Effect::Cancel { .. } => OperationKind::Cancel,
         };
         if self.policy.kinds.contains(&kind) {
             return Outcome::Kept(format!("{kind:?} is signed here"));
         }
-        refuses("KindNotAllowed", format!("the floor does not name {kind:?} among the kinds that are signed"))
+        refuses("KindNotAllowed", format!("the local policy does not name {kind:?} among the kinds that are signed"))
     }
 
     fn asset(&self) -> Outcome {
         let chain = self.facts.chain;
         match (self.chain(), self.facts.effect) {
-            (None, _) => refuses("ChainNotAllowed", format!("the floor names no asset on {chain}")),
-            (Some(_), Intent::Cancel { .. }) => Outcome::Kept(format!("the floor names {chain}")),
-            (Some(policy), Intent::Transfer { asset, .. }) if policy.assets.contains_key(asset) => {
-                Outcome::Kept(format!("the floor names {asset} on {chain}"))
+            (None, _) => refuses("ChainNotAllowed", format!("the local policy names no asset on {chain}")),
+            (Some(_), Effect::Cancel { .. }) => Outcome::Kept(format!("the local policy names {chain}")),
+            (Some(policy), Effect::Transfer { asset, .. }) if policy.assets.contains_key(asset) => {
+                Outcome::Kept(format!("the local policy names {asset} on {chain}"))
             }
-            (Some(_), Intent::Transfer { asset, .. }) => {
-                refuses("AssetNotAllowed", format!("the floor does not name {asset} on {chain}"))
+            (Some(_), Effect::Transfer { asset, .. }) => {
+                refuses("AssetNotAllowed", format!("the local policy does not name {asset} on {chain}"))
             }
         }
     }
@@ -143,13 +143,13 @@ impl<'a> Question<'a> {
 
     fn destination(&self, Transfer { chain, to, .. }: Transfer<'_>) -> Outcome {
         let Some(destinations) = &chain.destinations else {
-            return Outcome::Unneeded("the floor has no list of destinations");
+            return Outcome::Unneeded("the local policy has no list of destinations");
         };
         if destinations.allow.contains(to) {
-            return Outcome::Kept(format!("{to} is on the floor's list"));
+            return Outcome::Kept(format!("{to} is on the local policy's list"));
         }
         let chain = self.facts.chain;
-        refuses("DestinationNotAllowed", format!("{to} on {chain} is not on the floor's list of destinations"))
+        refuses("DestinationNotAllowed", format!("{to} on {chain} is not on the local policy's list of destinations"))
     }
 
     fn cooling(&self, Transfer { chain, to, .. }: Transfer<'_>) -> Outcome {
@@ -162,11 +162,12 @@ impl<'a> Question<'a> {
             Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} is paid to since {}", time(at))),
             Some(at) => refuses(
                 "DestinationCooling",
-                format!("{to} is new on the floor's list: it is paid to from {} on", time(at)),
+                format!("{to} is new on the local policy's list: it is paid to from {} on", time(at)),
             ),
             None => {
-                let message =
-                    format!("{to} is on the floor's list, but since when is not known here yet; ask again later");
+                let message = format!(
+                    "{to} is on the local policy's list, but since when is not known here yet; ask again later"
+                );
                 refuses("DestinationCooling", message)
             }
         }
@@ -180,7 +181,7 @@ impl<'a> Question<'a> {
         if fee <= ceiling {
             return Outcome::Kept(format!("a fee of {fee} is at most {ceiling}"));
         }
-        refuses("FeeTooHigh", format!("a fee of {fee} on {chain} is more than {ceiling}, the floor's highest"))
+        refuses("FeeTooHigh", format!("a fee of {fee} on {chain} is more than {ceiling}, the local policy's highest"))
     }
 
     fn veto(&self) -> Outcome {
@@ -221,8 +222,8 @@ impl<'a> Question<'a> {
                 let message = format!("{amount} of {asset} is more than {above} and needs an intent of another signer");
                 refuses("IntentMissing", message)
             }
-            (Some(_), None, None) => Outcome::Unneeded("the floor names no signer of intents"),
-            (Some(_), Some(_), None) => refuses("IntentNotBelieved", "the floor names no signer of intents"),
+            (Some(_), None, None) => Outcome::Unneeded("the local policy names no signer of intents"),
+            (Some(_), Some(_), None) => refuses("IntentNotBelieved", "the local policy names no signer of intents"),
             (Some(intent), _, Some(signers)) => match attestation::payment_intent(intent, signers) {
                 Err(error) => refuses("IntentNotBelieved", error.to_string()),
                 Ok(intent) => self.fits(&intent, &transfer),

@@ -40,16 +40,16 @@ pub enum Operation {
     /// Both signers: several requests under one signature, answered one by one.
     #[prost(message, tag = "7")]
     Batch(Batch),
-    /// Both signers, from App, the other signer or the observer: serve a wallet, or nothing, any more.
+    /// Both signers, from App, the other signer or the sentinel: serve a wallet, or nothing, any more.
     #[prost(message, tag = "8")]
     Freeze(Freeze),
-    /// Between signers, and to the observer: my newest audit head; which one of mine did you hold?
+    /// Between signers, and to the sentinel: my newest audit head; which one of mine did you hold?
     #[prost(message, tag = "9")]
     EchoHead(EchoHead),
-    /// Both signers, from the observer: what the chain has settled.
+    /// Both signers, from the sentinel: what the chain has settled.
     #[prost(message, tag = "10")]
     Settle(Settle),
-    /// Both signers, from the observer: signatures may be given until then.
+    /// Both signers, from the sentinel: signatures may be given until then.
     #[prost(message, tag = "11")]
     Lease(Lease),
 }
@@ -61,7 +61,7 @@ pub struct CreateWallet {
     /// [`custody::WalletId`].
     #[prost(string, tag = "1")]
     pub wallet: String,
-    /// Where the trust bundle says ClientKey: the 32 random bytes that seal this wallet's keys, the same in every
+    /// Where the member trust says ClientKey: the 32 random bytes that seal this wallet's keys, the same in every
     /// request for it. Else empty. Secret.
     #[prost(bytes = "vec", tag = "2")]
     pub client_key: Vec<u8>,
@@ -98,10 +98,10 @@ pub struct Payment {
     /// `Announce`.
     #[prost(bytes = "vec", tag = "4")]
     pub hot_signature: Vec<u8>,
-    /// [`Attestation`] of a [`PaymentIntent`], where the floor asks for one.
+    /// [`Attestation`] of a [`PaymentIntent`], where the local policy asks for one.
     #[prost(message, optional, tag = "5")]
     pub intent: Option<Attestation>,
-    /// To Keeper where its trust bundle says ClientKey: as in [`CreateWallet`]. Else empty. Secret.
+    /// To Keeper where its member trust says ClientKey: as in [`CreateWallet`]. Else empty. Secret.
     #[prost(bytes = "vec", tag = "6")]
     pub client_key: Vec<u8>,
 }
@@ -187,7 +187,7 @@ pub struct AuditHead {
     pub overrides: u64,
 }
 
-/// What the observer has seen on chains.
+/// What the sentinel has seen on chains.
 #[derive(Clone, PartialEq, Message)]
 pub struct Settle {
     /// At most [`MAX_BATCH_ITEMS`].
@@ -212,7 +212,7 @@ pub struct Settlement {
     pub digest: Vec<u8>,
 }
 
-/// The observer is awake and sees nothing wrong.
+/// The sentinel is awake and sees nothing wrong.
 #[derive(Clone, PartialEq, Message)]
 pub struct Lease {
     /// Signatures may be given until then, Unix milliseconds; at most [`MAX_LEASE_MS`] ahead.
@@ -365,7 +365,7 @@ pub struct Attestation {
     /// Encoded [`HotKeys`], [`WalletRecord`], [`AuditHead`] or [`PaymentIntent`].
     #[prost(bytes = "vec", tag = "1")]
     pub body: Vec<u8>,
-    /// ed25519 public key of the signer, 32 bytes; believed only where the trust bundle names it.
+    /// ed25519 public key of the signer, 32 bytes; believed only where the member trust names it.
     #[prost(bytes = "vec", tag = "2")]
     pub signer: Vec<u8>,
     /// 64 bytes.

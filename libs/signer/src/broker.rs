@@ -5,9 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use custody::{
     CustodyId, Role,
-    wiring::{Credentials, NatsConfig},
+    config::{Credentials, NatsConfig},
 };
-use link::{Bounds, Call, Caller, Link, Options, Server};
 use protocol::{
     envelope::{Party, Peers},
     ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Request},
@@ -19,6 +18,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
+use transport::{Bounds, Call, Caller, Link, Options, Server};
 
 use crate::{
     identity::Keys,
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(crate) struct Broker {
     signer: Arc<Signer>,
     metrics: Arc<Metrics>,
-    link_metrics: link::Metrics,
+    link_metrics: transport::Metrics,
     connection: Option<Connection>,
     trouble: String,
 }
@@ -50,11 +50,11 @@ pub(crate) struct Broker {
 struct Connection {
     target: Target,
     link: Link,
-    serving: link::Serving,
+    serving: transport::Serving,
     heads: JoinHandle<()>,
     party: watch::Sender<Party>,
     jwt: watch::Sender<String>,
-    state: watch::Receiver<link::State>,
+    state: watch::Receiver<transport::State>,
     offered: u64,
     in_use: Option<u64>,
 }
@@ -78,7 +78,7 @@ pub(crate) struct Speaker<'a> {
 
 impl Broker {
     pub(crate) fn new(signer: Arc<Signer>, metrics: Arc<Metrics>) -> Self {
-        let link_metrics = metrics.register(link::Metrics::register);
+        let link_metrics = metrics.register(transport::Metrics::register);
         Self { signer, metrics, link_metrics, connection: None, trouble: "not connected yet".to_owned() }
     }
 
@@ -247,7 +247,7 @@ async fn show_head(
 
 /// What `voucher` held before.
 async fn show_to(caller: &Caller, voucher: Role, operation: Operation) -> Result<Option<Attestation>, String> {
-    let lane = if voucher == Role::Observer { Lane::In } else { Lane::Peer };
+    let lane = if voucher == Role::Sentinel { Lane::In } else { Lane::Peer };
     let mut operation_id = vec![0; OPERATION_ID_BYTES];
     OsRng.fill_bytes(&mut operation_id);
     let request = Request { operation_id, operation: Some(operation) };

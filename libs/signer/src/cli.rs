@@ -133,7 +133,7 @@ enum Admin {
         /// As `pending` lists it, 64 hex digits.
         digest: Hex<32>,
     },
-    /// Attest settlements in place of an observer that is lost or not used: all of the file or nothing.
+    /// Attest settlements in place of a sentinel that is lost or not used: all of the file or nothing.
     Settle {
         /// JSON `[{"wallet", "chain", "nonce", "digest"}]`; `-` is standard input.
         file: PathBuf,

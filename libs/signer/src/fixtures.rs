@@ -14,16 +14,16 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use chain::{Amount, Asset, Intent};
+use chain::{Amount, Asset, Effect, KeyRole};
 use chain_evm::EvmSafe;
 use custody::{
-    CustodyId, KeyRole, Role,
+    CustodyId, Role,
+    config::{Credentials, HubLimits as HubPolicy, MemberConfig, NatsConfig},
+    identity::PeerKeys,
+    local_policy::{AssetLimits, LocalPolicy},
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{
-        AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, SHAPE_VERSION, TrustBundle, VaultTrust,
-    },
-    wiring::{Credentials, MemberConfig, NatsConfig, Policy as HubPolicy},
+    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 use data_encoding::BASE64URL_NOPAD;
 use harness::Options;
@@ -80,7 +80,7 @@ impl Custody {
 
     /// Complete documents for a signer whose connection key is `nats_user`.
     pub(crate) fn documents(&self, role: Role, nats_user: &str) -> Documents {
-        let trust = TrustBundle {
+        let trust = MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: Profile::Development,
             role,
@@ -96,7 +96,7 @@ impl Custody {
             },
             custody: Some(CustodyTrust { id: self.manifest().custody_id(), manifest_digest: self.manifest().digest() }),
             peers: peers(role),
-            floor: Some(floor()),
+            local_policy: Some(local_policy()),
             keys: KeyProtection::Vault,
             images: Vec::new(),
         };
@@ -127,10 +127,10 @@ pub(crate) fn peers(own: Role) -> BTreeMap<Role, Vec<PeerKeys>> {
 }
 
 /// 1 ETH and 1000 units of a token with 6 decimals.
-pub(crate) fn floor() -> Floor {
-    Floor::new(vec![
-        AssetFloor::new(CHAIN, "ETH", "native", 18, "1000000000000000000"),
-        AssetFloor::new(CHAIN, "USDT", TOKEN, 6, "1000000000"),
+pub(crate) fn local_policy() -> LocalPolicy {
+    LocalPolicy::new(vec![
+        AssetLimits::new(CHAIN, "ETH", "native", 18, "1000000000000000000"),
+        AssetLimits::new(CHAIN, "USDT", TOKEN, 6, "1000000000"),
     ])
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn user_jwt(nats_user: &str) -> String {
 }
 
 /// The bytes of an intent, as App would build them.
-pub(crate) fn unsigned(intent: &Intent, nonce: u64) -> Vec<u8> {
+pub(crate) fn unsigned(intent: &Effect, nonce: u64) -> Vec<u8> {
     let token = |symbol: &str, contract: Option<&str>| Asset {
         symbol: symbol.to_owned(),
         contract: contract.map(str::to_owned),
@@ -149,9 +149,9 @@ pub(crate) fn unsigned(intent: &Intent, nonce: u64) -> Vec<u8> {
     EvmSafe::new(CHAIN.parse().unwrap()).unwrap().build(intent, &assets, nonce).unwrap()
 }
 
-pub(crate) fn transfer(asset: &str, amount: u128) -> Intent {
+pub(crate) fn transfer(asset: &str, amount: u128) -> Effect {
     let to = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
-    Intent::Transfer { asset: asset.to_owned(), to, amount: Amount::from(amount) }
+    Effect::Transfer { asset: asset.to_owned(), to, amount: Amount::from(amount) }
 }
 
 /// A Vault set up for keeper and cooler, as the kubelet and the API server of one cluster would have it.
@@ -239,8 +239,8 @@ pub(crate) struct Running {
 
 /// What data centre and hub have decided.
 pub(crate) struct Terms {
-    pub(crate) floor: Floor,
-    pub(crate) held: Vec<Floor>,
+    pub(crate) local_policy: LocalPolicy,
+    pub(crate) held: Vec<LocalPolicy>,
     pub(crate) hub: HubPolicy,
     pub(crate) observed: bool,
     pub(crate) protection: KeyProtection,
@@ -249,7 +249,7 @@ pub(crate) struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         let (held, hub) = (Vec::new(), HubPolicy::default());
-        Self { floor: floor(), held, hub, observed: false, protection: KeyProtection::Vault }
+        Self { local_policy: local_policy(), held, hub, observed: false, protection: KeyProtection::Vault }
     }
 }
 
@@ -284,9 +284,9 @@ impl Running {
 
     /// Serves under other terms.
     pub(crate) fn serve(&self, role: Role, terms: Terms) {
-        let Terms { floor, held, hub, observed, protection } = terms;
-        let rules = chains::rules(policy::chains(&floor).unwrap()).unwrap();
-        let policy = Policy::new(&floor, &held, &hub, &self.manifest, &rules).unwrap();
+        let Terms { local_policy, held, hub, observed, protection } = terms;
+        let rules = chains::rules(policy::chains(&local_policy).unwrap()).unwrap();
+        let policy = Policy::new(&local_policy, &held, &hub, &self.manifest, &rules).unwrap();
         let serving = Serving {
             role,
             keys: self.keys.clone(),

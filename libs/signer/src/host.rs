@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use custody::{
     Role,
+    identity::PeerKeys,
     phrase::{NAMESPACES, Phrase, PhraseError},
-    trust::{PeerKeys, TrustBundle},
+    trust::MemberTrust,
 };
 use protocol::ops::{Attestation, Operation, Request, Response};
 use rand_core::OsRng;
@@ -64,7 +65,7 @@ pub struct Host {
 
 impl Host {
     /// Opens the store and the own keys in `place`; serves nothing yet. `trust` needs its Vault only.
-    pub async fn open(place: &Place, trust: &TrustBundle) -> Result<Self, HostError> {
+    pub async fn open(place: &Place, trust: &MemberTrust) -> Result<Self, HostError> {
         let store = Arc::new(Store::open(&place.data_dir)?);
         let sealer = place.sealer(&trust.vault)?;
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await?);
@@ -73,13 +74,13 @@ impl Host {
         Ok(Self { signer, store, sealer, keys, started_ms: now_ms(), rotation })
     }
 
-    /// The public halves of the own keys, for the others' trust bundles.
+    /// The public halves of the own keys, for the others' member trusts.
     pub fn public(&self) -> &PeerKeys {
         self.keys.own().public()
     }
 
     /// Seals and keeps the keys of the manifest's cool phrase.
-    pub async fn keep_cool(&self, trust: &TrustBundle, phrase: &Phrase) -> Result<(), HostError> {
+    pub async fn keep_cool(&self, trust: &MemberTrust, phrase: &Phrase) -> Result<(), HostError> {
         let custody = trust.custody.as_ref().ok_or_else(|| HostError::Locked("no custody is pinned".to_owned()))?.id;
         let derived = phrase.keys();
         let mut kept = Vec::with_capacity(NAMESPACES.len());
@@ -95,10 +96,10 @@ impl Host {
     /// Serves with these documents, once somebody has vouched for it.
     pub async fn serve(&self, role: Role, documents: &Documents) -> Result<(), HostError> {
         let bundle = documents::trust(role, documents).map_err(HostError::Unready)?;
-        let floor = bundle.floor.clone();
+        let local_policy = bundle.local_policy.clone();
         let remember = move |ledger: &Ledger<'_>| {
-            floor.iter().try_for_each(|floor| ledger.see_floor(floor))?;
-            ledger.held_floors()
+            local_policy.iter().try_for_each(|local_policy| ledger.see_local_policy(local_policy))?;
+            ledger.held_local_policies()
         };
         let held = self.store.decide(self.signer.now_ms(), remember).await?;
         let verified = documents::verify(&bundle, documents, &held).map_err(HostError::Unready)?;

@@ -9,13 +9,13 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use custody::wiring::State;
+use custody::report::WorkloadState;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::metrics::Metrics;
 
-/// State and message, as in the report.
-pub(crate) type Status = (State, String);
+/// WorkloadState and message, as in the report.
+pub(crate) type Status = (WorkloadState, String);
 
 struct Served {
     status: watch::Receiver<Status>,
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
 /// Ready is serving; everything else is 503 with the state and what to do.
 async fn ready(Shared(served): Shared<Arc<Served>>) -> impl IntoResponse {
     let (state, message) = served.status.borrow().clone();
-    let code = if state == State::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if state == WorkloadState::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, format!("{state:?}: {message}\n"))
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use custody::{
     CustodyId, Role,
-    fingerprint::{prove, statement},
-    wiring::Identity,
+    identity::{Identity, prove, statement},
 };
 use ed25519_dalek::SigningKey;
 use nkeys::{KeyPair, KeyPairType, XKey};
@@ -154,7 +153,7 @@ pub(crate) mod tests {
     fn an_identity_proves_both_of_its_keys() {
         let keys = keys(1);
         let identity = keys.identity(Role::Keeper, None);
-        custody::fingerprint::verify(&identity).unwrap();
+        custody::identity::verify(&identity).unwrap();
         let statement = statement(Role::Keeper, None, &identity.nats_user, &identity.keys);
         let proof = HEXLOWER.decode(identity.nats_proof.as_bytes()).unwrap();
         KeyPair::from_public_key(&identity.nats_user).unwrap().verify(&statement, &proof).unwrap();
@@ -166,8 +165,8 @@ pub(crate) mod tests {
         let keys = keys(1);
         let id = CustodyId::from_slice(&[7; 16]).unwrap();
         let identity = keys.identity(Role::Cooler, Some(id));
-        custody::fingerprint::verify(&identity).unwrap();
+        custody::identity::verify(&identity).unwrap();
         let moved = Identity { custody_id: None, ..identity };
-        assert!(custody::fingerprint::verify(&moved).is_err());
+        assert!(custody::identity::verify(&moved).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use custody::wiring::State;
+use custody::report::WorkloadState;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -58,7 +58,7 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn state(&self, present: State) {
+    pub(crate) fn state(&self, present: WorkloadState) {
         self.state.clear();
         self.state.get_or_create(&StateLabel { state: format!("{present:?}") }).set(1);
     }

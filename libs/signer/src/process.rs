@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use custody::{Role, wiring::State};
+use custody::{Role, report::WorkloadState};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -63,7 +63,7 @@ pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<
     let store = Arc::new(Store::open(&place.data_dir)?);
 
     let metrics = Arc::new(Metrics::new());
-    let (status, seen) = watch::channel((State::Starting, "just started".to_owned()));
+    let (status, seen) = watch::channel((WorkloadState::Starting, "just started".to_owned()));
     let signer = Arc::new(Signer::new(store.clone(), Arc::new(now_ms)));
     let broker = Broker::new(signer.clone(), metrics.clone());
     let mut wiring = Wiring::new(role, place, store, signer, broker, metrics.clone(), status);

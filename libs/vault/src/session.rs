@@ -19,7 +19,7 @@ use crate::{
 /// A token younger than this that is denied is not replaced: the policy is to blame, not the token.
 const YOUNG: Duration = Duration::from_secs(10);
 
-/// What a workload needs to know of its Vault; all of it comes from the trust bundle.
+/// What a workload needs to know of its Vault; all of it comes from the member trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `https://host:port`.

@@ -100,7 +100,7 @@ pub mod reason {
     pub const SHARED_FAILURE_DOMAIN: &str = "SharedFailureDomain";
     /// The cluster is not the pinned one.
     pub const CLUSTER_UID_MISMATCH: &str = "ClusterUIDMismatch";
-    /// The data centre's own trust bundle names another data centre.
+    /// The data centre's own member trust names another data centre.
     pub const DATA_CENTER_MISMATCH: &str = "DataCenterMismatch";
     /// A member has never been verified, so that nothing is known about the separation yet.
     pub const NOT_VERIFIED: &str = "NotVerified";
@@ -113,22 +113,22 @@ pub mod reason {
     pub const NOT_SUPPORTED: &str = "NotSupported";
     /// The spec is refused; the message says what to change.
     pub const SPEC_REFUSED: &str = "SpecRefused";
-    /// Profile here and in a member's trust bundle differ.
+    /// Profile here and in a member's member trust differ.
     pub const PROFILE_MISMATCH: &str = "ProfileMismatch";
     /// The manifest is malformed, half signed or badly signed.
     pub const MANIFEST_REFUSED: &str = "ManifestRefused";
     /// The manifest is not the one that the member's admin pinned, or of another custody.
     pub const MANIFEST_MISMATCH: &str = "ManifestMismatch";
-    /// The member has no trust bundle: its admin has not run `multisig member prepare`.
+    /// The member has no member trust: its admin has not run `multisig member prepare`.
     pub const TRUST_MISSING: &str = "TrustMissing";
-    /// The member's trust bundle can't be read by this version.
+    /// The member's member trust can't be read by this version.
     pub const TRUST_REFUSED: &str = "TrustRefused";
     /// The member was prepared for the other role.
     pub const ROLE_MISMATCH: &str = "RoleMismatch";
     /// The member's admin has not allowed the image's digest.
     pub const IMAGE_NOT_ALLOWED: &str = "ImageNotAllowed";
     /// A ConfigMap that the admin makes is not there or not delegated to the hub.
-    pub const SHELL_MISSING: &str = "ShellMissing";
+    pub const PLACEHOLDER_MISSING: &str = "PlaceholderMissing";
     /// An object with our name is not ours and is left alone.
     pub const FOREIGN_OBJECT: &str = "ForeignObject";
     /// The member's API server refused an object; the message is its own.
@@ -165,7 +165,7 @@ pub mod reason {
 
     /// A signer starts: its keys are not open yet.
     pub const STARTING: &str = "Starting";
-    /// A signer waits for its admin: custody, peers or floor are missing in its trust bundle.
+    /// A signer waits for its admin: custody, peers or local policy are missing in its member trust.
     pub const AWAITING_TRUST: &str = "AwaitingTrust";
     /// A signer waits for NATS credentials.
     pub const AWAITING_CREDENTIALS: &str = "AwaitingCredentials";

@@ -47,7 +47,7 @@ pub struct MemberClusterSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("namespace is immutable: make another MemberCluster"))]
     pub namespace: String,
-    /// Name of the data centre; must equal what its own trust bundle says. Immutable.
+    /// Name of the data centre; must equal what its own member trust says. Immutable.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("dataCenter is immutable: make another MemberCluster"))]
     pub data_center: String,

@@ -50,7 +50,7 @@ use crate::refs::{KeyRef, NameRef};
         .message("policy.limits names a chain that is not in chains")
 )]
 pub struct MultisigClusterSpec {
-    /// How strictly the installation is held to the design; must equal what each member's trust bundle says.
+    /// How strictly the installation is held to the design; must equal what each member trust says.
     pub profile: Profile,
     /// Which custody.
     pub custody: CustodySpec,
@@ -69,16 +69,16 @@ pub struct MultisigClusterSpec {
     pub keeper: SignerSpec,
     /// Where the cool key is.
     pub cooler: SignerSpec,
-    /// The observer, in a place of its own. Refused by this version: leave it out.
+    /// The sentinel, in a place of its own. Refused by this version: leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelSpec>,
     /// Who decides about payments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppSpec>,
-    /// Limits; they may only tighten the floor in each data centre's trust bundle.
+    /// Limits; they may only tighten the local policy in each data centre's member trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicySpec>,
-    /// What the observer does when it sees a breach. Without an observer nobody acts on it.
+    /// What the sentinel does when it sees a breach. Without a sentinel nobody acts on it.
     #[serde(default)]
     pub breach_response: BreachResponseSpec,
     /// What happens when this object is deleted.
@@ -92,9 +92,9 @@ pub struct MultisigClusterSpec {
 /// How strictly the installation is held to the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Profile {
-    /// Guard, floor and observer are required.
+    /// Guard, local policy and sentinel are required.
     Production,
-    /// For trying it out: guard optional, no observer needed.
+    /// For trying it out: guard optional, no sentinel needed.
     Development,
 }
 
@@ -323,7 +323,7 @@ pub struct ResourceAmounts {
     pub memory: Option<String>,
 }
 
-/// The observer.
+/// The sentinel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SentinelSpec {
@@ -383,23 +383,23 @@ pub struct PolicySpec {
     pub limits: Vec<LimitSpec>,
 }
 
-/// A limit; the strictest of this and the floor holds.
+/// A limit; the strictest of this and the local policy holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LimitSpec {
     /// Name of a chain in `chains`.
     #[schemars(length(min = 1, max = 32))]
     pub chain: String,
-    /// The asset's symbol, as in the floor.
+    /// The asset's symbol, as in the local policy.
     #[schemars(length(min = 1, max = 32))]
     pub asset: String,
     /// Highest amount of one payment: a decimal string in the asset's smallest unit (wei).
     #[schemars(length(min = 1, max = 78), regex(pattern = "^(0|[1-9][0-9]*)$"))]
     pub per_transaction: String,
-    /// Highest sum of one wallet's payments in a rolling window; holds beside the floor's.
+    /// Highest sum of one wallet's payments in a rolling window; holds beside the local policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_wallet: Option<RollingSpec>,
-    /// Highest sum of all wallets' payments in a rolling window; holds beside the floor's.
+    /// Highest sum of all wallets' payments in a rolling window; holds beside the local policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<RollingSpec>,
 }
@@ -416,7 +416,7 @@ pub struct RollingSpec {
     pub window_seconds: i64,
 }
 
-/// What the observer does when it sees a breach.
+/// What the sentinel does when it sees a breach.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BreachResponseSpec {
@@ -428,7 +428,7 @@ pub struct BreachResponseSpec {
     pub evacuation: EvacuationMode,
 }
 
-/// Whether the observer freezes the signers.
+/// Whether the sentinel freezes the signers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FreezeMode {
     /// At once.
@@ -497,7 +497,7 @@ pub struct MultisigClusterStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignerStatus {
-    /// kube-system UID of the member, once it has been verified against pin and trust bundle.
+    /// kube-system UID of the member, once it has been verified against pin and member trust.
     #[serde(default, rename = "clusterUID", skip_serializing_if = "Option::is_none")]
     pub cluster_uid: Option<String>,
     /// The member's data centre.

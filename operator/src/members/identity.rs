@@ -34,7 +34,7 @@ pub fn verify(spec: &MemberClusterSpec, identity: &Identity) -> Finding {
         return Finding::bad(
             reason::DATA_CENTER_MISMATCH,
             format!(
-                "its own trust bundle says data centre '{}', this object says '{}'; make a MemberCluster with the \
+                "its own member trust says data centre '{}', this object says '{}'; make a MemberCluster with the \
                  name that `multisig member prepare` printed",
                 trust.data_center, spec.data_center
             ),
@@ -54,7 +54,7 @@ mod tests {
     use crate::fixtures;
 
     #[test]
-    fn pin_and_trust_bundle_must_agree() {
+    fn pin_and_member_trust_must_agree() {
         let spec = fixtures::member("dc-a").spec;
         let identity = fixtures::identity("dc-a");
         assert!(verify(&spec, &identity).is_good());

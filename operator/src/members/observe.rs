@@ -1,8 +1,8 @@
 //! Everything that the operator reads on a member. Reads only.
 
 use custody::{
-    trust::{self, TrustBundle},
-    wiring::{self, Report},
+    report::Report,
+    trust::{self, MemberTrust},
 };
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -56,7 +56,7 @@ pub struct Identity {
     /// Version of the API server.
     pub version: String,
     /// `multisig-trust`.
-    pub trust: Document<TrustBundle>,
+    pub trust: Document<MemberTrust>,
 }
 
 /// The objects of a signer on its member.
@@ -122,7 +122,7 @@ pub async fn identify(member: &Member, namespace: &str) -> Result<Identity, Call
             // In another cluster than the pinned one the hub has no rights: the UID says more than that.
             Err(CallError::Forbidden(status)) => Ok(Document::Refused(status.message)),
             Err(error) => Err(error),
-            Ok(map) => Ok(Document::parse(text(map.as_ref(), trust::KEY), |text| TrustBundle::parse(text.as_bytes()))),
+            Ok(map) => Ok(Document::parse(text(map.as_ref(), trust::KEY), |text| MemberTrust::parse(text.as_bytes()))),
         }
     };
     let (version, trust) = futures::try_join!(member.call(client.apiserver_version()), trust)?;
@@ -131,7 +131,8 @@ pub async fn identify(member: &Member, namespace: &str) -> Result<Identity, Call
 
 async fn objects(member: &Member, namespace: &str, signer: Signer) -> Result<Objects, CallError> {
     let role = signer.role();
-    let names = [wiring::config_map(role), wiring::credentials_map(role), wiring::report_map(role)];
+    let names =
+        [custody::config::config_map(role), custody::config::credentials_map(role), custody::report::report_map(role)];
     let (config, credentials, report, stateful_set, service, disruption_budget) = futures::try_join!(
         get::<ConfigMap>(member, namespace, &names[0]),
         get::<ConfigMap>(member, namespace, &names[1]),
@@ -140,7 +141,7 @@ async fn objects(member: &Member, namespace: &str, signer: Signer) -> Result<Obj
         get::<Service>(member, namespace, signer.as_str()),
         get::<PodDisruptionBudget>(member, namespace, signer.as_str()),
     )?;
-    let report = Document::parse(text(report.as_ref(), wiring::REPORT_KEY), |text| serde_json::from_str(text));
+    let report = Document::parse(text(report.as_ref(), custody::report::REPORT_KEY), |text| serde_json::from_str(text));
     let pod = match &stateful_set {
         Some(stateful_set) if !is_ready(stateful_set) => get::<Pod>(member, namespace, &format!("{signer}-0")).await?,
         _ => None,

@@ -1,6 +1,6 @@
 //! Nothing is minted for a public key whose owner has not proven that it holds the private one. Pure.
 
-use custody::{CustodyId, fingerprint, wiring::Identity};
+use custody::{CustodyId, identity::Identity};
 use data_encoding::HEXLOWER;
 use multisig_api::conditions::reason;
 use nkeys::{KeyPair, KeyPairType};
@@ -21,10 +21,11 @@ pub fn verify(identity: &Identity, signer: Signer, custody: CustodyId) -> Result
     if let Some(other) = identity.custody_id.filter(|other| *other != custody) {
         return refused(format!("the keys were made for custody {other}, not {custody}"));
     }
-    if let Err(error) = fingerprint::verify(identity) {
+    if let Err(error) = custody::identity::verify(identity) {
         return refused(error.to_string());
     }
-    let statement = fingerprint::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
+    let statement =
+        custody::identity::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
     let proven = KeyPair::from_public_key(&identity.nats_user)
         .ok()
         .filter(|key| key.key_pair_type() == KeyPairType::User)

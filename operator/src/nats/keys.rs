@@ -1,4 +1,4 @@
-//! The secret halves: the account's own keys, made once and kept in a Secret on the hub, and what the platform team
+//! The secret halves: the account's own keys, made once and kept in a Secret on the hub, and what the hub admin
 //! gave to make accounts with.
 
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ impl AccountKeys {
     }
 }
 
-/// What the platform team gave: power to make accounts.
+/// What the hub admin gave: power to make accounts.
 pub struct OperatorAccess {
     seed: Zeroizing<String>,
     /// Credentials file of the SYS user that pushes accounts.
@@ -133,7 +133,7 @@ mod tests {
     fn keys_survive_the_secret() {
         let keys = AccountKeys::generate().unwrap();
         let mut values = keys.values();
-        let names = ["account.seed", "app.seed", "cooler.seed", "keeper.seed", "observer.seed"];
+        let names = ["account.seed", "app.seed", "cooler.seed", "keeper.seed", "sentinel.seed"];
         assert!(values.keys().eq(names));
         let again = AccountKeys::read(|name| values.remove(name)).unwrap();
         assert_eq!(keys.account(), again.account());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use custody::{
     Role,
-    wiring::{CREDENTIALS_KEY, Credentials, NatsConfig},
+    config::{CREDENTIALS_KEY, Credentials, NatsConfig},
 };
 use data_encoding::BASE64;
 use k8s_openapi::{
@@ -128,7 +128,7 @@ pub async fn advance_account(
     Ok(AccountOutcome { record: Some(record), resource_version, problem: operator.err(), problems })
 }
 
-/// What the platform team gave to make accounts with.
+/// What the hub admin gave to make accounts with.
 pub fn operator(references: &Dereferenced) -> Result<&OperatorAccess, Finding> {
     let missing = || Finding::from(KeysError::Missing("nats.account.managed".to_owned()));
     references.operator.as_ref().ok_or_else(missing)?.as_ref().map_err(|error| {

@@ -2,7 +2,7 @@
 //! where they can be reached. Volumes, seeds, Vault keys and ConfigMaps stay. The object stays until all of that is
 //! proven, or until somebody says that a place will never be reached again.
 
-use custody::wiring::NatsConfig;
+use custody::config::NatsConfig;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 use multisig_api::{
     MultisigCluster, MultisigClusterStatus,

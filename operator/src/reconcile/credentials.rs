@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use custody::{
     CustodyId, Role,
-    wiring::{CREDENTIALS_KEY, Credentials, Identity, Report},
+    config::{CREDENTIALS_KEY, Credentials},
+    identity::Identity,
+    report::Report,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use multisig_api::{MultisigCluster, conditions::reason};

@@ -226,8 +226,8 @@ impl Shape<'_> {
     }
 }
 
-/// The data of a shell, and nothing else of it.
-pub fn shell_data(name: &str, namespace: &str, data: BTreeMap<String, String>) -> ConfigMap {
+/// The data of a placeholder, and nothing else of it.
+pub fn placeholder_data(name: &str, namespace: &str, data: BTreeMap<String, String>) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use custody::{
     Role,
-    trust::{Profile, TrustBundle},
-    wiring::{self, Credentials, Identity, MemberConfig},
+    config::{Credentials, MemberConfig},
+    identity::Identity,
+    trust::{MemberTrust, Profile},
 };
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Resource, core::ApiResource};
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     difference::{is_there, stamp},
-    objects::{Shape, shell_data},
+    objects::{Shape, placeholder_data},
     validate::{Valid, ValidMember, Wiring, guard},
 };
 use crate::{
@@ -63,7 +64,7 @@ pub fn gate<'a>(
             return Err(Finding::bad(
                 reason::PROFILE_MISMATCH,
                 format!(
-                    "spec.profile is {wanted:?}, {signer}'s trust bundle says {:?}; both data centres and this object \
+                    "spec.profile is {wanted:?}, {signer}'s member trust says {:?}; both data centres and this object \
                      must say the same",
                     trust.profile
                 ),
@@ -95,7 +96,7 @@ pub fn plan(
 }
 
 /// What is on the member, if it could be read and is the data centre's own word.
-fn readable<'a>(member: &ValidMember<'_>, seen: &'a Seen) -> Result<(&'a TrustBundle, &'a Objects), Finding> {
+fn readable<'a>(member: &ValidMember<'_>, seen: &'a Seen) -> Result<(&'a MemberTrust, &'a Objects), Finding> {
     // Lost is not gone: what is there may well be in order.
     let unseen = |finding: &Finding| match finding.reason {
         reason::UNREACHABLE => Finding::unknown(finding.reason, finding.message.clone()),
@@ -110,19 +111,19 @@ fn readable<'a>(member: &ValidMember<'_>, seen: &'a Seen) -> Result<(&'a TrustBu
 }
 
 /// Whether the data centre's admin has decided the same as the hub wants.
-fn trusted(wiring: &Wiring, member: &ValidMember<'_>, signer: Signer, trust: &TrustBundle) -> Result<(), Finding> {
+fn trusted(wiring: &Wiring, member: &ValidMember<'_>, signer: Signer, trust: &MemberTrust) -> Result<(), Finding> {
     if trust.role != signer.role() {
         let why = format!("MemberCluster {} was prepared for {}, not for {signer}", member.name, trust.role);
         return Err(Finding::bad(reason::ROLE_MISMATCH, why));
     }
     if let Some(custody) = &trust.custody {
         if custody.id != wiring.custody {
-            let why = format!("the trust bundle serves custody {}, spec.custody.id is {}", custody.id, wiring.custody);
+            let why = format!("the member trust serves custody {}, spec.custody.id is {}", custody.id, wiring.custody);
             return Err(Finding::bad(reason::MANIFEST_MISMATCH, why));
         }
         if custody.manifest_digest != wiring.manifest_digest {
             let why = format!(
-                "the trust bundle pins the manifest {}, the hub has {}; deliver the manifest that was approved, or \
+                "the member trust pins the manifest {}, the hub has {}; deliver the manifest that was approved, or \
                  run `multisig member prepare` with this one",
                 custody.manifest_digest, wiring.manifest_digest
             );
@@ -176,7 +177,7 @@ fn wanted(
     wiring: &Wiring,
     member: &ValidMember<'_>,
     signer: Signer,
-    trust: &TrustBundle,
+    trust: &MemberTrust,
     objects: &Objects,
     credentials: Option<&Credentials>,
     peer: Option<Identity>,
@@ -190,20 +191,24 @@ fn wanted(
         vault_audience: &trust.vault.audience,
         resources: member.resources,
     };
-    let config_name = wiring::config_map(role);
-    let credentials_name = wiring::credentials_map(role);
-    let (config_shell, credentials_shell) =
+    let config_name = custody::config::config_map(role);
+    let credentials_name = custody::config::credentials_map(role);
+    let (config_placeholder, credentials_placeholder) =
         (shell(&config_name, objects.config.as_ref())?, shell(&credentials_name, objects.credentials.as_ref())?);
-    let data = config_data(wiring, member, signer, config_shell, peer);
+    let data = config_data(wiring, member, signer, config_placeholder, peer);
     let mut wanted = vec![
-        Wanted::new(&shell_data(&config_name, namespace, data), Some(config_shell), false),
+        Wanted::new(&placeholder_data(&config_name, namespace, data), Some(config_placeholder), false),
         Wanted::new(&shape.service(), objects.service.as_ref(), true),
         Wanted::new(&shape.stateful_set(), objects.stateful_set.as_ref(), true),
         Wanted::new(&shape.disruption_budget(), objects.disruption_budget.as_ref(), true),
     ];
     if let Some(credentials) = credentials {
-        let data = BTreeMap::from([(wiring::CREDENTIALS_KEY.to_owned(), json(credentials))]);
-        wanted.push(Wanted::new(&shell_data(&credentials_name, namespace, data), Some(credentials_shell), false));
+        let data = BTreeMap::from([(custody::config::CREDENTIALS_KEY.to_owned(), json(credentials))]);
+        wanted.push(Wanted::new(
+            &placeholder_data(&credentials_name, namespace, data),
+            Some(credentials_placeholder),
+            false,
+        ));
     }
     Ok(wanted)
 }
@@ -218,7 +223,7 @@ fn config_data(
 ) -> BTreeMap<String, String> {
     let other = signer.other().role();
     let proposed_before = || {
-        let text = live.data.as_ref()?.get(wiring::CONFIG_KEY)?;
+        let text = live.data.as_ref()?.get(custody::config::CONFIG_KEY)?;
         serde_json::from_str::<MemberConfig>(text).ok()?.proposed_peers.remove(&other)
     };
     let config = MemberConfig {
@@ -229,8 +234,8 @@ fn config_data(
         proposed_peers: peer.or_else(proposed_before).map(|peer| (other, peer)).into_iter().collect(),
     };
     BTreeMap::from([
-        (wiring::CONFIG_KEY.to_owned(), json(&config)),
-        (wiring::MANIFEST_KEY.to_owned(), wiring.manifest.clone()),
+        (custody::config::CONFIG_KEY.to_owned(), json(&config)),
+        (custody::config::MANIFEST_KEY.to_owned(), wiring.manifest.clone()),
     ])
 }
 
@@ -243,7 +248,7 @@ fn shell<'a>(name: &str, live: Option<&'a ConfigMap>) -> Result<&'a ConfigMap, F
             labels::DELEGATED,
             labels::DELEGATED_HUB
         );
-        Finding::bad(reason::SHELL_MISSING, why)
+        Finding::bad(reason::PLACEHOLDER_MISSING, why)
     })
 }
 
@@ -319,7 +324,7 @@ mod tests {
             self.seen.keeper.objects.as_mut().unwrap()
         }
 
-        fn trust(&mut self) -> &mut TrustBundle {
+        fn trust(&mut self) -> &mut MemberTrust {
             match &mut self.seen.keeper.identity.as_mut().unwrap().trust {
                 Document::Read(trust) => trust,
                 _ => panic!(),
@@ -426,8 +431,11 @@ mod tests {
         keeper(&|bench| bench.seen.keeper = Seen::nothing(lost()), reason::UNREACHABLE);
         keeper(&|bench| bench.trust().role = Role::Cooler, reason::ROLE_MISMATCH);
         keeper(&|bench| bench.trust().images = vec![format!("sha256:{}", "0".repeat(64))], reason::IMAGE_NOT_ALLOWED);
-        keeper(&|bench| bench.keeper().config = None, reason::SHELL_MISSING);
-        keeper(&|bench| bench.keeper().credentials.as_mut().unwrap().metadata.labels = None, reason::SHELL_MISSING);
+        keeper(&|bench| bench.keeper().config = None, reason::PLACEHOLDER_MISSING);
+        keeper(
+            &|bench| bench.keeper().credentials.as_mut().unwrap().metadata.labels = None,
+            reason::PLACEHOLDER_MISSING,
+        );
         let other_digest = |bench: &mut Bench| {
             bench.trust().custody.as_mut().unwrap().manifest_digest = "0".repeat(64);
         };
@@ -456,13 +464,13 @@ mod tests {
         bench.credentials.insert(Role::Keeper, fixtures::credentials(3));
         bench.apply();
         let data = bench.keeper().config.as_ref().unwrap().data.clone().unwrap();
-        assert_eq!(Some(&data[wiring::MANIFEST_KEY]), bench.references.manifest.as_ref());
-        let config: MemberConfig = serde_json::from_str(&data[wiring::CONFIG_KEY]).unwrap();
+        assert_eq!(Some(&data[custody::config::MANIFEST_KEY]), bench.references.manifest.as_ref());
+        let config: MemberConfig = serde_json::from_str(&data[custody::config::CONFIG_KEY]).unwrap();
         assert_eq!(config.proposed_peers.keys().collect::<Vec<_>>(), [&Role::Cooler]);
         assert_eq!(config.policy.limits[0].per_transaction, "1000");
         assert_eq!(config.vault_key_generation, None);
         let data = bench.keeper().credentials.as_ref().unwrap().data.clone().unwrap();
-        let credentials: Credentials = serde_json::from_str(&data[wiring::CREDENTIALS_KEY]).unwrap();
+        let credentials: Credentials = serde_json::from_str(&data[custody::config::CREDENTIALS_KEY]).unwrap();
         assert_eq!(credentials, fixtures::credentials(3));
     }
 
@@ -473,7 +481,7 @@ mod tests {
         bench.apply();
         let asked = |seen: &Seen| {
             let data = seen.objects.as_ref().unwrap().config.as_ref().unwrap().data.clone().unwrap();
-            serde_json::from_str::<MemberConfig>(&data[wiring::CONFIG_KEY]).unwrap().vault_key_generation
+            serde_json::from_str::<MemberConfig>(&data[custody::config::CONFIG_KEY]).unwrap().vault_key_generation
         };
         assert_eq!((asked(&bench.seen.keeper), asked(&bench.seen.cooler)), (Some(2), None));
     }

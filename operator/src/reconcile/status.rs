@@ -1,8 +1,9 @@
 //! Step 6: what is said about it all. Pure; it is written only when it differs.
 
 use custody::{
-    Role, fingerprint,
-    wiring::{Identity, Report, State},
+    Role,
+    identity::Identity,
+    report::{Report, WorkloadState},
 };
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use multisig_api::{
@@ -151,7 +152,7 @@ fn vault(seen: &Seen) -> Finding {
         Err(unknown) => return unknown,
     };
     match (report.state, report.vault_key_version) {
-        (State::Starting, _) => Finding::bad(reason::VAULT_UNAVAILABLE, report.message.clone()),
+        (WorkloadState::Starting, _) => Finding::bad(reason::VAULT_UNAVAILABLE, report.message.clone()),
         (_, None) => Finding::unknown(reason::NO_REPORT, format!("it has not used its Vault yet: {}", report.message)),
         (_, Some(_)) => Finding::good("it has opened its keys"),
     }
@@ -166,15 +167,15 @@ fn signing(seen: &Seen, available: &Finding) -> Finding {
     };
     let reason = match report.state {
         // A report may be older than the pod's trouble.
-        State::Serving if !available.is_good() => return available.clone(),
-        State::Serving => return Finding::good("it serves operations"),
-        State::Starting => reason::STARTING,
-        State::AwaitingTrust => reason::AWAITING_TRUST,
-        State::AwaitingCredentials => reason::AWAITING_CREDENTIALS,
-        State::AwaitingCoolKey => reason::AWAITING_COOL_KEY,
-        State::Locked => reason::LOCKED,
-        State::Frozen => reason::FROZEN,
-        State::Disconnected => reason::DISCONNECTED,
+        WorkloadState::Serving if !available.is_good() => return available.clone(),
+        WorkloadState::Serving => return Finding::good("it serves operations"),
+        WorkloadState::Starting => reason::STARTING,
+        WorkloadState::AwaitingTrust => reason::AWAITING_TRUST,
+        WorkloadState::AwaitingCredentials => reason::AWAITING_CREDENTIALS,
+        WorkloadState::AwaitingCoolKey => reason::AWAITING_COOL_KEY,
+        WorkloadState::Locked => reason::LOCKED,
+        WorkloadState::Frozen => reason::FROZEN,
+        WorkloadState::Disconnected => reason::DISCONNECTED,
     };
     Finding::bad(reason, report.message.clone())
 }
@@ -259,7 +260,7 @@ fn identity_status(identity: &Identity) -> IdentityStatus {
         nats_user: identity.nats_user.clone(),
         message_key: identity.keys.message_key.clone(),
         xkey: identity.keys.xkey.clone(),
-        fingerprint: fingerprint::fingerprint(identity.role, &identity.keys),
+        fingerprint: custody::identity::fingerprint(identity.role, &identity.keys),
     }
 }
 
@@ -388,13 +389,13 @@ mod tests {
     #[test]
     fn a_signer_that_does_not_serve_is_named_with_what_it_says() {
         let states = [
-            (State::Starting, reason::STARTING),
-            (State::AwaitingTrust, reason::AWAITING_TRUST),
-            (State::AwaitingCredentials, reason::AWAITING_CREDENTIALS),
-            (State::AwaitingCoolKey, reason::AWAITING_COOL_KEY),
-            (State::Locked, reason::LOCKED),
-            (State::Frozen, reason::FROZEN),
-            (State::Disconnected, reason::DISCONNECTED),
+            (WorkloadState::Starting, reason::STARTING),
+            (WorkloadState::AwaitingTrust, reason::AWAITING_TRUST),
+            (WorkloadState::AwaitingCredentials, reason::AWAITING_CREDENTIALS),
+            (WorkloadState::AwaitingCoolKey, reason::AWAITING_COOL_KEY),
+            (WorkloadState::Locked, reason::LOCKED),
+            (WorkloadState::Frozen, reason::FROZEN),
+            (WorkloadState::Disconnected, reason::DISCONNECTED),
         ];
         for (state, reason) in states {
             let mut bench = Bench::new();
@@ -419,7 +420,7 @@ mod tests {
     #[test]
     fn a_sealed_vault_is_told_in_the_workloads_words() {
         let mut bench = Bench::new();
-        bench.keeper_report().state = State::Starting;
+        bench.keeper_report().state = WorkloadState::Starting;
         bench.keeper_report().message = "Vault is sealed".to_owned();
         let vault = bench.status().conditions[5].clone();
         assert_eq!((vault.status.as_str(), vault.message.as_str()), ("False", "keeper: Vault is sealed"));

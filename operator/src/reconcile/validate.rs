@@ -2,9 +2,9 @@
 
 use custody::{
     CustodyId,
+    config::{HubLimits, Limit, NatsConfig},
+    local_policy::{MAX_SECONDS, Rolling},
     manifest::SignedManifest,
-    trust::{MAX_SECONDS, Rolling, is_amount},
-    wiring::{Limit, NatsConfig, Policy},
 };
 use multisig_api::{
     MultisigCluster,
@@ -46,7 +46,7 @@ pub struct Wiring {
     /// The broker.
     pub nats: NatsConfig,
     /// The hub's limits.
-    pub policy: Policy,
+    pub policy: HubLimits,
 }
 
 /// A member that this cluster may use, and what runs there.
@@ -129,7 +129,7 @@ fn refuse_what_is_not_supported(cluster: &MultisigCluster) -> Result<(), Finding
     if spec.profile == Profile::Production {
         return Err(Finding::bad(
             reason::GUARD_MISSING,
-            "profile Production needs admission policies on both members and an observer, which this version doesn't \
+            "profile Production needs admission policies on both members and a sentinel, which this version doesn't \
              have yet; use profile Development",
         ));
     }
@@ -139,7 +139,7 @@ fn refuse_what_is_not_supported(cluster: &MultisigCluster) -> Result<(), Finding
     Ok(())
 }
 
-fn policy(cluster: &MultisigCluster) -> Result<Policy, Finding> {
+fn policy(cluster: &MultisigCluster) -> Result<HubLimits, Finding> {
     let limits = cluster.spec.policy.iter().flat_map(|policy| &policy.limits);
     let limit = |limit: &LimitSpec| {
         let chain = cluster.spec.chains.iter().find(|chain| chain.name == limit.chain);
@@ -152,7 +152,7 @@ fn policy(cluster: &MultisigCluster) -> Result<Policy, Finding> {
             total: rolling("total", limit.total.as_ref(), &limit.asset)?,
         })
     };
-    Ok(Policy { limits: limits.map(limit).collect::<Result<_, Finding>>()? })
+    Ok(HubLimits { limits: limits.map(limit).collect::<Result<_, Finding>>()? })
 }
 
 fn rolling(field: &str, limit: Option<&RollingSpec>, asset: &str) -> Result<Option<Rolling>, Finding> {
@@ -166,7 +166,7 @@ fn rolling(field: &str, limit: Option<&RollingSpec>, asset: &str) -> Result<Opti
 }
 
 fn amount(field: &str, text: &str, asset: &str) -> Result<String, Finding> {
-    if is_amount(text) {
+    if text.parse::<chain::Amount>().is_ok() {
         return Ok(text.to_owned());
     }
     Err(refused(&format!(
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(reason_of(|_, references| references.manifest = None), reason::REFERENCE_MISSING);
         assert_eq!(reason_of(|_, references| references.manifest = Some("{}".to_owned())), reason::MANIFEST_REFUSED);
         let half_signed = |_: &mut MultisigCluster, references: &mut Dereferenced| {
-            references.manifest = Some(fixtures::manifest_signed_by(&[custody::KeyRole::Cool]).to_json());
+            references.manifest = Some(fixtures::manifest_signed_by(&[chain::KeyRole::Cool]).to_json());
         };
         assert_eq!(reason_of(half_signed), reason::MANIFEST_REFUSED);
         assert_eq!(reason_of(|cluster, _| cluster.spec.custody.id = "ff".repeat(16)), reason::MANIFEST_MISMATCH);

@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chain::KeyRole;
 use custody::{
-    CustodyId, KeyRole, Role,
+    CustodyId, Role,
     manifest::{Manifest, PublicHalf, SignedManifest},
     phrase::Phrase,
-    trust::{self, CustodyTrust, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    trust::{self, CustodyTrust, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 use harness::{
     Options,
@@ -187,8 +188,8 @@ impl Ground {
     }
 
     /// What the data centre's admin has decided.
-    pub(crate) fn trust(&self, role: Role) -> TrustBundle {
-        TrustBundle {
+    pub(crate) fn trust(&self, role: Role) -> MemberTrust {
+        MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: Profile::Development,
             role,
@@ -204,13 +205,13 @@ impl Ground {
             },
             custody: Some(CustodyTrust { id: self.custody, manifest_digest: self.manifest.digest() }),
             peers: BTreeMap::new(),
-            floor: None,
+            local_policy: None,
             keys: custody::trust::KeyProtection::Vault,
             images: vec![digest(role)],
         }
     }
 
-    pub(crate) async fn put_trust(&self, member: &Cluster, trust: &TrustBundle) {
+    pub(crate) async fn put_trust(&self, member: &Cluster, trust: &MemberTrust) {
         let data = BTreeMap::from([(trust::KEY.to_owned(), trust.to_json())]);
         apply(&member.client(), MEMBER, config_map(trust::CONFIG_MAP, &data)).await;
     }
@@ -227,7 +228,7 @@ impl Ground {
         member.kubeconfig_for(&token)
     }
 
-    /// Everything that the platform team applies: the ground and both members.
+    /// Everything that the hub admin applies: the ground and both members.
     pub(crate) async fn apply_ground(&self) {
         let hub = self.hub.client();
         let data = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);

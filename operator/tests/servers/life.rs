@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use custody::{Role, wiring::State};
+use custody::{Role, report::WorkloadState};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Secret},
@@ -30,14 +30,14 @@ impl World {
     async fn serve(self) -> Self {
         let Self { ground, keeper, cooler } = &self;
         for (party, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
-            party.report(member, State::AwaitingCredentials, None).await;
+            party.report(member, WorkloadState::AwaitingCredentials, None).await;
         }
         for (party, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
             let credentials = party.await_credentials(member, 1).await;
             // Minted at the same time as the account is pushed: the broker may know it a moment later.
             until("the broker admits", || async { party.connect(&ground.nats, &credentials).await.map(drop) }).await;
             party.ready(member).await;
-            party.report(member, State::Serving, Some(1)).await;
+            party.report(member, WorkloadState::Serving, Some(1)).await;
         }
         ground.await_condition("Ready", "True", "AsExpected").await;
         self
@@ -195,11 +195,11 @@ async fn rotation(world: &mut World) {
     let World { ground, keeper, .. } = world;
     let old = keeper.await_credentials(&ground.dc_a, 1).await;
     let next = Party::new(Role::Keeper, ground.custody, 2);
-    next.report(&ground.dc_a, State::AwaitingCredentials, None).await;
+    next.report(&ground.dc_a, WorkloadState::AwaitingCredentials, None).await;
     let new = next.await_credentials(&ground.dc_a, 2).await;
     next.connect(&ground.nats, &new).await.unwrap();
     keeper.connect(&ground.nats, &old).await.unwrap();
-    next.report(&ground.dc_a, State::Serving, Some(2)).await;
+    next.report(&ground.dc_a, WorkloadState::Serving, Some(2)).await;
     until("the revocation", || async {
         match keeper.connect(&ground.nats, &old).await {
             Ok(_) => Err("the old key is still admitted".to_owned()),
@@ -211,10 +211,10 @@ async fn rotation(world: &mut World) {
     ground.await_condition("Ready", "True", "AsExpected").await;
 
     // The old key again, proven as before: never signed a second time.
-    keeper.report(&ground.dc_a, State::AwaitingCredentials, None).await;
+    keeper.report(&ground.dc_a, WorkloadState::AwaitingCredentials, None).await;
     ground.await_condition("CredentialsCurrent", "False", "IdentityRefused").await;
     assert_eq!(next.await_credentials(&ground.dc_a, 2).await, new);
-    next.report(&ground.dc_a, State::Serving, Some(2)).await;
+    next.report(&ground.dc_a, WorkloadState::Serving, Some(2)).await;
     ground.await_condition("Ready", "True", "AsExpected").await;
     world.keeper = next;
 }
@@ -356,7 +356,7 @@ async fn canaries(ground: &Ground) -> Vec<String> {
             canaries.push(token.unwrap_or(text));
         }
     }
-    assert_eq!(canaries.len(), 9, "two of the platform team, five of the account, two tokens");
+    assert_eq!(canaries.len(), 9, "two of the hub admin, five of the account, two tokens");
     canaries
 }
 

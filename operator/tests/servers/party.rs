@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use custody::{
-    CustodyId, Role, fingerprint,
-    trust::PeerKeys,
-    wiring::{self, Credentials, Digests, Identity, MemberConfig, Report, State},
+    CustodyId, Role,
+    config::{Credentials, MemberConfig},
+    identity::{Identity, PeerKeys},
+    report::{Digests, Report, WorkloadState},
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -51,19 +52,19 @@ impl Party {
             message_key: HEXLOWER.encode(self.message.verifying_key().as_bytes()),
             xkey: self.xkey.public_key(),
         };
-        let statement = fingerprint::statement(self.role, Some(self.custody), &self.user(), &keys);
+        let statement = custody::identity::statement(self.role, Some(self.custody), &self.user(), &keys);
         Identity {
             role: self.role,
             custody_id: Some(self.custody),
             nats_user: self.user(),
-            message_proof: fingerprint::prove(&self.message, &statement),
+            message_proof: custody::identity::prove(&self.message, &statement),
             nats_proof: HEXLOWER.encode(&self.user.sign(&statement).unwrap()),
             keys,
         }
     }
 
     /// Writes the report, as the workload does.
-    pub(crate) async fn report(&self, member: &Cluster, state: State, generation: Option<u64>) {
+    pub(crate) async fn report(&self, member: &Cluster, state: WorkloadState, generation: Option<u64>) {
         let report = Report {
             state,
             message: format!("{state:?}"),
@@ -78,11 +79,11 @@ impl Party {
         let body = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "data": {wiring::REPORT_KEY: serde_json::to_string(&report).unwrap()},
+            "data": {custody::report::REPORT_KEY: serde_json::to_string(&report).unwrap()},
         });
         let maps: Api<ConfigMap> = Api::namespaced(member.client(), MEMBER);
         let parameters = PatchParams::apply("workload").force();
-        maps.patch(&wiring::report_map(self.role), &parameters, &Patch::Apply(body)).await.unwrap();
+        maps.patch(&custody::report::report_map(self.role), &parameters, &Patch::Apply(body)).await.unwrap();
     }
 
     /// Sets the StatefulSet's status, as its controller does.
@@ -99,14 +100,15 @@ impl Party {
 
     /// What the hub has delivered to it.
     pub(crate) async fn config(&self, member: &Cluster) -> MemberConfig {
-        let text = value(member, &wiring::config_map(self.role), wiring::CONFIG_KEY).await;
+        let text = value(member, &custody::config::config_map(self.role), custody::config::CONFIG_KEY).await;
         serde_json::from_str(&text.unwrap()).unwrap()
     }
 
     /// Waits for credentials of this generation for its present key.
     pub(crate) async fn await_credentials(&self, member: &Cluster, generation: u64) -> Credentials {
         until(&format!("credentials {generation} of {}", self.role), || async {
-            let text = value(member, &wiring::credentials_map(self.role), wiring::CREDENTIALS_KEY).await;
+            let text =
+                value(member, &custody::config::credentials_map(self.role), custody::config::CREDENTIALS_KEY).await;
             let credentials: Credentials =
                 serde_json::from_str(&text.ok_or("none")?).map_err(|error| error.to_string())?;
             if credentials.generation == generation { Ok(credentials) } else { Err(format!("{credentials:?}")) }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use custody::{KeyRole, Role, trust::Profile};
+use chain::KeyRole;
+use custody::{Role, trust::Profile};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 

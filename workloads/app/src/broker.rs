@@ -8,16 +8,16 @@ use std::{
 
 use custody::{
     Role,
-    wiring::{CREDENTIALS_KEY, Credentials},
+    config::{CREDENTIALS_KEY, Credentials},
 };
 use futures::future::BoxFuture;
-use link::{Caller, Link, Options};
 use protocol::{
     envelope::{Party, PeerError, Peers},
     ops::{Operation, Request, Response},
     subject::Lane,
 };
 use tokio::{sync::watch, time::Instant};
+use transport::{Caller, Link, Options};
 use zeroize::Zeroize;
 
 use crate::{
@@ -64,7 +64,7 @@ impl Drop for Wiped {
 /// All that a connection is made from.
 pub(crate) struct Broker {
     calls: Calls,
-    metrics: link::Metrics,
+    metrics: transport::Metrics,
     keys: AppKeys,
     party: Party,
     urls: Vec<String>,
@@ -85,7 +85,7 @@ impl Broker {
         settings: &Settings,
         keys: AppKeys,
         calls: Calls,
-        metrics: link::Metrics,
+        metrics: transport::Metrics,
     ) -> Result<Self, PeerError> {
         let custody = settings.manifest.custody_id();
         let party = Party::new(custody, Role::App, keys.own.clone(), Peers::new(&settings.signers)?)?;

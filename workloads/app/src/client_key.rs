@@ -1,4 +1,4 @@
-//! The key that seals a wallet's keys at Keeper, where Keeper's trust bundle says ClientKey: Keeper's database alone is
+//! The key that seals a wallet's keys at Keeper, where Keeper's member trust says ClientKey: Keeper's database alone is
 //! then worthless, and so are the wallet's hot keys without App's database.
 
 use rand_core::{OsRng, RngCore};

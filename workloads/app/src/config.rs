@@ -11,8 +11,9 @@ use alloy_primitives::Address;
 use chain::{Asset, ChainId};
 use custody::{
     CustodyId, Role,
+    identity::PeerKeys,
     manifest::{ManifestError, SignedManifest, VerifiedManifest},
-    trust::{CustodyTrust, MAX_KEYS_PER_PEER, PeerKeys},
+    trust::{CustodyTrust, MAX_KEYS_PER_PEER},
 };
 use serde::Deserialize;
 
@@ -40,7 +41,7 @@ pub(crate) struct Config {
     chain: ChainConfig,
     /// 64 hex digits: the key that pays gas.
     relayer_key_file: PathBuf,
-    /// As in Keeper's trust bundle: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
+    /// As in Keeper's member trust: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
     /// each request.
     #[serde(default)]
     client_keys: bool,
@@ -75,7 +76,7 @@ struct ChainConfig {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AssetConfig {
-    /// Its name in the API and in the signers' floors.
+    /// Its name in the API and in the signers' local policies.
     symbol: String,
     /// `native`, or the ERC-20 contract's address.
     asset: String,

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use custody::{CustodyId, Role, fingerprint, wiring::Identity};
+use custody::{CustodyId, Role, identity::Identity};
 use data_encoding::HEXLOWER;
 use nkeys::{KeyPair, KeyPairType, XKey};
 use protocol::envelope::OwnKeys;
@@ -76,8 +76,8 @@ impl AppKeys {
     pub(crate) fn identity(&self, custody_id: Option<CustodyId>) -> Identity {
         let keys = self.own.public().clone();
         let nats_user = self.nats.public_key();
-        let statement = fingerprint::statement(Role::App, custody_id, &nats_user, &keys);
-        let message_proof = fingerprint::prove(self.own.message_key(), &statement);
+        let statement = custody::identity::statement(Role::App, custody_id, &nats_user, &keys);
+        let message_proof = custody::identity::prove(self.own.message_key(), &statement);
         let nats_proof = HEXLOWER.encode(&self.nats.sign(&statement).unwrap_or_default());
         Identity { role: Role::App, custody_id, nats_user, keys, message_proof, nats_proof }
     }
@@ -141,8 +141,8 @@ mod tests {
         let dir = home.path().join("identity");
         let first = AppKeys::load_or_make(&dir, &mut OsRng).unwrap().identity(None);
         assert_eq!(AppKeys::load_or_make(&dir, &mut OsRng).unwrap().identity(None), first);
-        fingerprint::verify(&first).unwrap();
-        let statement = fingerprint::statement(Role::App, None, &first.nats_user, &first.keys);
+        custody::identity::verify(&first).unwrap();
+        let statement = custody::identity::statement(Role::App, None, &first.nats_user, &first.keys);
         let proof = HEXLOWER.decode(first.nats_proof.as_bytes()).unwrap();
         KeyPair::from_public_key(&first.nats_user).unwrap().verify(&statement, &proof).unwrap();
     }

@@ -42,9 +42,9 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// With the figures of the connection to the broker.
-    pub(crate) fn new() -> (Self, link::Metrics) {
+    pub(crate) fn new() -> (Self, transport::Metrics) {
         let mut registry = Registry::with_prefix("app");
-        let link = link::Metrics::register(&mut registry);
+        let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
         let float = Gauge::default();

@@ -54,7 +54,7 @@ impl Refused {
     }
 
     /// Whether the signer has been told of other settlements than App's node shows. Neither is wrong for good: the node
-    /// or the observer's attestations come after.
+    /// or the sentinel's attestations come after.
     pub(crate) fn nonce_is_not_next(&self) -> bool {
         NONCE_NOT_NEXT.contains(&self.reason.as_str())
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 use chain::{Asset, ChainError, ChainRules, Owners, WalletDesc};
 use chain_evm::EvmSafe;
-use custody::{Role, WalletId, fingerprint, manifest::VerifiedManifest};
+use custody::{Role, WalletId, manifest::VerifiedManifest};
 use ed25519_dalek::VerifyingKey;
 use protocol::{
     attestation::{self, AttestationError},
@@ -43,7 +43,7 @@ impl Trust {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ChainError> {
         let rules = EvmSafe::new(settings.chain.id.clone())?;
         let keys = |(role, keys): (&Role, &Vec<_>)| {
-            (*role, keys.iter().filter_map(|keys| fingerprint::message_key(keys).ok()).collect())
+            (*role, keys.iter().filter_map(|keys| custody::identity::message_key(keys).ok()).collect())
         };
         let none = || ChainError::Address("no safe destination".to_owned());
         let destination = settings.manifest.safe_destinations(settings.chain.id.as_str()).first().ok_or_else(none)?;
@@ -71,7 +71,7 @@ impl Trust {
 
     /// The wallet of a hot key, with the manifest's cool and cold keys.
     pub(crate) fn wallet(&self, hot_key: &[u8]) -> Result<WalletDesc, ChainError> {
-        let owners = Owners::of(&self.manifest, self.rules.id(), hot_key)?;
+        let owners = self.manifest.owners(self.rules.id(), hot_key)?;
         self.rules.wallet(&owners, SALT)
     }
 

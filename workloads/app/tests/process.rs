@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chain::KeyRole;
 use custody::{
-    CustodyId, KeyRole, Role, fingerprint,
+    CustodyId, Role,
+    config::Credentials,
+    identity::Identity,
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION},
     phrase::{Keys, Phrase},
-    wiring::{Credentials, Identity},
 };
 use harness::{Options, evm::Anvil, nats::Nats};
 use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
@@ -192,7 +194,7 @@ fn the_identity_is_made_once_and_proves_its_keys() {
     let first = identity(&folder);
     assert!(first.status.success());
     let shown: Identity = serde_json::from_slice(&first.stdout).unwrap();
-    fingerprint::verify(&shown).unwrap();
+    custody::identity::verify(&shown).unwrap();
     assert_eq!(identity(&folder).stdout, first.stdout);
 }
 

@@ -2,12 +2,12 @@
 
 #![cfg(test)]
 
-use chain::{Amount, Asset, ChainRules, Intent, Owners};
+use chain::{Amount, Asset, ChainRules, Effect, Owners};
 use chain_evm::EvmSafe;
-use custody::{Role, wiring::State};
+use custody::{Role, report::WorkloadState};
+use data_center::{CHAIN, Member, SAFE};
 use data_encoding::HEXLOWER;
-use harness::second::Second;
-use member::{CHAIN, Member, SAFE};
+use harness::go_app::GoApp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -32,32 +32,32 @@ async fn an_app_in_another_language_makes_a_wallet_and_has_a_payment_signed() {
     let member = Member::start(Role::Keeper, env!("CARGO_BIN_EXE_keeper")).await;
     let process = member.run();
     member.decide_everything().await;
-    let signer = member.state(State::Serving).await.identity.unwrap().keys;
+    let signer = member.state(WorkloadState::Serving).await.identity.unwrap().keys;
     let profile = member.app_profile(&signer).display().to_string();
-    let app = tokio::task::spawn_blocking(move || Second::build()?.run(["app", &profile, CHAIN, SAFE, "1000"]));
+    let app = tokio::task::spawn_blocking(move || GoApp::build()?.run(["app", &profile, CHAIN, SAFE, "1000"]));
     let output = app.await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}\n{}", member.log());
     let played: Played = serde_json::from_slice(&output.stdout).unwrap();
 
     let hot = bytes(played.hot_keys["keys"][0]["publicKey"].as_str().unwrap());
     let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
-    let owners = Owners::of(&member.manifest(), rules.id(), &hot).unwrap();
+    let owners = member.manifest().owners(rules.id(), &hot).unwrap();
     let wallet = rules.wallet(&owners, [0; 32]).unwrap();
     assert_eq!(played.record["addresses"][0]["address"], wallet.address);
     let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
     let decoded = rules.decode(&bytes(&played.unsigned), &wallet, &assets).unwrap();
-    let wanted = Intent::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(1000) };
+    let wanted = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(1000) };
     assert_eq!((decoded.intent, decoded.nonce, decoded.digest.to_vec()), (wanted, 0, bytes(&played.digest)));
     assert!(rules.verify(&hot, &decoded.digest, &bytes(&played.signature)));
     check_batch(&played.batch);
     check_chain(&member).await;
     let frozen = member.exec(&["freeze", "--reason=enough"], "").await;
     assert!(frozen.status.success(), "{frozen:?}");
-    member.state(State::Frozen).await;
+    member.state(WorkloadState::Frozen).await;
     assert_eq!(process.terminate().await, Some(0));
 }
 
-/// Two wallets, and a payment on a chain that the floor does not name: each item has an answer of its own. A signer that
+/// Two wallets, and a payment on a chain that the local policy does not name: each item has an answer of its own. A signer that
 /// serves no batches says so.
 fn check_batch(batch: &Value) {
     let answers = batch["batch"]["responses"].as_array().unwrap_or_else(|| panic!("no answers: {batch}"));

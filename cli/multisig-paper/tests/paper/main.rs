@@ -17,12 +17,10 @@ use chain::{Asset, ChainId, ChainRules, Owners};
 use chain_evm::EvmSafe;
 use custody::{
     Role,
-    coolseal::{self, SealedCool},
-    fingerprint,
+    identity::{Identity, PeerKeys},
     manifest::{SignedManifest, VerifiedManifest},
     phrase::{EIP155, Phrase},
-    trust::PeerKeys,
-    wiring::Identity,
+    sealed_phrase::SealedCool,
 };
 use evacuation::{Balance, Bundle, ChainState, ExportedWallet, WalletsExport, plan};
 use nkeys::XKey;
@@ -147,7 +145,7 @@ impl Ceremony {
         let (manifest, chain): (_, ChainId) = (self.manifest(), "eip155:1".parse().unwrap());
         let hot = Phrase::from_entropy(&[1; 32]).unwrap().keys().public_key(EIP155).unwrap().to_vec();
         let rules = EvmSafe::new(chain.clone()).unwrap();
-        let address = rules.wallet(&Owners::of(&manifest, &chain, &hot).unwrap(), [0; 32]).unwrap().address;
+        let address = rules.wallet(&manifest.owners(&chain, &hot).unwrap(), [0; 32]).unwrap().address;
         let id: custody::WalletId = "alice".parse().unwrap();
         let record =
             ExportedWallet::new(id.clone(), &[(EIP155.into(), hot)].into(), [0; 32], [(chain.clone(), address)].into());
@@ -321,7 +319,7 @@ fn the_cool_phrase_is_sealed_to_cooler_alone() {
     let seal = format!("cool seal --manifest manifest.json --to {}", cooler.public_key());
     room.run(&format!("{seal} --out sealed.json"), &ceremony.cool).ok();
     let sealed = SealedCool::parse(room.read("sealed.json").as_bytes()).unwrap();
-    let opened = coolseal::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
+    let opened = custody::sealed_phrase::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
     assert_eq!(opened.words().collect::<Vec<_>>().join(" "), ceremony.cool);
     room.run(&format!("{seal} --out other.json"), &ceremony.cold).refused("not the cool phrase");
     room.run("cool seal --manifest manifest.json --to Xyz --out other.json", &ceremony.cool).refused("no XKey");
@@ -351,9 +349,9 @@ fn an_identity_is_sealed_to_when_it_is_proven_and_coolers() {
         role,
         custody_id: Some(ceremony.manifest().custody_id()),
         nats_user: "U".into(),
-        message_proof: fingerprint::prove(
+        message_proof: custody::identity::prove(
             &message,
-            &fingerprint::statement(role, Some(ceremony.manifest().custody_id()), "U", &keys),
+            &custody::identity::statement(role, Some(ceremony.manifest().custody_id()), "U", &keys),
         ),
         keys: keys.clone(),
         nats_proof: String::new(),
@@ -364,11 +362,11 @@ fn an_identity_is_sealed_to_when_it_is_proven_and_coolers() {
         room.run(&line, &ceremony.cool)
     };
     let sealed = seal(&identity(Role::Cooler), "sealed.json");
-    let print = fingerprint::fingerprint(Role::Cooler, &keys);
+    let print = custody::identity::fingerprint(Role::Cooler, &keys);
     assert!(sealed.err.contains(&print), "shown before the phrase is asked for");
     assert_eq!(sealed.json()["fingerprint"], print);
     let sealed = SealedCool::parse(room.read("sealed.json").as_bytes()).unwrap();
-    coolseal::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
+    custody::sealed_phrase::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
     seal(&identity(Role::Keeper), "no.json").refused("identity of keeper");
     let forged = Identity { message_proof: "00".repeat(64), ..identity(Role::Cooler) };
     seal(&forged, "no.json").refused("does not prove possession");

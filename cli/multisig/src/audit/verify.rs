@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use audit::{Broken, Export, Head, Header, Verified};
 use clap::Args;
-use custody::{fingerprint, trust::PeerKeys};
+use custody::identity::PeerKeys;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
 use serde::Serialize;
@@ -130,7 +130,8 @@ fn forks(exports: &[Exported]) -> Vec<Fork> {
 
 fn key(text: &str) -> Result<VerifyingKey, String> {
     let keys = PeerKeys { message_key: text.to_owned(), xkey: String::new() };
-    fingerprint::message_key(&keys).map_err(|_| "expected an ed25519 public key, 64 lower-case hex digits".to_owned())
+    custody::identity::message_key(&keys)
+        .map_err(|_| "expected an ed25519 public key, 64 lower-case hex digits".to_owned())
 }
 
 impl Report {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chain::KeyRole;
 use custody::{
-    CustodyId, KeyRole, Role,
-    fingerprint::{prove, statement},
+    CustodyId, Role,
+    identity::{Identity, PeerKeys, prove, statement},
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION},
     phrase::{ENTROPY_BYTES, Keys, Phrase},
-    trust::PeerKeys,
-    wiring::Identity,
 };
 use data_encoding::HEXLOWER;
 

@@ -66,7 +66,7 @@ only, and the audit chain says for good that it was done.")]
         /// As `member pending` lists it, 64 hex digits
         digest: String,
     },
-    /// Attest settlements in place of an observer that is lost or not used: all of the file or nothing
+    /// Attest settlements in place of a sentinel that is lost or not used: all of the file or nothing
     #[command(after_help = "\
 The file is a JSON array of {\"wallet\", \"chain\", \"nonce\", \"digest\"}: which digest used a nonce up, as seen on the
 chain. A wrong one lets the next nonce be signed early, or an amount leave its window.")]

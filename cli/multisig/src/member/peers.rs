@@ -4,7 +4,10 @@ use std::{fmt, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use custody::{Role, fingerprint::fingerprint, trust::PeerKeys, wiring::Identity};
+use custody::{
+    Role,
+    identity::{Identity, PeerKeys, fingerprint},
+};
 use serde::Serialize;
 
 use super::{store, trust};
@@ -61,7 +64,7 @@ impl fmt::Display for Told {
 The keys are taken from what the hub proposes, or from --identity (what `app identity` printed). The hub could propose
 other keys: the fingerprint has to come from the other admin on a way that the hub is not part of.")]
 pub(crate) struct Approve {
-    /// Whose keys: keeper, cooler, app or observer
+    /// Whose keys: keeper, cooler, app or sentinel
     role: Role,
     #[command(flatten)]
     member: MemberArgs,

@@ -11,10 +11,9 @@ use anyhow::Result;
 use chain::ChainId;
 use custody::{
     Role,
+    local_policy::{AssetLimits, LocalPolicy},
     manifest::{SignedManifest, VerifiedManifest},
-    trust::{
-        AssetFloor, CustodyTrust, Floor, KeyProtection, Profile, SHAPE_VERSION, TrustBundle, TrustError, VaultTrust,
-    },
+    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, TrustError, VaultTrust},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -44,7 +43,7 @@ struct PlanFile {
     /// The manifest that both stations have signed; absent before the ceremonies.
     manifest_file: Option<PathBuf>,
     /// Absent: what `multisig-trust` has stays.
-    floor: Option<Floor>,
+    local_policy: Option<LocalPolicy>,
     /// What seals the users' keys. Absent: what `multisig-trust` has stays.
     keys: Option<KeyProtection>,
     /// Digests that may run here. Absent: what `multisig-trust` has stays.
@@ -115,7 +114,7 @@ pub(crate) struct Plan {
     pub(crate) profile: Profile,
     pub(crate) vault: VaultPlan,
     pub(crate) manifest: Option<VerifiedManifest>,
-    pub(crate) floor: Option<Floor>,
+    pub(crate) local_policy: Option<LocalPolicy>,
     pub(crate) keys: Option<KeyProtection>,
     pub(crate) images: Option<Vec<String>>,
     pub(crate) storage: Storage,
@@ -147,7 +146,7 @@ impl Plan {
         check_label("namespace", &file.namespace)?;
         check_label("dataCenter", &file.data_center)?;
         check_storage(&file.storage)?;
-        file.floor.iter().try_for_each(check_chains)?;
+        file.local_policy.iter().try_for_each(check_chains)?;
         let egress = complete_egress(file.egress, &file.vault.address)?;
         let plan = Self {
             vault: VaultPlan::complete(file.vault, &file.data_center, folder)?,
@@ -157,7 +156,7 @@ impl Plan {
             namespace: file.namespace,
             data_center: file.data_center,
             profile: file.profile,
-            floor: file.floor,
+            local_policy: file.local_policy,
             keys: file.keys,
             images: file.images,
             storage: file.storage,
@@ -170,10 +169,10 @@ impl Plan {
         }
     }
 
-    /// The trust bundle of this plan alone: it trusts nobody yet.
-    pub(crate) fn trust(&self) -> TrustBundle {
+    /// The member trust of this plan alone: it trusts nobody yet.
+    pub(crate) fn trust(&self) -> MemberTrust {
         let custody = self.manifest.as_ref();
-        TrustBundle {
+        MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: self.profile,
             role: self.role,
@@ -189,7 +188,7 @@ impl Plan {
             },
             custody: custody.map(|it| CustodyTrust { id: it.custody_id(), manifest_digest: it.digest() }),
             peers: BTreeMap::new(),
-            floor: self.floor.clone(),
+            local_policy: self.local_policy.clone(),
             keys: self.keys.unwrap_or_default(),
             images: self.images.clone().unwrap_or_default(),
         }
@@ -302,12 +301,12 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Chains are a matter of this build; the rest of a floor is checked with the bundle.
-fn check_chains(floor: &Floor) -> Result<(), String> {
-    for AssetFloor { chain, .. } in &floor.assets {
-        let id: ChainId = chain.parse().map_err(|error| format!("floor: {error}"))?;
+/// Chains are a matter of this build; the rest of a local policy is checked with the bundle.
+fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
+    for AssetLimits { chain, .. } in &local_policy.assets {
+        let id: ChainId = chain.parse().map_err(|error| format!("localPolicy: {error}"))?;
         if id.namespace() != "eip155" || id.reference().parse::<u64>().is_err() {
-            return Err(format!("floor: '{chain}' is no chain of this build; expected eip155 and a number"));
+            return Err(format!("local policy: '{chain}' is no chain of this build; expected eip155 and a number"));
         }
     }
     Ok(())
@@ -315,7 +314,7 @@ fn check_chains(floor: &Floor) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use custody::KeyRole;
+    use chain::KeyRole;
 
     use std::fs;
 
@@ -347,7 +346,7 @@ mod tests {
         assert_eq!(plan.trust().vault.key, "custody-keeper.keeper");
         assert_eq!(plan.hub_token_ttl, Duration::from_secs(720 * 3600));
         assert_eq!(plan.storage.size, "1Gi");
-        assert!(plan.manifest.is_none() && plan.floor.is_none() && plan.images.is_none());
+        assert!(plan.manifest.is_none() && plan.local_policy.is_none() && plan.images.is_none());
         assert_eq!(plan.egress, [Egress { cidr: None, ports: EGRESS.to_vec() }]);
     }
 
@@ -402,15 +401,15 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_names_assets_of_chains_that_this_build_knows() {
-        let floor = |chain: &str, amount: &str| {
+    fn a_local_policy_names_assets_of_chains_that_this_build_knows() {
+        let local_policy = |chain: &str, amount: &str| {
             let asset = format!("chain: '{chain}', symbol: ETH, asset: native, decimals: 18");
-            with(&format!("floor: {{assets: [{{{asset}, perTransaction: '{amount}'}}]}}"))
+            with(&format!("localPolicy: {{assets: [{{{asset}, perTransaction: '{amount}'}}]}}"))
         };
-        assert_eq!(floor("eip155:1", "5").unwrap().floor.unwrap().assets.len(), 1);
+        assert_eq!(local_policy("eip155:1", "5").unwrap().local_policy.unwrap().assets.len(), 1);
         for (chain, amount) in [("eip155:one", "5"), ("bip122:1", "5"), ("eip155", "5"), ("eip155:1", "0.5")] {
-            let error = floor(chain, amount).unwrap_err();
-            assert!(error.contains("floor"), "{chain} {amount}: {error}");
+            let error = local_policy(chain, amount).unwrap_err();
+            assert!(error.contains("localPolicy"), "{chain} {amount}: {error}");
         }
     }
 

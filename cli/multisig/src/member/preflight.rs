@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use custody::trust::TrustBundle;
+use custody::trust::MemberTrust;
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
     core::v1::Namespace,
@@ -37,7 +37,7 @@ pub(crate) struct Ready {
     pub(crate) vault: Admin,
     pub(crate) vault_setup: SetupPlan,
     pub(crate) before: Option<Stored>,
-    pub(crate) trust: TrustBundle,
+    pub(crate) trust: MemberTrust,
 }
 
 /// Checks; writes nothing.

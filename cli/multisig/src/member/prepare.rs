@@ -42,11 +42,11 @@ FILE (YAML; paths in it are relative to it):
   egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS, and the Vault's port; `cidr` narrows it
   # No default; what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
   manifestFile: manifest.json       # signed at both stations
-  floor:                            # what no hub and no App can exceed; try it with `multisig policy test`
+  local policy:                            # what no hub and no App can exceed; try it with `multisig policy test`
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
       # also of an asset: perWallet and total, {amount: '1', windowSeconds: 86400}, both required in Production;
       # timeLock: {above: '1', delaySeconds: 3600}; intentAbove: '1'
-    looseningDelaySeconds: 86400    # a looser floor waits so long; required in Production
+    looseningDelaySeconds: 86400    # a looser local policy waits so long; required in Production
     destinations: {allow: [{chain: 'eip155:1', address: '0x...'}], coolingSeconds: 3600}   # left out: anywhere
     kinds: [Transfer, Cancel]       # left out: both
     fees: [{chain: 'eip155:1', ceiling: '1'}]   # left out: no fee
@@ -78,7 +78,7 @@ pub(crate) struct Prepare {
     check: bool,
 }
 
-/// What the hub's admin needs to know, and what was done.
+/// What the hub admin needs to know, and what was done.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Prepared {
@@ -206,7 +206,7 @@ impl fmt::Display for Prepared {
         match &self.hub {
             Some(hub) => {
                 writeln!(f, "hub's kubeconfig       {} (until {})", hub.kubeconfig.display(), hub.expires_at)?;
-                writeln!(f, "\nHand the kubeconfig, the cluster UID and the data centre to the hub's admin.")?;
+                writeln!(f, "\nHand the kubeconfig, the cluster UID and the data centre to the hub admin.")?;
             }
             None => writeln!(f, "\nNothing was written; without --check this plan can be carried out.")?,
         }

@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use custody::{
     Role,
-    fingerprint::fingerprint,
+    identity::fingerprint,
+    report::WorkloadState,
     trust::{CustodyTrust, Profile},
-    wiring::State,
 };
 use serde::Serialize;
 
@@ -41,7 +41,7 @@ struct Shown {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Workload {
-    state: State,
+    state: WorkloadState,
     message: String,
     version: String,
     #[serde(skip_serializing_if = "Option::is_none")]

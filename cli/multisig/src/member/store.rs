@@ -5,8 +5,9 @@ use std::fmt::Display;
 use anyhow::{Context, Result, anyhow, bail};
 use custody::{
     Role,
-    trust::{self, TrustBundle},
-    wiring::{self, MemberConfig, Report},
+    config::MemberConfig,
+    report::Report,
+    trust::{self, MemberTrust},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -21,9 +22,9 @@ use crate::{
     output::Change,
 };
 
-/// The trust bundle as it was read, with the version that a write has to replace.
+/// The member trust as it was read, with the version that a write has to replace.
 pub(crate) struct Stored {
-    pub(crate) bundle: TrustBundle,
+    pub(crate) bundle: MemberTrust,
     resource_version: Option<String>,
 }
 
@@ -32,7 +33,7 @@ pub(crate) async fn find_trust(cluster: &Cluster) -> Result<Option<Stored>> {
     let Some(map) = find(cluster, trust::CONFIG_MAP).await? else { return Ok(None) };
     let resource_version = map.metadata.resource_version.clone();
     let Some(text) = value(&map, trust::KEY) else { return Ok(None) };
-    Ok(Some(Stored { bundle: TrustBundle::parse(text.as_bytes())?, resource_version }))
+    Ok(Some(Stored { bundle: MemberTrust::parse(text.as_bytes())?, resource_version }))
 }
 
 /// Reads the bundle of a prepared member.
@@ -48,7 +49,7 @@ pub(crate) async fn read_trust(cluster: &Cluster) -> Result<Stored> {
 
 /// Writes the bundle unless it is the one that was read. A write that somebody else made in between is not undone:
 /// the server refuses this one.
-pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bundle: &TrustBundle) -> Result<Change> {
+pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bundle: &MemberTrust) -> Result<Change> {
     bundle.validate()?;
     if before.is_some_and(|stored| stored.bundle == *bundle) {
         return Ok(Change::Unchanged);
@@ -73,16 +74,20 @@ pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bund
 
 /// What the workload says of itself; `None` before it ran.
 pub(crate) async fn find_report(cluster: &Cluster, role: Role) -> Result<Option<Report>> {
-    let name = wiring::report_map(role);
+    let name = custody::report::report_map(role);
     let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
-    value(&map, wiring::REPORT_KEY).map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e))).transpose()
+    value(&map, custody::report::REPORT_KEY)
+        .map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e)))
+        .transpose()
 }
 
 /// What the hub asks of the workload; `None` before the hub wrote it.
 pub(crate) async fn find_config(cluster: &Cluster, role: Role) -> Result<Option<MemberConfig>> {
-    let name = wiring::config_map(role);
+    let name = custody::config::config_map(role);
     let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
-    value(&map, wiring::CONFIG_KEY).map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e))).transpose()
+    value(&map, custody::config::CONFIG_KEY)
+        .map(|text| serde_json::from_str(text).map_err(|e| malformed(&name, e)))
+        .transpose()
 }
 
 /// The signer that lives in the namespace.

@@ -1,10 +1,9 @@
-//! What becomes of the trust bundle: decided here without a client, so that every rule is a test.
+//! What becomes of the member trust: decided here without a client, so that every rule is a test.
 
 use custody::{
     CustodyId, Role,
-    fingerprint::{self, IdentityError, fingerprint},
-    trust::{MAX_KEYS_PER_PEER, TrustBundle, TrustError},
-    wiring::Identity,
+    identity::{Identity, IdentityError, fingerprint},
+    trust::{MAX_KEYS_PER_PEER, MemberTrust, TrustError},
 };
 use nkeys::KeyPair;
 
@@ -39,7 +38,7 @@ pub(crate) enum DecisionError {
 }
 
 /// What `prepare` makes of the bundle: what the plan names is set, what it does not name stays, peers always stay.
-pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustBundle, DecisionError> {
+pub(crate) fn merge(present: Option<&MemberTrust>, plan: &Plan) -> Result<MemberTrust, DecisionError> {
     let wanted = plan.trust();
     let Some(present) = present else { return Ok(wanted) };
     if present.role != wanted.role {
@@ -50,10 +49,10 @@ pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustB
     {
         return Err(DecisionError::OtherCustody { present: present.id, wanted: wanted.id });
     }
-    Ok(TrustBundle {
+    Ok(MemberTrust {
         custody: wanted.custody.or_else(|| present.custody.clone()),
         peers: present.peers.clone(),
-        floor: wanted.floor.or_else(|| present.floor.clone()),
+        local_policy: wanted.local_policy.or_else(|| present.local_policy.clone()),
         keys: plan.keys.unwrap_or(present.keys),
         images: plan.images.clone().unwrap_or_else(|| present.images.clone()),
         ..wanted
@@ -61,7 +60,7 @@ pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustB
 }
 
 /// Names of the parts in which two bundles differ, for the progress line.
-pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'static str> {
+pub(crate) fn differences(before: &MemberTrust, after: &MemberTrust) -> Vec<&'static str> {
     let parts = [
         ("shapeVersion", before.shape_version != after.shape_version),
         ("profile", before.profile != after.profile),
@@ -69,7 +68,7 @@ pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'st
         ("vault", before.vault != after.vault),
         ("custody", before.custody != after.custody),
         ("peers", before.peers != after.peers),
-        ("floor", before.floor != after.floor),
+        ("localPolicy", before.local_policy != after.local_policy),
         ("keys", before.keys != after.keys),
         ("images", before.images != after.images),
     ];
@@ -78,13 +77,14 @@ pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'st
 
 /// Proofs of both keys and the kinds of all three: what arrives through the hub is believed in nothing.
 pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
-    fingerprint::verify(identity)?;
+    custody::identity::verify(identity)?;
     identity.keys.validate().map_err(DecisionError::NoKey)?;
     let user = KeyPair::from_public_key(&identity.nats_user)
         .ok()
         .filter(|_| identity.nats_user.starts_with('U'))
         .ok_or_else(|| DecisionError::NoKey("natsUser is no U... key".to_owned()))?;
-    let statement = fingerprint::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
+    let statement =
+        custody::identity::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
     let proof = data_encoding::HEXLOWER
         .decode(identity.nats_proof.as_bytes())
         .map_err(|_| IdentityError::Malformed("NATS proof"))?;
@@ -94,12 +94,12 @@ pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
 /// The bundle with these keys approved. `told` is the fingerprint that the other admin said by telephone, in the form
 /// that [`parse_fingerprint`] gives it.
 pub(crate) fn approve(
-    trust: &TrustBundle,
+    trust: &MemberTrust,
     peer: Role,
     identity: &Identity,
     told: &str,
     replace: bool,
-) -> Result<TrustBundle, DecisionError> {
+) -> Result<MemberTrust, DecisionError> {
     if peer == trust.role {
         return Err(DecisionError::OwnRole(peer));
     }
@@ -143,7 +143,10 @@ pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
 mod tests {
     use std::time::Duration;
 
-    use custody::trust::{AssetFloor, Floor, Profile};
+    use custody::{
+        local_policy::{AssetLimits, LocalPolicy},
+        trust::Profile,
+    };
 
     use super::*;
     use crate::member::{
@@ -165,7 +168,7 @@ mod tests {
                 audience: "vault-fra-1".into(),
             },
             manifest: None,
-            floor: None,
+            local_policy: None,
             keys: None,
             images: None,
             storage: Storage::default(),
@@ -174,26 +177,31 @@ mod tests {
         }
     }
 
-    fn floor(amount: &str) -> Floor {
-        Floor::new(vec![AssetFloor::new("eip155:1", "ETH", "native", 18, amount)])
+    fn local_policy(amount: &str) -> LocalPolicy {
+        LocalPolicy::new(vec![AssetLimits::new("eip155:1", "ETH", "native", 18, amount)])
     }
 
     fn with_manifest(revision: u32) -> Plan {
         let mut manifest = fixture::manifest(revision);
-        fixture::sign(&mut manifest, custody::KeyRole::Cool);
-        fixture::sign(&mut manifest, custody::KeyRole::Cold);
+        fixture::sign(&mut manifest, chain::KeyRole::Cool);
+        fixture::sign(&mut manifest, chain::KeyRole::Cold);
         Plan { manifest: Some(manifest.verify().unwrap()), ..plan() }
     }
 
     /// A keeper's bundle with custody, ready to approve peers.
-    fn trust() -> TrustBundle {
+    fn trust() -> MemberTrust {
         merge(None, &with_manifest(1)).unwrap()
     }
 
     #[test]
     fn the_first_bundle_trusts_nobody() {
         let trust = merge(None, &plan()).unwrap();
-        assert!(trust.custody.is_none() && trust.peers.is_empty() && trust.floor.is_none() && trust.images.is_empty());
+        assert!(
+            trust.custody.is_none()
+                && trust.peers.is_empty()
+                && trust.local_policy.is_none()
+                && trust.images.is_empty()
+        );
         assert_eq!(trust.vault.key, "custody-keeper.keeper");
         assert_eq!(trust.complete().unwrap_err().0.len(), 4);
     }
@@ -201,7 +209,7 @@ mod tests {
     #[test]
     fn a_second_run_changes_nothing_and_keeps_what_the_plan_does_not_name() {
         let full = Plan {
-            floor: Some(floor("5")),
+            local_policy: Some(local_policy("5")),
             images: Some(vec![format!("sha256:{}", "a".repeat(64))]),
             ..with_manifest(1)
         };
@@ -216,10 +224,14 @@ mod tests {
     #[test]
     fn what_the_plan_names_is_set_and_named() {
         let before = trust();
-        let plan =
-            Plan { data_center: "fra-2".into(), floor: Some(floor("1")), images: Some(Vec::new()), ..with_manifest(2) };
+        let plan = Plan {
+            data_center: "fra-2".into(),
+            local_policy: Some(local_policy("1")),
+            images: Some(Vec::new()),
+            ..with_manifest(2)
+        };
         let after = merge(Some(&before), &plan).unwrap();
-        assert_eq!(differences(&before, &after), ["dataCenter", "custody", "floor"]);
+        assert_eq!(differences(&before, &after), ["dataCenter", "custody", "localPolicy"]);
         assert_ne!(before.custody.unwrap().manifest_digest, after.custody.unwrap().manifest_digest);
     }
 
@@ -271,7 +283,7 @@ mod tests {
     #[test]
     fn a_peer_has_two_keys_at_most_unless_they_are_replaced() {
         let mut trust = trust();
-        let approve_seed = |trust: &TrustBundle, seed, replace| {
+        let approve_seed = |trust: &MemberTrust, seed, replace| {
             let identity = fixture::identity(Role::App, seed);
             approve(trust, Role::App, &identity, &fingerprint(Role::App, &identity.keys), replace)
         };

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fs};
 use crate::support::{DataCentre, NAMESPACE, fixture, path};
 use custody::{
     Role,
-    fingerprint::fingerprint,
-    wiring::{Digests, Identity, MemberConfig, NatsConfig, Policy, Report, State},
+    config::{HubLimits, MemberConfig, NatsConfig},
+    identity::{Identity, fingerprint},
+    report::{Digests, Report, WorkloadState},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -23,7 +24,7 @@ async fn write(place: &DataCentre, name: &str, key: &str, value: String) {
 
 async fn report(place: &DataCentre, identity: Option<Identity>) {
     let report = Report {
-        state: State::AwaitingTrust,
+        state: WorkloadState::AwaitingTrust,
         message: "cooler is not approved".into(),
         identity,
         credentials_generation: None,
@@ -40,7 +41,7 @@ async fn propose(place: &DataCentre, peers: &[Identity]) {
     let config = MemberConfig {
         custody_id: fixture::custody_id(),
         nats: NatsConfig { urls: vec!["tls://nats:4222".into()], ca_bundle: String::new() },
-        policy: Policy::default(),
+        policy: HubLimits::default(),
         vault_key_generation: None,
         proposed_peers: peers.iter().map(|peer| (peer.role, peer.clone())).collect::<BTreeMap<_, _>>(),
     };

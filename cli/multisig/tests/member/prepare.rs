@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use crate::support::{DataCentre, NAMESPACE, fixture, path};
-use custody::trust::TrustBundle;
+use custody::trust::MemberTrust;
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace},
     rbac::v1::Role,
@@ -16,10 +16,10 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn trust(client: &Client) -> TrustBundle {
+async fn trust(client: &Client) -> MemberTrust {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let map = maps.get("multisig-trust").await.unwrap();
-    TrustBundle::parse(map.data.unwrap()["trust.json"].as_bytes()).unwrap()
+    MemberTrust::parse(map.data.unwrap()["trust.json"].as_bytes()).unwrap()
 }
 
 fn changes(result: &Value) -> BTreeMap<String, String> {
@@ -64,7 +64,7 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     }
     assert_eq!(fs::metadata(place.path("hub.kubeconfig")).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // Pods of this namespace are restricted; shells are empty and say who fills them.
+    // Pods of this namespace are restricted; placeholders are empty and say who fills them.
     let namespace = Api::<Namespace>::all(client.clone()).get(NAMESPACE).await.unwrap();
     assert_eq!(namespace.metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
@@ -93,11 +93,11 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     // A decision that is left out stays; one that changes is the only change.
     let mut plan = place.plan();
     plan["images"] = json!([format!("sha256:{}", "b".repeat(64))]);
-    plan.as_object_mut().unwrap().remove("floor");
+    plan.as_object_mut().unwrap().remove("localPolicy");
     plan.as_object_mut().unwrap().remove("manifestFile");
     assert_eq!(changed(&place.prepare(&plan, &[]).await.json()), ["ConfigMap multisig-trust"]);
     let after = trust(&client).await;
-    assert_eq!((&after.floor, &after.custody), (&bundle.floor, &bundle.custody));
+    assert_eq!((&after.local_policy, &after.custody), (&bundle.local_policy, &bundle.custody));
     assert_ne!(after.images, bundle.images);
 
     // A namespace keeps its role.
@@ -140,7 +140,7 @@ async fn nothing_is_written_when_something_is_wrong_and_one_line_says_what() {
         (("/imagess", json!([])), "imagess"),
         (("/manifestFile", json!("half-signed.json")), "not signed by cold"),
         (("/manifestFile", json!("missing.json")), "manifestFile"),
-        (("/floor/assets/0/perTransaction", json!("1.5")), "perTransaction"),
+        (("/localPolicy/assets/0/perTransaction", json!("1.5")), "perTransaction"),
         (("/vault/caFile", json!("plan.yaml")), "vault.caBundle"),
     ] {
         let ended = place.prepare(&plan_with(&[change]), &[]).await;

@@ -6,7 +6,8 @@ use std::{
     process::Stdio,
 };
 
-use custody::{KeyRole, manifest::SignedManifest};
+use chain::KeyRole;
+use custody::manifest::SignedManifest;
 use harness::{Options, cluster::Cluster, vault::Vault};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -80,7 +81,7 @@ impl DataCentre {
             "profile": "Development",
             "vault": {"address": self.vault.address(), "caFile": "vault-ca.pem"},
             "manifestFile": "manifest.json",
-            "floor": {"assets": [{
+            "localPolicy": {"assets": [{
                 "chain": "eip155:1", "symbol": "ETH", "asset": "native", "decimals": 18, "perTransaction": "5",
             }]},
             "images": [format!("sha256:{}", "a".repeat(64))],

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use custody::{Role, wiring::State};
-use member::LEASE;
+use custody::{Role, report::WorkloadState};
+use data_center::LEASE;
 use protocol::ops::{Freeze, Operation, Outcome as Answer, Payment, Request};
 
 use super::Outcome;
@@ -46,7 +46,7 @@ pub(super) async fn frozen_retry(world: &World) -> Result<Outcome> {
         |payment: Payment| Request { operation_id: operation_id(), operation: Some(Operation::Sign(payment)) };
     let hot = request(world.payment(wallet, &tx.unsigned()));
     let Answer::Signed(first) = asked(world, Role::Keeper, hot.clone()).await? else {
-        anyhow::bail!("keeper signs what the floor allows");
+        anyhow::bail!("keeper signs what the local policy allows");
     };
     let payment = Payment { hot_signature: first.signature.clone(), ..world.payment(wallet, &tx.unsigned()) };
     let cool = request(payment);
@@ -60,19 +60,19 @@ pub(super) async fn frozen_retry(world: &World) -> Result<Outcome> {
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
-/// Both signers begin anew, and the observer vouches for nobody.
+/// Both signers begin anew, and the sentinel vouches for nobody.
 pub(super) async fn locked(world: &World) -> Result<Outcome> {
     let pair = &world.pair;
     let stop = async |_: &Arena<'_>| {
-        pair.observer.sleep();
+        pair.sentinel.sleep();
         for signer in [Role::Keeper, Role::Cooler] {
             pair.restart(signer).await;
         }
-        tokio::join!(pair.keeper.state(State::Locked), pair.cooler.state(State::Locked));
+        tokio::join!(pair.keeper.state(WorkloadState::Locked), pair.cooler.state(WorkloadState::Locked));
         Ok(())
     };
     let outcome = theft(world, stop).await;
-    pair.observer.wake();
+    pair.sentinel.wake();
     pair.serving().await;
     outcome
 }
@@ -80,12 +80,12 @@ pub(super) async fn locked(world: &World) -> Result<Outcome> {
 pub(super) async fn after_the_lease(world: &World) -> Result<Outcome> {
     let pair = &world.pair;
     let stop = async |_: &Arena<'_>| {
-        pair.observer.sleep();
+        pair.sentinel.sleep();
         tokio::time::sleep(LEASE + Duration::from_secs(2)).await;
         Ok(())
     };
     let outcome = theft(world, stop).await;
-    pair.observer.wake();
+    pair.sentinel.wake();
     pair.serving().await;
     outcome
 }

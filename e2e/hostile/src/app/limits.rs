@@ -1,13 +1,13 @@
-//! More than the floor allows, by all ways of adding up.
+//! More than the local policy allows, by all ways of adding up.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use alloy_primitives::{Address, U256};
 use anyhow::{Result, ensure};
 use custody::Role;
+use data_center::CHAIN;
 use ed25519_dalek::SigningKey;
 use futures::future::try_join_all;
-use member::CHAIN;
 use protocol::{
     attestation::attest_payment_intent,
     ops::{Attestation, Operation, Payment, PaymentIntent},
@@ -141,7 +141,7 @@ fn thief(number: usize) -> Address {
     Address::from_word(U256::from(0xbad_0000 + number).into())
 }
 
-/// Has as much signed as the floor allows, keeps it back, and asks for more after something.
+/// Has as much signed as the local policy allows, keeps it back, and asks for more after something.
 async fn hoard(world: &World, kind: Kind, after: impl Future<Output = ()>) -> Result<Outcome> {
     let arena = world.arena(kind, WALLETS).await?;
     let mut loot = Vec::new();

@@ -1,5 +1,5 @@
 //! The attacker is App: it has App's message key, XKey, connection, relayer and wallets. What it moves is bounded by the
-//! floor.
+//! local policy.
 
 mod gates;
 mod limits;
@@ -51,8 +51,8 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("refund in a token", |w| transaction::refund_in_token(w).boxed_local()),
     ("refund receiver alone", |w| transaction::refund_receiver(w).boxed_local()),
     ("coin along with a token transfer", |w| transaction::value_along(w).boxed_local()),
-    ("coin that the floor does not name", |w| transaction::native_coin(w).boxed_local()),
-    ("token that the floor does not name", |w| transaction::unknown_token(w).boxed_local()),
+    ("coin that the local policy does not name", |w| transaction::native_coin(w).boxed_local()),
+    ("token that the local policy does not name", |w| transaction::unknown_token(w).boxed_local()),
     ("over the limit in one payment", |w| limits::in_one(w).boxed_local()),
     ("over the limit in many payments of one wallet", |w| limits::in_many(w).boxed_local()),
     ("over the limit in many wallets", |w| limits::in_many_wallets(w).boxed_local()),

@@ -2,11 +2,10 @@
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
-use chain::{Amount, Asset};
-use custody::KeyRole;
+use chain::{Amount, Asset, KeyRole};
+use data_center::{CHAIN, SAFE};
 use evacuation::{Balance, Bundle, ChainState, VerifiedBundle, WalletsExport};
 use harness::{Options, evm::Anvil};
-use member::{CHAIN, SAFE};
 
 use super::Outcome;
 use crate::world::{
@@ -68,10 +67,10 @@ pub(super) async fn other_wallet(world: &World) -> Result<Outcome> {
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
-/// Both signatures of a payment that the floor allows.
+/// Both signatures of a payment that the local policy allows.
 async fn signed(arena: &Arena<'_>, tx: &SafeTx) -> Result<Granted> {
     let granted = arena.world.both(arena.wallet(), &tx.unsigned()).await?;
-    ensure!(granted.refusals.is_empty(), "what the floor allows is refused: {granted:?}");
+    ensure!(granted.refusals.is_empty(), "what the local policy allows is refused: {granted:?}");
     Ok(granted)
 }
 

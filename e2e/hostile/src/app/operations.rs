@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use custody::Role;
-use member::CHAIN;
+use data_center::CHAIN;
 use prost::Message;
 use protocol::ops::{Batch, EchoHead, Freeze, Lease, Operation, Outcome as Answer, Request, Settle, Settlement};
 

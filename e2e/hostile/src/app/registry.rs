@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use chain::ChainRules;
 use custody::Role;
-use member::CHAIN;
+use data_center::CHAIN;
 use prost::Message;
 use protocol::{
     attestation::attest_hot_keys,

@@ -12,13 +12,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use custody::{phrase::Phrase, trust::TrustBundle};
+use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
 use protocol::ops::Operation;
 use signer::{
     host::Host,
     pipeline::Asker,
-    wiring::{Place, documents::Documents},
+    wiring::{Place, policy_file::Documents},
 };
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
 
@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
     harness::install_crypto();
     let path = std::env::args().nth(1).context("name the file to start from")?;
     let start: Start = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-    let trust = TrustBundle::parse(start.trust.as_bytes())?;
+    let trust = MemberTrust::parse(start.trust.as_bytes())?;
     let place = Place {
         data_dir: start.data_dir,
         kube_dir: PathBuf::new(),
@@ -70,7 +70,7 @@ async fn main() -> Result<()> {
     tokio::task::spawn_blocking(serve).await?
 }
 
-async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
+async fn answer(host: &Host, trust: &MemberTrust, ask: Ask) -> Result<Told> {
     Ok(match ask {
         Ask::Request(asked) => {
             let Asked { role, request } = *asked;

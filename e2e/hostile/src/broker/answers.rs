@@ -77,7 +77,7 @@ pub(super) async fn other_signer(broker: &Broker<'_>) -> Result<BTreeSet<String>
 
 pub(super) async fn forged(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let forged = Draft::answer(broker, Role::Keeper);
-    let by_others = [&SigningKey::generate(&mut OsRng), broker.world.pair.custody.observer.message_key()];
+    let by_others = [&SigningKey::generate(&mut OsRng), broker.world.pair.custody.sentinel.message_key()];
     let forged = by_others.map(|key| forged.sealed(&forged.signed(key)));
     let forged = forged.into_iter().collect::<Result<Vec<_>>>()?;
     meddled(broker, async |_| Ok(forged)).await

@@ -123,19 +123,19 @@ pub(super) async fn unknown_key(broker: &Broker<'_>) -> Result<BTreeSet<String>>
 }
 
 pub(super) async fn other_peer(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    to_both(broker, |draft| draft.finished(broker.world.pair.custody.observer.message_key())).await
+    to_both(broker, |draft| draft.finished(broker.world.pair.custody.sentinel.message_key())).await
 }
 
 /// With a key of the attacker's and with App's.
-pub(super) async fn observers_words(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn sentinels_words(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let words = [Operation::Lease(Lease { until_ms: now_ms() + 500_000 }), Operation::Settle(Settle::default())];
     let mut reasons = BTreeSet::new();
     for operation in words {
         let payload = Request { operation_id: operation_id(), operation: Some(operation) }.encode_to_vec();
         for key in [&SigningKey::generate(&mut OsRng), apps(broker)] {
-            let draft = Draft::new(broker, Role::Observer, Role::Keeper, Lane::Observe, payload.clone());
+            let draft = Draft::new(broker, Role::Sentinel, Role::Keeper, Lane::Sentinel, payload.clone());
             let (lane, inbox) =
-                (broker.lane(Role::Keeper, Lane::Observe), format!("{}.1", inbox_prefix(Role::Observer)));
+                (broker.lane(Role::Keeper, Lane::Sentinel), format!("{}.1", inbox_prefix(Role::Sentinel)));
             reasons.extend(broker.injected(Role::Keeper, vec![(lane, Some(inbox), draft.finished(key)?)]).await?);
         }
     }
@@ -166,18 +166,18 @@ pub(super) async fn cross_custody(broker: &Broker<'_>) -> Result<BTreeSet<String
     resigned(broker, |body| body.custody_id = vec![9; 16]).await
 }
 
-/// App's request, genuine, delivered where the observer speaks.
+/// App's request, genuine, delivered where the sentinel speaks.
 pub(super) async fn other_lane(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let bytes = broker.held(Role::Keeper, 0).await?.bytes;
-    let lanes = [Lane::Peer, Lane::Observe].map(|lane| broker.lane(Role::Keeper, lane));
+    let lanes = [Lane::Peer, Lane::Sentinel].map(|lane| broker.lane(Role::Keeper, lane));
     broker.injected(Role::Keeper, lanes.map(|lane| (lane, Some(broker.inbox()), bytes.clone())).into()).await
 }
 
-/// App's word where only the observer speaks, and the observer's where only App does.
+/// App's word where only the sentinel speaks, and the sentinel's where only App does.
 pub(super) async fn foreign_lane(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let payload = broker.payload(0).await?;
-    let observers = broker.world.pair.custody.observer.message_key();
-    let speakers = [(Role::App, Lane::Observe, apps(broker)), (Role::Observer, Lane::Op, observers)];
+    let sentinels = broker.world.pair.custody.sentinel.message_key();
+    let speakers = [(Role::App, Lane::Sentinel, apps(broker)), (Role::Sentinel, Lane::Op, sentinels)];
     let mut posts = Vec::new();
     for (from, lane, key) in speakers {
         let draft = Draft::new(broker, from, Role::Keeper, lane, payload.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use custody::Role;
-use member::CHAIN;
+use data_center::CHAIN;
 use protocol::subject::{Lane, inbox_prefix, listens, queue, speaks};
 
 use super::post::Broker;
@@ -15,7 +15,7 @@ const VIOLATION: &str = "broker: permissions violation";
 
 pub(super) async fn tap_everything(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let heard = broker.overheard(|_| true, async || broker.pay().await).await?;
-    // A request and an answer for each signer, and the observer's words.
+    // A request and an answer for each signer, and the sentinel's words.
     ensure!(heard.len() >= 4, "only {} messages were heard", heard.len());
     let (wallet, token) = (&broker.arena.wallet().id, broker.arena.token.contract);
     let secrets = [CHAIN.as_bytes(), wallet.as_bytes(), token.as_slice(), broker.world.friend.as_slice()];

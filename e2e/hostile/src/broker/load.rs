@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use custody::Role;
-use member::LEASE;
+use data_center::LEASE;
 use protocol::{
     ops::{Freeze, Operation, Outcome, Request},
     subject::Lane,
@@ -60,14 +60,14 @@ pub(super) async fn freeze_suppressed(broker: &Broker<'_>) -> Result<BTreeSet<St
     }
 }
 
-/// As if the broker let nothing of the observer through: nothing is signed then.
+/// As if the broker let nothing of the sentinel through: nothing is signed then.
 pub(super) async fn observer_suppressed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let pair = &broker.world.pair;
-    pair.observer.sleep();
+    pair.sentinel.sleep();
     tokio::time::sleep(LEASE + Duration::from_secs(2)).await;
     let payment = broker.payment(0).await?;
     let refused = broker.world.sign(Role::Keeper, payment).await;
-    pair.observer.wake();
+    pair.sentinel.wake();
     pair.serving().await;
     match refused? {
         Err(reason) => Ok([reason].into()),

@@ -36,10 +36,10 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("request duplicated 100 times", |b| repeat::duplicated(b).boxed_local()),
     ("requests reordered", |b| repeat::reordered(b).boxed_local()),
     ("request repeated after a restart", |b| repeat::after_a_restart(b).boxed_local()),
-    ("the observer's words repeated: leases, settlements", |b| repeat::observers_words(b).boxed_local()),
+    ("the sentinel's words repeated: leases, settlements", |b| repeat::sentinels_words(b).boxed_local()),
     ("audit heads repeated", |b| repeat::heads(b).boxed_local()),
     ("forged: signed by an unknown key", |b| forge::unknown_key(b).boxed_local()),
-    ("forged: lease and settlement", |b| forge::observers_words(b).boxed_local()),
+    ("forged: lease and settlement", |b| forge::sentinels_words(b).boxed_local()),
     ("stripped and signed by another approved peer", |b| forge::other_peer(b).boxed_local()),
     ("sender that is no peer", |b| forge::no_peer(b).boxed_local()),
     ("bit flips at every byte of the envelope", |b| reshape::flipped_envelope(b).boxed_local()),
@@ -65,7 +65,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("damaged reply", |b| answers::damaged(b).boxed_local()),
     ("flood of garbage and duplicates", |b| load::flood(b).boxed_local()),
     ("freeze suppressed", |b| load::freeze_suppressed(b).boxed_local()),
-    ("observer suppressed", |b| load::observer_suppressed(b).boxed_local()),
+    ("sentinel suppressed", |b| load::observer_suppressed(b).boxed_local()),
     ("request delayed past its expiry", |b| repeat::delayed(b).boxed_local()),
 ];
 

@@ -39,8 +39,8 @@ pub(super) async fn replayed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     again(broker, Lane::Op).await
 }
 
-pub(super) async fn observers_words(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    again(broker, Lane::Observe).await
+pub(super) async fn sentinels_words(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+    again(broker, Lane::Sentinel).await
 }
 
 pub(super) async fn heads(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
@@ -86,7 +86,7 @@ pub(super) async fn after_a_restart(broker: &Broker<'_>) -> Result<BTreeSet<Stri
 /// App's request with a reply subject of the attacker's, of another role's, or none.
 pub(super) async fn redirected(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let mut posts = Vec::new();
-    let inboxes = [Some("_INBOX.attacker.1".to_owned()), Some(format!("{}.1", inbox_prefix(Role::Observer))), None];
+    let inboxes = [Some("_INBOX.attacker.1".to_owned()), Some(format!("{}.1", inbox_prefix(Role::Sentinel))), None];
     for inbox in inboxes {
         posts.push((broker.world.op(Role::Keeper), inbox, broker.held(Role::Keeper, 0).await?.bytes));
     }

@@ -1,15 +1,14 @@
 //! The chain that says what moved.
 
 use anyhow::{Context, Result, ensure};
-use chain::WalletDesc;
+use chain::{KeyRole, WalletDesc};
 use chain_evm::{Call, EvmSafe};
-use custody::KeyRole;
 use data_encoding::HEXLOWER;
 use harness::{Options, evm::Anvil};
 use protocol::ops::Payment;
 use serde_json::json;
 
-/// The one chain of the floor, CAIP-2.
+/// The one chain of the local policy, CAIP-2.
 pub(crate) const CHAIN: &str = "eip155:31337";
 const CHAIN_NUMBER: u64 = 31_337;
 

@@ -119,7 +119,7 @@ impl Scene {
         tries
     }
 
-    /// The other signer, the chain and the observer.
+    /// The other signer, the chain and the sentinel.
     async fn end(
         &mut self,
         victim: Role,
@@ -213,13 +213,13 @@ impl Scene {
         Ok(())
     }
 
-    /// The observer's word is lost on the way to the disk.
+    /// The sentinel's word is lost on the way to the disk.
     pub(super) async fn settlement(&mut self, victim: Role, harm: Harm, seen: &mut Seen) -> Result<()> {
         let mut payments = self.rivals(Role::Keeper, 2).await?.swap_remove(0);
         self.stage.sign(&mut payments[0]).await?;
         let (digest, rival) = (payments[0].digest, payments[1].digest);
         let settle = request(settlement(&self.wallets[0], &digest));
-        let asked: Vec<_> = (0..3).map(|_| (Role::Observer, settle.clone())).collect();
+        let asked: Vec<_> = (0..3).map(|_| (Role::Sentinel, settle.clone())).collect();
         self.harm(victim, harm, &asked).await?;
         let given = [Given::of(&self.wallets[0], self.wallets[0].nonce, digest)];
         let signer = self.stage.signer_mut(victim);
@@ -227,10 +227,10 @@ impl Scene {
         signer.books.check(&data_dir, &given)?;
         self.stage.restart(victim).await?;
         let process = self.stage.signer(victim).process()?;
-        let outcome = process.say(Role::Observer, &settle).await.context("it ended")?;
+        let outcome = process.say(Role::Sentinel, &settle).await.context("it ended")?;
         ensure!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
         let otherwise = request(settlement(&self.wallets[0], &rival));
-        let outcome = process.say(Role::Observer, &otherwise).await.context("it ended")?;
+        let outcome = process.say(Role::Sentinel, &otherwise).await.context("it ended")?;
         ensure!(reason(&outcome) == "SettledOtherwise", "{outcome:?}");
         seen.by.insert("SettledOtherwise".to_owned());
         let outcome = self.stage.app(Role::Keeper, sign(&payments[1])).await?;

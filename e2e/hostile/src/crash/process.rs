@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use custody::{Role, trust::PeerKeys};
+use custody::{Role, identity::PeerKeys};
 use prost::Message;
 use protocol::ops::{Outcome, Request};
 use rustix::process::{Pid, Signal, kill_process};

@@ -1,5 +1,5 @@
 //! One custody for the suites that look at the signers' files: a real Vault, the real Safe on an EVM node, both signers
-//! as processes with Production trust, and the observer in a small way.
+//! as processes with Production trust, and the sentinel in a small way.
 
 use std::{
     collections::BTreeMap,
@@ -12,16 +12,15 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners, WalletDesc};
 use custody::{
-    CustodyId, KeyRole, Role, fingerprint,
+    CustodyId, Role,
+    config::{HubLimits, MemberConfig, NatsConfig},
+    identity::PeerKeys,
+    local_policy::{AssetLimits, LocalPolicy, Rolling},
     manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
     phrase::Phrase,
-    trust::{
-        AssetFloor, CustodyTrust, Floor, KeyProtection, PeerKeys, Profile, Rolling, SHAPE_VERSION, TrustBundle,
-        VaultTrust,
-    },
-    wiring::{MemberConfig, NatsConfig, Policy},
+    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
@@ -56,7 +55,7 @@ pub(crate) const PAYEE: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 pub(crate) const THIEF: &str = "0x90F79bf6EB2c4f870365E785982E1f101E93b906";
 /// 1 ETH, wei.
 pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
-/// The floor's limits, wei.
+/// The local policy's limits, wei.
 pub(crate) const PER_TRANSACTION: u128 = 4 * ETH;
 /// Of one wallet in a day, wei.
 pub(crate) const PER_WALLET: u128 = 10 * ETH;
@@ -119,21 +118,21 @@ impl Signer {
 
     /// Its key for statements.
     fn key(&self) -> Result<ed25519_dalek::VerifyingKey> {
-        Ok(fingerprint::message_key(self.public.as_ref().context("its keys are not made")?)?)
+        Ok(custody::identity::message_key(self.public.as_ref().context("its keys are not made")?)?)
     }
 }
 
 /// A state to come back to.
 pub(crate) struct Kept {
-    observer: Observer,
+    sentinel: Sentinel,
     block: String,
 }
 
-/// Holds heads as the observer does.
+/// Holds heads as the sentinel does.
 #[derive(Default, Clone)]
-struct Observer(BTreeMap<Role, (u64, u64, Attestation)>);
+struct Sentinel(BTreeMap<Role, (u64, u64, Attestation)>);
 
-impl Observer {
+impl Sentinel {
     /// What was held before; the new one is held unless it is older or its signer is locked.
     fn echo(&mut self, signer: &Signer, shown: &EchoHead) -> Result<Option<Attestation>> {
         let attestation = shown.head.clone().context("no head is shown")?;
@@ -158,7 +157,7 @@ pub(crate) struct Stage {
     cluster: EcdsaKeyPair,
     app: OwnKeys,
     own: OwnKeys,
-    observer: Observer,
+    sentinel: Sentinel,
     protection: KeyProtection,
     folder: tempfile::TempDir,
 }
@@ -198,9 +197,9 @@ impl Stage {
             public: None,
         };
         let (keeper, cooler) = (place(Role::Keeper), place(Role::Cooler));
-        let (app, own, observer) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Observer::default());
+        let (app, own, sentinel) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Sentinel::default());
         let mut stage =
-            Self { chain, keeper, cooler, cool, signed, vault, cluster, app, own, observer, protection, folder };
+            Self { chain, keeper, cooler, cool, signed, vault, cluster, app, own, sentinel, protection, folder };
         stage.decide().await?;
         Ok(stage)
     }
@@ -277,17 +276,17 @@ impl Stage {
         let other = if role == Role::Keeper { Role::Cooler } else { Role::Keeper };
         let mut peers = BTreeMap::from([
             (Role::App, vec![self.app.public().clone()]),
-            (Role::Observer, vec![self.own.public().clone()]),
+            (Role::Sentinel, vec![self.own.public().clone()]),
         ]);
         peers.extend(self.signer(other).public.clone().map(|public| (other, vec![public])));
         let manifest = self.manifest()?;
         let rolling = |amount: u128| Rolling { amount: amount.to_string(), window_seconds: DAY_SECONDS };
-        let eth = AssetFloor {
+        let eth = AssetLimits {
             per_wallet: Some(rolling(PER_WALLET)),
             total: Some(rolling(1_000 * ETH)),
-            ..AssetFloor::new(CHAIN, "ETH", "native", 18, &PER_TRANSACTION.to_string())
+            ..AssetLimits::new(CHAIN, "ETH", "native", 18, &PER_TRANSACTION.to_string())
         };
-        let trust = TrustBundle {
+        let trust = MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: Profile::Production,
             role,
@@ -295,7 +294,7 @@ impl Stage {
             vault: self.vault_trust(role),
             custody: Some(CustodyTrust { id: manifest.custody_id(), manifest_digest: manifest.digest() }),
             peers,
-            floor: Some(Floor { loosening_delay_seconds: DAY_SECONDS, ..Floor::new(vec![eth]) }),
+            local_policy: Some(LocalPolicy { loosening_delay_seconds: DAY_SECONDS, ..LocalPolicy::new(vec![eth]) }),
             keys: if role == Role::Keeper { self.protection } else { KeyProtection::Vault },
             images: vec![format!("sha256:{}", "0".repeat(64))],
         };
@@ -305,7 +304,7 @@ impl Stage {
                 urls: vec!["tls://127.0.0.1:4222".to_owned()],
                 ca_bundle: self.vault.ca_pem().to_owned(),
             },
-            policy: Policy::default(),
+            policy: HubLimits::default(),
             vault_key_generation: None,
             proposed_peers: BTreeMap::new(),
         };
@@ -365,13 +364,13 @@ impl Stage {
         Ok(Ok(()))
     }
 
-    /// The observer's lease.
+    /// The sentinel's lease.
     pub(crate) async fn lease(&self, role: Role) -> Result<()> {
         let until_ms = now_ms()? + MAX_LEASE_MS - 10_000;
-        self.told(role, Role::Observer, Operation::Lease(Lease { until_ms })).await
+        self.told(role, Role::Sentinel, Operation::Lease(Lease { until_ms })).await
     }
 
-    /// Shows a signer's head to the other one and the observer; what they held before. The other one need not run.
+    /// Shows a signer's head to the other one and the sentinel; what they held before. The other one need not run.
     pub(crate) async fn show(&mut self, role: Role) -> Result<Vec<(Role, Option<Attestation>)>> {
         let shown = match self.signer(role).process()?.ask(Ask::Head(Nothing {})).await {
             Some(Told::Head(head)) => head,
@@ -386,7 +385,7 @@ impl Stage {
             }
         }
         let signer = if role == Role::Keeper { &self.keeper } else { &self.cooler };
-        held.push((Role::Observer, self.observer.echo(signer, &shown)?));
+        held.push((Role::Sentinel, self.sentinel.echo(signer, &shown)?));
         Ok(held)
     }
 
@@ -410,10 +409,10 @@ impl Stage {
         answer.with_context(|| format!("{to} ended"))
     }
 
-    /// The observer says that a digest has used a nonce, and both signers show their heads.
+    /// The sentinel says that a digest has used a nonce, and both signers show their heads.
     pub(crate) async fn settle(&mut self, wallet: &Wallet, digest: &[u8; 32]) -> Result<()> {
         for role in [Role::Keeper, Role::Cooler] {
-            self.told(role, Role::Observer, settlement(wallet, digest)).await?;
+            self.told(role, Role::Sentinel, settlement(wallet, digest)).await?;
         }
         for role in [Role::Keeper, Role::Cooler] {
             self.show(role).await?;
@@ -450,7 +449,7 @@ impl Stage {
         }
         let keys = hot_keys(hot, &[self.keeper.key()?])?;
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-        let owners = Owners::of(&self.manifest()?, self.chain.rules.id(), &key.public_key)?;
+        let owners = self.manifest()?.owners(self.chain.rules.id(), &key.public_key)?;
         let desc = self.chain.rules.wallet(&owners, [0; 32])?;
         Ok(Wallet { id: keys.wallet, desc, nonce: 0, client_key: client_key.to_vec() })
     }
@@ -476,11 +475,11 @@ impl Stage {
     /// A payment at a nonce, unsigned.
     pub(crate) fn pay(&self, wallet: &Wallet, nonce: u64, to: &str, wei: u128) -> Result<Paid> {
         let to = to.to_owned();
-        self.unsigned(wallet, nonce, &Intent::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) })
+        self.unsigned(wallet, nonce, &Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) })
     }
 
     /// An intent at a nonce, unsigned.
-    pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, intent: &Intent) -> Result<Paid> {
+    pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, intent: &Effect) -> Result<Paid> {
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
         let unsigned = self.chain.rules.build(intent, &assets, nonce)?;
         let digest = self.chain.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
@@ -542,7 +541,7 @@ impl Stage {
         Ok(join_all(requests.iter().map(|request| process.say(Role::App, request))).await)
     }
 
-    /// All that there is, to come back to: both signers' files, what the observer holds, the chain.
+    /// All that there is, to come back to: both signers' files, what the sentinel holds, the chain.
     pub(crate) async fn keep(&mut self) -> Result<Kept> {
         for role in [Role::Keeper, Role::Cooler] {
             self.signer_mut(role).kill().await?;
@@ -555,7 +554,7 @@ impl Stage {
             self.unlocked(role).await?;
         }
         let block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
-        Ok(Kept { observer: self.observer.clone(), block })
+        Ok(Kept { sentinel: self.sentinel.clone(), block })
     }
 
     /// Back to it.
@@ -564,7 +563,7 @@ impl Stage {
             self.signer_mut(role).kill().await?;
             super::upkeep::copy(&self.aside(&format!("kept-{role}")), &self.signer(role).start.data_dir)?;
         }
-        self.observer = kept.observer.clone();
+        self.sentinel = kept.sentinel.clone();
         let reverted: bool = self.chain.anvil.rpc("evm_revert", json!([kept.block])).await?;
         ensure!(reverted, "the chain does not go back");
         kept.block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
@@ -624,7 +623,7 @@ pub(crate) fn registration(hot: &Attestation) -> Operation {
     })
 }
 
-/// The observer's.
+/// The sentinel's.
 pub(crate) fn settlement(wallet: &Wallet, digest: &[u8; 32]) -> Operation {
     let (wallet, nonce) = (wallet.id.clone(), wallet.nonce);
     let settlement = Settlement { wallet, chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };

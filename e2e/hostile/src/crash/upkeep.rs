@@ -110,7 +110,7 @@ impl Scene {
         }
         let payment = if victim == Role::Keeper { sign(&paid) } else { super::stage::countersign(&paid) };
         let freeze = request(Operation::Freeze(Freeze { wallet: id, reason: "seen something".to_owned() }));
-        let asked = [(Role::Cooler, &freeze), (Role::App, &freeze), (Role::Observer, &freeze)];
+        let asked = [(Role::Cooler, &freeze), (Role::App, &freeze), (Role::Sentinel, &freeze)];
         let asked: Vec<_> = asked.into_iter().map(|(role, request)| (role, request.clone())).collect();
         let first = self.harm(victim, harm, &asked).await?;
         self.after(victim).await?;

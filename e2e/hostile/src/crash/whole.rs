@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Effect, Owners, WalletDesc};
 use custody::{
-    Role, coolseal,
+    Role,
+    identity::PeerKeys,
     phrase::{Keys, Phrase},
-    trust::PeerKeys,
-    wiring::State,
+    report::WorkloadState,
 };
-use link::Caller;
-use member::{Member, Process};
+use data_center::{Member, Process};
 use protocol::{
     attestation::{attest_hot_keys, hot_keys},
     ops::{Attestation, CreateWallet, HotKeys, NamespaceKey, Operation, Outcome, Payment, Request},
@@ -19,6 +18,7 @@ use protocol::{
 };
 use rand_core::OsRng;
 use tokio::time::{Instant, sleep};
+use transport::Caller;
 
 use super::{
     chain::{CHAIN, Chain, Paid},
@@ -29,7 +29,7 @@ use crate::report::{Row, Suite};
 
 /// How often each is killed.
 const KILLS: u64 = 5;
-/// What the test's floor lets one payment move at most, wei, is more than either of these.
+/// What the test's local policy lets one payment move at most, wei, is more than either of these.
 const AMOUNTS: [(&str, u128); 2] = [(PAYEE, 100), (THIEF, 200)];
 /// Until it serves again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -85,15 +85,16 @@ impl Signer {
         let process = member.run();
         member.decide_everything().await;
         let keys = if role == Role::Cooler {
-            let keys = member.state(State::AwaitingCoolKey).await.identity.context("no identity")?.keys;
-            let sealed = coolseal::seal(&member.cool, &member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
+            let keys = member.state(WorkloadState::AwaitingCoolKey).await.identity.context("no identity")?.keys;
+            let sealed =
+                custody::sealed_phrase::seal(&member.cool, &member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
             let imported = member.exec(&["import"], &sealed).await;
             ensure!(imported.status.success(), "{imported:?}");
             keys
         } else {
             member.report_with(|report| report.identity.is_some()).await.identity.context("no identity")?.keys
         };
-        member.state(State::Serving).await;
+        member.state(WorkloadState::Serving).await;
         let (app, chain, hot) = (member.app(&keys).await, Chain::start().await?, Phrase::generate(&mut OsRng).keys());
         let attested = attested(role, &member, &app, &hot).await?;
         let wallet = wallet(role, &member, &chain, &keys, &attested)?;
@@ -110,7 +111,7 @@ impl Signer {
     fn pay(&self, nonce: u64, to: &str, wei: u128) -> Result<Paid> {
         let rules = &self.chain.rules;
         let (to, assets) = (to.to_owned(), [Asset { symbol: "ETH".to_owned(), contract: None }]);
-        let intent = Intent::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
+        let intent = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
         let unsigned = rules.build(&intent, &assets, nonce)?;
         let digest = rules.decode(&unsigned, &self.wallet, &assets)?.digest;
         let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
@@ -192,10 +193,10 @@ async fn attested(role: Role, member: &Member, app: &Caller, hot: &Keys) -> Resu
 
 fn wallet(role: Role, member: &Member, chain: &Chain, keys: &PeerKeys, hot: &Attestation) -> Result<WalletDesc> {
     let keeper = match role {
-        Role::Keeper => custody::fingerprint::message_key(keys)?,
+        Role::Keeper => custody::identity::message_key(keys)?,
         _ => member.peer.message_key().verifying_key(),
     };
     let hot = hot_keys(hot, &[keeper])?;
     let key = hot.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-    Ok(chain.rules.wallet(&Owners::of(&member.manifest(), chain.rules.id(), &key.public_key)?, [0; 32])?)
+    Ok(chain.rules.wallet(&member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
 }

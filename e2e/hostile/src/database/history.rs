@@ -74,7 +74,7 @@ async fn growth(story: &mut Story) -> Result<()> {
         .await
 }
 
-/// Both signers' files at once; the observer is in neither data centre.
+/// Both signers' files at once; the sentinel is in neither data centre.
 async fn together(story: &mut Story) -> Result<()> {
     let cases = [
         ("both: yesterday's copies at once", false, ""),
@@ -101,7 +101,7 @@ async fn together(story: &mut Story) -> Result<()> {
                 }
                 let told = story.steal(|story| &story.alice, 1).await?;
                 ensure!(told == ["Locked", "Locked"], "{told:?}");
-                Ok("Locked: the observer knows".to_owned())
+                Ok("Locked: the sentinel knows".to_owned())
             })
             .await?;
     }

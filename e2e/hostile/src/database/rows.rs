@@ -133,7 +133,7 @@ async fn cooler(story: &mut Story) -> Result<()> {
             let keys = vec![NamespaceKey { namespace: "eip155".to_owned(), public_key: key.clone() }];
             let custody_id = story.stage.manifest()?.custody_id().as_bytes().to_vec();
             let row = HotKeys { custody_id, wallet: "bob".to_owned(), keys }.encode_to_vec();
-            let owners = chain::Owners::of(&story.stage.manifest()?, story.stage.chain.rules.id(), &key)?;
+            let owners = story.stage.manifest()?.owners(story.stage.chain.rules.id(), &key)?;
             let own = story.stage.chain.rules.wallet(&owners, [0; 32])?;
             let edit = |connection: &rusqlite::Connection| -> Result<()> {
                 connection.execute("UPDATE wallets SET hot_keys = ?1 WHERE wallet = 'bob'", [&row])?;
@@ -264,9 +264,9 @@ async fn votes(story: &mut Story) -> Result<()> {
             .await?;
     }
     story
-        .attack("keeper: a looser floor among those that were seen", async |story| {
-            let sql = "INSERT INTO floors (content, seen_at_ms, superseded_at_ms)
-                       SELECT replace(content, '4000000000000000000', '9000000000000000000'), 1, 9000000000000 FROM floors";
+        .attack("keeper: a looser local policy among those that were seen", async |story| {
+            let sql = "INSERT INTO local policies (content, seen_at_ms, superseded_at_ms)
+                       SELECT replace(content, '4000000000000000000', '9000000000000000000'), 1, 9000000000000 FROM local policies";
             story.unnoticed(Role::Keeper, sql).await?;
             let over = story.stage.pay(&story.bob, 0, THIEF, PRICE + 1)?;
             let outcome = story.stage.app(Role::Keeper, sign(&over)).await?;

@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
-use custody::{KeyRole, Role};
+use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners, WalletDesc};
+use custody::Role;
+use data_center::CHAIN;
 use futures::future::join_all;
-use member::CHAIN;
 use prost::Message;
 use protocol::ops::{Attestation, Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
 
@@ -72,7 +72,7 @@ impl World {
         let Outcome::Created(hot) = outcome else { bail!("no wallet was made: {outcome:?}") };
         let keys = HotKeys::decode(hot.body.as_slice())?;
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("there is a key for EVM chains")?;
-        let owners = Owners::of(&self.pair.custody.manifest(), self.rules.id(), &key.public_key)?;
+        let owners = self.pair.custody.manifest().owners(self.rules.id(), &key.public_key)?;
         let desc = self.rules.wallet(&owners, [0; 32])?;
         let [hot_owner, cool, cold] = &desc.owner_addresses;
         let owners = [hot_owner.parse()?, cool.parse()?, cold.parse()?];
@@ -134,7 +134,7 @@ impl Arena<'_> {
         let world = self.world;
         world.chain().deploy(wallet).await?;
         let to = world.friend.to_string();
-        let intent = Intent::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
+        let intent = Effect::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
         let assets = [Asset { symbol: self.token.symbol.clone(), contract: Some(self.token.contract.to_string()) }];
         let unsigned = world.rules.build(&intent, &assets, self.nonce(wallet).await?)?;
         let hot = world.hot(wallet, &unsigned).await?.map_err(|reason| anyhow!("keeper: {reason}"))?;
@@ -142,7 +142,7 @@ impl Arena<'_> {
         let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
         let call = world.rules.assemble(&unsigned, &wallet.desc, &signatures)?;
         world.chain().send(&call).await?.map_err(|reason| anyhow!("the chain: {reason}"))?;
-        world.pair.observer.attest(&wallet.id, wallet.address).await;
+        world.pair.sentinel.attest(&wallet.id, wallet.address).await;
         self.explain(amount);
         Ok(())
     }

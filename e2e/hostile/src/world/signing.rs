@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use custody::Role;
-use member::CHAIN;
+use data_center::CHAIN;
 use protocol::{
     envelope::Party,
     exact,
@@ -48,7 +48,7 @@ pub(crate) async fn ask(world: &World, signer: Role, operation: Operation) -> Re
 pub(crate) async fn asked(world: &World, signer: Role, request: Request) -> Result<Outcome> {
     let deadline = Instant::now() + IMPATIENCE;
     let response = match world.app.call(signer, Lane::Op, &request, deadline).await {
-        Err(link::CallError::NoAnswer { .. }) => {
+        Err(transport::CallError::NoAnswer { .. }) => {
             world.app.call(signer, Lane::Op, &request, Instant::now() + PATIENCE).await?
         }
         other => other?,
@@ -137,11 +137,11 @@ impl World {
         Ok(granted)
     }
 
-    /// Executes with whatever was granted, and has the observer attest what came of it.
+    /// Executes with whatever was granted, and has the sentinel attest what came of it.
     pub(crate) async fn release(&self, wallet: &Wallet, tx: &SafeTx, granted: &mut Granted) -> Result<()> {
         let both = granted.hot.is_some() && granted.cool.is_some();
         match self.chain().execute(wallet, tx, granted.hot.as_deref(), granted.cool.as_deref()).await? {
-            Ok(()) => self.pair.observer.attest(&wallet.id, wallet.address).await,
+            Ok(()) => self.pair.sentinel.attest(&wallet.id, wallet.address).await,
             // Of two missing signatures the chain's reason says nothing new.
             Err(why) => {
                 if both || granted.refusals.is_empty() {

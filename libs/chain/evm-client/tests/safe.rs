@@ -5,10 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use chain::{Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{
+    Asset, ChainRules, Effect,
+    KeyRole::{self, Cold, Cool, Hot},
+    Owners, WalletDesc,
+};
 use chain_evm::EvmSafe;
 use chain_evm_client::{Call, ClientError, Outcome, Receipt, Relayer, RelayerKey, Rpc};
-use custody::KeyRole::{self, Cold, Cool, Hot};
 use harness::{Options, evm::Anvil};
 use serde_json::json;
 
@@ -56,7 +59,7 @@ impl World {
     }
 
     /// `execTransaction` of an intent, signed by two owners.
-    fn signed(&self, intent: &Intent, assets: &[Asset], nonce: u64, by: [KeyRole; 2]) -> (Call, B256) {
+    fn signed(&self, intent: &Effect, assets: &[Asset], nonce: u64, by: [KeyRole; 2]) -> (Call, B256) {
         let unsigned = self.rules.build(intent, assets, nonce).unwrap();
         let digest = self.rules.decode(&unsigned, &self.wallet, assets).unwrap().digest;
         let signatures = by.map(|role| (role, self.rules.sign(&secret(role), &digest).unwrap()));
@@ -84,8 +87,8 @@ fn native() -> Asset {
     Asset { symbol: "ETH".into(), contract: None }
 }
 
-fn transfer(asset: &str, amount: u128) -> Intent {
-    Intent::Transfer { asset: asset.into(), to: SAFE_PLACE.into(), amount: amount.into() }
+fn transfer(asset: &str, amount: u128) -> Effect {
+    Effect::Transfer { asset: asset.into(), to: SAFE_PLACE.into(), amount: amount.into() }
 }
 
 fn mined(outcome: Outcome) -> Receipt {

@@ -3,12 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use alloy_primitives::{Address, U256};
-use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Intent, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Effect, KeyRole, Owners, WalletDesc};
 use chain_evm::{EvmSafe, Fields, constants::FACTORY, key_address};
-use custody::{
-    KeyRole,
-    phrase::{EIP155, Phrase},
-};
+use custody::phrase::{EIP155, Phrase};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,11 +43,11 @@ fn assets() -> Vec<Asset> {
     ]
 }
 
-fn transfer(asset: &str, amount: u128) -> Intent {
-    Intent::Transfer { asset: asset.into(), to: DESTINATION.into(), amount: amount.into() }
+fn transfer(asset: &str, amount: u128) -> Effect {
+    Effect::Transfer { asset: asset.into(), to: DESTINATION.into(), amount: amount.into() }
 }
 
-fn build(intent: &Intent) -> Vec<u8> {
+fn build(intent: &Effect) -> Vec<u8> {
     rules().build(intent, &assets(), 5).unwrap()
 }
 
@@ -162,7 +159,7 @@ fn bytes_and_digests_are_those_of_the_contract() {
     let intents = [
         ("native", transfer("ETH", ONE_ETHER)),
         ("erc20", transfer("USD", 12345)),
-        ("cancel", Intent::Cancel { to: DESTINATION.into() }),
+        ("cancel", Effect::Cancel { to: DESTINATION.into() }),
     ];
     for (name, intent) in intents {
         let unsigned = build(&intent);
@@ -231,7 +228,7 @@ fn a_takeover_is_refused_by_name() {
     let own = word(&wallet().address);
     assert_eq!(refusal(&with_field(&native(), 3, U256::from(1))), "Delegatecall");
     assert_eq!(refusal(&with_field(&native(), 0, own)), "SelfCall");
-    assert_eq!(refusal(&with_field(&build(&Intent::Cancel { to: DESTINATION.into() }), 0, own)), "SelfCall");
+    assert_eq!(refusal(&with_field(&build(&Effect::Cancel { to: DESTINATION.into() }), 0, own)), "SelfCall");
     for field in 4..=8 {
         assert_eq!(refusal(&with_field(&native(), field, U256::from(1))), "RefundFields", "field {field}");
     }
@@ -258,7 +255,7 @@ fn only_transfers_of_listed_assets_are_understood() {
 
 #[test]
 fn money_is_not_sent_where_it_is_lost() {
-    let to = |address: &str| Intent::Transfer { asset: "USD".into(), to: address.into(), amount: 1.into() };
+    let to = |address: &str| Effect::Transfer { asset: "USD".into(), to: address.into(), amount: 1.into() };
     let own = wallet().address;
     assert_eq!(refusal(&build(&to(&own))), "OwnAddress");
     assert_eq!(refusal(&build(&to(TOKEN))), "AssetContract");
@@ -383,17 +380,17 @@ fn what_the_bytes_do_depends_on_the_address_and_on_no_owner() {
     assert_eq!(at("0x1").unwrap_err().reason, "WrongChain");
 }
 
-fn any_intent() -> impl Strategy<Value = Intent> {
+fn any_intent() -> impl Strategy<Value = Effect> {
     let address = any::<[u8; 20]>().prop_map(|bytes| Address::from(bytes).to_checksum(None));
     let amount = any::<[u64; 4]>().prop_map(|limbs| Amount(U256::from_limbs(limbs).max(U256::from(1))));
     let asset = prop_oneof![Just("ETH"), Just("USD"), Just("EUR")];
     prop_oneof![
-        (asset, address.clone(), amount).prop_map(|(asset, to, amount)| Intent::Transfer {
+        (asset, address.clone(), amount).prop_map(|(asset, to, amount)| Effect::Transfer {
             asset: asset.into(),
             to,
             amount
         }),
-        address.prop_map(|to| Intent::Cancel { to }),
+        address.prop_map(|to| Effect::Cancel { to }),
     ]
 }
 

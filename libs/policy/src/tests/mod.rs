@@ -1,4 +1,4 @@
-//! Floors, payments and intents for the promises below.
+//! Local policies, payments and intents for the promises below.
 
 mod loading;
 mod properties;
@@ -6,12 +6,12 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, ChainId, ChainRules, Intent};
+use chain::{Amount, ChainId, ChainRules, Effect};
 use chain_evm::EvmSafe;
 use custody::{
     CustodyId,
-    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, Rolling, TimeLock},
-    wiring::{self, Limit},
+    config::Limit,
+    local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, LocalPolicy, Rolling, TimeLock},
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -32,22 +32,22 @@ const NOW: u64 = 1_000_000_000;
 
 type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
 
-fn rules(floor: &Floor) -> Rules {
+fn rules(local_policy: &LocalPolicy) -> Rules {
     let adapter = |id: ChainId| (id.clone(), Box::new(EvmSafe::new(id).unwrap()) as Box<dyn ChainRules>);
-    chains(floor).unwrap().into_iter().map(adapter).collect()
+    chains(local_policy).unwrap().into_iter().map(adapter).collect()
 }
 
 /// 1000 wei and 1000 units of a token in one payment.
-fn floor() -> Floor {
-    let mut floor = Floor::new(vec![AssetFloor::new(CHAIN, "ETH", "native", 18, "1000")]);
-    floor.assets.push(AssetFloor::new(CHAIN, "USDT", TOKEN, 6, "1000"));
-    floor
+fn local_policy() -> LocalPolicy {
+    let mut local_policy = LocalPolicy::new(vec![AssetLimits::new(CHAIN, "ETH", "native", 18, "1000")]);
+    local_policy.assets.push(AssetLimits::new(CHAIN, "USDT", TOKEN, 6, "1000"));
+    local_policy
 }
 
-fn changed(change: impl FnOnce(&mut Floor)) -> Floor {
-    let mut floor = floor();
-    change(&mut floor);
-    floor
+fn changed(change: impl FnOnce(&mut LocalPolicy)) -> LocalPolicy {
+    let mut local_policy = local_policy();
+    change(&mut local_policy);
+    local_policy
 }
 
 fn rolling(amount: &str, window_seconds: u64) -> Option<Rolling> {
@@ -85,33 +85,37 @@ fn limit(chain: &str, asset: &str, per_transaction: &str) -> Limit {
     }
 }
 
-fn hub(limits: Vec<Limit>) -> wiring::Policy {
-    wiring::Policy { limits }
+fn hub(limits: Vec<Limit>) -> custody::config::HubLimits {
+    custody::config::HubLimits { limits }
 }
 
 /// A policy with one safe destination.
-fn load(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, PolicyError> {
+fn load(
+    local_policy: &LocalPolicy,
+    held: &[LocalPolicy],
+    hub: &custody::config::HubLimits,
+) -> Result<Policy, PolicyError> {
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
-    Policy::unvouched(floor, held, hub, &safe, &rules(floor))
+    Policy::unvouched(local_policy, held, hub, &safe, &rules(local_policy))
 }
 
-fn policy(floor: &Floor, held: &[Floor]) -> Policy {
-    load(floor, held, &wiring::Policy::default()).unwrap()
+fn policy(local_policy: &LocalPolicy, held: &[LocalPolicy]) -> Policy {
+    load(local_policy, held, &custody::config::HubLimits::default()).unwrap()
 }
 
-fn transfer(asset: &str, amount: &str) -> Intent {
-    Intent::Transfer { asset: asset.to_owned(), to: BOB.to_owned(), amount: amount.parse().unwrap() }
+fn transfer(asset: &str, amount: &str) -> Effect {
+    Effect::Transfer { asset: asset.to_owned(), to: BOB.to_owned(), amount: amount.parse().unwrap() }
 }
 
-fn cancel(to: &str) -> Intent {
-    Intent::Cancel { to: to.to_owned() }
+fn cancel(to: &str) -> Effect {
+    Effect::Cancel { to: to.to_owned() }
 }
 
 /// A payment of alice and all that is known of it.
 #[derive(Debug, Clone)]
 struct Payment {
     chain: ChainId,
-    effect: Intent,
+    effect: Effect,
     fee: Amount,
     /// By scope and length in milliseconds; what is not here: nothing.
     spent: BTreeMap<(Scope, u64), Amount>,
@@ -122,7 +126,7 @@ struct Payment {
 }
 
 impl Payment {
-    fn new(effect: Intent) -> Self {
+    fn new(effect: Effect) -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
             effect,
@@ -137,8 +141,8 @@ impl Payment {
 
     fn ask<T>(&self, policy: &Policy, question: impl FnOnce(&Facts<'_>) -> T) -> T {
         let asset = match &self.effect {
-            Intent::Transfer { asset, .. } => asset.as_str(),
-            Intent::Cancel { .. } => "",
+            Effect::Transfer { asset, .. } => asset.as_str(),
+            Effect::Cancel { .. } => "",
         };
         let spent: Vec<_> = policy
             .windows(&self.chain, asset)

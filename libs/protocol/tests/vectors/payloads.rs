@@ -164,8 +164,9 @@ fn responses() -> Vec<Example> {
     let signed = Signed { digest: digest.clone(), signature: vec![0x1c; 65], head: Some(head.clone()) };
     let signed_json =
         json!({"digest": hex(&digest), "signature": hex(&signed.signature), "head": attestation_json(&head)});
-    let refused = || Refused { reason: "OverLimit".to_owned(), message: "more than the floor allows".to_owned() };
-    let refused_json = json!({"reason": "OverLimit", "message": "more than the floor allows"});
+    let refused =
+        || Refused { reason: "OverLimit".to_owned(), message: "more than the local policy allows".to_owned() };
+    let refused_json = json!({"reason": "OverLimit", "message": "more than the local policy allows"});
     let away = Refused { reason: "VaultSealed".to_owned(), message: "the Vault is sealed; unseal it".to_owned() };
     let waits = Pending { digest: digest.clone(), not_before_ms: 1_800_003_600_000 };
     let answers = [Outcome::Signed(signed.clone()), Outcome::Refused(refused())];

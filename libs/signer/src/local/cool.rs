@@ -1,11 +1,6 @@
 //! The cool phrase, brought from the cool room.
 
-use custody::{
-    Role,
-    coolseal::{self, SealedCool},
-    manifest::VerifiedManifest,
-    phrase::NAMESPACES,
-};
+use custody::{Role, manifest::VerifiedManifest, phrase::NAMESPACES, sealed_phrase::SealedCool};
 
 use super::{LocalError, documents};
 use crate::{
@@ -22,7 +17,7 @@ pub(crate) async fn import(place: &Place, sealed: &[u8]) -> Result<VerifiedManif
     let (trust, manifest) = documents(place, Role::Cooler, &store).await?;
     let sealer = place.sealer(&trust.vault)?;
     let own = identity::reopen(&store, &sealer).await?;
-    let phrase = coolseal::open(&sealed, &own.xkey(), &manifest)?;
+    let phrase = custody::sealed_phrase::open(&sealed, &own.xkey(), &manifest)?;
     let (keys, custody) = (phrase.keys(), manifest.custody_id());
     let mut secrets = Vec::with_capacity(NAMESPACES.len());
     for namespace in NAMESPACES {

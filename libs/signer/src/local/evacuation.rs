@@ -1,8 +1,8 @@
 //! Evacuation: cool's signatures for its own data centre's admin, also while locked and frozen.
 
 use audit::{Decision, Entry};
-use chain::WalletDesc;
-use custody::{CustodyId, KeyRole, Role, WalletId};
+use chain::{KeyRole, WalletDesc};
+use custody::{CustodyId, Role, WalletId};
 use evacuation::{Bundle, VerifiedBundle};
 use zeroize::Zeroizing;
 

@@ -1,6 +1,6 @@
 //! Commands of the data centre's admin, run beside the process (`kubectl exec`): they open the same store and log in to
 //! the Vault themselves where they need it, and need neither hub nor broker. On the worst day the API server is not
-//! needed either: the last good trust bundle and manifest are in the store. What a command changes is in the audit chain
+//! needed either: the last good member trust and manifest are in the store. What a command changes is in the audit chain
 //! in the same commit; the process sees it with its next request.
 
 mod audit_export;
@@ -20,7 +20,7 @@ use std::fmt;
 use ::evacuation::EvacuationError;
 use audit::{Decision, Entry};
 use custody::{
-    CustodyId, Role, coolseal::CoolSealError, manifest::VerifiedManifest, phrase::PhraseError, trust::TrustBundle,
+    CustodyId, Role, manifest::VerifiedManifest, phrase::PhraseError, sealed_phrase::CoolSealError, trust::MemberTrust,
 };
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(crate) enum LocalError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// Neither the API server nor the store has documents to go by.
-    #[error("no trust bundle and manifest to go by: {now}; and the store has none from before")]
+    #[error("no member trust and manifest to go by: {now}; and the store has none from before")]
     NoDocuments {
         /// Why the present ones are not usable.
         now: String,
@@ -153,7 +153,7 @@ impl Desk {
 }
 
 /// The present documents where they are good, else the last good ones.
-async fn documents(place: &Place, role: Role, store: &Store) -> Result<(TrustBundle, VerifiedManifest), LocalError> {
+async fn documents(place: &Place, role: Role, store: &Store) -> Result<(MemberTrust, VerifiedManifest), LocalError> {
     let now = match present(place, role).await.and_then(|present| pinned(role, &present)) {
         Ok(pair) => return Ok(pair),
         Err(unready) => unready.message,
@@ -164,7 +164,7 @@ async fn documents(place: &Place, role: Role, store: &Store) -> Result<(TrustBun
 }
 
 /// The last good documents.
-async fn kept(role: Role, store: &Store) -> Result<Result<(TrustBundle, VerifiedManifest), Unready>, StoreError> {
+async fn kept(role: Role, store: &Store) -> Result<Result<(MemberTrust, VerifiedManifest), Unready>, StoreError> {
     let trust = store.document(Document::Trust).await?;
     let manifest = store.document(Document::Manifest).await?;
     Ok(pinned(role, &Documents { trust, manifest, ..Documents::default() }))
@@ -175,7 +175,7 @@ async fn present(place: &Place, role: Role) -> Result<Documents, Unready> {
     read.await.map_err(|error: ClusterError| error.into())
 }
 
-fn pinned(role: Role, documents: &Documents) -> Result<(TrustBundle, VerifiedManifest), Unready> {
+fn pinned(role: Role, documents: &Documents) -> Result<(MemberTrust, VerifiedManifest), Unready> {
     let trust = documents::trust(role, documents)?;
     let manifest = documents::manifest(&trust, documents)?;
     Ok((trust, manifest))

@@ -1,4 +1,4 @@
-//! Settlements that the admin attests in place of an observer that is lost or not used.
+//! Settlements that the admin attests in place of a sentinel that is lost or not used.
 
 use audit::Entry;
 use custody::Role;

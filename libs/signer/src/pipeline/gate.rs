@@ -1,4 +1,4 @@
-//! What stands before every operation of App: the freeze, the lock and, for signatures, the observer's lease.
+//! What stands before every operation of App: the freeze, the lock and, for signatures, the sentinel's lease.
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
@@ -23,13 +23,13 @@ impl Signer {
         if signs && serving.observed && self.lease_until_ms() <= self.now_ms() {
             return Err(Stop::unavailable(
                 "LeaseExpired",
-                "the observer's lease has expired; nothing is signed without it",
+                "the sentinel's lease has expired; nothing is signed without it",
             ));
         }
         Ok(())
     }
 
-    /// Takes the observer's lease; a shorter one does not shorten the present one.
+    /// Takes the sentinel's lease; a shorter one does not shorten the present one.
     pub(super) fn take_lease(&self, until_ms: u64) -> Result<(), Stop> {
         if until_ms > self.now_ms().saturating_add(MAX_LEASE_MS) {
             return Err(Stop::refused("LeaseTooLong", format!("a lease ends at most {MAX_LEASE_MS} ms from now")));

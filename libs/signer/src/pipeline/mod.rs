@@ -8,8 +8,8 @@ mod create;
 pub(crate) mod fault;
 mod gate;
 mod nonce;
-mod observe;
 mod payment;
+mod peers;
 mod register;
 mod registry;
 mod request;
@@ -33,7 +33,7 @@ use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Respo
 
 use crate::store::{Ledger, Recall, Store, StoreError};
 pub use gate::Lock;
-pub(crate) use observe::{attest, vouchers};
+pub(crate) use peers::{attest, vouchers};
 use registry::Known;
 pub use request::Asker;
 pub(crate) use request::name;
@@ -89,7 +89,7 @@ impl Signer {
         self.lock.load_full()
     }
 
-    /// The observer's lease, Unix milliseconds.
+    /// The sentinel's lease, Unix milliseconds.
     pub fn lease_until_ms(&self) -> u64 {
         self.lease_until_ms.load(Ordering::Acquire)
     }
@@ -143,15 +143,15 @@ impl Signer {
         match &accepted.operation {
             Operation::EchoHead(echo) => {
                 let echo = echo.clone();
-                observe::echo(self, serving, accepted, echo).await
+                peers::echo(self, serving, accepted, echo).await
             }
             Operation::Freeze(freeze) => {
                 let freeze = freeze.clone();
-                observe::freeze(self, serving, accepted, freeze).await
+                peers::freeze(self, serving, accepted, freeze).await
             }
             Operation::Settle(settle) => {
                 let settle = settle.clone();
-                observe::settle(self, serving, accepted, settle).await
+                peers::settle(self, serving, accepted, settle).await
             }
             Operation::Lease(lease) => {
                 self.take_lease(lease.until_ms)?;

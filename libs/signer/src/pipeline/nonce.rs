@@ -1,13 +1,13 @@
 //! Which nonces may be signed. Pure.
 //!
 //! A Safe executes its nonces one after the other, so a signature at a later one is a stockpile: at any time only the
-//! next nonce is signed, and the one after it not before the observer has attested that the next is used up. Without an
-//! observer nobody can attest it: then a nonce follows what was signed before it.
+//! next nonce is signed, and the one after it not before the sentinel has attested that the next is used up. Without an
+//! sentinel nobody can attest it: then a nonce follows what was signed before it.
 
 use super::Stop;
 use crate::store::{Kind, Nonces, Watermark};
 
-/// Whether `mark`, which is not recorded yet, may be. `observed`: the observer attests settlements.
+/// Whether `mark`, which is not recorded yet, may be. `observed`: the sentinel attests settlements.
 pub(super) fn judge(mark: &Watermark, seen: &Nonces, observed: bool) -> Result<(), Stop> {
     let Watermark { wallet, nonce, kind, .. } = mark;
     if *kind == Kind::Payment && seen.payment.is_some() {
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn with_an_observer_only_the_next_nonce_is_signed_and_only_once() {
+    fn with_a_sentinel_only_the_next_nonce_is_signed_and_only_once() {
         use Kind::*;
         let fresh = Nonces::default();
         let paid = Nonces { highest: Some(0), outstanding: Some(0), payment: Some([2; 32]), ..fresh };
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_observer_a_nonce_follows_what_was_signed() {
+    fn without_a_sentinel_a_nonce_follows_what_was_signed() {
         use Kind::*;
         let fresh = Nonces::default();
         let paid = Nonces { highest: Some(4), outstanding: Some(0), ..fresh };

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry, Head};
-use chain::{Amount, Intent, WalletDesc};
-use custody::{KeyRole, Role};
+use chain::{Amount, Effect, KeyRole, WalletDesc};
+use custody::Role;
 use policy::{Facts, Verdict};
 use prost::Message;
 use protocol::ops::{Allowed, Attestation, Operation, Outcome, Payment, Pending, Response, Signed};
@@ -76,7 +76,7 @@ fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {
 struct Decoded {
     wallet: String,
     desc: Arc<WalletDesc>,
-    effect: chain::Decoded,
+    effect: chain::Transaction,
     intent: Option<Attestation>,
 }
 
@@ -147,7 +147,7 @@ impl Vouched {
             wallet: wallet.clone(),
             chain: desc.chain.to_string(),
             nonce: effect.nonce,
-            kind: if matches!(effect.intent, Intent::Cancel { .. }) { Kind::Cancel } else { Kind::Payment },
+            kind: if matches!(effect.intent, Effect::Cancel { .. }) { Kind::Cancel } else { Kind::Payment },
             digest: effect.digest,
         }
     }
@@ -177,7 +177,7 @@ impl Vouched {
         let Decoded { wallet, desc, effect, intent } = &self.0;
         let chain = &desc.chain;
         let (mut spent, mut listed_since_ms) = (Vec::new(), None);
-        if let Intent::Transfer { asset, to, .. } = &effect.intent {
+        if let Effect::Transfer { asset, to, .. } = &effect.intent {
             for window in serving.policy.windows(chain, asset) {
                 spent.push(ledger.spent(window, wallet, chain.as_str(), asset)?);
             }
@@ -270,7 +270,7 @@ impl Vouched {
 
     fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {
         let Decoded { wallet, desc, effect, .. } = &self.0;
-        let Intent::Transfer { asset, amount, .. } = &effect.intent else {
+        let Effect::Transfer { asset, amount, .. } = &effect.intent else {
             return Ok(());
         };
         let spend = Spend {
@@ -303,10 +303,10 @@ impl Vouched {
     fn summary(&self) -> String {
         let Decoded { wallet, effect, .. } = &self.0;
         match &effect.intent {
-            Intent::Transfer { asset, to, amount } => {
+            Effect::Transfer { asset, to, amount } => {
                 format!("{amount} {asset} from {wallet} to {to}, nonce {}", effect.nonce)
             }
-            Intent::Cancel { to } => format!("cancel of nonce {} of {wallet} to {to}", effect.nonce),
+            Effect::Cancel { to } => format!("cancel of nonce {} of {wallet} to {to}", effect.nonce),
         }
     }
 }

@@ -122,7 +122,7 @@ fn wallet(serving: &Serving, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Resu
     let (chain, rules) = serving.rules(chain)?;
     let key = hot_key(hot, &chain)?;
     let wrong = |error: chain::ChainError| Stop::refused("WalletNotPossible", error.to_string());
-    let owners = Owners::of(&serving.manifest, &chain, key).map_err(wrong)?;
+    let owners = serving.manifest.owners(&chain, key).map_err(wrong)?;
     rules.wallet(&owners, salt).map_err(wrong)
 }
 

@@ -72,7 +72,7 @@ fn may_ask(role: Role, operation: &Operation) -> Result<(), Stop> {
             (role == Role::App, "NotApp", "app")
         }
         EchoHead(_) => (matches!(role, Role::Keeper | Role::Cooler), "NotASigner", "the other signer"),
-        Settle(_) | Lease(_) => (role == Role::Observer, "NotObserver", "the observer"),
+        Settle(_) | Lease(_) => (role == Role::Sentinel, "NotSentinel", "the sentinel"),
     };
     if allowed {
         return Ok(());

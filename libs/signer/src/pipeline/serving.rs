@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use audit::Head;
-use chain::ChainId;
-use custody::{CustodyId, KeyRole, Role, manifest::VerifiedManifest, trust::KeyProtection};
+use chain::{ChainId, KeyRole};
+use custody::{CustodyId, Role, manifest::VerifiedManifest, trust::KeyProtection};
 use ed25519_dalek::VerifyingKey;
 use policy::Policy;
 use protocol::{envelope::Peers, ops::Attestation};
 use sealing::{ClientKey, Context, Sealer};
 use zeroize::Zeroizing;
 
-use super::{Stop, observe};
+use super::{Stop, peers};
 use crate::{chains::Rules, identity::Keys};
 
 /// All that operations depend on beside the store, as one value that never changes: documents that were verified
@@ -28,15 +28,15 @@ pub struct Serving {
     pub manifest: VerifiedManifest,
     /// The effective policy.
     pub policy: Policy,
-    /// Adapters of the chains that the floor names.
+    /// Adapters of the chains that the local policy names.
     pub rules: Rules,
     /// The Vault.
     pub sealer: Arc<Sealer>,
     /// What seals users' keys.
     pub protection: KeyProtection,
-    /// Whether the trust bundle names an observer: it grants the lease and attests settlements.
+    /// Whether the member trust names a sentinel: it grants the lease and attests settlements.
     pub observed: bool,
-    /// SHA-256 of the trust bundle.
+    /// SHA-256 of the member trust.
     pub trust_digest: [u8; 32],
 }
 
@@ -47,7 +47,7 @@ impl Serving {
 
     /// This signer's statement of its own head.
     pub(super) fn attest(&self, head: Head, overrides: u64, at_ms: u64) -> Attestation {
-        observe::attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
+        peers::attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
     }
 
     /// The owner that this signer signs as.
@@ -67,7 +67,9 @@ impl Serving {
         let known = chain.parse().ok().and_then(|chain: ChainId| self.rules.get_key_value(&chain));
         match known {
             Some((chain, rules)) => Ok((chain.clone(), rules.as_ref())),
-            None => Err(Stop::refused("ChainNotAllowed", format!("the floor names no asset on chain '{chain}'"))),
+            None => {
+                Err(Stop::refused("ChainNotAllowed", format!("the local policy names no asset on chain '{chain}'")))
+            }
         }
     }
 
@@ -86,7 +88,7 @@ impl Serving {
         }
     }
 
-    /// A client's key is there exactly where the trust bundle asks for one.
+    /// A client's key is there exactly where the member trust asks for one.
     pub(super) fn require_client_key(&self, key: Option<&ClientKey>) -> Result<(), Stop> {
         let wanted = self.role == Role::Keeper && self.protection == KeyProtection::ClientKey;
         match (wanted, key) {

@@ -1,4 +1,4 @@
-//! Settlements, by whoever attests them: the observer, or the admin in its place.
+//! Settlements, by whoever attests them: the sentinel, or the admin in its place.
 
 use std::collections::BTreeMap;
 

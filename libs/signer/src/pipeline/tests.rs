@@ -6,11 +6,11 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use chain::{ChainRules, Intent};
+use chain::{ChainRules, Effect, KeyRole};
 use chain_evm::EvmSafe;
 use custody::{
-    KeyRole, Role,
-    trust::{AssetFloor, Floor},
+    Role,
+    local_policy::{AssetLimits, LocalPolicy},
 };
 use futures::future::join_all;
 use prost::Message;
@@ -23,7 +23,7 @@ use rand_core::{OsRng, RngCore};
 
 use super::{Asker, digest};
 use crate::{
-    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, floor, transfer, unsigned},
+    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, local_policy, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
 };
 
@@ -94,22 +94,22 @@ impl Running {
         self.say(Role::App, request).await
     }
 
-    /// Serves under this floor; `observed` as in [`Terms`].
-    fn under(&self, floor: Floor, observed: bool) {
-        self.serve(Role::Keeper, Terms { floor, observed, ..Terms::default() });
+    /// Serves under this local policy; `observed` as in [`Terms`].
+    fn under(&self, local_policy: LocalPolicy, observed: bool) {
+        self.serve(Role::Keeper, Terms { local_policy, observed, ..Terms::default() });
     }
 
-    /// The observer's word that the nonce is used up by `digest`.
+    /// The sentinel's word that the nonce is used up by `digest`.
     async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
         let settlement =
             Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
-        self.say(Role::Observer, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
+        self.say(Role::Sentinel, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
     }
 
-    /// The observer's longest lease.
+    /// The sentinel's longest lease.
     async fn lease(&self) {
         let lease = Lease { until_ms: self.now_ms() + MAX_LEASE_MS };
-        assert_eq!(self.say(Role::Observer, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
+        assert_eq!(self.say(Role::Sentinel, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
     }
 
     /// Its audit chain, verified.
@@ -138,18 +138,18 @@ fn request(operation: Operation) -> Request {
     Request { operation_id, operation: Some(operation) }
 }
 
-/// The usual floor with other rules for ETH.
-fn eth(change: impl FnOnce(&mut AssetFloor)) -> Floor {
-    let mut floor = floor();
-    change(&mut floor.assets[0]);
-    floor
+/// The usual local policy with other rules for ETH.
+fn eth(change: impl FnOnce(&mut AssetLimits)) -> LocalPolicy {
+    let mut local_policy = local_policy();
+    change(&mut local_policy.assets[0]);
+    local_policy
 }
 
 fn registration(hot: Attestation) -> RegisterWallet {
     RegisterWallet { hot: Some(hot), chains: vec![CHAIN.to_owned()], salt: Vec::new() }
 }
 
-fn payment(wallet: &str, intent: &Intent, nonce: u64) -> Payment {
+fn payment(wallet: &str, intent: &Effect, nonce: u64) -> Payment {
     let unsigned = unsigned(intent, nonce);
     Payment { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), unsigned, ..Payment::default() }
 }
@@ -162,8 +162,8 @@ fn countersign(payment: &Payment, hot: &Signed) -> Operation {
     Operation::Sign(Payment { hot_signature: hot.signature.clone(), ..payment.clone() })
 }
 
-fn cancel(to: &str) -> Intent {
-    Intent::Cancel { to: to.to_owned() }
+fn cancel(to: &str) -> Effect {
+    Effect::Cancel { to: to.to_owned() }
 }
 
 #[track_caller]
@@ -206,7 +206,7 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
         let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
         let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
-        let owners = chain::Owners::of(&pair.custody.manifest(), rules.id(), &hot_key).unwrap();
+        let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
         let signatures = [(KeyRole::Hot, hot.signature), (KeyRole::Cool, cool.signature)];
@@ -307,7 +307,7 @@ async fn cooler_signs_only_what_hot_has_signed() {
 }
 
 #[tokio::test]
-async fn what_the_floor_does_not_allow_is_refused_by_both_and_the_wallet_stays_usable() {
+async fn what_the_local_policy_does_not_allow_is_refused_by_both_and_the_wallet_stays_usable() {
     let pair = Pair::start().await;
     pair.wallet("alice").await;
     let table = [
@@ -435,7 +435,7 @@ async fn only_app_asks_and_only_while_there_is_something_to_serve_with() {
     let pair = Pair::start().await;
     let request =
         request(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
-    for sender in [Role::Keeper, Role::Cooler, Role::Observer] {
+    for sender in [Role::Keeper, Role::Cooler, Role::Sentinel] {
         assert_eq!(refused(pair.keeper.say(sender, &request).await), "NotApp");
     }
     let short = Request { operation_id: vec![1; 15], ..request.clone() };

@@ -5,12 +5,12 @@
 mod audit;
 mod documents;
 mod evacuations;
-mod floors;
 mod freezes;
 mod heads;
 mod history;
 mod keys;
 mod ledger;
+mod local_policies;
 mod nonces;
 mod operations;
 mod rotation;

@@ -104,7 +104,7 @@ const MIGRATIONS: [&str; 2] = ["
         at_ms INTEGER NOT NULL
     ) STRICT;
 
-    -- Nonces that the observer, or the admin in its place, attested as used up.
+    -- Nonces that the sentinel, or the admin in its place, attested as used up.
     CREATE TABLE settlements (
         wallet TEXT NOT NULL,
         chain TEXT NOT NULL,
@@ -174,8 +174,8 @@ const MIGRATIONS: [&str; 2] = ["
         attestation BLOB NOT NULL
     ) STRICT;
 
-    -- Floors as they were seen: one that a looser one follows holds on for its own delay.
-    CREATE TABLE floors (
+    -- Local policies as they were seen: one that a looser one follows holds on for its own delay.
+    CREATE TABLE local policies (
         id INTEGER PRIMARY KEY,
         content TEXT NOT NULL,
         seen_at_ms INTEGER NOT NULL,

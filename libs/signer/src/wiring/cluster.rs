@@ -7,8 +7,10 @@ use std::{
 };
 
 use custody::{
-    Role, trust,
-    wiring::{CONFIG_KEY, CREDENTIALS_KEY, MANIFEST_KEY, REPORT_KEY, State, config_map, credentials_map, report_map},
+    Role,
+    config::{CONFIG_KEY, CREDENTIALS_KEY, MANIFEST_KEY, config_map, credentials_map},
+    report::{REPORT_KEY, WorkloadState, report_map},
+    trust,
 };
 use futures::try_join;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -46,8 +48,8 @@ pub enum ClusterError {
 impl From<ClusterError> for Unready {
     fn from(error: ClusterError) -> Self {
         let state = match &error {
-            ClusterError::Denied { .. } => State::AwaitingTrust,
-            _ => State::Starting,
+            ClusterError::Denied { .. } => WorkloadState::AwaitingTrust,
+            _ => WorkloadState::Starting,
         };
         Unready::new(state, error.to_string())
     }

@@ -3,12 +3,13 @@
 
 use custody::{
     Role,
-    manifest::{SignedManifest, VerifiedManifest},
-    trust::{self, Floor, KeyProtection, TrustBundle},
-    wiring::{
-        CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, NatsConfig, State, config_map,
-        credentials_map,
+    config::{
+        CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, NatsConfig, config_map, credentials_map,
     },
+    local_policy::LocalPolicy,
+    manifest::{SignedManifest, VerifiedManifest},
+    report::WorkloadState,
+    trust::{self, KeyProtection, MemberTrust},
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use protocol::envelope::Peers;
@@ -36,18 +37,18 @@ pub struct Documents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unready {
     /// What is waited for.
-    pub state: State,
+    pub state: WorkloadState,
     /// For people.
     pub message: String,
 }
 
 impl Unready {
-    pub(super) fn new(state: State, message: impl Into<String>) -> Self {
+    pub(super) fn new(state: WorkloadState, message: impl Into<String>) -> Self {
         Self { state, message: message.into() }
     }
 
     fn trust(message: impl Into<String>) -> Self {
-        Self::new(State::AwaitingTrust, message)
+        Self::new(WorkloadState::AwaitingTrust, message)
     }
 }
 
@@ -61,21 +62,21 @@ pub struct Verified {
     pub manifest: VerifiedManifest,
     /// The effective policy.
     pub policy: Policy,
-    /// Adapters of the floor's chains.
+    /// Adapters of the local policy's chains.
     pub rules: Rules,
     /// What seals users' keys.
     pub protection: KeyProtection,
-    /// Whether an observer is named.
+    /// Whether a sentinel is named.
     pub observed: bool,
     /// Generation of the Vault key that the hub asks for.
     pub vault_key_generation: Option<u64>,
 }
 
-/// The trust bundle of this signer. Its Vault part alone is enough to start with.
-pub fn trust(role: Role, documents: &Documents) -> Result<TrustBundle, Unready> {
+/// The member trust of this signer. Its Vault part alone is enough to start with.
+pub fn trust(role: Role, documents: &Documents) -> Result<MemberTrust, Unready> {
     let absent = format!("ConfigMap {} has no {}; run `multisig member prepare`", trust::CONFIG_MAP, trust::KEY);
     let text = documents.trust.as_deref().ok_or_else(|| Unready::trust(absent))?;
-    let bundle = TrustBundle::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
+    let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
     if bundle.role != role {
         let message = format!(
             "{} was written for {}, but this is {role}; run `multisig member prepare` with this signer's plan",
@@ -88,8 +89,8 @@ pub fn trust(role: Role, documents: &Documents) -> Result<TrustBundle, Unready> 
 }
 
 /// The manifest, signed at both stations and the one that this data centre's admin pinned.
-pub fn manifest(bundle: &TrustBundle, documents: &Documents) -> Result<VerifiedManifest, Unready> {
-    let unpinned = "the trust bundle pins no custody; run `multisig member prepare` with the signed manifest";
+pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
+    let unpinned = "the member trust pins no custody; run `multisig member prepare` with the signed manifest";
     let pin = bundle.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
     let map = config_map(bundle.role);
     let absent = format!("ConfigMap {map} has no {MANIFEST_KEY}; the hub writes it from spec.custody.manifestRef");
@@ -100,17 +101,17 @@ pub fn manifest(bundle: &TrustBundle, documents: &Documents) -> Result<VerifiedM
     Ok(verified)
 }
 
-/// Everything that operations need, or the first thing that is missing. `held` are earlier floors that still hold.
-pub fn verify(bundle: &TrustBundle, documents: &Documents, held: &[Floor]) -> Result<Verified, Unready> {
+/// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still hold.
+pub fn verify(bundle: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
     let complete = bundle.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
     let peers = Peers::new(&bundle.peers).map_err(|error| Unready::trust(error.to_string()))?;
     let config = config(bundle, documents)?;
     let manifest = manifest(bundle, documents)?;
     let unusable = |error: PolicyError| Unready::trust(error.to_string());
-    let chains = chains(complete.floor()).map_err(unusable)?;
-    let rules = rules(chains).map_err(|error| Unready::trust(format!("the floor: {error}")))?;
-    let policy = Policy::new(complete.floor(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
-    let observed = !complete.peers(Role::Observer).is_empty();
+    let chains = chains(complete.local_policy()).map_err(unusable)?;
+    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
+    let observed = !complete.peers(Role::Sentinel).is_empty();
     Ok(Verified {
         nats: config.nats,
         peers,
@@ -123,7 +124,7 @@ pub fn verify(bundle: &TrustBundle, documents: &Documents, held: &[Floor]) -> Re
     })
 }
 
-fn config(bundle: &TrustBundle, documents: &Documents) -> Result<MemberConfig, Unready> {
+fn config(bundle: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
     let map = config_map(bundle.role);
     let absent = format!("ConfigMap {map} has no {CONFIG_KEY}; the hub writes it when the MultisigCluster is applied");
     let text = documents.config.as_deref().ok_or_else(|| Unready::trust(absent))?;
@@ -144,7 +145,7 @@ fn config(bundle: &TrustBundle, documents: &Documents) -> Result<MemberConfig, U
 
 /// The hub's credentials, if they are for this signer's present key.
 pub fn credentials(role: Role, documents: &Documents, nats_user: &str) -> Result<Credentials, Unready> {
-    let unready = |message: String| Unready::new(State::AwaitingCredentials, message);
+    let unready = |message: String| Unready::new(WorkloadState::AwaitingCredentials, message);
     let map = credentials_map(role);
     let absent = || format!("ConfigMap {map} has no {CREDENTIALS_KEY} yet; the hub mints it for {nats_user}");
     let text = documents.credentials.as_deref().ok_or_else(|| unready(absent()))?;

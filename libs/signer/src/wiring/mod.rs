@@ -11,8 +11,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use custody::{
     Role,
-    trust::{Floor, TrustBundle, VaultTrust},
-    wiring::{AuditHead, Digests, Report},
+    local_policy::LocalPolicy,
+    report::{AuditHead, Digests, Report},
+    trust::{MemberTrust, VaultTrust},
 };
 use data_encoding::HEXLOWER;
 use rand_core::OsRng;
@@ -55,7 +56,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The sealer of the Vault that the trust bundle names.
+    /// The sealer of the Vault that the member trust names.
     pub fn sealer(&self, trust: &VaultTrust) -> Result<Arc<Sealer>, vault::Error> {
         let vault = Vault::new(vault::Settings {
             address: trust.address.clone(),
@@ -244,14 +245,14 @@ impl Wiring {
         state::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
     }
 
-    /// What the store remembers: floors that still hold, the freeze, and whether the admin has accepted the chain.
-    async fn remember(&mut self, trust: Option<&TrustBundle>) -> (Vec<Floor>, Gates) {
-        let observed = trust.is_some_and(|trust| trust.peers.get(&Role::Observer).is_some_and(|keys| !keys.is_empty()));
+    /// What the store remembers: local policies that still hold, the freeze, and whether the admin has accepted the chain.
+    async fn remember(&mut self, trust: Option<&MemberTrust>) -> (Vec<LocalPolicy>, Gates) {
+        let observed = trust.is_some_and(|trust| trust.peers.get(&Role::Sentinel).is_some_and(|keys| !keys.is_empty()));
         let mut gates = Gates {
             lease_expired: observed && self.signer.lease_until_ms() <= self.signer.now_ms(),
             ..Gates::default()
         };
-        let remembered = self.recall(trust.and_then(|trust| trust.floor.clone())).await;
+        let remembered = self.recall(trust.and_then(|trust| trust.local_policy.clone())).await;
         let held = match remembered {
             Ok(Remembered { held, frozen, accepted, head }) => {
                 if self.head.is_none_or(|(_, since)| since.elapsed() >= HEAD_EVERY) {
@@ -275,29 +276,29 @@ impl Wiring {
         (held, gates)
     }
 
-    async fn recall(&self, floor: Option<Floor>) -> Result<Remembered, StoreError> {
+    async fn recall(&self, local_policy: Option<LocalPolicy>) -> Result<Remembered, StoreError> {
         let (now, started) = (self.signer.now_ms(), self.started_ms);
-        if let Some(floor) = floor
+        if let Some(local_policy) = local_policy
             && !self
                 .store
                 .look(now, {
-                    let floor = floor.clone();
-                    move |ledger| ledger.has_seen_floor(&floor)
+                    let local_policy = local_policy.clone();
+                    move |ledger| ledger.has_seen_local_policy(&local_policy)
                 })
                 .await?
         {
-            self.store.decide(now, move |ledger| ledger.see_floor(&floor)).await?;
+            self.store.decide(now, move |ledger| ledger.see_local_policy(&local_policy)).await?;
         }
         let own = self.keys.as_ref().map(|keys| keys.own().message_key().verifying_key());
         let look = move |ledger: &Ledger<'_>| {
             let frozen = ledger.frozen("")?.map(|it| format!("frozen by {}: {}", it.requester, it.reason));
             let accepted = own.map_or(Ok(false), |own| ledger.accepted_since(&own, started))?;
-            Ok(Remembered { held: ledger.held_floors()?, frozen, accepted, head: ledger.head()? })
+            Ok(Remembered { held: ledger.held_local_policies()?, frozen, accepted, head: ledger.head()? })
         };
         self.store.look(now, look).await
     }
 
-    /// Keeps the pinned manifest and its trust bundle for local commands on the worst day.
+    /// Keeps the pinned manifest and its member trust for local commands on the worst day.
     async fn keep(&mut self, found: &Assessment) {
         let (Some(trust), Observed::Seen(documents)) = (&found.trust, &self.observed) else {
             return;
@@ -411,12 +412,12 @@ impl Wiring {
 
 /// What the store knows that the state depends on.
 struct Remembered {
-    held: Vec<Floor>,
+    held: Vec<LocalPolicy>,
     frozen: Option<String>,
     accepted: bool,
     head: audit::Head,
 }
 
 fn starting(why: &str) -> documents::Unready {
-    documents::Unready::new(custody::wiring::State::Starting, why)
+    documents::Unready::new(custody::report::WorkloadState::Starting, why)
 }

@@ -2,7 +2,7 @@
 //! step each time the wiring looks. The decision is [`sealing::rotation`]'s; all progress is in the store and in the
 //! Vault, so that a signer that was killed goes on where it stopped.
 //!
-//! The floor is raised a while after the last row was rewrapped: a request that sealed by an older version just before
+//! The minimum version is raised a while after the last row was rewrapped: a request that sealed by an older version just before
 //! the rotation has stored its value by then.
 
 use std::{
@@ -29,7 +29,7 @@ use crate::{
 
 /// Rewrapping in one step; the batch that begins within it is ended.
 const BUDGET: Duration = Duration::from_secs(1);
-/// From a new version to the floor: longer than any request takes from sealing to its row.
+/// From a new version to the minimum: longer than any request takes from sealing to its row.
 const GRACE: Duration = Duration::from_secs(120);
 
 /// Why a step was not done. It is tried again with the next.
@@ -157,7 +157,10 @@ impl Rotation {
             Step::Raise(version) => {
                 if self.since.is_some_and(|(_, since)| since.elapsed() >= self.grace) {
                     sealer.vault().raise_min_decryption_version(version).await?;
-                    tracing::info!(version, "no secret is left below this version of the Vault's key: it is the floor");
+                    tracing::info!(
+                        version,
+                        "no secret is left below this version of the Vault's key: it is the minimum"
+                    );
                 }
             }
             // An empty store may still be filled by what was sealed before.
@@ -419,7 +422,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_floor_waits_for_requests_that_sealed_before_the_rotation() {
+    async fn the_minimum_waits_for_requests_that_sealed_before_the_rotation() {
         let bench = Bench::new(1).await;
         let mut rotation = Rotation { grace: GRACE, ..bench.rotation() };
         let late = bench.seal(2).await;

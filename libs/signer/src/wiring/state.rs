@@ -1,10 +1,6 @@
 //! The state machine: from what was observed to a state, a line for people, and what may be served. Pure.
 
-use custody::{
-    Role,
-    trust::{Floor, TrustBundle},
-    wiring::{Credentials, State},
-};
+use custody::{Role, config::Credentials, local_policy::LocalPolicy, report::WorkloadState, trust::MemberTrust};
 
 use super::documents::{self, Documents, Unready, Verified};
 
@@ -50,7 +46,7 @@ pub struct Gates {
     pub frozen: Option<String>,
     /// Why this start is locked.
     pub locked: Option<String>,
-    /// The observer's lease has expired.
+    /// The sentinel's lease has expired.
     pub lease_expired: bool,
 }
 
@@ -59,8 +55,8 @@ pub struct Gates {
 pub struct Seen<'a> {
     /// The ConfigMaps.
     pub observed: &'a Observed,
-    /// Earlier floors that still hold.
-    pub held: &'a [Floor],
+    /// Earlier local policies that still hold.
+    pub held: &'a [LocalPolicy],
     /// Own keys and Vault.
     pub keys: &'a Keys,
     /// Namespace and public key of what Cooler has stored.
@@ -74,11 +70,11 @@ pub struct Seen<'a> {
 /// The outcome.
 pub struct Assessment {
     /// Present state.
-    pub state: State,
+    pub state: WorkloadState,
     /// One line for people.
     pub message: String,
-    /// The trust bundle, as soon as it is readable.
-    pub trust: Option<TrustBundle>,
+    /// The member trust, as soon as it is readable.
+    pub trust: Option<MemberTrust>,
     /// The documents, verified together.
     pub verified: Option<Verified>,
     /// What to connect to the broker with.
@@ -90,7 +86,7 @@ pub struct Assessment {
 /// All of it.
 pub fn assess(role: Role, seen: Seen<'_>) -> Assessment {
     let mut found = Assessment {
-        state: State::Serving,
+        state: WorkloadState::Serving,
         message: "serving".to_owned(),
         trust: None,
         verified: None,
@@ -112,7 +108,7 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
     };
     let bundle = found.trust.insert(documents::trust(role, documents)?);
     let (nats_user, vault) = match keys {
-        Keys::Closed(why) => return Err(Unready::new(State::Starting, why)),
+        Keys::Closed(why) => return Err(Unready::new(WorkloadState::Starting, why)),
         Keys::Open { nats_user, vault } => (nats_user, vault),
     };
     let verified = documents::verify(bundle, documents, held)?;
@@ -123,27 +119,27 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
     }
     found.serves = true;
     if let Some(why) = &gates.frozen {
-        return Err(Unready::new(State::Frozen, why));
+        return Err(Unready::new(WorkloadState::Frozen, why));
     }
-    vault.clone().map_err(|why| Unready::new(State::Starting, why))?;
+    vault.clone().map_err(|why| Unready::new(WorkloadState::Starting, why))?;
     if let Broker::Away(why) = broker {
-        return Err(Unready::new(State::Disconnected, why));
+        return Err(Unready::new(WorkloadState::Disconnected, why));
     }
     if let Some(why) = &gates.locked {
-        return Err(Unready::new(State::Locked, why));
+        return Err(Unready::new(WorkloadState::Locked, why));
     }
     if gates.lease_expired {
         return Err(Unready::new(
-            State::Locked,
-            "the observer's lease has expired; nothing is signed until it is renewed",
+            WorkloadState::Locked,
+            "the sentinel's lease has expired; nothing is signed until it is renewed",
         ));
     }
     Ok(())
 }
 
-/// Cooler has the manifest's cool key for every family of chains that the floor names.
+/// Cooler has the manifest's cool key for every family of chains that the local policy names.
 fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), Unready> {
-    let unready = |message: String| Unready::new(State::AwaitingCoolKey, message);
+    let unready = |message: String| Unready::new(WorkloadState::AwaitingCoolKey, message);
     for chain in verified.rules.keys() {
         let namespace = chain.namespace();
         let held = cool_keys.iter().find(|(known, _)| known == namespace);
@@ -164,7 +160,7 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use custody::{manifest::SignedManifest, trust::TrustBundle};
+    use custody::{manifest::SignedManifest, trust::MemberTrust};
     use serde_json::Value;
 
     use super::*;
@@ -206,8 +202,8 @@ mod tests {
             assess(self.role, Seen { observed, held: &[], keys, cool_keys, broker, gates })
         }
 
-        fn trust(&mut self, change: impl FnOnce(&mut TrustBundle)) {
-            let mut bundle = TrustBundle::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
+        fn trust(&mut self, change: impl FnOnce(&mut MemberTrust)) {
+            let mut bundle = MemberTrust::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
             change(&mut bundle);
             self.documents.trust = Some(bundle.to_json());
         }
@@ -224,20 +220,20 @@ mod tests {
     }
 
     /// What is wrong, the state, words of the message.
-    type Case = (&'static str, fn(&mut World), State, &'static str);
+    type Case = (&'static str, fn(&mut World), WorkloadState, &'static str);
 
     #[test]
     fn with_everything_there_both_serve() {
         for role in [Role::Keeper, Role::Cooler] {
             let found = World::complete(role).assess();
-            assert_eq!((found.state, found.message.as_str(), found.serves), (State::Serving, "serving", true));
+            assert_eq!((found.state, found.message.as_str(), found.serves), (WorkloadState::Serving, "serving", true));
             assert_eq!(found.credentials.unwrap().generation, 1);
         }
     }
 
     #[test]
     fn whatever_is_missing_or_wrong_stops_the_service_and_is_named_with_what_to_do() {
-        use State::*;
+        use WorkloadState::*;
         let cases: &[Case] = &[
             ("no trust", |w| w.documents.trust = None, AwaitingTrust, "run `multisig member prepare`"),
             ("broken trust", |w| w.documents.trust = Some("{".into()), AwaitingTrust, "malformed trust.json"),
@@ -275,12 +271,12 @@ mod tests {
                 AwaitingTrust,
                 "multisig member approve app",
             ),
-            ("no floor", |w| w.trust(|trust| trust.floor = None), AwaitingTrust, "no policy floor"),
+            ("no local policy", |w| w.trust(|trust| trust.local_policy = None), AwaitingTrust, "no local policy"),
             (
-                "production without observer",
+                "production without sentinel",
                 |w| w.trust(|trust| trust.profile = custody::trust::Profile::Production),
                 AwaitingTrust,
-                "member approve observer",
+                "member approve sentinel",
             ),
             ("no config", |w| w.documents.config = None, AwaitingTrust, "-config has no config.json"),
             (
@@ -322,7 +318,7 @@ mod tests {
                 "half-signed manifest",
                 |w| {
                     let mut half = SignedManifest::new(w.custody.signed.unverified().clone()).unwrap();
-                    half.sign(custody::KeyRole::Cool, &w.custody.cool.keys()).unwrap();
+                    half.sign(chain::KeyRole::Cool, &w.custody.cool.keys()).unwrap();
                     w.documents.manifest = Some(half.to_json());
                 },
                 AwaitingTrust,
@@ -359,18 +355,18 @@ mod tests {
     fn only_cooler_waits_for_the_cool_key_and_takes_no_other() {
         let mut keeper = World::complete(Role::Keeper);
         keeper.cool_keys.clear();
-        assert_eq!(keeper.assess().state, State::Serving);
+        assert_eq!(keeper.assess().state, WorkloadState::Serving);
 
         let mut cooler = World::complete(Role::Cooler);
         cooler.cool_keys.clear();
         let found = cooler.assess();
-        assert_eq!((found.state, found.serves), (State::AwaitingCoolKey, false));
+        assert_eq!((found.state, found.serves), (WorkloadState::AwaitingCoolKey, false));
         assert!(found.message.contains("multisig cool import"), "{}", found.message);
         assert!(found.credentials.is_some(), "the connection does not wait for the key");
 
         cooler.cool_keys = World::complete(Role::Cooler).cool_keys;
         let found = cooler.assess();
-        assert_eq!((found.state, found.serves), (State::AwaitingCoolKey, false));
+        assert_eq!((found.state, found.serves), (WorkloadState::AwaitingCoolKey, false));
         assert!(found.message.contains("is not the manifest's"), "{}", found.message);
     }
 
@@ -379,21 +375,24 @@ mod tests {
         let mut world = World::complete(Role::Keeper);
         world.broker = Broker::Away("not connected".to_owned());
         let found = world.assess();
-        assert_eq!((found.state, found.message.as_str(), found.serves), (State::Disconnected, "not connected", true));
+        assert_eq!(
+            (found.state, found.message.as_str(), found.serves),
+            (WorkloadState::Disconnected, "not connected", true)
+        );
 
         world.keys = Keys::Open { nats_user: USER.to_owned(), vault: Err("the Vault at x is sealed".to_owned()) };
         let found = world.assess();
-        assert_eq!((found.state, found.serves), (State::Starting, true));
+        assert_eq!((found.state, found.serves), (WorkloadState::Starting, true));
         assert_eq!(found.message, "the Vault at x is sealed");
     }
 
     #[test]
     fn a_closed_gate_is_a_state_of_its_own_and_whoever_asks_is_still_told() {
         type Close = fn(&mut Gates);
-        let cases: [(Close, State); 3] = [
-            (|gates| gates.frozen = Some("frozen by app: theft".to_owned()), State::Frozen),
-            (|gates| gates.locked = Some("rolled back".to_owned()), State::Locked),
-            (|gates| gates.lease_expired = true, State::Locked),
+        let cases: [(Close, WorkloadState); 3] = [
+            (|gates| gates.frozen = Some("frozen by app: theft".to_owned()), WorkloadState::Frozen),
+            (|gates| gates.locked = Some("rolled back".to_owned()), WorkloadState::Locked),
+            (|gates| gates.lease_expired = true, WorkloadState::Locked),
         ];
         for (close, state) in cases {
             let mut world = World::complete(Role::Keeper);
@@ -406,8 +405,8 @@ mod tests {
     #[test]
     fn nothing_observed_is_nothing_served() {
         let world = World::complete(Role::Keeper);
-        let unknown = Observed::Unknown(Unready::new(State::Starting, "no API server"));
+        let unknown = Observed::Unknown(Unready::new(WorkloadState::Starting, "no API server"));
         let found = world.assess_with(&unknown);
-        assert_eq!((found.state, found.serves, found.verified.is_none()), (State::Starting, false, true));
+        assert_eq!((found.state, found.serves, found.verified.is_none()), (WorkloadState::Starting, false, true));
     }
 }

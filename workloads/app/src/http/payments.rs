@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
-use chain::{Amount, ChainRules, Intent};
+use chain::{Amount, ChainRules, Effect};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH};
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ struct Request {
     asset: String,
     /// Decimal, smallest unit.
     amount: String,
-    /// Where the signers' floors ask for one.
+    /// Where the signers' local policies ask for one.
     intent: Option<SignedIntent>,
 }
 
@@ -179,7 +179,7 @@ async fn validate(app: &App, request: Request, idempotency_key: String) -> Resul
     let stored = app.store.wallet(wallet.clone()).await?;
     let registered = stored.map(|stored| Registered::new(app, stored)).transpose()?.flatten();
     let desc = registered.ok_or_else(|| Problem::unknown_wallet(&wallet))?.desc;
-    let transfer = Intent::Transfer { asset: asset.clone(), to: to.clone(), amount };
+    let transfer = Effect::Transfer { asset: asset.clone(), to: to.clone(), amount };
     let unsigned = rules.build(&transfer, app.trust.assets(), 0)?;
     rules
         .decode(&unsigned, &desc, app.trust.assets())

@@ -1,7 +1,7 @@
 //! Ends a nonce at which something is signed that will not be sent: the cancel (value 0, no data, to a destination of
 //! the manifest), signed by both. Until it is mined, the wallet pays nothing else.
 
-use chain::{ChainRules, Intent};
+use chain::{ChainRules, Effect};
 
 use super::{Step, Trouble, carry::Carried, sign::Unsigned};
 use crate::store::{Kind, Payment, Stage, Transaction};
@@ -26,7 +26,9 @@ impl Step<'_> {
                 return Err(Trouble::CancelRefused { nonce: payment.nonce, refused });
             }
             Err(Unsigned::Later) => {
-                return Err(Trouble::Wait("a signer holds up the cancel; it has no time lock by any floor".to_owned()));
+                return Err(Trouble::Wait(
+                    "a signer holds up the cancel; it has no time lock by any local policy".to_owned(),
+                ));
             }
         };
         match self.executed(&cancel).await? {
@@ -42,7 +44,7 @@ impl Step<'_> {
             return Ok(stored);
         }
         let trust = &self.app.trust;
-        let intent = Intent::Cancel { to: trust.cancel_destination().to_owned() };
+        let intent = Effect::Cancel { to: trust.cancel_destination().to_owned() };
         let unsigned = trust.rules().build(&intent, trust.assets(), payment.nonce)?;
         let decoded = trust.rules().decode(&unsigned, &self.wallet, trust.assets());
         let decoded = decoded.map_err(|refusal| Trouble::Wait(format!("the cancel is refused here: {refusal}")))?;

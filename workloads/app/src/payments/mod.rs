@@ -18,7 +18,7 @@ mod wait;
 mod workers;
 
 use alloy_primitives::{Address, U256};
-use chain::{Amount, ChainError, Intent, WalletDesc};
+use chain::{Amount, ChainError, Effect, WalletDesc};
 use chain_evm_client::ClientError;
 use custody::{WalletId, ids::NameError};
 use jiff::Timestamp;
@@ -49,7 +49,7 @@ pub(crate) enum Trouble {
     Name(#[from] NameError),
     #[error("nonce {nonce} must be ended by the cancel, but {refused}; asked again until it is signed")]
     CancelRefused { nonce: u64, refused: Refused },
-    #[error("{refused}; App's node or the observer's attestations have to catch up, then it goes on")]
+    #[error("{refused}; App's node or the sentinel's attestations have to catch up, then it goes on")]
     NotNext { refused: Refused },
     #[error("a signer holds this payment up; its time lock is asked for")]
     HeldUp,
@@ -96,9 +96,9 @@ impl<'a> Step<'a> {
         Ok(self.payment.wallet.parse()?)
     }
 
-    fn intent(&self) -> Result<Intent, Trouble> {
+    fn intent(&self) -> Result<Effect, Trouble> {
         let amount: Amount = self.payment.amount.parse()?;
-        Ok(Intent::Transfer { asset: self.payment.asset.clone(), to: self.payment.to.clone(), amount })
+        Ok(Effect::Transfer { asset: self.payment.asset.clone(), to: self.payment.to.clone(), amount })
     }
 
     fn seed(&self) -> Seed {

@@ -1,6 +1,6 @@
 //! Both signatures are there: simulate the very transaction, send it, follow it.
 
-use custody::KeyRole;
+use chain::KeyRole;
 
 use super::{Step, Trouble, carry::Carried};
 use crate::store::{Payment, Purpose, Stage, Status, Transaction};

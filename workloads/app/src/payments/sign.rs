@@ -1,7 +1,7 @@
 //! Hot, then cool, each verified before it is believed.
 
-use chain::ChainRules;
-use custody::{KeyRole, Role};
+use chain::{ChainRules, KeyRole};
+use custody::Role;
 
 use super::{Step, Trouble};
 use crate::{

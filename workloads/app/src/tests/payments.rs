@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use chain::Intent;
+use chain::Effect;
 use custody::Role;
 use serde_json::{Value, json};
 
@@ -181,7 +181,7 @@ async fn a_nonce_at_which_something_unknown_is_signed_is_ended_before_the_paymen
     let world = World::new().await;
     let app = world.start().await;
     let address = world.funded(&app, "alice").await;
-    let intent = Intent::Transfer { asset: "ETH".into(), to: SHOP.into(), amount: 1000.into() };
+    let intent = Effect::Transfer { asset: "ETH".into(), to: SHOP.into(), amount: 1000.into() };
     world.signers.sign_behind_apps_back("alice", &intent, 0);
     app.paid("one", "alice", 7).await;
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (2, 7));

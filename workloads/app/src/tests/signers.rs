@@ -5,9 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners, WalletDesc};
 use chain_evm::EvmSafe;
-use custody::{KeyRole, Role, manifest::VerifiedManifest, phrase::Keys};
+use custody::{Role, manifest::VerifiedManifest, phrase::Keys};
 use ed25519_dalek::SigningKey;
 use futures::future::BoxFuture;
 use prost::Message;
@@ -134,7 +134,7 @@ impl TestSigners {
     }
 
     /// Makes Keeper sign `intent` for a wallet as if another App had asked.
-    pub(super) fn sign_behind_apps_back(&self, wallet: &str, intent: &Intent, nonce: u64) {
+    pub(super) fn sign_behind_apps_back(&self, wallet: &str, intent: &Effect, nonce: u64) {
         let unsigned = self.rules.build(intent, &self.assets, nonce).unwrap();
         let chain = self.rules.id().to_string();
         let payment = Payment { wallet: wallet.to_owned(), chain, unsigned, ..Payment::default() };
@@ -166,7 +166,7 @@ impl TestSigners {
 
     pub(super) fn wallet(&self, id: &str) -> WalletDesc {
         let hot = self.rules.public_key(&Self::hot(id)).unwrap();
-        self.rules.wallet(&Owners::of(&self.manifest, self.rules.id(), &hot).unwrap(), [0; 32]).unwrap()
+        self.rules.wallet(&self.manifest.owners(self.rules.id(), &hot).unwrap(), [0; 32]).unwrap()
     }
 
     fn answer(&self, signer: Role, request: Request) -> Response {
@@ -248,7 +248,7 @@ impl TestSigners {
             assert!(payment.hot_signature.is_empty(), "hot's signature is for Cooler's Sign");
         }
         let mut state = self.state.lock().unwrap();
-        let Intent::Transfer { amount, .. } = decoded.intent else { return Ok(decoded.digest) };
+        let Effect::Transfer { amount, .. } = decoded.intent else { return Ok(decoded.digest) };
         let mark = (signer, payment.wallet.clone(), decoded.nonce);
         match state.marks.get(&mark) {
             Some(digest) if *digest == decoded.digest => return Ok(decoded.digest),

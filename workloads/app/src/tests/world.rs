@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chain::{Asset, Intent};
+use chain::{Asset, Effect, KeyRole};
 use chain_evm::EvmSafe;
 use custody::{
-    CustodyId, KeyRole, Role,
+    CustodyId, Role,
+    identity::PeerKeys,
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION},
     phrase::{Keys, Phrase},
-    trust::PeerKeys,
 };
 use data_encoding::HEXLOWER;
 use harness::{Options, evm::Anvil};
@@ -168,7 +168,7 @@ impl World {
     pub(super) async fn evacuate(&self, id: &str, wei: u128, nonce: u64) {
         let wallet = self.signers.wallet(id);
         let assets = [Asset { symbol: "ETH".into(), contract: None }];
-        let intent = Intent::Transfer { asset: "ETH".into(), to: SAFE_PLACE.into(), amount: wei.into() };
+        let intent = Effect::Transfer { asset: "ETH".into(), to: SAFE_PLACE.into(), amount: wei.into() };
         let unsigned = self.rules.build(&intent, &assets, nonce).unwrap();
         let digest = chain::ChainRules::decode(&self.rules, &unsigned, &wallet, &assets).unwrap().digest;
         let sign = |role| self.signers.owner_signature(role, &self.cold, &digest);

@@ -145,7 +145,7 @@ async fn a_payment_that_waits_is_listed_and_a_veto_refuses_it() {
     let app = serving(&member).await;
     let lock = json!({"above": "500", "delaySeconds": 3600});
     let before = member.report().await.unwrap().digests.policy;
-    member.write_trust(|trust| trust["floor"]["assets"][0]["timeLock"] = lock).await;
+    member.write_trust(|trust| trust["localPolicy"]["assets"][0]["timeLock"] = lock).await;
     member.report_with(|report| report.digests.policy != before).await;
     let hot = Hot::new(&member);
     hot.register(&member, &app).await;
@@ -162,17 +162,17 @@ async fn a_payment_that_waits_is_listed_and_a_veto_refuses_it() {
 }
 
 #[tokio::test]
-async fn the_observers_settlement_opens_the_next_nonce_and_the_admins_does_in_its_place() {
+async fn the_sentinels_settlement_opens_the_next_nonce_and_the_admins_does_in_its_place() {
     let member = start().await;
     let _process = member.run();
     let app = serving(&member).await;
     let keys = member.report().await.unwrap().identity.unwrap().keys;
-    let observer = member.observer(&keys).await;
-    let watcher = json!([member.observer.public()]);
-    member.write_trust(|trust| trust["peers"]["observer"] = watcher).await;
+    let sentinel = member.sentinel(&keys).await;
+    let watcher = json!([member.sentinel.public()]);
+    member.write_trust(|trust| trust["peers"]["sentinel"] = watcher).await;
     member.report_with(|report| report.message.contains("lease")).await;
     let until_ms = u64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() + 500_000;
-    let leased = tell(&observer, Lane::Observe, Operation::Lease(Lease { until_ms })).await;
+    let leased = tell(&sentinel, Lane::Sentinel, Operation::Lease(Lease { until_ms })).await;
     assert_eq!(leased, Outcome::Done(Done {}));
 
     let hot = Hot::new(&member);
@@ -188,7 +188,7 @@ async fn the_observers_settlement_opens_the_next_nonce_and_the_admins_does_in_it
     assert_eq!(unavailable(next.await), "Unsettled");
     let settlements =
         vec![Settlement { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), nonce: 0, digest: digest.clone() }];
-    let settled = tell(&observer, Lane::Observe, Operation::Settle(Settle { settlements })).await;
+    let settled = tell(&sentinel, Lane::Sentinel, Operation::Settle(Settle { settlements })).await;
     assert_eq!(settled, Outcome::Done(Done {}));
     let digest = data_encoding::HEXLOWER.encode(&signed(1).await);
     let file = json!([{"wallet": "alice", "chain": CHAIN, "nonce": 1, "digest": digest}]).to_string();

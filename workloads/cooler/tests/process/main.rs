@@ -7,15 +7,15 @@ mod admin;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chain::{Amount, Asset, ChainRules, Intent, Owners};
+use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners};
 use chain_evm::EvmSafe;
-use custody::{KeyRole, Role, coolseal, phrase::Phrase, wiring::State};
+use custody::{Role, phrase::Phrase, report::WorkloadState};
+use data_center::{CHAIN, Member, SAFE};
 use evacuation::{Balance, Bundle, ChainState, WalletsExport, plan};
-use link::Caller;
-use member::{CHAIN, Member, SAFE};
 use protocol::{attestation::attest_hot_keys, ops::*, subject::Lane};
 use rand_core::{OsRng, RngCore};
 use serde_json::json;
+use transport::Caller;
 
 /// A data centre for this Cooler.
 async fn start() -> Member {
@@ -24,16 +24,16 @@ async fn start() -> Member {
 
 /// The sealed cool phrase, as it comes from the cool room.
 fn sealed(member: &Member, xkey: &str) -> String {
-    coolseal::seal(&member.cool, &member.manifest(), xkey, &mut OsRng).unwrap().to_json()
+    custody::sealed_phrase::seal(&member.cool, &member.manifest(), xkey, &mut OsRng).unwrap().to_json()
 }
 
 /// From nothing to Serving.
 async fn serving(member: &Member) -> Caller {
     member.decide_everything().await;
-    let identity = member.state(State::AwaitingCoolKey).await.identity.unwrap();
+    let identity = member.state(WorkloadState::AwaitingCoolKey).await.identity.unwrap();
     let imported = member.exec(&["import"], &sealed(member, &identity.keys.xkey)).await;
     assert!(imported.status.success(), "{imported:?}");
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
     member.app(&identity.keys).await
 }
 
@@ -73,10 +73,10 @@ impl Hot {
     /// A payment of `amount`, signed by hot.
     fn payment(&self, member: &Member, amount: u128, nonce: u64) -> Payment {
         let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
-        let intent = Intent::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
+        let intent = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
         let unsigned = rules.build(&intent, &assets, nonce).unwrap();
-        let owners = Owners::of(&member.manifest(), rules.id(), &self.statement.keys[0].public_key).unwrap();
+        let owners = member.manifest().owners(rules.id(), &self.statement.keys[0].public_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         let digest = rules.decode(&unsigned, &wallet, &assets).unwrap().digest;
         let hot_signature = rules.sign(&self.keys.secret("eip155").unwrap(), &digest).unwrap();
@@ -88,7 +88,7 @@ impl Hot {
 async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
     let member = start().await;
     let process = member.run();
-    let report = member.state(State::AwaitingTrust).await;
+    let report = member.state(WorkloadState::AwaitingTrust).await;
     assert!(report.message.contains("multisig member prepare") && report.identity.is_none(), "{report:?}");
     let (code, text) = member.http("/readyz").await;
     assert!(code == 503 && text.starts_with("AwaitingTrust: "), "{code} {text}");
@@ -96,18 +96,18 @@ async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
     member.write_trust(|_| {}).await;
     let report = member.report_with(|report| report.identity.is_some()).await;
     let identity = report.identity.unwrap();
-    custody::fingerprint::verify(&identity).unwrap();
+    custody::identity::verify(&identity).unwrap();
     assert_eq!(identity.custody_id, Some(member.custody_id()));
     member.report_with(|report| report.message.contains("config.json")).await;
     member.write_config(json!({})).await;
-    member.state(State::AwaitingCredentials).await;
+    member.state(WorkloadState::AwaitingCredentials).await;
     member.deliver_credentials(&identity.nats_user, 7).await;
-    let report = member.state(State::AwaitingCoolKey).await;
+    let report = member.state(WorkloadState::AwaitingCoolKey).await;
     assert!(report.message.contains("multisig cool import"), "{report:?}");
     let imported = member.exec(&["import"], &sealed(&member, &identity.keys.xkey)).await;
     assert!(imported.status.success(), "{imported:?}");
 
-    let report = member.report_with(|r| r.state == State::Serving && r.credentials_generation == Some(7)).await;
+    let report = member.report_with(|r| r.state == WorkloadState::Serving && r.credentials_generation == Some(7)).await;
     assert_eq!((report.message.as_str(), report.vault_key_version), ("serving", Some(1)));
     assert_eq!(report.digests.manifest, Some(member.manifest().digest()));
     assert!(report.digests.policy.is_some() && report.digests.trust.is_some());
@@ -157,31 +157,31 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     let outcome = ask(&app, check(), patience).await;
     assert!(matches!(&outcome, Outcome::Refused(refused) if refused.reason == "OverLimit"), "{outcome:?}");
     member.write_config(limit("ETHER")).await;
-    let report = member.state(State::AwaitingTrust).await;
+    let report = member.state(WorkloadState::AwaitingTrust).await;
     assert!(report.message.contains("limits ETHER"), "{report:?}");
     member.write_config(json!({})).await;
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
     member.write_trust(|trust| trust["hub"] = json!("anything")).await;
-    let report = member.state(State::AwaitingTrust).await;
+    let report = member.state(WorkloadState::AwaitingTrust).await;
     assert!(report.message.contains("unknown field"), "{report:?}");
     member.write_trust(|_| {}).await;
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
     assert!(matches!(ask(&app, check(), patience).await, Outcome::Allowed(_)));
 
     // The Vault.
     member.vault.seal().await.unwrap();
-    let report = member.state(State::Starting).await;
+    let report = member.state(WorkloadState::Starting).await;
     assert!(report.message.contains("is sealed; unseal it"), "{report:?}");
     let outcome = ask(&app, Operation::Sign(hot.payment(&member, 5, 0)), Duration::from_secs(3)).await;
     assert!(matches!(&outcome, Outcome::Unavailable(why) if why.reason == "VaultSealed"), "{outcome:?}");
     member.vault.unseal().await.unwrap();
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
 
     // The broker.
     member.nats.stop().await;
-    member.state(State::Disconnected).await;
+    member.state(WorkloadState::Disconnected).await;
     member.nats.start_again().await.unwrap();
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
 
     // New credentials, without a restart.
     let nats_user = member.report().await.unwrap().identity.unwrap().nats_user;
@@ -194,7 +194,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     assert!(matches!(outcome, Outcome::Signed(_)), "{outcome:?}");
     member.cluster.start_again().await.unwrap();
     member.write_trust(|trust| drop(trust["peers"].as_object_mut().unwrap().remove("app"))).await;
-    let report = member.state(State::AwaitingTrust).await;
+    let report = member.state(WorkloadState::AwaitingTrust).await;
     assert!(report.message.contains("member approve app"), "{report:?}");
 }
 
@@ -208,7 +208,7 @@ async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
 
     member.vault.seal().await.unwrap();
     let _process = member.run();
-    let report = member.state(State::Starting).await;
+    let report = member.state(WorkloadState::Starting).await;
     assert!(report.message.contains("unseal it") && report.identity.is_none(), "{report:?}");
     member.vault.unseal().await.unwrap();
     let again = member.report_with(|report| report.identity.is_some()).await.identity;
@@ -219,7 +219,7 @@ async fn it_keeps_its_keys_over_a_restart_and_starts_with_the_vault_sealed() {
 async fn it_leaves_no_core_dump_and_says_whether_its_memory_is_locked() {
     let member = start().await;
     let process = member.run();
-    member.state(State::AwaitingTrust).await;
+    member.state(WorkloadState::AwaitingTrust).await;
     let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.pid())).unwrap();
     let limits = proc("limits");
     let core: Vec<_> =
@@ -245,11 +245,11 @@ async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
     member.write_config_with(json!({}), Some(7)).await;
     let report = member.report_with(|report| report.message.contains("Vault key")).await;
     assert!(report.message.contains("set vaultKeyGeneration to 2"), "{report:?}");
-    assert_eq!((report.state, report.vault_key_version), (State::Serving, Some(1)));
+    assert_eq!((report.state, report.vault_key_version), (WorkloadState::Serving, Some(1)));
 
     member.write_config_with(json!({}), Some(2)).await;
     let rewrapped =
-        |report: &custody::wiring::Report| report.vault_key_version == Some(2) && report.message == "serving";
+        |report: &custody::report::Report| report.vault_key_version == Some(2) && report.message == "serving";
     let report = member.report_with(rewrapped).await;
     assert_eq!(report.rewrap_left, None, "{report:?}");
     let outcome = ask(&app, Operation::Sign(hot.payment(&member, 5, 0)), Duration::from_secs(30)).await;
@@ -263,7 +263,7 @@ async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
         .write_config_with(json!({"limits": [{"chain": CHAIN, "asset": "ETH", "perTransaction": "4"}]}), Some(2))
         .await;
     let report = member.report_with(|report| rewrapped(report) && report.digests != starting.digests).await;
-    assert_eq!((report.state, report.identity), (State::Serving, starting.identity));
+    assert_eq!((report.state, report.identity), (WorkloadState::Serving, starting.identity));
 }
 
 #[tokio::test]
@@ -277,20 +277,20 @@ async fn only_the_manifests_phrase_sealed_to_this_cooler_is_imported() {
         assert!(said.lines().filter(|line| line.starts_with("cooler: ")).count() == 1, "one line: {said}");
     };
     let stranger = nkeys::XKey::new().public_key();
-    refused(&sealed(&member, &stranger), "no trust bundle and manifest").await;
+    refused(&sealed(&member, &stranger), "no member trust and manifest").await;
     member.decide_everything().await;
-    let own = member.state(State::AwaitingCoolKey).await.identity.unwrap().keys.xkey;
+    let own = member.state(WorkloadState::AwaitingCoolKey).await.identity.unwrap().keys.xkey;
     refused("not JSON", "malformed sealed cool phrase").await;
     refused(&sealed(&member, &stranger), "does not open with the present XKey").await;
     let other = start().await;
     refused(&sealed(&other, &own), "another custody or another manifest").await;
-    assert_eq!(member.report().await.unwrap().state, State::AwaitingCoolKey, "nothing was imported");
+    assert_eq!(member.report().await.unwrap().state, WorkloadState::AwaitingCoolKey, "nothing was imported");
 
     let good = sealed(&member, &own);
     for _ in 0..2 {
         assert!(member.exec(&["import"], &good).await.status.success());
     }
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
 }
 
 #[tokio::test]
@@ -333,7 +333,7 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
     let mut elsewhere = planned.clone();
     let thief = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
-    let theft = Intent::Transfer { asset: "ETH".to_owned(), to: thief.clone(), amount: Amount::from(77) };
+    let theft = Effect::Transfer { asset: "ETH".to_owned(), to: thief.clone(), amount: Amount::from(77) };
     let unsigned = rules.build(&theft, &[Asset { symbol: "ETH".to_owned(), contract: None }], 0).unwrap();
     elsewhere.steps[0].unsigned = format!("0x{}", data_encoding::HEXLOWER.encode(&unsigned));
     for said in [SAFE.to_owned(), thief] {

@@ -1,6 +1,6 @@
 //! Promises about money and nonces over time.
 
-use custody::trust::Rolling;
+use custody::local_policy::Rolling;
 
 use super::*;
 
@@ -72,11 +72,11 @@ async fn outstanding_money_counts_until_it_is_settled_and_a_window_longer_but_no
 }
 
 #[tokio::test]
-async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_attests_nothing() {
+async fn with_a_sentinel_a_nonce_opens_when_the_one_before_is_attested_and_app_attests_nothing() {
     let pair = Pair::start().await;
     let keeper = &pair.keeper;
     pair.wallet("alice").await;
-    keeper.under(floor(), true);
+    keeper.under(local_policy(), true);
     keeper.lease().await;
     let first = signed(pay(keeper, "alice", 1, 0).await);
     let second = request(sign(&payment("alice", &transfer("ETH", 1), 1)));
@@ -92,7 +92,7 @@ async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_
     let attest = |settlements| request(Operation::Settle(Settle { settlements }));
     let good = settlement("alice", 0, &first.digest);
     for role in [Role::App, Role::Keeper, Role::Cooler] {
-        assert_eq!(refused(keeper.say(role, &attest(vec![good.clone()])).await), "NotObserver");
+        assert_eq!(refused(keeper.say(role, &attest(vec![good.clone()])).await), "NotSentinel");
     }
     let table = [
         (vec![good.clone(), settlement("bob", 0, &[1; 32])], "WalletUnknown"),
@@ -101,7 +101,7 @@ async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_
         (vec![good.clone(); MAX_BATCH_ITEMS + 1], "Malformed"),
     ];
     for (settlements, reason) in table {
-        assert_eq!(refused(keeper.say(Role::Observer, &attest(settlements)).await), reason);
+        assert_eq!(refused(keeper.say(Role::Sentinel, &attest(settlements)).await), reason);
         assert_eq!(unavailable(keeper.answer(&second).await), "Unsettled", "nothing of it was noted");
     }
     assert_eq!(keeper.settle("alice", 0, &first.digest).await, Outcome::Done(Done {}));
