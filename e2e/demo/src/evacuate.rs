@@ -52,7 +52,7 @@ pub(crate) async fn evacuate(
     let room = placed.folder.join("evacuation");
     let exported = placed.cooler.multisig(commands, "cool wallets-export").succeed();
     let wallets = act("admin of ams-2", "multisig cool wallets-export", exported).await?.stdout;
-    let planned = stage::evacuation::plan(commands, &room, &placed.ceremonies, &wallets, rpc);
+    let planned = playbook::evacuation::plan(commands, &room, &placed.ceremonies, &wallets, rpc);
     act("anyone with a node", "multisig evac plan", planned).await?;
     let signed = placed.cooler.multisig(commands, "cool evac-sign").arg(room.join("plan.json")).succeed();
     let bundle = act("admin of ams-2", "multisig cool evac-sign", signed).await?.stdout;
@@ -62,10 +62,10 @@ pub(crate) async fn evacuate(
 
     let anvil = lab.anvil().await?;
     let before = anvil.balance(wallet).await?;
-    let cold = stage::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
+    let cold = playbook::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
     act("cold room", "multisig-paper evac sign, after reading what moves where", cold).await?;
     let gas_key = anvil.dev_accounts()?[1].key.clone();
-    let sent = stage::evacuation::broadcast(commands, &room, rpc, &gas_key);
+    let sent = playbook::evacuation::broadcast(commands, &room, rpc, &gas_key);
     let moved = act("anyone with a float", "multisig evac broadcast", sent).await?;
     let after = anvil.balance(wallet).await?;
     anyhow::ensure!(after == 0, "{after} wei are left in {wallet}");

@@ -95,7 +95,7 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
 /// `kubectl port-forward`, which ends with the demo.
 async fn forward(lab: &Lab) -> Result<(Child, Api)> {
     let port = harness::ports::free([127, 0, 0, 1].into())?;
-    stage::until(|| async {
+    playbook::until(|| async {
         let rollout = Command::new(&lab.kubectl)
             .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", NAMESPACE])
             .env("KUBECONFIG", &lab.hub.kubeconfig)

@@ -241,8 +241,8 @@ async fn same_data_center(
 
 async fn approve(commands: &Commands, keeper: &Member, cooler: &Member, owner: &Owner) -> Result<[Identity; 2]> {
     for (here, there) in [(keeper, cooler), (cooler, keeper)] {
-        let fingerprint = stage::until(|| async { Ok(there.fingerprint(commands).await?.0) }).await?;
-        stage::until(|| here.approve(commands, there.role, &fingerprint)).await?;
+        let fingerprint = playbook::until(|| async { Ok(there.fingerprint(commands).await?.0) }).await?;
+        playbook::until(|| here.approve(commands, there.role, &fingerprint)).await?;
         here.approve_app(commands, &owner.identity_file(), &owner.fingerprint).await?;
     }
     Ok([keeper.fingerprint(commands).await?.1, cooler.fingerprint(commands).await?.1])

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{ChainId, ChainRules, Owners, WalletDesc};
+use chain::{ChainId, ChainRules, WalletDesc};
 use chain_evm::EvmSafe;
 use custody::{CustodyId, WalletId, manifest::VerifiedManifest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, ChainRules, Effect};
+use chain::{Amount, Asset, ChainId, ChainRules, Claim, Effect};
 use chain_evm::EvmSafe;
 use custody::{WalletId, manifest::VerifiedManifest};
 
@@ -65,7 +65,7 @@ fn wallet_steps(
     destination: &str,
 ) -> Result<Vec<Step>, EvacuationError> {
     let hot_key = record.hot_keys.get(chain.namespace()).map(String::as_str).unwrap_or_default();
-    let (rules, _) = wallet(manifest, &record.id, chain, hot_key, &record.salt, address)?;
+    let (rules, desc) = wallet(manifest, &record.id, chain, hot_key, &record.salt, address)?;
     let wrong = |source| EvacuationError::Chain { wallet: record.id.clone(), chain: chain.clone(), source };
     let present = state.balances.iter().filter(|balance| !balance.amount.is_zero());
     let mut steps = Vec::new();
@@ -73,7 +73,8 @@ fn wallet_steps(
         // Saturating: a node may say anything, and a nonce this high is refused as a duplicate by verification.
         let nonce = state.nonce.saturating_add(position);
         let transfer = Effect::Transfer { asset: asset.symbol.clone(), to: destination.to_owned(), amount: *amount };
-        let unsigned = rules.build(&transfer, std::slice::from_ref(asset), nonce).map_err(wrong)?;
+        let unsigned =
+            rules.build(&transfer, &desc, std::slice::from_ref(asset), &[Claim::Sequence(nonce)]).map_err(wrong)?;
         steps.push(Step {
             wallet: record.id.clone(),
             chain: chain.clone(),

@@ -34,8 +34,8 @@ fn signed(step: &Step) -> Result<VerifiedStep, EvacuationError> {
     let refused = |refusal| EvacuationError::Refused { wallet: id.clone(), chain: chain.clone(), refusal };
     let decoded = rules.decode_at(&unsigned, address, &[asset]).map_err(refused)?;
     same_effect(step, &decoded)?;
-    let cool = signer(step, &rules, &decoded.digest, KeyRole::Cool)?;
-    let cold = signer(step, &rules, &decoded.digest, KeyRole::Cold)?;
+    let cool = signer(step, &rules, &decoded.id, KeyRole::Cool)?;
+    let cold = signer(step, &rules, &decoded.id, KeyRole::Cold)?;
     let wallet = rules.wallet(&Owners { hot, cool, cold }, salt).map_err(wrong)?;
     if wallet.address != *address {
         return Err(EvacuationError::OtherAddress {
@@ -45,7 +45,7 @@ fn signed(step: &Step) -> Result<VerifiedStep, EvacuationError> {
             said: address.clone(),
         });
     }
-    Ok(VerifiedStep { rules, wallet, digest: decoded.digest, unsigned, step: step.clone() })
+    Ok(VerifiedStep { rules, wallet, digest: decoded.id, unsigned, step: step.clone() })
 }
 
 /// Public key of whoever signed in a station's name.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chain::{Asset, ChainRules, Effect, KeyRole, Transaction, WalletDesc};
-use chain_evm::{Call, EvmSafe};
+use chain::{Asset, Call, ChainRules, Effect, KeyRole, Payload, Transaction, WalletDesc};
+use chain_evm::EvmSafe;
 use custody::manifest::VerifiedManifest;
 use zeroize::Zeroizing;
 
@@ -33,7 +33,7 @@ pub struct VerifiedStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calls {
     /// Deploys the wallet; to be sent first where the wallet has no code.
-    pub deployment: Call,
+    pub deployment: Option<Call>,
     /// Moves the money.
     pub execution: Call,
 }
@@ -63,8 +63,8 @@ impl VerifiedBundle {
         for VerifiedStep { rules, wallet, digest, .. } in &self.steps {
             let other = || EvacuationError::OtherPhrase(role);
             let secret = secret(wallet.chain.namespace()).map_err(|_| other())?;
-            let signature = rules.sign(&secret, digest).map_err(|_| other())?;
-            if !rules.verify(wallet.owners.key(role), digest, &signature) {
+            let signature = rules.sign(&secret, &Payload::Digest(*digest)).map_err(|_| other())?;
+            if !rules.verify(wallet.owners.key(role), &Payload::Digest(*digest), &signature) {
                 return Err(other());
             }
             signatures.push(hex::encode(&signature));
@@ -100,11 +100,11 @@ impl VerifiedStep {
         for role in STATIONS {
             let signature = self.step.signatures.get(&role).and_then(|signature| hex::decode(signature));
             let missing = || EvacuationError::NotSigned { wallet: wallet.clone(), chain: chain.clone(), role };
-            signatures.push((role, signature.ok_or_else(missing)?));
+            signatures.push((role, vec![signature.ok_or_else(missing)?]));
         }
         let wrong = |source| EvacuationError::Chain { wallet: wallet.clone(), chain: chain.clone(), source };
         Ok(Calls {
-            deployment: self.rules.deployment(&self.wallet).map_err(wrong)?,
+            deployment: self.rules.creation(&self.wallet).map_err(wrong)?,
             execution: self.rules.assemble(&self.unsigned, &self.wallet, &signatures).map_err(wrong)?,
         })
     }
@@ -147,11 +147,11 @@ fn step(step: &Step, manifest: &VerifiedManifest) -> Result<VerifiedStep, Evacua
             return Err(EvacuationError::NotAStation(*role));
         }
         let signature = hex::decode(signature).unwrap_or_default();
-        if !rules.verify(wallet.owners.key(*role), &decoded.digest, &signature) {
+        if !rules.verify(wallet.owners.key(*role), &Payload::Digest(decoded.id), &signature) {
             return Err(EvacuationError::BadSignature { wallet: id.clone(), chain: chain.clone(), role: *role });
         }
     }
-    Ok(VerifiedStep { rules, wallet, digest: decoded.digest, unsigned, step: step.clone() })
+    Ok(VerifiedStep { rules, wallet, digest: decoded.id, unsigned, step: step.clone() })
 }
 
 /// What people are shown must be what the bytes do.
@@ -160,13 +160,14 @@ pub(crate) fn same_effect(step: &Step, decoded: &Transaction) -> Result<(), Evac
     if !custody::local_policy::is_symbol(&step.asset) {
         return Err(EvacuationError::Symbol(step.wallet.clone()));
     }
-    let effect = match &decoded.intent {
+    let effect = match &decoded.effects[0] {
+        Effect::Change { .. } => [("destination", String::new()), ("amount", "0".to_owned())],
         Effect::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
         Effect::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],
     };
     let said = [step.destination.clone(), step.amount.to_string()];
-    let nonce = ("nonce", decoded.nonce.to_string());
-    let pairs = effect.into_iter().zip(said).chain([(nonce, step.nonce.to_string())]);
+    let nonce = ("nonce", decoded.claims[0].to_string());
+    let pairs = effect.into_iter().zip(said).chain([(nonce, format!("nonce {}", step.nonce))]);
     for ((field, found), said) in pairs {
         if found != said {
             let (wallet, chain) = (step.wallet.clone(), step.chain.clone());

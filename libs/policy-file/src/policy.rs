@@ -149,7 +149,7 @@ impl Request {
         let effect = effect(&file, &loaded.rules)?;
         let windows = match &effect {
             Effect::Transfer { asset, .. } => loaded.policy.windows(&file.chain, asset),
-            Effect::Cancel { .. } => &[],
+            Effect::Cancel { .. } | Effect::Change { .. } => &[],
         };
         let custody_id = match (file.custody_id.or(loaded.custody), &file.intent) {
             (Some(id), _) => id,

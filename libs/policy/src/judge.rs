@@ -105,7 +105,7 @@ pub enum Rule {
     TimeLock,
     /// Wanted by a signer of intents. An intent that is not needed must be right all the same where any local policy names
     /// signers; where none does it is not looked at.
-    Effect,
+    Intent,
 }
 
 impl Rule {
@@ -172,7 +172,7 @@ impl Policy {
     fn apply(&self, rule: Rule, facts: &Facts<'_>) -> Outcome {
         let counted = match facts.effect {
             Effect::Transfer { asset, .. } => self.windows(facts.chain, asset),
-            Effect::Cancel { .. } => &[],
+            Effect::Cancel { .. } | Effect::Change { .. } => &[],
         };
         let outcome = Question { policy: &self.effective, counted, facts }.apply(rule);
         match outcome {

@@ -38,13 +38,14 @@ impl<'a> Question<'a> {
             Rule::PerTransaction => self.of_transfer(Self::per_transaction),
             Rule::Windows => self.of_transfer(Self::windows),
             Rule::Destination => match self.facts.effect {
+                Effect::Change { .. } => Outcome::Unneeded("nothing leaves the wallet"),
                 Effect::Cancel { to } => self.safe_destination(to),
                 Effect::Transfer { .. } => self.of_transfer(Self::destination),
             },
             Rule::Cooling => self.of_transfer(Self::cooling),
             Rule::TimeLock => self.of_transfer(Self::time_lock),
             Rule::Intent => match self.facts.effect {
-                Effect::Cancel { .. } => self.cancel_intent(),
+                Effect::Cancel { .. } | Effect::Change { .. } => self.cancel_intent(),
                 Effect::Transfer { .. } => self.of_transfer(Self::intent),
             },
         }
@@ -68,7 +69,7 @@ impl<'a> Question<'a> {
     fn kind(&self) -> Outcome {
         let kind = match self.facts.effect {
             Effect::Transfer { .. } => OperationKind::Transfer,
-            Effect::Cancel { .. } => OperationKind::Cancel,
+            Effect::Cancel { .. } | Effect::Change { .. } => OperationKind::Cancel,
         };
         if self.policy.kinds.contains(&kind) {
             return Outcome::Kept(format!("{kind:?} is signed here"));
@@ -80,7 +81,9 @@ impl<'a> Question<'a> {
         let chain = self.facts.chain;
         match (self.chain(), self.facts.effect) {
             (None, _) => refuses("ChainNotAllowed", format!("the local policy names no asset on {chain}")),
-            (Some(_), Effect::Cancel { .. }) => Outcome::Kept(format!("the local policy names {chain}")),
+            (Some(_), Effect::Cancel { .. } | Effect::Change { .. }) => {
+                Outcome::Kept(format!("the local policy names {chain}"))
+            }
             (Some(policy), Effect::Transfer { asset, .. }) if policy.assets.contains_key(asset) => {
                 Outcome::Kept(format!("the local policy names {asset} on {chain}"))
             }

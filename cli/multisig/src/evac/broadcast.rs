@@ -202,7 +202,9 @@ impl Sender<'_> {
         }
         let calls = self.step.calls()?;
         if !state.deployed {
-            self.send(&calls.deployment.into()).await.context("deploying the wallet")?;
+            self.send(&calls.deployment.clone().context("no creation")?.into())
+                .await
+                .context("deploying the wallet")?;
             ensure!(self.state().await?.deployed, "the wallet could not be deployed on this chain");
         }
         let execution: Call = calls.execution.into();

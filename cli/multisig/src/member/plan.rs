@@ -10,10 +10,10 @@ use std::{
 use anyhow::Result;
 use chain::ChainId;
 use custody::{
-    Role,
+    Role, TrustError,
     local_policy::{AssetLimits, LocalPolicy},
     manifest::{SignedManifest, VerifiedManifest},
-    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, TrustError, VaultTrust},
+    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
 //! What becomes of the member trust: decided here without a client, so that every rule is a test.
 
 use custody::{
-    CustodyId, Role,
+    CustodyId, Role, TrustError,
     identity::{Identity, IdentityError, fingerprint},
-    trust::{MAX_KEYS_PER_PEER, MemberTrust, TrustError},
+    trust::{MAX_KEYS_PER_PEER, MemberTrust},
 };
 use nkeys::KeyPair;
 

@@ -50,9 +50,9 @@ pub struct Call {
     pub data: Bytes,
 }
 
-impl From<chain_evm::Call> for Call {
-    fn from(call: chain_evm::Call) -> Self {
-        Self { to: call.to, value: U256::ZERO, data: call.data.into() }
+impl From<chain::Call> for Call {
+    fn from(call: chain::Call) -> Self {
+        Self { to: call.to.parse().unwrap_or(Address::ZERO), value: U256::ZERO, data: call.data.into() }
     }
 }
 

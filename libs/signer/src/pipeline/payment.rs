@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry, Head};
-use chain::{Amount, Effect, KeyRole, WalletDesc};
+use chain::{Amount, Claim, Effect, KeyRole, Payload, WalletDesc};
 use custody::Role;
 use policy::{Facts, Verdict};
 use prost::Message;
@@ -72,11 +72,18 @@ fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {
     Outcome::Pending(Pending { digest: mark.digest.to_vec(), not_before_ms })
 }
 
+/// A transaction with one effect, one nonce and one digest.
+struct Single {
+    intent: Effect,
+    nonce: u64,
+    digest: [u8; 32],
+}
+
 /// What the very bytes to be signed would do to a registered wallet.
 struct Decoded {
     wallet: String,
     desc: Arc<WalletDesc>,
-    effect: chain::Transaction,
+    effect: Single,
     intent: Option<Attestation>,
 }
 
@@ -85,7 +92,11 @@ impl Decoded {
         let payment = payment(accepted)?;
         let (chain, rules) = serving.rules(&payment.chain)?;
         let desc = signer.registered(serving, &payment.wallet, &chain, accepted.client_key.as_ref()).await?;
-        let effect = rules.decode(&payment.unsigned, &desc, serving.policy.assets(&chain))?;
+        let decoded = rules.decode(&payment.unsigned, &desc, serving.policy.assets(&chain))?;
+        let [Claim::Sequence(nonce)] = decoded.claims[..] else {
+            return Err(Stop::refused("Malformed", "one nonce is used up at a time"));
+        };
+        let effect = Single { intent: decoded.effects[0].clone(), nonce, digest: decoded.id };
         if i64::try_from(effect.nonce).is_err() {
             return Err(Stop::refused("NonceTooLarge", format!("nonce {} is above 2^63 - 1", effect.nonce)));
         }
@@ -104,7 +115,7 @@ impl Decoded {
         let (_, rules) = serving.rules(&payment.chain)?;
         if serving.role == Role::Keeper {
             no_hot_signature(payment)?;
-        } else if !rules.verify(&self.desc.owners.hot, &self.effect.digest, &payment.hot_signature) {
+        } else if !rules.verify(&self.desc.owners.hot, &Payload::Digest(self.effect.digest), &payment.hot_signature) {
             return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
         }
         Ok(Vouched(self))
@@ -303,6 +314,7 @@ impl Vouched {
     fn summary(&self) -> String {
         let Decoded { wallet, effect, .. } = &self.0;
         match &effect.intent {
+            Effect::Change { .. } => format!("change of {wallet}"),
             Effect::Transfer { asset, to, amount } => {
                 format!("{amount} {asset} from {wallet} to {to}, nonce {}", effect.nonce)
             }
@@ -362,9 +374,9 @@ impl Unsealed {
     fn sign(self, signer: &Signer, serving: &Serving) -> Result<Outcome, Stop> {
         let Self { recorded: Recorded { decoded: Decoded { desc, effect, .. }, head, overrides, .. }, secret } = self;
         let (_, rules) = serving.rules(desc.chain.as_str())?;
-        let signed = rules.sign(&secret, &effect.digest);
+        let signed = rules.sign(&secret, &Payload::Digest(effect.digest));
         let signature = signed.map_err(|error| Stop::unavailable("KeyDamaged", error.to_string()))?;
-        if !rules.verify(desc.owners.key(serving.owner()), &effect.digest, &signature) {
+        if !rules.verify(desc.owners.key(serving.owner()), &Payload::Digest(effect.digest), &signature) {
             return Err(Stop::unavailable("KeyDamaged", "the opened key is not the wallet's; restore the volume"));
         }
         let head = Some(signer.attested(serving, head, overrides));

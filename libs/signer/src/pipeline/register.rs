@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry};
-use chain::{ChainId, Owners, WalletDesc};
+use chain::{ChainId, WalletDesc};
 use custody::Role;
 use prost::Message;
 use protocol::{

@@ -73,12 +73,12 @@ async fn a_freeze_by_admin_or_peer_stops_it_at_once_and_over_a_restart_until_the
     let said = done(&member, &["freeze", "--reason=theft"]).await;
     assert!(said.starts_with("all of cooler is frozen") && said.lines().count() == 1, "{said}");
     assert_eq!(unavailable(pay(0).await), "Frozen", "with the next request");
-    let report = member.state(State::Frozen).await;
+    let report = member.state(WorkloadState::Frozen).await;
     assert!(report.message.contains("admin") && report.message.contains("theft"), "{report:?}");
     assert_eq!(process.terminate().await, Some(0));
 
     let process = member.run();
-    member.state(State::Frozen).await;
+    member.state(WorkloadState::Frozen).await;
     assert_eq!(unavailable(pay(0).await), "Frozen");
     let frozen = Operation::Freeze(Freeze { wallet: "alice".to_owned(), reason: "odd".to_owned() });
     assert_eq!(tell(&keeper, Lane::Peer, frozen).await, Outcome::Done(Done {}));
@@ -91,7 +91,7 @@ async fn a_freeze_by_admin_or_peer_stops_it_at_once_and_over_a_restart_until_the
     );
     done(&member, &["thaw", "--wallet=alice"]).await;
     assert!(matches!(pay(1).await, Outcome::Signed(_)));
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
     let told = operations(&member).await;
     assert_eq!(told, ["RegisterWallet", "Sign", "Freeze", "Freeze", "Thaw", "Thaw", "Sign"]);
     assert_eq!(process.terminate().await, Some(0));
@@ -118,14 +118,14 @@ async fn a_volume_that_was_rolled_back_stays_locked_and_says_so_until_the_admin_
     member.restore_volume(yesterday);
 
     let process = member.run();
-    let report = member.report_with(|it| it.state == State::Locked && it.message.contains("rolled back")).await;
+    let report = member.report_with(|it| it.state == WorkloadState::Locked && it.message.contains("rolled back")).await;
     assert!(report.message.contains("multisig member unlock"), "{report:?}");
     assert_eq!(unavailable(pay(1).await), "Locked");
     let imported = member.exec(&["history", "import", "-"], &history).await;
     assert!(imported.status.success(), "{imported:?}");
     assert_eq!(unavailable(pay(1).await), "Locked", "an import opens nothing");
     done(&member, &["unlock", "--reason=restored from yesterday"]).await;
-    member.state(State::Serving).await;
+    member.state(WorkloadState::Serving).await;
     assert!(matches!(pay(1).await, Outcome::Signed(_)), "the one that was signed before");
     let other = ask(&app, Operation::Sign(hot.payment(&member, 6, 1)), PATIENCE).await;
     assert!(matches!(&other, Outcome::Refused(it) if it.reason == "NonceUsed"), "{other:?}");
