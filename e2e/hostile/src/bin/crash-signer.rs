@@ -18,7 +18,7 @@ use protocol::ops::Operation;
 use signer::{
     host::Host,
     pipeline::Asker,
-    wiring::{Place, policy_file::Documents},
+    wiring::{Place, documents::Documents},
 };
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
 
