@@ -18,7 +18,7 @@ pub use client_error::ClientError;
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};
-pub use rules::{ChainRules, Creation, Declares, Payer};
+pub use rules::{ChainRules, Creation, Declares, Payer, Rules};
 pub use transaction::{
     Asset, Call, Claim, Effect, Fee, Payload, Refusal, Signature, Signatures, Transaction, Validity,
 };
