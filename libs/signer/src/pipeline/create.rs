@@ -13,13 +13,17 @@ use rand_core::OsRng;
 use sealing::ClientKey;
 use zeroize::Zeroizing;
 
-use super::{SigningContext, Signer, Stop, entropy_context, finish, hot_key_context, request::Accepted};
+use super::{Signer, SigningContext, Stop, entropy_context, finish, hot_key_context, request::Accepted};
 use crate::{
     fault,
     store::{HotWallet, SealedKey},
 };
 
-pub(super) async fn create(signer: &Signer, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn create(
+    signer: &Signer,
+    serving: &Arc<SigningContext>,
+    accepted: Accepted,
+) -> Result<Outcome, Stop> {
     let made = match make(signer, serving, &accepted).await {
         Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
         other => other?,

@@ -2,7 +2,7 @@
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
-use super::{SigningContext, Signer, Stop};
+use super::{Signer, SigningContext, Stop};
 
 /// Whether a start has been vouched for. In memory only, so that every start is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]

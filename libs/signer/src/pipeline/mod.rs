@@ -4,6 +4,7 @@
 //! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> nonce, policy, watermark,
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
+mod context;
 mod create;
 mod gate;
 mod nonce;
@@ -13,7 +14,6 @@ mod register;
 mod registry;
 mod request;
 mod results;
-mod context;
 mod settlement;
 mod stop;
 #[cfg(test)]
@@ -31,6 +31,8 @@ use futures::future::join_all;
 use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Response, Responses};
 
 use crate::store::{Ledger, Recall, Store, StoreError};
+pub use context::SigningContext;
+pub use context::{cool_key_context, entropy_context, hot_key_context};
 pub use gate::Lock;
 pub use peers::{attest, vouchers};
 use registry::Known;
@@ -40,8 +42,6 @@ use request::{Accepted, items};
 pub use results::digest;
 pub use results::reason;
 use results::{conclude, finish, stored};
-pub use context::SigningContext;
-pub use context::{cool_key_context, entropy_context, hot_key_context};
 pub use settlement::note_settlements;
 use stop::Stop;
 

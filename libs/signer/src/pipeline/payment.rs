@@ -12,7 +12,7 @@ use protocol::ops::{Allowed, Attestation, Operation, Outcome, Payment, Pending, 
 use zeroize::Zeroizing;
 
 use super::{
-    SigningContext, Signer, Stop, cool_key_context, hot_key_context, nonce,
+    Signer, SigningContext, Stop, cool_key_context, hot_key_context, nonce,
     request::{Accepted, name},
     stored,
 };

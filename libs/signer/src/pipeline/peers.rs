@@ -11,7 +11,7 @@ use protocol::{
     ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle},
 };
 
-use super::{SigningContext, Signer, Stop, request::Accepted, settlement};
+use super::{Signer, SigningContext, Stop, request::Accepted, settlement};
 use crate::{
     identity::Keys,
     store::{Ledger, PeerHead},

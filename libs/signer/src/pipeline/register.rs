@@ -12,13 +12,17 @@ use protocol::{
     ops::{Attestation, ChainAddress, HotKeys, Operation, Outcome, RegisterWallet, WalletRecord},
 };
 
-use super::{SigningContext, Signer, Stop, conclude, create::wallet_id, finish, request::Accepted};
+use super::{Signer, SigningContext, Stop, conclude, create::wallet_id, finish, request::Accepted};
 use crate::{
     fault,
     store::{RegisteredWallet, Registration, Store},
 };
 
-pub(super) async fn register(signer: &Signer, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn register(
+    signer: &Signer,
+    serving: &Arc<SigningContext>,
+    accepted: Accepted,
+) -> Result<Outcome, Stop> {
     let wallet = match recompute(signer, serving, &accepted).await {
         Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
         other => other?,

@@ -9,7 +9,7 @@ use std::{
 use chain::{ChainId, WalletDesc};
 use sealing::ClientKey;
 
-use super::{SigningContext, Signer, Stop, entropy_context, register};
+use super::{Signer, SigningContext, Stop, entropy_context, register};
 
 /// Wallets whose description is remembered; all are forgotten when there are more.
 const MAX_KNOWN: usize = 100_000;

@@ -24,8 +24,8 @@ use test_custody::{CHAIN, Custody, RealVault, SAFE, local_policy};
 
 use super::{Asker, digest};
 use crate::{
-    tests::fixtures::{Running, Terms, eventually, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
+    tests::fixtures::{Running, Terms, eventually, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -210,7 +210,7 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
-        let signatures = [(KeyRole::Hot, hot.signature), (KeyRole::Cool, cool.signature)];
+        let signatures = [(KeyRole::Hot, vec![hot.signature]), (KeyRole::Cool, vec![cool.signature])];
         rules.assemble(&payment.unsigned, &wallet, &signatures).unwrap();
     }
 }

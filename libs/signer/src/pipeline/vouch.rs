@@ -8,7 +8,7 @@ use protocol::{
     ops::{Attestation, AuditHead, EchoHead, Operation},
 };
 
-use super::{Lock, SigningContext, Signer};
+use super::{Lock, Signer, SigningContext};
 use crate::store::{Ledger, StoreError};
 
 impl Signer {

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
-use chain::{Amount, Asset, Effect};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
 use chain_evm::EvmSafe;
-use custody::{
-    Role, config::HubLimits, local_policy::LocalPolicy, manifest::VerifiedManifest, trust::KeyProtection,
-};
+use custody::{Role, config::HubLimits, local_policy::LocalPolicy, manifest::VerifiedManifest, trust::KeyProtection};
 use policy::Policy;
 use protocol::envelope::Peers;
 use rand_core::OsRng;
@@ -27,14 +25,17 @@ use crate::{
     store::{SealedKey, Store},
 };
 
-/// The bytes of an intent, as App would build them.
-pub(crate) fn unsigned(intent: &Effect, nonce: u64) -> Vec<u8> {
+/// The bytes of an effect, as App would build them; a Safe's are the same for every wallet.
+pub(crate) fn unsigned(effect: &Effect, nonce: u64) -> Vec<u8> {
     let token = |symbol: &str, contract: Option<&str>| Asset {
         symbol: symbol.to_owned(),
         contract: contract.map(str::to_owned),
     };
     let assets = [token("ETH", None), token("USDT", Some(TOKEN)), token("OTHER", Some(SAFE))];
-    EvmSafe::new(CHAIN.parse().unwrap()).unwrap().build(intent, &assets, nonce).unwrap()
+    let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+    let key = |n: u8| rules.public_key(&[n; 32]).unwrap();
+    let wallet = rules.wallet(&Owners { hot: key(1), cool: key(2), cold: key(3) }, [0; 32]).unwrap();
+    rules.build(effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap()
 }
 
 pub(crate) fn transfer(asset: &str, amount: u128) -> Effect {
