@@ -1,7 +1,11 @@
-//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks.
+//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks; [`ChainClient`],
+//! networked, for whoever reads a node or pays to carry out what owners have signed.
 
 mod amount;
+mod client;
+mod client_error;
 mod error;
+pub mod execute;
 mod id;
 mod owners;
 mod rules;
@@ -9,6 +13,8 @@ mod transaction;
 mod wallet;
 
 pub use amount::Amount;
+pub use client::{ChainClient, Created, Fate, Float, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState};
+pub use client_error::ClientError;
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};
