@@ -78,14 +78,14 @@ lab-down: ## removes everything that lab-up and demo made
 bench: export RUSTFLAGS := -C target-feature=+crt-static
 bench: servers ## figures: time to Ready, signature round trip, memory, image sizes
 	cargo build -q --locked --release --target $(STATIC) \
-	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
+	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
 	cargo bench -q --locked --target $(STATIC) -p acceptance --bench figures
 
 .PHONY: bench-sign
 bench-sign: export RUSTFLAGS := -C target-feature=+crt-static
 bench-sign: servers ## signatures per second, compared with Vault Transit, a broker echo and the bare library
 	cargo build -q --locked --release --target $(STATIC) \
-	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
+	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
 	cargo bench -q --locked --target $(STATIC) -p acceptance --bench sign
 
 # Kills in suite crash; `make verify` asks for more. The programs under attack are built separately, because built together
@@ -94,7 +94,7 @@ POINTS ?= 200
 
 .PHONY: hostile
 hostile: servers ## attacks with each domain's own credentials; a table and target/hostile/report.json (SUITES, POINTS)
-	cargo build -q --locked -p keeper -p cooler
+	cargo build -q --locked -p signer-workload
 	cargo build -q --locked -p hostile --bins
 	cargo build -q --locked -p hostile --bins
 	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)

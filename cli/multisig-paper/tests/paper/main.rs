@@ -458,7 +458,7 @@ fn no_network_crate_is_linked() {
         "hickory-resolver",
         "hyper",
         "kube",
-        "link",
+        "transport",
         "mio",
         "openssl",
         "quinn",

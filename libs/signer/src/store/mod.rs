@@ -42,7 +42,7 @@ pub use spends::Spend;
 pub use waits::Announcement;
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
-use crate::pipeline::fault;
+use crate::fault;
 
 /// The file in the data directory.
 pub const FILE: &str = "signer.sqlite3";

@@ -1,0 +1,181 @@
+//! From the text of the ConfigMaps to documents that were verified together. Pure; whatever is missing, unknown or
+//! contradictory is named in plain words with what to do.
+
+use custody::{
+    Role,
+    config::{
+        CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, NatsConfig, config_map, credentials_map,
+    },
+    local_policy::LocalPolicy,
+    manifest::{SignedManifest, VerifiedManifest},
+    report::WorkloadState,
+    trust::{self, KeyProtection, MemberTrust},
+};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use protocol::envelope::Peers;
+use serde::{Deserialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use policy::{Policy, PolicyError, chains};
+
+use signer::chains::{Rules, rules};
+
+/// The documents as they were read; absent is a ConfigMap or key that is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// `trust.json`.
+    pub trust: Option<String>,
+    /// `config.json`.
+    pub config: Option<String>,
+    /// `manifest.json`.
+    pub manifest: Option<String>,
+    /// `credentials.json`.
+    pub credentials: Option<String>,
+}
+
+/// Why there is nothing to serve with: a state, and one line that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// What is waited for.
+    pub state: WorkloadState,
+    /// For people.
+    pub message: String,
+}
+
+impl Unready {
+    pub(super) fn new(state: WorkloadState, message: impl Into<String>) -> Self {
+        Self { state, message: message.into() }
+    }
+
+    fn trust(message: impl Into<String>) -> Self {
+        Self::new(WorkloadState::AwaitingTrust, message)
+    }
+}
+
+/// Trust, config and manifest, verified against each other.
+pub struct Verified {
+    /// How to reach the broker.
+    pub nats: NatsConfig,
+    /// Approved peers.
+    pub peers: Peers,
+    /// The pinned manifest.
+    pub manifest: VerifiedManifest,
+    /// The effective policy.
+    pub policy: Policy,
+    /// Adapters of the local policy's chains.
+    pub rules: Rules,
+    /// What seals users' keys.
+    pub protection: KeyProtection,
+    /// Whether a sentinel is named.
+    pub observed: bool,
+    /// Generation of the Vault key that the hub asks for.
+    pub vault_key_generation: Option<u64>,
+}
+
+/// The member trust of this signer. Its Vault part alone is enough to start with.
+pub fn trust(role: Role, documents: &Documents) -> Result<MemberTrust, Unready> {
+    let absent = format!("ConfigMap {} has no {}; run `multisig member prepare`", trust::CONFIG_MAP, trust::KEY);
+    let text = documents.trust.as_deref().ok_or_else(|| Unready::trust(absent))?;
+    let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
+    if bundle.role != role {
+        let message = format!(
+            "{} was written for {}, but this is {role}; run `multisig member prepare` with this signer's plan",
+            trust::KEY,
+            bundle.role
+        );
+        return Err(Unready::trust(message));
+    }
+    Ok(bundle)
+}
+
+/// The manifest, signed at both stations and the one that this data centre's admin pinned.
+pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
+    let unpinned = "the member trust pins no custody; run `multisig member prepare` with the signed manifest";
+    let pin = bundle.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
+    let map = config_map(bundle.role);
+    let absent = format!("ConfigMap {map} has no {MANIFEST_KEY}; the hub writes it from spec.custody.manifestRef");
+    let text = documents.manifest.as_deref().ok_or_else(|| Unready::trust(absent))?;
+    let refused = |error: custody::manifest::ManifestError| Unready::trust(format!("{MANIFEST_KEY}: {error}"));
+    let verified = SignedManifest::parse(text.as_bytes()).and_then(|signed| signed.verify()).map_err(refused)?;
+    verified.require(pin).map_err(refused)?;
+    Ok(verified)
+}
+
+/// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still hold.
+pub fn verify(bundle: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
+    let complete = bundle.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
+    let peers = Peers::new(&bundle.peers).map_err(|error| Unready::trust(error.to_string()))?;
+    let config = config(bundle, documents)?;
+    let manifest = manifest(bundle, documents)?;
+    let unusable = |error: PolicyError| Unready::trust(error.to_string());
+    let chains = chains(complete.local_policy()).map_err(unusable)?;
+    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
+    let observed = !complete.peers(Role::Sentinel).is_empty();
+    Ok(Verified {
+        nats: config.nats,
+        peers,
+        manifest,
+        policy,
+        rules,
+        protection: bundle.keys,
+        observed,
+        vault_key_generation: config.vault_key_generation,
+    })
+}
+
+fn config(bundle: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
+    let map = config_map(bundle.role);
+    let absent = format!("ConfigMap {map} has no {CONFIG_KEY}; the hub writes it when the MultisigCluster is applied");
+    let text = documents.config.as_deref().ok_or_else(|| Unready::trust(absent))?;
+    let config: MemberConfig = parse(CONFIG_KEY, &map, text).map_err(Unready::trust)?;
+    if bundle.custody.as_ref().is_some_and(|pin| pin.id != config.custody_id) {
+        let message = format!(
+            "the hub configures custody {}, which is not the one pinned here; correct spec.custody or run \
+             `multisig member prepare` with the right manifest",
+            config.custody_id
+        );
+        return Err(Unready::trust(message));
+    }
+    if config.nats.urls.is_empty() || !config.nats.urls.iter().all(|url| url.starts_with("tls://")) {
+        return Err(Unready::trust(format!("{CONFIG_KEY}: nats.urls must be tls://host:port; correct spec.nats.urls")));
+    }
+    Ok(config)
+}
+
+/// The hub's credentials, if they are for this signer's present key.
+pub fn credentials(role: Role, documents: &Documents, nats_user: &str) -> Result<Credentials, Unready> {
+    let unready = |message: String| Unready::new(WorkloadState::AwaitingCredentials, message);
+    let map = credentials_map(role);
+    let absent = || format!("ConfigMap {map} has no {CREDENTIALS_KEY} yet; the hub mints it for {nats_user}");
+    let text = documents.credentials.as_deref().ok_or_else(|| unready(absent()))?;
+    let credentials: Credentials = parse(CREDENTIALS_KEY, &map, text).map_err(unready)?;
+    match subject(&credentials.user_jwt) {
+        Some(subject) if subject == nats_user => Ok(credentials),
+        Some(other) => {
+            Err(unready(format!("the NATS credentials are for {other}; the hub mints new ones for {nats_user}")))
+        }
+        None => Err(unready(format!("the user JWT in {map} is malformed; delete the key, the hub writes it again"))),
+    }
+}
+
+/// `sub` of a JWT, believed by nobody: the broker checks the signature.
+fn subject(jwt: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let claims = BASE64URL_NOPAD.decode(jwt.split('.').nth(1)?.as_bytes()).ok()?;
+    serde_json::from_slice::<Claims>(&claims).ok().map(|claims| claims.sub)
+}
+
+fn parse<T: DeserializeOwned>(key: &str, map: &str, text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| {
+        format!("malformed {key} in ConfigMap {map}: {error}; hub and signer must run versions that fit")
+    })
+}
+
+/// SHA-256 of a document as it was read, lower-case hex.
+pub fn digest(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
+}
