@@ -107,12 +107,12 @@ pub struct CustodyTrust {
     pub manifest_digest: String,
 }
 
-/// What an operation needs and the bundle does not have yet, in plain words.
+/// What an operation needs and the member trust does not have yet, in plain words.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("the member trust is not complete: {}", .0.join("; "))]
 pub struct Missing(pub Vec<String>);
 
-/// A bundle with which operations may be served. There is no other way to make one than [`MemberTrust::complete`].
+/// A member trust with which operations may be served. There is no other way to make one than [`MemberTrust::complete`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompleteTrust {
     bundle: MemberTrust,
@@ -121,7 +121,7 @@ pub struct CompleteTrust {
 }
 
 impl CompleteTrust {
-    /// The whole bundle.
+    /// The whole member trust.
     pub fn bundle(&self) -> &MemberTrust {
         &self.bundle
     }
@@ -162,7 +162,7 @@ impl MemberTrust {
 
     /// For the ConfigMap.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("the bundle has string keys only");
+        let mut text = serde_json::to_string_pretty(self).expect("the member trust has string keys only");
         text.push('\n');
         text
     }
@@ -174,7 +174,7 @@ impl MemberTrust {
         }
         if !matches!(self.role, Role::Keeper | Role::Cooler) {
             return invalid(format!(
-                "role is {}, but only keeper and cooler live in a data centre of their own",
+                "role is {}, but only keeper and cooler run in a data centre of their own",
                 self.role
             ));
         }
@@ -191,14 +191,14 @@ impl MemberTrust {
         }
         for image in &self.images {
             let Some(hex) = image.strip_prefix("sha256:") else {
-                return invalid(format!("images: '{image}' is no image digest; expected sha256: and 64 hex digits"));
+                return invalid(format!("images: '{image}' is not an image digest; expected sha256: and 64 hex digits"));
             };
             check_digest("images", hex)?;
         }
         Ok(())
     }
 
-    /// The bundle with which operations may be served, or all that is missing.
+    /// The member trust with which operations may be served, or all that is missing.
     pub fn complete(&self) -> Result<CompleteTrust, Missing> {
         let other = if self.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
         let mut needed = vec![other, Role::App];
@@ -259,7 +259,7 @@ impl VaultTrust {
             return invalid(format!("vault.address is '{address}'; expected https://host:port"));
         }
         if !ca_bundle.contains("-----BEGIN CERTIFICATE-----") {
-            return invalid("vault.caBundle holds no PEM certificate");
+            return invalid("vault.caBundle has no PEM certificate");
         }
         let names = [
             ("authMount", auth_mount),
@@ -372,7 +372,7 @@ mod tests {
         assert!(missing(|bundle| bundle.custody = None).contains("custody"));
         assert!(missing(|bundle| drop(bundle.peers.remove(&Role::App))).contains("member approve app"));
         assert!(missing(|bundle| drop(bundle.peers.insert(Role::Cooler, vec![]))).contains("member approve cooler"));
-        assert!(missing(|bundle| bundle.local_policy = None).contains("localPolicy"));
+        assert!(missing(|bundle| bundle.local_policy = None).contains("no local policy"));
         assert!(missing(|bundle| bundle.profile = Profile::Production).contains("member approve sentinel"));
     }
 
@@ -401,7 +401,7 @@ mod tests {
         assert!(refused(|bundle| bundle.vault.address = "http://vault".into()).contains("https://"));
         assert!(refused(|bundle| bundle.vault.ca_bundle.clear()).contains("caBundle"));
         assert!(refused(|bundle| bundle.vault.key.clear()).contains("vault.key"));
-        assert!(refused(|bundle| bundle.images = vec!["latest".into()]).contains("'latest' is no image digest"));
+        assert!(refused(|bundle| bundle.images = vec!["latest".into()]).contains("'latest' is not an image digest"));
         assert!(refused(|bundle| bundle.images = vec!["sha256:12".into()]).contains("SHA-256"));
         let digest = |bundle: &mut MemberTrust| bundle.custody.as_mut().unwrap().manifest_digest = "AB".repeat(32);
         assert!(refused(digest).contains("manifestDigest"));
@@ -436,8 +436,8 @@ mod tests {
                 .contains("timeLock")
         );
         assert!(changed(|f| f.assets[0].intent_above = Some("1".into())).contains("intentSigners"));
-        assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("no ed25519 key"));
-        assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("named twice"));
+        assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("not an ed25519 key"));
+        assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("listed twice"));
         assert!(changed(|f| f.kinds = Some(BTreeSet::new())).contains("kinds is empty"));
         assert!(
             changed(|f| f.fees = vec![FeeCeiling { chain: "eip155:1".into(), ceiling: "-1".into() }])

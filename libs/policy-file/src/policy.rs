@@ -153,7 +153,7 @@ impl Request {
         };
         let custody_id = match (file.custody_id.or(loaded.custody), &file.intent) {
             (Some(id), _) => id,
-            (None, Some(_)) => return Err("custodyId: an intent is for one custody; say which".to_owned()),
+            (None, Some(_)) => return Err("custodyId: an intent is for one custody; state which".to_owned()),
             // Nothing else looks at it.
             (None, None) => CustodyId::from_slice(&[0; 16]).map_err(|error| error.to_string())?,
         };
@@ -221,7 +221,7 @@ fn spent(named: &[Spent], windows: &[Window]) -> Result<Vec<Amount>, String> {
             return Err(format!("spent: this asset has no such limit over {seconds} s"));
         }
         if named[..at].iter().any(same) {
-            return Err(format!("spent: a window of {seconds} s is named twice"));
+            return Err(format!("spent: a window of {seconds} s is listed twice"));
         }
     }
     let amount = |window| named.iter().find(|spent| of(window, spent)).map_or(Amount::ZERO, |spent| spent.amount);

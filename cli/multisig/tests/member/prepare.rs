@@ -69,9 +69,9 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     assert_eq!(namespace.metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     for (name, writer) in [("keeper-config", "hub"), ("keeper-credentials", "hub"), ("keeper-report", "workload")] {
-        let shell = maps.get(name).await.unwrap();
-        assert_eq!(shell.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
-        assert!(shell.data.is_none(), "{name}");
+        let placeholder = maps.get(name).await.unwrap();
+        assert_eq!(placeholder.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
+        assert!(placeholder.data.is_none(), "{name}");
     }
     let bundle = trust(&client).await;
     assert_eq!(bundle.custody.as_ref().unwrap().id, fixture::custody_id());
@@ -103,7 +103,7 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     // A namespace keeps its role.
     let mut cooler = place.plan();
     cooler["role"] = json!("cooler");
-    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to a keeper"));
+    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to keeper"));
 
     // The hub's data survive an upgrade of the chart, and what somebody else changed in the chart's objects is put right.
     let data = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"config.json": "{}"}});
