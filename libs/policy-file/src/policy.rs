@@ -47,16 +47,16 @@ impl Loaded {
         let (file, custody) = match json.get("shapeVersion") {
             None => (parse_yaml::<PolicyFile>(text)?, None),
             Some(_) => {
-                let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+                let trust = MemberTrust::parse(text.as_bytes()).map_err(|error| error.to_string())?;
                 let local_policy =
-                    bundle.local_policy.ok_or("this member trust has no local policy: every payment is refused")?;
+                    trust.local_policy.ok_or("this member trust has no local policy: every payment is refused")?;
                 let nothing_else = PolicyFile {
                     local_policy,
                     earlier_policies: Vec::new(),
                     hub: custody::config::HubLimits::default(),
                     safe_destinations: BTreeMap::new(),
                 };
-                (nothing_else, bundle.custody.map(|custody| custody.id))
+                (nothing_else, trust.custody.map(|custody| custody.id))
             }
         };
         let PolicyFile { local_policy, earlier_policies, hub, safe_destinations } = file;
