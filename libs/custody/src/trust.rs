@@ -191,7 +191,9 @@ impl MemberTrust {
         }
         for image in &self.images {
             let Some(hex) = image.strip_prefix("sha256:") else {
-                return invalid(format!("images: '{image}' is not an image digest; expected sha256: and 64 hex digits"));
+                return invalid(format!(
+                    "images: '{image}' is not an image digest; expected sha256: and 64 hex digits"
+                ));
             };
             check_digest("images", hex)?;
         }

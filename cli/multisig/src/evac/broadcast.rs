@@ -110,10 +110,7 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     output.print(&report)?;
     let all = report.wallets.len();
     let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
-    ensure!(
-        open == 0,
-        "{open} of {all} transactions are not done; run this again, or make a new plan for the rest"
-    );
+    ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
 }
 
