@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     chart::{Helm, Rendered},
+    configmaps::{self, Stored},
     plan::Plan,
     trust,
 };
