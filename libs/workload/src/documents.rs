@@ -76,23 +76,23 @@ pub struct Verified {
 pub fn trust(role: Role, documents: &Documents) -> Result<MemberTrust, Unready> {
     let absent = format!("ConfigMap {} has no {}; run `multisig member prepare`", trust::CONFIG_MAP, trust::KEY);
     let text = documents.trust.as_deref().ok_or_else(|| Unready::trust(absent))?;
-    let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
-    if bundle.role != role {
+    let trust = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
+    if trust.role != role {
         let message = format!(
             "{} was written for {}, but this is {role}; run `multisig member prepare` with this signer's plan",
             trust::KEY,
-            bundle.role
+            trust.role
         );
         return Err(Unready::trust(message));
     }
-    Ok(bundle)
+    Ok(trust)
 }
 
 /// The manifest, signed at both stations and the one that this data centre's admin pinned.
-pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
+pub fn manifest(trust: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
     let unpinned = "the member trust pins no custody; run `multisig member prepare` with the signed manifest";
-    let pin = bundle.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
-    let map = config_map(bundle.role);
+    let pin = trust.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
+    let map = config_map(trust.role);
     let absent = format!("ConfigMap {map} has no {MANIFEST_KEY}; the hub writes it from spec.custody.manifestRef");
     let text = documents.manifest.as_deref().ok_or_else(|| Unready::trust(absent))?;
     let refused = |error: custody::manifest::ManifestError| Unready::trust(format!("{MANIFEST_KEY}: {error}"));
@@ -102,11 +102,11 @@ pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedM
 }
 
 /// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still hold.
-pub fn verify(bundle: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
-    let complete = bundle.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
-    let peers = Peers::new(&bundle.peers).map_err(|error| Unready::trust(error.to_string()))?;
-    let config = config(bundle, documents)?;
-    let manifest = manifest(bundle, documents)?;
+pub fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
+    let complete = trust.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
+    let peers = Peers::new(&trust.peers).map_err(|error| Unready::trust(error.to_string()))?;
+    let config = config(trust, documents)?;
+    let manifest = manifest(trust, documents)?;
     let unusable = |error: PolicyError| Unready::trust(error.to_string());
     let chains = chains(complete.local_policy()).map_err(unusable)?;
     let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
@@ -118,18 +118,18 @@ pub fn verify(bundle: &MemberTrust, documents: &Documents, held: &[LocalPolicy])
         manifest,
         policy,
         rules,
-        protection: bundle.keys,
+        protection: trust.keys,
         observed,
         vault_key_generation: config.vault_key_generation,
     })
 }
 
-fn config(bundle: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
-    let map = config_map(bundle.role);
+fn config(trust: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
+    let map = config_map(trust.role);
     let absent = format!("ConfigMap {map} has no {CONFIG_KEY}; the hub writes it when the MultisigCluster is applied");
     let text = documents.config.as_deref().ok_or_else(|| Unready::trust(absent))?;
     let config: MemberConfig = parse(CONFIG_KEY, &map, text).map_err(Unready::trust)?;
-    if bundle.custody.as_ref().is_some_and(|pin| pin.id != config.custody_id) {
+    if trust.custody.as_ref().is_some_and(|pin| pin.id != config.custody_id) {
         let message = format!(
             "the hub configures custody {}, which is not the one pinned here; correct spec.custody or run \
              `multisig member prepare` with the right manifest",

@@ -99,14 +99,14 @@ impl EmbeddedSigner {
 
     /// Serves with these documents, once somebody has vouched for it.
     pub async fn serve(&self, role: Role, documents: &Documents) -> Result<(), EmbeddedError> {
-        let bundle = documents::trust(role, documents).map_err(EmbeddedError::Unready)?;
-        let local_policy = bundle.local_policy.clone();
+        let trust = documents::trust(role, documents).map_err(EmbeddedError::Unready)?;
+        let local_policy = trust.local_policy.clone();
         let remember = move |ledger: &Ledger<'_>| {
             local_policy.iter().try_for_each(|local_policy| ledger.see_local_policy(local_policy))?;
             ledger.held_local_policies()
         };
         let held = self.store.decide(self.signer.now_ms(), remember).await?;
-        let verified = documents::verify(&bundle, documents, &held).map_err(EmbeddedError::Unready)?;
+        let verified = documents::verify(&trust, documents, &held).map_err(EmbeddedError::Unready)?;
         let Verified { peers, manifest, policy, rules, protection, observed, .. } = verified;
         let (keys, sealer, trust_digest) = (self.keys.clone(), self.sealer.clone(), [7; 32]);
         let serving =

@@ -106,12 +106,12 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
         Observed::Unknown(unready) => return Err(unready.clone()),
         Observed::Seen(documents) => documents,
     };
-    let bundle = found.trust.insert(documents::trust(role, documents)?);
+    let trust = found.trust.insert(documents::trust(role, documents)?);
     let (nats_user, vault) = match keys {
         Keys::Closed(why) => return Err(Unready::new(WorkloadState::Starting, why)),
         Keys::Open { nats_user, vault } => (nats_user, vault),
     };
-    let verified = documents::verify(bundle, documents, held)?;
+    let verified = documents::verify(trust, documents, held)?;
     let verified = found.verified.insert(verified);
     found.credentials = Some(documents::credentials(role, documents, nats_user)?);
     if role == Role::Cooler {
@@ -204,9 +204,9 @@ mod tests {
         }
 
         fn trust(&mut self, change: impl FnOnce(&mut MemberTrust)) {
-            let mut bundle = MemberTrust::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
-            change(&mut bundle);
-            self.documents.trust = Some(bundle.to_json());
+            let mut trust = MemberTrust::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
+            change(&mut trust);
+            self.documents.trust = Some(trust.to_json());
         }
 
         fn config(&mut self, change: impl FnOnce(&mut Value)) {
