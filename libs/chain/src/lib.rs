@@ -1,7 +1,9 @@
-//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks.
+//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks. [`hex`] is how
+//! bytes are written wherever they are shown.
 
 mod amount;
 mod error;
+pub mod hex;
 mod id;
 mod owners;
 mod rules;
