@@ -137,7 +137,7 @@ async fn refused_at_the_desk(ground: &Ground) -> Result<()> {
         assert!(!output.ok && output.stderr.contains(needle), "{needle}: {}{}", output.stdout, output.stderr);
     }
     fs::write(&plan, good.to_string())?;
-    let lost = stage::member::Member { kubeconfig: ground.folder.path().join("nowhere"), ..ground.keeper.clone() };
+    let lost = playbook::member::Member { kubeconfig: ground.folder.path().join("nowhere"), ..ground.keeper.clone() };
     let output = lost.try_prepare(&ground.commands, &plan).await?;
     assert!(!output.ok && output.stderr.contains("kubeconfig"), "{}", output.stderr);
     ground.vault_a.seal().await?;

@@ -1,6 +1,6 @@
 //! What is wrong with values that were handed in.
 
-use crate::KeyRole;
+use crate::{ChainId, KeyRole};
 
 /// What is wrong with keys, addresses or chain ids that were handed in.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -8,6 +8,9 @@ pub enum ChainError {
     /// Not CAIP-2.
     #[error("'{0}' is no chain id; expected CAIP-2, for example eip155:1")]
     ChainId(String),
+    /// Of a family that this build has no adapter for.
+    #[error("no adapter of this build knows chain {0}; use a build that has one, or take the chain out")]
+    NoAdapter(ChainId),
     /// A public key is malformed.
     #[error("the {role} public key is malformed: expected {expected}")]
     PublicKey {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use acceptance::CHAIN_ID;
 use anyhow::{Context, Result, bail, ensure};
-use chain::{Amount, Asset, Effect};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
 use chain_evm::EvmSafe;
 use custody::Role;
 use protocol::{
@@ -145,6 +145,15 @@ fn chain() -> String {
 pub(crate) fn unsigned(nonce: u64) -> Result<Vec<u8>> {
     let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
     let to = "0x00000000000000000000000000000000005400ff".to_owned();
-    let intent = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(1_u128) };
-    Ok(EvmSafe::new(chain().parse()?)?.build(&intent, &assets, nonce)?)
+    let effect = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(1_u128) };
+    let rules = EvmSafe::new(chain().parse()?)?;
+    // The bytes are the same for every wallet; only what is signed names it.
+    let wallet = rules.wallet(&owners(&rules)?, [0; 32])?;
+    Ok(rules.build(&effect, &wallet, &assets, &[Claim::Sequence(nonce)])?)
+}
+
+/// Three owners of no wallet that is used.
+pub(crate) fn owners(rules: &EvmSafe) -> Result<Owners> {
+    let key = |byte: u8| rules.public_key(&[byte; 32]);
+    Ok(Owners { hot: key(1)?, cool: key(2)?, cold: key(3)? })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use chain::{Asset, ChainRules, Owners};
+use chain::{Asset, ChainRules, Payload};
 use chain_evm::EvmSafe;
 use custody::{CustodyId, Role};
 use protocol::{
@@ -17,7 +17,7 @@ use protocol::{
 };
 use rand_core::OsRng;
 
-use crate::ours::unsigned;
+use crate::ours::{owners, unsigned};
 
 const TIMES: u32 = 500;
 
@@ -75,8 +75,7 @@ fn envelopes() -> Result<()> {
 
 fn chain() -> Result<()> {
     let rules = EvmSafe::new("eip155:1".parse()?)?;
-    let key = |byte: u8| -> Result<Vec<u8>> { Ok(rules.public_key(&[byte; 32])?) };
-    let owners = Owners { hot: key(1)?, cool: key(2)?, cold: key(3)? };
+    let owners = owners(&rules)?;
     measured("wallet: recompute its address (remembered)", || {
         black_box(rules.wallet(&owners, [0; 32])?);
         Ok(())
@@ -87,14 +86,15 @@ fn chain() -> Result<()> {
         black_box(rules.decode(&bytes, &wallet, &assets)?);
         Ok(())
     })?;
-    let digest = rules.decode(&bytes, &wallet, &assets)?.digest;
+    let digest = rules.decode(&bytes, &wallet, &assets)?.id;
+    let payload = Payload::Digest(digest);
     measured("sign (secp256k1, RFC 6979): the library alone", || {
-        black_box(rules.sign(&[1; 32], &digest)?);
+        black_box(rules.sign(&[1; 32], &payload)?);
         Ok(())
     })?;
-    let signature = rules.sign(&[1; 32], &digest)?;
+    let signature = rules.sign(&[1; 32], &payload)?;
     measured("verify the own signature (recovery)", || {
-        black_box(rules.verify(&owners.hot, &digest, &signature));
+        black_box(rules.verify(&owners.hot, &payload, &signature));
         Ok(())
     })
 }

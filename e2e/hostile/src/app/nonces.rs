@@ -165,10 +165,9 @@ async fn broadcast(world: &World, bundle: &VerifiedBundle) -> Result<Result<(), 
     let step = bundle.steps().first().context("an evacuation has a step")?;
     ensure!(step.step().destination == SAFE, "money goes to {}", step.step().destination);
     let calls = step.calls()?;
-    if !step.step().deploy {
-        return world.chain().send(&calls.execution).await;
+    if let Some(creation) = calls.deployment.filter(|_| step.step().deploy) {
+        // Whoever released something has done it meanwhile: then it is refused, and there is nothing to create.
+        let _ = world.chain().send(&creation).await?;
     }
-    // Deployed meanwhile by whoever released something.
-    let _ = world.chain().send(&calls.deployment).await?;
     world.chain().send(&calls.execution).await
 }

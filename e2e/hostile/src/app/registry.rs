@@ -1,7 +1,7 @@
 //! Wallets that are not what was made: foreign owners, foreign keys, foreign names.
 
 use anyhow::{Context, Result};
-use chain::ChainRules;
+use chain::{ChainRules, Payload};
 use custody::Role;
 use data_center::CHAIN;
 use prost::Message;
@@ -89,7 +89,7 @@ async fn cool_alone(world: &World, hot: impl FnOnce(&[u8; 32]) -> Result<Vec<u8>
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = arena.theft(PER_TRANSACTION, 0);
     let asset = chain::Asset { symbol: arena.token.symbol.clone(), contract: Some(arena.token.contract.to_string()) };
-    let digest = world.rules.decode(&tx.unsigned(), &arena.wallet().desc, &[asset])?.digest;
+    let digest = world.rules.decode(&tx.unsigned(), &arena.wallet().desc, &[asset])?.id;
     let hot = hot(&digest)?;
     let mut granted = Granted::default();
     granted.cool = granted.take(world.cool(arena.wallet(), &tx.unsigned(), &hot).await?);
@@ -103,5 +103,5 @@ pub(super) async fn unsigned_hot(world: &World) -> Result<Outcome> {
 }
 
 pub(super) async fn other_hot(world: &World) -> Result<Outcome> {
-    cool_alone(world, |digest| Ok(world.rules.sign(&own_secret(), digest)?)).await
+    cool_alone(world, |digest| Ok(world.rules.sign(&own_secret(), &Payload::Digest(*digest))?)).await
 }

@@ -1,8 +1,8 @@
 //! The chain that says what moved.
 
 use anyhow::{Context, Result, ensure};
-use chain::{KeyRole, WalletDesc};
-use chain_evm::{Call, EvmSafe};
+use chain::{Call, ChainRules, KeyRole, WalletDesc};
+use chain_evm::EvmSafe;
 use data_encoding::HEXLOWER;
 use harness::{Options, evm::Anvil};
 use protocol::ops::Payment;
@@ -38,12 +38,13 @@ impl Chain {
 
     /// The wallet's code, and money.
     pub(crate) async fn open(&self, wallet: &WalletDesc, wei: u128) -> Result<()> {
-        self.send(&self.rules.deployment(wallet)?).await?;
+        let created = self.rules.creation(wallet)?.context("a Safe is created by a call")?;
+        self.send(&created).await?;
         self.anvil.fund(&wallet.address, wei).await
     }
 
     async fn send(&self, Call { to, data }: &Call) -> Result<()> {
-        let call = json!({"from": self.relayer, "to": to.to_string(), "data": format!("0x{}", HEXLOWER.encode(data))});
+        let call = json!({"from": self.relayer, "to": to, "data": format!("0x{}", HEXLOWER.encode(data))});
         self.anvil.send(call).await.map(drop)
     }
 
@@ -55,7 +56,7 @@ impl Chain {
         let mut moved = 0;
         for paid in ready {
             let (hot, cool) = (paid.hot.clone().unwrap_or_default(), paid.cool.clone().unwrap_or_default());
-            let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
+            let signatures = [(KeyRole::Hot, vec![hot]), (KeyRole::Cool, vec![cool])];
             let Ok(call) = self.rules.assemble(&paid.payment.unsigned, wallet, &signatures) else {
                 continue;
             };

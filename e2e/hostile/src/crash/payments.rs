@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use chain::ChainRules;
+use chain::{ChainRules, Payload};
 use custody::Role;
 use protocol::ops::{Freeze, Operation, Outcome, Request, Signed};
 
@@ -91,7 +91,7 @@ impl Scene {
                 if victim == Role::Cooler {
                     paid.hot = Some(match rival {
                         0 => signature(self.stage.app(Role::Keeper, sign(&paid)).await?)?,
-                        _ => self.stage.chain.rules.sign(stolen, &paid.digest)?,
+                        _ => self.stage.chain.rules.sign(stolen, &Payload::Digest(paid.digest))?,
                     });
                 }
                 payments.push(paid);
@@ -134,7 +134,7 @@ impl Scene {
             winner.hot = Some(signed);
             winner.cool = Some(signature(self.stage.app(Role::Cooler, countersign(winner)).await?)?);
             if let Some(loser) = payments.iter_mut().find(|paid| paid.digest != digest) {
-                loser.hot = Some(self.stage.chain.rules.sign(&self.stolen[wallet], &loser.digest)?);
+                loser.hot = Some(self.stage.chain.rules.sign(&self.stolen[wallet], &Payload::Digest(loser.digest))?);
                 let outcome = self.stage.app(Role::Cooler, countersign(loser)).await?;
                 ensure!(reason(&outcome) == "NonceUsed", "cooler signs a second digest: {outcome:?}");
             }

@@ -12,7 +12,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, WalletDesc};
 use custody::{
     CustodyId, Role,
     config::{HubLimits, MemberConfig, NatsConfig},
@@ -478,11 +478,11 @@ impl Stage {
         self.unsigned(wallet, nonce, &Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) })
     }
 
-    /// An intent at a nonce, unsigned.
-    pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, intent: &Effect) -> Result<Paid> {
+    /// Any effect at a nonce, unsigned.
+    pub(crate) fn unsigned(&self, wallet: &Wallet, nonce: u64, effect: &Effect) -> Result<Paid> {
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let unsigned = self.chain.rules.build(intent, &assets, nonce)?;
-        let digest = self.chain.rules.decode(&unsigned, &wallet.desc, &assets)?.digest;
+        let unsigned = self.chain.rules.build(effect, &wallet.desc, &assets, &[Claim::Sequence(nonce)])?;
+        let digest = self.chain.rules.decode(&unsigned, &wallet.desc, &assets)?.id;
         let payment = Payment {
             wallet: wallet.id.clone(),
             chain: CHAIN.to_owned(),

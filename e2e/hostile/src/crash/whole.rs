@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Effect, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, Payload, WalletDesc};
 use custody::{
     Role,
     identity::PeerKeys,
@@ -111,12 +111,12 @@ impl Signer {
     fn pay(&self, nonce: u64, to: &str, wei: u128) -> Result<Paid> {
         let rules = &self.chain.rules;
         let (to, assets) = (to.to_owned(), [Asset { symbol: "ETH".to_owned(), contract: None }]);
-        let intent = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
-        let unsigned = rules.build(&intent, &assets, nonce)?;
-        let digest = rules.decode(&unsigned, &self.wallet, &assets)?.digest;
+        let effect = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
+        let unsigned = rules.build(&effect, &self.wallet, &assets, &[Claim::Sequence(nonce)])?;
+        let digest = rules.decode(&unsigned, &self.wallet, &assets)?.id;
         let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
         let hot = match self.role {
-            Role::Cooler => Some(rules.sign(&*self.hot.secret("eip155")?, &digest)?),
+            Role::Cooler => Some(rules.sign(&*self.hot.secret("eip155")?, &Payload::Digest(digest))?),
             _ => None,
         };
         Ok(Paid { payment: Payment { wallet, chain, unsigned, ..Payment::default() }, digest, hot, cool: None })
@@ -167,7 +167,7 @@ impl Signer {
             } else {
                 // Cooler, which would sign what hot has signed.
                 let cool = self.member.cool.keys().secret("eip155")?;
-                paid.cool = Some(self.chain.rules.sign(&cool, &paid.digest)?);
+                paid.cool = Some(self.chain.rules.sign(&cool, &Payload::Digest(paid.digest))?);
                 paid.hot = Some(signature);
             }
         }

@@ -2,7 +2,7 @@
 //! itself notices, or the other signer, whose files are others.
 
 use anyhow::{Context, Result, ensure};
-use chain::ChainRules;
+use chain::{ChainRules, Payload};
 use custody::Role;
 use prost::Message;
 use protocol::ops::{Attestation, HotKeys, NamespaceKey, Outcome, Request, Response, Signed};
@@ -144,12 +144,12 @@ async fn cooler(story: &mut Story) -> Result<()> {
             story.stage.restart(Role::Cooler).await?;
             // Cooler now signs for a wallet of the thief's; bob's is another.
             let mut theirs = story.stage.pay(&story.bob, 0, THIEF, PRICE)?;
-            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &theirs.digest)?);
+            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &Payload::Digest(theirs.digest))?);
             let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
             ensure!(reason(&outcome) == "HotSignatureInvalid", "{outcome:?}");
             let assets = [chain::Asset { symbol: "ETH".to_owned(), contract: None }];
-            let digest = story.stage.chain.rules.decode(&theirs.payment.unsigned, &own, &assets)?.digest;
-            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &digest)?);
+            let digest = story.stage.chain.rules.decode(&theirs.payment.unsigned, &own, &assets)?.id;
+            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &Payload::Digest(digest))?);
             let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
             theirs.cool = signature(outcome).ok();
             story.stage.chain.cash(&story.bob.desc, &[&theirs], None).await?;
@@ -281,7 +281,7 @@ impl Story {
     async fn steal_with_hot(&mut self, wallet: &str) -> Result<String> {
         let hot = self.stage.stolen_hot(wallet).await?;
         let mut stolen = self.stage.pay(&self.bob, 0, THIEF, PRICE)?;
-        stolen.hot = Some(self.stage.chain.rules.sign(&hot, &stolen.digest)?);
+        stolen.hot = Some(self.stage.chain.rules.sign(&hot, &Payload::Digest(stolen.digest))?);
         let outcome = self.stage.app(Role::Cooler, countersign(&stolen)).await?;
         stolen.cool = signature(outcome.clone()).ok();
         self.stage.chain.cash(&self.bob.desc, &[&stolen], None).await?;

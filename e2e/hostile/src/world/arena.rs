@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, WalletDesc};
 use custody::Role;
 use data_center::CHAIN;
 use futures::future::join_all;
@@ -134,12 +134,13 @@ impl Arena<'_> {
         let world = self.world;
         world.chain().deploy(wallet).await?;
         let to = world.friend.to_string();
-        let intent = Effect::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
+        let effect = Effect::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
         let assets = [Asset { symbol: self.token.symbol.clone(), contract: Some(self.token.contract.to_string()) }];
-        let unsigned = world.rules.build(&intent, &assets, self.nonce(wallet).await?)?;
+        let unsigned =
+            world.rules.build(&effect, &wallet.desc, &assets, &[Claim::Sequence(self.nonce(wallet).await?)])?;
         let hot = world.hot(wallet, &unsigned).await?.map_err(|reason| anyhow!("keeper: {reason}"))?;
         let cool = world.cool(wallet, &unsigned, &hot).await?.map_err(|reason| anyhow!("cooler: {reason}"))?;
-        let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
+        let signatures = [(KeyRole::Hot, vec![hot]), (KeyRole::Cool, vec![cool])];
         let call = world.rules.assemble(&unsigned, &wallet.desc, &signatures)?;
         world.chain().send(&call).await?.map_err(|reason| anyhow!("the chain: {reason}"))?;
         world.pair.sentinel.attest(&wallet.id, wallet.address).await;

@@ -4,8 +4,9 @@
 
 use alloy_primitives::{Address, Bytes, U256, hex};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use anyhow::{Result, anyhow};
-use chain_evm::{Call, EvmSafe};
+use anyhow::{Context, Result, anyhow};
+use chain::{Call, ChainRules};
+use chain_evm::EvmSafe;
 use harness::evm::Anvil;
 use serde_json::json;
 
@@ -117,14 +118,15 @@ impl Sender<'_> {
         let mut signatures = [(hot_owner, hot), (cool_owner, cool)];
         signatures.sort();
         let signatures = signatures.map(|(owner, signature)| signature.map_or_else(|| approved(owner), <[u8]>::to_vec));
-        self.send(&Call { to: wallet.address, data: tx.execution(signatures.concat()) }).await
+        self.send(&Call { to: wallet.desc.address.clone(), data: tx.execution(signatures.concat()) }).await
     }
 
     /// Deploys the wallet unless it is there.
     pub(crate) async fn deploy(&self, wallet: &Wallet) -> Result<()> {
         let code: String = self.anvil.rpc("eth_getCode", json!([wallet.desc.address, "latest"])).await?;
         if code == "0x" {
-            let deployed = self.send(&self.rules.deployment(&wallet.desc)?).await?;
+            let creation = self.rules.creation(&wallet.desc)?.context("a Safe is created by a call")?;
+            let deployed = self.send(&creation).await?;
             deployed.map_err(|why| anyhow!("the wallet is not deployed: {why}"))?;
         }
         Ok(())
@@ -132,8 +134,8 @@ impl Sender<'_> {
 
     /// Makes a call, or says why the chain refuses it.
     pub(crate) async fn send(&self, call: &Call) -> Result<Result<(), String>> {
-        let (to, data) = (call.to.to_string(), hex::encode_prefixed(&call.data));
-        let transaction = json!({"from": self.relayer, "to": to, "data": data});
+        let data = hex::encode_prefixed(&call.data);
+        let transaction = json!({"from": self.relayer, "to": call.to, "data": data});
         if self.anvil.send(transaction.clone()).await.is_ok() {
             return Ok(Ok(()));
         }
