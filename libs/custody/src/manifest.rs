@@ -15,7 +15,7 @@ use crate::{
     phrase::{EIP155, Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
-use chain::{ChainError, ChainId, KeyRole, Owners};
+use chain::{ChainError, ChainId, KeyRole, Owners, hex};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
@@ -142,7 +142,7 @@ impl PublicHalf {
         let identity = HEXLOWER.encode(keys.identity().verifying_key().as_bytes());
         let mut half = Self { version: VERSION, role, identity, keys: BTreeMap::new() };
         for namespace in NAMESPACES {
-            half.keys.insert(namespace.to_owned(), format!("0x{}", HEXLOWER.encode(&keys.public_key(namespace)?)));
+            half.keys.insert(namespace.to_owned(), hex::encode_prefixed(keys.public_key(namespace)?));
         }
         Ok(half)
     }
