@@ -15,15 +15,15 @@ use custody::phrase::{EIP155, EIP155_PATH};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_json::{Map, Value, json};
 
-use crate::{Output, assets::Assets, files, paper};
+use crate::{Output, assets::Assets, files, phrase_prompt};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Show the public key and address under a phrase, which is read from standard input.
+    /// Show the public key and address of a phrase, which is read from standard input.
     Keys(Keys),
-    /// Compute the wallet of three owners as signers do, and show all that its address is made of.
+    /// Compute the wallet of three owners as signers do, and show everything that its address is computed from.
     Wallet(Wallet),
-    /// Show what a signer sees in a transaction: its effect, fee, nonce and digest, or why it is refused.
+    /// Show what a signer decodes from a transaction: its effect, fee, nonce and digest, or why it is refused.
     Decode(Decode),
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Decode {
     /// The assets that may move: [{"asset":"native"},{"asset":"0x...","symbol":"USDT","decimals":6}].
     #[arg(long, value_name = "FILE")]
     assets: PathBuf,
-    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - is standard input.
+    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - means standard input.
     tx: PathBuf,
 }
 
@@ -79,7 +79,7 @@ struct Chain {
 /// Chains that share keys and rules.
 #[derive(Clone, Copy, ValueEnum)]
 enum Family {
-    /// Ethereum and its like: the 2-of-3 Safe 1.4.1.
+    /// Ethereum and compatible chains: the 2-of-3 Safe 1.4.1.
     Evm,
 }
 
@@ -100,7 +100,7 @@ impl Chain {
 }
 
 fn keys(output: Output) -> Result<()> {
-    let key = paper::read_any()?.keys().public_key(EIP155)?;
+    let key = phrase_prompt::read_any()?.keys().public_key(EIP155)?;
     // The same on every chain of the family.
     let any = Chain { family: Family::Evm, number: 1 };
     let address = any.rules()?.owner_address(&key)?;
@@ -182,7 +182,7 @@ fn transaction(path: &Path) -> Result<Vec<u8>> {
         return files::read(path);
     }
     let mut bytes = Vec::new();
-    stdin().read_to_end(&mut bytes).context("can't read standard input")?;
+    stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
     Ok(bytes)
 }
 

@@ -84,7 +84,7 @@ impl VerifiedBundle {
 }
 
 impl VerifiedStep {
-    /// What the document says of it, all of it verified.
+    /// What but the document says of it, all of it verified.
     pub fn step(&self) -> &Step {
         &self.step
     }

@@ -36,7 +36,7 @@ pub(crate) struct BroadcastArgs {
     /// A node of the chain
     #[arg(long)]
     rpc: String,
-    /// File with the secp256k1 key that pays gas, 64 hex digits: a float of its own, used by nothing else
+    /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
     #[arg(long)]
     gas_key: PathBuf,
 }
@@ -99,7 +99,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.wallets.iter().try_for_each(|moved| writeln!(f, "{moved}"))?;
         let done = self.count(Status::Executed) + self.count(Status::AlreadyExecuted);
-        writeln!(f, "{done} of {} transactions have moved their money.", self.wallets.len())
+        writeln!(f, "{done} of {} transactions are done.", self.wallets.len())
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     output.print(&report)?;
     let all = report.wallets.len();
     let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
-    ensure!(open == 0, "{open} of {all} transactions have not moved their money; run it again, or plan the rest anew");
+    ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
 }
 
@@ -160,7 +160,7 @@ fn chain<'a>(steps: &'a [Signed<'_>]) -> Result<&'a ChainId> {
     let mut chains = steps.iter().map(|signed| &signed.step.step().chain);
     let chain = chains.next().ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
     if let Some(other) = chains.find(|other| *other != chain) {
-        bail!(bad_input(format!("the bundle moves money on {chain} and on {other}; plan one bundle a chain")));
+        bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
     }
     Ok(chain)
 }
@@ -227,7 +227,7 @@ impl<'a> Sender<'a> {
     async fn execute(&self) -> Result<Done> {
         let fate = self.fate().await?;
         if let Fate::Early(claim) = &fate {
-            return Ok((Status::Waiting, None, Some(format!("{claim} of this wallet comes first"))));
+            return Ok((Status::Waiting, None, Some(format!("{claim} of this wallet must be used first"))));
         }
         if let Some(done) = ended(fate, Status::AlreadyExecuted) {
             return Ok(done);
@@ -237,7 +237,7 @@ impl<'a> Sender<'a> {
             Ok(Carried::Mined { tx, success: true }) => return Ok((Status::Executed, Some(tx), None)),
             Ok(Carried::Mined { tx, success: false }) => anyhow::anyhow!("transaction {tx} reverted"),
             Ok(Carried::Refused(reason)) => {
-                anyhow::anyhow!("the chain refuses it ({reason}); if the balance has changed, plan again")
+                anyhow::anyhow!("it would revert ({reason}); if the balance has changed, make a new plan")
             }
             Ok(Carried::Lost(lost)) => given_up(lost),
             Err(error) => error.into(),
@@ -264,7 +264,7 @@ impl<'a> Sender<'a> {
 fn given_up(lost: Lost) -> anyhow::Error {
     match lost {
         Lost::Replaced { .. } => {
-            anyhow::anyhow!("another program uses the gas key; give the evacuation a key of its own")
+            anyhow::anyhow!("another program uses the gas key; use a key that nothing else uses")
         }
         Lost::Rejected { message, .. } => anyhow::anyhow!("the node rejects the transaction: {message}"),
     }
@@ -275,9 +275,9 @@ fn ended(fate: Fate, status: Status) -> Option<Done> {
     let (status, tx, message) = match fate {
         Fate::Open | Fate::Early(_) => return None,
         Fate::Done { tx, success: true } => (status, Some(tx), None),
-        Fate::Done { tx, success: false } => (Status::Failed, Some(tx), Some("it used its nonce and moved nothing")),
+        Fate::Done { tx, success: false } => (Status::Failed, Some(tx), Some("it used its nonce but moved nothing")),
         Fate::Superseded => {
-            let message = "its nonce was used by another transaction; plan again what the wallet still holds";
+            let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
             (Status::Superseded, None, Some(message))
         }
         Fate::Untold => {
