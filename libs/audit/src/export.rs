@@ -3,12 +3,10 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use chain::hex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{
-    hex,
-    record::{self, Head, Record, printable},
-};
+use crate::record::{self, Head, Record, printable};
 
 /// What the header says the file is.
 pub const FORMAT: &str = "multisig-audit";

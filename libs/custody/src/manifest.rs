@@ -15,7 +15,7 @@ use crate::{
     phrase::{EIP155, Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
-use chain::{ChainError, ChainId, KeyRole, Owners};
+use chain::{ChainError, ChainId, KeyRole, Owners, hex};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
@@ -66,7 +66,8 @@ pub struct StationSignature {
 }
 
 /// The document as it travels: well-formed, but not necessarily signed. Only [`VerifiedManifest`] may be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Document", into = "Document")]
 pub struct SignedManifest {
     payload: Vec<u8>,
     manifest: Manifest,
@@ -141,7 +142,7 @@ impl PublicHalf {
         let identity = HEXLOWER.encode(keys.identity().verifying_key().as_bytes());
         let mut half = Self { version: VERSION, role, identity, keys: BTreeMap::new() };
         for namespace in NAMESPACES {
-            half.keys.insert(namespace.to_owned(), format!("0x{}", HEXLOWER.encode(&keys.public_key(namespace)?)));
+            half.keys.insert(namespace.to_owned(), hex::encode_prefixed(keys.public_key(namespace)?));
         }
         Ok(half)
     }
@@ -246,32 +247,12 @@ impl SignedManifest {
 
     /// Reads the document; signatures are checked by [`Self::verify`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let document: Document = parse_json("manifest", bytes)?;
-        let payload = BASE64.decode(document.payload.as_bytes()).map_err(|error| malformed("manifest", error))?;
-        let manifest: Manifest = read("manifest", &payload)?;
-        manifest.validate()?;
-        let mut signatures = BTreeMap::new();
-        for StationSignature { role, signature } in document.signatures {
-            manifest.half(role)?;
-            let bytes = decode_array(&signature)
-                .ok_or_else(|| malformed("manifest", format!("the {role} signature is not 128 hex digits")))?;
-            if signatures.insert(role, Signature::from_bytes(&bytes)).is_some() {
-                return Err(malformed("manifest", format!("two signatures by {role}")));
-            }
-        }
-        Ok(Self { payload, manifest, signatures })
+        parse_json::<Document>("manifest", bytes)?.try_into()
     }
 
     /// The document as JSON, for a file or a ConfigMap.
     pub fn to_json(&self) -> String {
-        let signature = |(role, signature): (&KeyRole, &Signature)| StationSignature {
-            role: *role,
-            signature: HEXLOWER.encode(&signature.to_bytes()),
-        };
-        pretty(&Document {
-            payload: BASE64.encode(&self.payload),
-            signatures: self.signatures.iter().map(signature).collect(),
-        })
+        pretty(self)
     }
 
     /// What the payload says, believed by nobody yet: to be shown before signing.
@@ -322,6 +303,39 @@ impl SignedManifest {
 
     fn message(&self) -> Vec<u8> {
         [DOMAIN, &self.payload].concat()
+    }
+}
+
+impl TryFrom<Document> for SignedManifest {
+    type Error = ManifestError;
+
+    fn try_from(document: Document) -> Result<Self, ManifestError> {
+        let payload = BASE64.decode(document.payload.as_bytes()).map_err(|error| malformed("manifest", error))?;
+        let manifest: Manifest = read("manifest", &payload)?;
+        manifest.validate()?;
+        let mut signatures = BTreeMap::new();
+        for StationSignature { role, signature } in document.signatures {
+            manifest.half(role)?;
+            let bytes = decode_array(&signature)
+                .ok_or_else(|| malformed("manifest", format!("the {role} signature is not 128 hex digits")))?;
+            if signatures.insert(role, Signature::from_bytes(&bytes)).is_some() {
+                return Err(malformed("manifest", format!("two signatures by {role}")));
+            }
+        }
+        Ok(Self { payload, manifest, signatures })
+    }
+}
+
+impl From<SignedManifest> for Document {
+    fn from(signed: SignedManifest) -> Self {
+        let signature = |(role, signature): (KeyRole, Signature)| StationSignature {
+            role,
+            signature: HEXLOWER.encode(&signature.to_bytes()),
+        };
+        Self {
+            payload: BASE64.encode(&signed.payload),
+            signatures: signed.signatures.into_iter().map(signature).collect(),
+        }
     }
 }
 

@@ -1,9 +1,7 @@
 //! Why an evacuation document was refused.
 
-use chain::{ChainError, ChainId, KeyRole, Refusal};
+use chain::{ChainError, ChainId, Claim, KeyRole, Refusal};
 use custody::WalletId;
-
-use crate::VERSION;
 
 /// Why an evacuation document was refused. Nothing is signed when one step is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -17,12 +15,14 @@ pub enum EvacuationError {
         why: String,
     },
     /// Made by another version of the tools.
-    #[error("{what} has version {version}, this build reads version {VERSION} only; use the tools that made it")]
+    #[error("{what} has version {version}, this build reads version {read} only; use the tools that made it")]
     UnknownVersion {
         /// Which document.
         what: &'static str,
         /// What it says.
         version: u64,
+        /// What this build reads.
+        read: u32,
     },
     /// Made for another custody, or under another manifest.
     #[error("{what} was made for custody {custody} with manifest {digest}, which is not the manifest given")]
@@ -110,15 +110,15 @@ pub enum EvacuationError {
         /// In the document.
         said: String,
     },
-    /// Two steps with one nonce: only one of them could ever happen.
-    #[error("wallet {wallet} on {chain} has two steps with nonce {nonce}; make the plan again")]
+    /// One claim twice: only one of two steps could ever happen.
+    #[error("wallet {wallet} on {chain} uses {claim} twice; make the plan again")]
     Duplicate {
         /// Which wallet.
         wallet: WalletId,
         /// On which chain.
         chain: ChainId,
-        /// The nonce.
-        nonce: u64,
+        /// The claim.
+        claim: Claim,
     },
     /// Only cool and cold evacuate.
     #[error("an evacuation is signed by cool and cold, not by {0}")]

@@ -13,7 +13,8 @@ use super::{
     keys::{Peer, is_usable},
     party::Party,
     replay::ReplayFilter,
-    seal::{BOX_VERSION, NONCE_BYTES, RequestTicket},
+    seal::{BOX_VERSION, NONCE_BYTES},
+    verified::{RequestTicket, VerifiedRequest, VerifiedResponse},
     wire::{Body, Kind, Sealed, Signed},
 };
 use crate::{exact, pae::pae};
@@ -112,71 +113,6 @@ impl Rejected {
             Rejected::BadLifetime => "BadLifetime",
             Rejected::Replayed => "Replayed",
         }
-    }
-}
-
-/// A request that passed every check.
-pub struct VerifiedRequest {
-    pub(super) sender: Role,
-    pub(super) subject: String,
-    pub(super) digest: [u8; 32],
-    pub(super) peer: Peer,
-    payload: Vec<u8>,
-    iat_ms: u64,
-}
-
-impl VerifiedRequest {
-    /// Who signed it.
-    pub fn sender(&self) -> Role {
-        self.sender
-    }
-
-    /// Where it was published.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The ed25519 public key that signed it, one of those approved for the sender.
-    pub fn key(&self) -> &[u8; 32] {
-        self.peer.message.as_bytes()
-    }
-
-    /// SHA-256 of what the signature covers: names this envelope. Another in every retry.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-
-    /// SHA-256 of the payload: names what is asked for. The same in every retry.
-    pub fn payload_digest(&self) -> [u8; 32] {
-        Sha256::digest(&self.payload).into()
-    }
-
-    /// The operation's bytes.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// When it was made by the sender's clock, Unix milliseconds.
-    pub fn iat_ms(&self) -> u64 {
-        self.iat_ms
-    }
-}
-
-/// A response that passed every check and answers the request it was opened with.
-pub struct VerifiedResponse {
-    payload: Vec<u8>,
-    iat_ms: u64,
-}
-
-impl VerifiedResponse {
-    /// The outcome's bytes.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// When it was made by the answering side's clock, Unix milliseconds.
-    pub fn iat_ms(&self) -> u64 {
-        self.iat_ms
     }
 }
 

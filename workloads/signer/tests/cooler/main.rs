@@ -7,7 +7,8 @@ mod admin;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, Owners};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
 use custody::{Role, phrase::Phrase, report::WorkloadState};
 use data_center::{CHAIN, Member, SAFE};
@@ -308,9 +309,9 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let export = WalletsExport::parse(&exported.stdout).unwrap();
     let planned_for = |amount: u128| {
         let eth = Balance { asset: Asset { symbol: "ETH".to_owned(), contract: None }, amount: Amount::from(amount) };
-        let state = ChainState { deployed: false, nonce: 0, balances: vec![eth] };
+        let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances: vec![eth] };
         let states = BTreeMap::from([(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)]);
-        plan(&export, &states, &member.manifest(), &BTreeMap::new()).unwrap()
+        plan(&export, &states, &member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap()
     };
     let planned = planned_for(77);
 
@@ -323,7 +324,7 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
         assert!(signed.status.success(), "{signed:?}");
         let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest()).unwrap();
         assert!(bundle.steps()[0].step().signatures.contains_key(&KeyRole::Cool));
-        digests.push(bundle.steps()[0].digest().to_vec());
+        digests.push(bundle.steps()[0].id().to_vec());
     }
     assert!(digests[0] == digests[1] && digests[1] != digests[2]);
     let chain = admin::chain(&member).await;
