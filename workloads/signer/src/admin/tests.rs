@@ -20,6 +20,8 @@ use signer::{
 use test_custody::{CHAIN, Custody};
 use workload::place::Place;
 
+use super::{session::Done, *};
+
 /// A volume that has served `custody`.
 struct Volume {
     place: Place,
