@@ -32,13 +32,13 @@ pub enum Rejected {
     #[error("of another version; both sides must speak version {VERSION}")]
     UnknownVersion,
     /// Sealed to another key.
-    #[error("sealed to another key than the own XKey; does the sender know the present one?")]
+    #[error("not sealed to this XKey; does the sender know the present one?")]
     NotForThisKey,
     /// The box is damaged or was made for another.
     #[error("the box does not open")]
     NotOpened,
     /// No approved key of that role.
-    #[error("the sender is no approved peer")]
+    #[error("the sender is not an approved peer")]
     UnknownSender,
     /// By none of the sender's approved keys.
     #[error("not signed by an approved key of the sender")]
