@@ -322,11 +322,8 @@ async fn a_session_says_which_credentials_it_uses_and_is_for_one_endpoint_and_sp
     let (broker, keys) = (Broker::start().await, Keys::new());
     let user = broker.user(Role::App);
     let credentials = |generation, user_jwt: &str| Credentials { generation, user_jwt: user_jwt.to_owned() };
-    let endpoint = Endpoint {
-        urls: vec![broker.nats.url()],
-        ca_pem: broker.nats.ca_pem().to_owned(),
-        nkey: user.key.clone(),
-    };
+    let endpoint =
+        Endpoint { urls: vec![broker.nats.url()], ca_pem: broker.nats.ca_pem().to_owned(), nkey: user.key.clone() };
     let party = keys.party(&broker, Role::App);
     let metrics = Metrics::register(&mut Registry::default());
     let mut app = Session::open(endpoint.clone(), party.clone(), credentials(1, &user.jwt), metrics).await.unwrap();
