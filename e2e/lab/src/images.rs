@@ -26,27 +26,29 @@ const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// A binary that becomes an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Workload {
-    /// Name of binary, package and image.
+    /// Name of binary and image.
     pub name: &'static str,
+    /// What it is built from; images have no feature that another package asks for.
+    package: &'static str,
     /// Into which clusters it goes.
     place: fn(&Lab) -> Vec<&Cluster>,
 }
 
 /// What the clusters of the main job run.
 pub const WORKLOADS: [Workload; 4] = [
-    Workload { name: "multisig-operator", place: |lab| vec![&lab.hub] },
-    Workload { name: "app", place: |lab| vec![&lab.hub] },
-    Workload { name: "keeper", place: |lab| vec![&lab.dc_a] },
-    Workload { name: "cooler", place: |lab| vec![&lab.dc_b] },
+    Workload { name: "multisig-operator", package: "multisig-operator", place: |lab| vec![&lab.hub] },
+    Workload { name: "app", package: "app", place: |lab| vec![&lab.hub] },
+    Workload { name: "keeper", package: "signer-workload", place: |lab| vec![&lab.dc_a] },
+    Workload { name: "cooler", package: "signer-workload", place: |lab| vec![&lab.dc_b] },
 ];
 
 /// What `lab check` runs.
-pub const PROBE: Workload = Workload { name: "lab-probe", place: |lab| lab.clusters().into() };
+pub const PROBE: Workload = Workload { name: "lab-probe", package: "lab-probe", place: |lab| lab.clusters().into() };
 
 /// Builds these and loads each into its clusters. The lab's state then names them.
 pub async fn load(lab: &mut Lab, workloads: &[Workload]) -> Result<()> {
     let names: Vec<&str> = workloads.iter().map(|workload| workload.name).collect();
-    step(&format!("building {} (static, release)", names.join(", ")), compile(&names)).await?;
+    step(&format!("building {} (static, release)", names.join(", ")), compile(workloads)).await?;
     let loads = workloads.iter().map(|workload| step_load(lab, *workload));
     let images: BTreeMap<String, Image> = try_join_all(loads).await?.into_iter().collect();
     lab.images.extend(images);
@@ -78,11 +80,10 @@ fn target() -> String {
     format!("{ARCH}-unknown-linux-gnu")
 }
 
-async fn compile(names: &[&str]) -> Result<()> {
+async fn compile(workloads: &[Workload]) -> Result<()> {
     let target = target();
     let mut args = vec!["build", "--quiet", "--locked", "--release", "--target", &target];
-    args.extend(names.iter().flat_map(|name| ["--package", *name]));
-    args.extend(names.iter().flat_map(|name| ["--bin", *name]));
+    args.extend(workloads.iter().flat_map(|workload| ["--package", workload.package, "--bin", workload.name]));
     Run::new("cargo")
         .args(args)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")

@@ -1,7 +1,13 @@
-//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks.
+//! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks; [`ChainClient`],
+//! networked, for whoever reads a node or pays to carry out what owners have signed. [`hex`] is how bytes are written
+//! wherever they are shown.
 
 mod amount;
+mod client;
+mod client_error;
 mod error;
+pub mod execute;
+pub mod hex;
 mod id;
 mod owners;
 mod rules;
@@ -9,10 +15,12 @@ mod transaction;
 mod wallet;
 
 pub use amount::Amount;
+pub use client::{ChainClient, Created, Fate, Float, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState};
+pub use client_error::ClientError;
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};
-pub use rules::{ChainRules, Creation, Declares, Payer};
+pub use rules::{ChainRules, Creation, Declares, Payer, Rules};
 pub use transaction::{
     Asset, Call, Claim, Effect, Fee, Payload, Refusal, Signature, Signatures, Transaction, Validity,
 };

@@ -1,9 +1,14 @@
 //! The pure half of a chain.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use crate::{
     Asset, Call, ChainError, ChainId, Claim, Effect, KeyRole, Owners, Payload, Refusal, Signature, Signatures,
     Transaction, WalletDesc,
 };
+
+/// The rules of each chain in use.
+pub type Rules = BTreeMap<ChainId, Arc<dyn ChainRules>>;
 
 /// When a wallet begins to exist on its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,16 @@ pub trait ChainRules: Send + Sync {
     /// The canonical display form of an address, or an error.
     fn address(&self, text: &str) -> Result<String, ChainError>;
 
+    /// The address of one owner's key, in the chain's display form. The same on all chains of a family.
+    fn owner_address(&self, public_key: &[u8]) -> Result<String, ChainError>;
+
+    /// What a wallet's address is computed from beside its owners, by name, for whoever computes it again.
+    fn anatomy(&self, wallet: &WalletDesc) -> Result<Vec<(&'static str, String)>, ChainError>;
+
+    /// The unsigned bytes of a transaction as tools exchange it (EVM: the ten SafeTx fields in JSON). What has no
+    /// encoding is `Malformed`; whatever the chain could read is encoded, also what decoding refuses.
+    fn read(&self, text: &[u8]) -> Result<Vec<u8>, Refusal>;
+
     /// The unsigned bytes of an effect that uses up `claims`. Decoding them gives the effect back, or the refusal that
     /// it deserves.
     fn build(
@@ -63,6 +78,9 @@ pub trait ChainRules: Send + Sync {
 
     /// Decodes all of `unsigned`; refuses what is not understood, not canonical, or moves an asset not in `assets`.
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal>;
+
+    /// [`ChainRules::decode`] for the wallet at an address, whoever owns it: what the bytes do depends on no owner.
+    fn decode_at(&self, unsigned: &[u8], address: &str, assets: &[Asset]) -> Result<Transaction, Refusal>;
 
     /// What the owner `role` has to sign, in order: at least one.
     fn payloads(&self, unsigned: &[u8], wallet: &WalletDesc, role: KeyRole) -> Result<Vec<Payload>, Refusal>;

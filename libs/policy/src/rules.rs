@@ -80,7 +80,7 @@ impl<'a> Question<'a> {
     fn asset(&self) -> Outcome {
         let chain = self.facts.chain;
         match (self.chain(), self.facts.effect) {
-            (None, _) => refuses("ChainNotAllowed", format!("the local policy names no asset on {chain}")),
+            (None, _) => refuses("ChainNotAllowed", format!("localPolicy names no asset on {chain}")),
             (Some(_), Effect::Cancel { .. } | Effect::Change { .. }) => {
                 Outcome::Kept(format!("the local policy names {chain}"))
             }
@@ -140,7 +140,7 @@ impl<'a> Question<'a> {
             return Outcome::Kept(format!("{to} is a safe destination of the manifest"));
         }
         let chain = self.facts.chain;
-        let message = format!("a cancel goes to a safe destination of the manifest; {to} is none on {chain}");
+        let message = format!("a cancel goes to a safe destination of the manifest; {to} is not one on {chain}");
         refuses("NotASafeDestination", message)
     }
 
@@ -162,14 +162,14 @@ impl<'a> Question<'a> {
         };
         let cooled_at = self.facts.listed_since_ms.and_then(|since| since.checked_add(cooling_ms));
         match cooled_at {
-            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} is paid to since {}", time(at))),
+            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} may be paid since {}", time(at))),
             Some(at) => refuses(
                 "DestinationCooling",
-                format!("{to} is new on the local policy's list: it is paid to from {} on", time(at)),
+                format!("{to} is new on the local policy's list: it may be paid from {} on", time(at)),
             ),
             None => {
                 let message = format!(
-                    "{to} is on the local policy's list, but since when is not known here yet; ask again later"
+                    "{to} is on the local policy's list, but it is not yet known here since when; ask again later"
                 );
                 refuses("DestinationCooling", message)
             }
@@ -197,7 +197,7 @@ impl<'a> Question<'a> {
     fn time_lock(&self, Transfer { limits, amount, .. }: Transfer<'_>) -> Outcome {
         let delays = limits.time_locks.iter().filter(|(above, _)| amount > *above).map(|(_, delay)| *delay);
         let Some(delay) = delays.max() else {
-            return Outcome::Unneeded("not so much that it waits");
+            return Outcome::Unneeded("not above the time lock's amount");
         };
         let Some(announced) = self.facts.announced_ms else {
             return Outcome::Waits { not_before_ms: 0 };
@@ -205,7 +205,7 @@ impl<'a> Question<'a> {
         match announced.checked_add(delay) {
             Some(end) if self.facts.now_ms >= end => Outcome::Kept(format!("it waited until {}", time(end))),
             Some(not_before_ms) => Outcome::Waits { not_before_ms },
-            None => refuses("TimeLockOutOfRange", "announced at a time that no clock shows; announce it again"),
+            None => refuses("TimeLockOutOfRange", "announced at an impossible time; announce it again"),
         }
     }
 
@@ -219,14 +219,14 @@ impl<'a> Question<'a> {
     fn intent(&self, transfer: Transfer<'_>) -> Outcome {
         let above = transfer.limits.intent_above.filter(|above| transfer.amount > *above);
         match (self.facts.intent, above, &self.policy.intent_signers) {
-            (None, None, _) => Outcome::Unneeded("not so much that it needs an intent"),
+            (None, None, _) => Outcome::Unneeded("not above the amount that needs an intent"),
             (None, Some(above), _) => {
                 let Transfer { asset, amount, .. } = transfer;
-                let message = format!("{amount} of {asset} is more than {above} and needs an intent of another signer");
+                let message = format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
                 refuses("IntentMissing", message)
             }
-            (Some(_), None, None) => Outcome::Unneeded("the local policy names no signer of intents"),
-            (Some(_), Some(_), None) => refuses("IntentNotBelieved", "the local policy names no signer of intents"),
+            (Some(_), None, None) => Outcome::Unneeded("the local policy names no intent signers"),
+            (Some(_), Some(_), None) => refuses("IntentNotBelieved", "the local policy names no intent signers"),
             (Some(intent), _, Some(signers)) => match attestation::payment_intent(intent, signers) {
                 Err(error) => refuses("IntentNotBelieved", error.to_string()),
                 Ok(intent) => self.fits(&intent, &transfer),

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::store::{SealedIdentity, Store, StoreError};
 
-pub(crate) const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
+/// What each seed is for, as its sealing context names it: connection, messages, envelopes.
+pub const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
 
 /// Why the keys are not there.
 #[derive(Debug, thiserror::Error)]
@@ -128,8 +129,8 @@ fn nats_user(seed: &Seed) -> Result<KeyPair, IdentityError> {
     KeyPair::new_from_raw(KeyPairType::User, **seed).map_err(|_| IdentityError::Malformed(PURPOSES[0]))
 }
 
-/// Made before any custody is known, so no custody and no wallet are in the context.
-pub(crate) fn context(purpose: &str) -> Context {
+/// The context of a seed. Made before any custody is known, so no custody and no wallet are in the context.
+pub fn context(purpose: &str) -> Context {
     Context::new(b"", "", purpose)
 }
 

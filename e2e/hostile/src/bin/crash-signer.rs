@@ -15,12 +15,10 @@ use anyhow::{Context, Result, anyhow};
 use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
 use protocol::ops::Operation;
-use signer::{
-    host::Host,
-    pipeline::Asker,
-    wiring::{Place, documents::Documents},
-};
+use signer::pipeline::Asker;
+use signer_workload::embedded::EmbeddedSigner;
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
+use workload::{documents::Documents, place::Place};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
@@ -34,7 +32,7 @@ async fn main() -> Result<()> {
         vault_token_file: start.vault_token_file,
         namespace: String::new(),
     };
-    let host = Host::open(&place, &trust).await?;
+    let host = EmbeddedSigner::open(&place, &trust).await?;
     let (trust_text, config, manifest) = (Some(start.trust), Some(start.config), Some(start.manifest));
     let documents = Documents { trust: trust_text, config, manifest, credentials: None };
     // Without the others' keys, at its very first start, it only says which its own are.
@@ -70,7 +68,7 @@ async fn main() -> Result<()> {
     tokio::task::spawn_blocking(serve).await?
 }
 
-async fn answer(host: &Host, trust: &MemberTrust, ask: Ask) -> Result<Told> {
+async fn answer(host: &EmbeddedSigner, trust: &MemberTrust, ask: Ask) -> Result<Told> {
     Ok(match ask {
         Ask::Request(asked) => {
             let Asked { role, request } = *asked;

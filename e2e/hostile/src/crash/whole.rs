@@ -81,7 +81,7 @@ impl Signer {
     async fn start(role: Role) -> Result<(Self, Process)> {
         let own = std::env::current_exe()?;
         let binary: PathBuf = own.parent().context("no folder")?.join(role.as_str());
-        ensure!(binary.is_file(), "{role} is not built: run `cargo build -p {role}` first");
+        ensure!(binary.is_file(), "{role} is not built: run `cargo build -p signer-workload` first");
         let member = Member::start(role, binary).await;
         let process = member.run();
         member.decide_everything().await;

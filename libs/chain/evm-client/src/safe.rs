@@ -2,9 +2,9 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, sol};
+use chain::ClientError;
 
 use crate::{
-    error::{ClientError, Revert},
     quantity::word,
     rpc::{Call, LOG_RANGE, Log, Rpc},
 };
@@ -144,10 +144,7 @@ impl Rpc {
             let call = Call { to, value: amount, data: Bytes::new() };
             return self.call(safe, &call, None).await.map(drop);
         };
-        let refuse = |reason: &str| {
-            let revert = Revert { reason: Some(reason.to_owned()), data: Bytes::new() };
-            ClientError::Reverted { method: "eth_call", revert }
-        };
+        let refuse = |reason: &str| ClientError::Reverted { method: "eth_call", reason: reason.to_owned() };
         if self.code(token, None).await?.is_empty() {
             return Err(refuse("there is no contract at the token's address"));
         }

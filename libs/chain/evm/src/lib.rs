@@ -20,17 +20,13 @@ use chain::{
     Amount, Asset, Call, ChainError, ChainId, ChainRules, Claim, Creation, Declares, Effect, Fee, KeyRole, Owners,
     Payer, Payload, Refusal, Signature, Signatures, Transaction, Validity, WalletDesc,
 };
+use constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD};
+use data_encoding::HEXLOWER;
 
 pub use decode::Reason;
-pub use fields::Fields;
 
 /// CAIP-2 namespace of all EVM chains.
 pub const NAMESPACE: &str = "eip155";
-
-/// The address (EIP-55) of a key (33-byte SEC1), the same on every EVM chain; `None` for what is no key.
-pub fn key_address(public_key: &[u8]) -> Option<String> {
-    address::of_key(public_key).map(|address| address::display(&address))
-}
 
 /// Rules of one EVM chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,39 +36,18 @@ pub struct EvmSafe {
 }
 
 impl EvmSafe {
-    /// Rules of `eip155:N`, N in decimal without leading zeros.
+    /// Rules of `eip155:N`.
     pub fn new(id: ChainId) -> Result<Self, ChainError> {
-        let number = id.reference().parse().ok().filter(|number: &u64| number.to_string() == id.reference());
-        match number {
-            Some(number) if id.namespace() == NAMESPACE && number > 0 => Ok(Self { id, number }),
-            _ => Err(ChainError::ChainId(id.to_string())),
+        // That it is a number in its only form is part of what a chain id is.
+        match id.reference().parse() {
+            Ok(number) if id.namespace() == NAMESPACE => Ok(Self { id, number }),
+            _ => Err(ChainError::NoAdapter(id)),
         }
     }
 
     /// N of `eip155:N`, as in EIP-155.
     pub fn number(&self) -> u64 {
         self.number
-    }
-
-    /// The Safe's setup call, which the factory makes and the address commits to.
-    pub fn initializer(&self, wallet: &WalletDesc) -> Result<Vec<u8>, ChainError> {
-        address::initializer(&wallet.owners)
-    }
-
-    /// [`ChainRules::decode`] for the wallet at an address, whoever owns it: what the bytes do depends on no owner.
-    pub fn decode_at(&self, unsigned: &[u8], wallet: &str, assets: &[Asset]) -> Result<Transaction, Refusal> {
-        let own = decode::wallet_address(wallet)?;
-        let transaction = transaction::parse(unsigned)?;
-        let effect = decode::effect(&transaction, own, assets)?;
-        let nonce = decode::nonce(&transaction)?;
-        Ok(Transaction {
-            id: self.digest(&transaction, own),
-            effects: vec![effect],
-            // Refund fields are zero, or it is not decoded.
-            fee: Fee { asset: String::new(), most: Amount::ZERO, payer: Payer::Relayer },
-            claims: vec![Claim::Sequence(nonce)],
-            validity: Validity::UntilClaimed,
-        })
     }
 
     /// The public key (33-byte SEC1) whose signature over `digest` this is; `None` for what no key signed.
@@ -116,6 +91,26 @@ impl ChainRules for EvmSafe {
         address::parse(text).map(|address| address::display(&address))
     }
 
+    fn owner_address(&self, public_key: &[u8]) -> Result<String, ChainError> {
+        let malformed = || ChainError::Address(HEXLOWER.encode(public_key));
+        address::of_key(public_key).map(|address| address::display(&address)).ok_or_else(malformed)
+    }
+
+    fn anatomy(&self, wallet: &WalletDesc) -> Result<Vec<(&'static str, String)>, ChainError> {
+        Ok(vec![
+            ("threshold", THRESHOLD.to_string()),
+            ("singleton", address::display(&SINGLETON)),
+            ("factory", address::display(&FACTORY)),
+            ("proxyInitCodeHash", PROXY_INIT_CODE_HASH.to_string()),
+            ("initializer", format!("0x{}", HEXLOWER.encode(&address::initializer(&wallet.owners)?))),
+        ])
+    }
+
+    /// The ten `SafeTx` fields in JSON.
+    fn read(&self, text: &[u8]) -> Result<Vec<u8>, Refusal> {
+        fields::read(text)
+    }
+
     fn build(
         &self,
         effect: &Effect,
@@ -132,6 +127,21 @@ impl ChainRules for EvmSafe {
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {
         self.require_own(wallet)?;
         self.decode_at(unsigned, &wallet.address, assets)
+    }
+
+    fn decode_at(&self, unsigned: &[u8], address: &str, assets: &[Asset]) -> Result<Transaction, Refusal> {
+        let own = decode::wallet_address(address)?;
+        let transaction = transaction::parse(unsigned)?;
+        let effect = decode::effect(&transaction, own, assets)?;
+        let nonce = decode::nonce(&transaction)?;
+        Ok(Transaction {
+            id: self.digest(&transaction, own),
+            effects: vec![effect],
+            // Refund fields are zero, or it is not decoded.
+            fee: Fee { asset: String::new(), most: Amount::ZERO, payer: Payer::Relayer },
+            claims: vec![Claim::Sequence(nonce)],
+            validity: Validity::UntilClaimed,
+        })
     }
 
     /// One digest, the same for all owners.

@@ -2,7 +2,7 @@
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
-use super::{Serving, Signer, Stop};
+use super::{Signer, SigningContext, Stop};
 
 /// Whether a start has been vouched for. In memory only, so that every start is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Lock {
 
 impl Signer {
     /// The lock and, for signatures, the lease. The freeze is looked at with the store.
-    pub(super) fn gates(&self, serving: &Serving, operation: &Operation) -> Result<(), Stop> {
+    pub(super) fn gates(&self, serving: &SigningContext, operation: &Operation) -> Result<(), Stop> {
         if let Lock::Locked(why) = &*self.lock() {
             return Err(Stop::unavailable("Locked", format!("this signer is locked: {why}")));
         }

@@ -4,8 +4,8 @@
 //! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> nonce, policy, watermark,
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
+mod context;
 mod create;
-pub(crate) mod fault;
 mod gate;
 mod nonce;
 mod payment;
@@ -14,7 +14,6 @@ mod register;
 mod registry;
 mod request;
 mod results;
-mod serving;
 mod settlement;
 mod stop;
 #[cfg(test)]
@@ -32,19 +31,19 @@ use futures::future::join_all;
 use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Response, Responses};
 
 use crate::store::{Ledger, Recall, Store, StoreError};
+pub use context::SigningContext;
+pub use context::{cool_key_context, entropy_context, hot_key_context};
 pub use gate::Lock;
-pub(crate) use peers::{attest, vouchers};
+pub use peers::{attest, vouchers};
 use registry::Known;
 pub use request::Asker;
-pub(crate) use request::name;
+pub use request::name;
 use request::{Accepted, items};
-pub(crate) use results::digest;
+pub use results::digest;
 pub use results::reason;
 use results::{conclude, finish, stored};
-pub use serving::Serving;
-pub(crate) use serving::{cool_key_context, entropy_context, hot_key_context};
-pub(crate) use settlement::note as note_settlements;
-pub(crate) use stop::Stop;
+pub use settlement::note_settlements;
+use stop::Stop;
 
 /// Unix milliseconds, from wherever the process takes them.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -53,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct Signer {
     store: Arc<Store>,
     clock: Clock,
-    serving: ArcSwapOption<Serving>,
+    serving: ArcSwapOption<SigningContext>,
     lock: ArcSwap<Lock>,
     lease_until_ms: AtomicU64,
     known: Mutex<Known>,
@@ -75,12 +74,12 @@ impl Signer {
     }
 
     /// Requests that begin from now on are served with this, or refused as unavailable.
-    pub fn serve(&self, serving: Option<Arc<Serving>>) {
+    pub fn serve(&self, serving: Option<Arc<SigningContext>>) {
         self.serving.store(serving);
     }
 
     /// What it serves with.
-    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+    pub fn serving(&self) -> Option<Arc<SigningContext>> {
         self.serving.load_full()
     }
 
@@ -98,7 +97,8 @@ impl Signer {
         self.lease_until_ms.fetch_max(until_ms, Ordering::AcqRel);
     }
 
-    pub(crate) fn now_ms(&self) -> u64 {
+    /// Now, by its clock.
+    pub fn now_ms(&self) -> u64 {
         (self.clock)()
     }
 
@@ -128,7 +128,7 @@ impl Signer {
     }
 
     /// Each item as if it had come alone, all at once, so that they share commits and the Vault's batches.
-    async fn batch(&self, serving: &Arc<Serving>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
+    async fn batch(&self, serving: &Arc<SigningContext>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
         let answers = items(asker, batch)?.into_iter().map(async |item| {
             let outcome = match item {
                 Ok(accepted) => self.dispatch(serving, accepted).await,
@@ -139,7 +139,7 @@ impl Signer {
         Ok(Outcome::Batch(Responses { responses: join_all(answers).await }))
     }
 
-    async fn dispatch(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    async fn dispatch(&self, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
         match &accepted.operation {
             Operation::EchoHead(echo) => {
                 let echo = echo.clone();
@@ -162,7 +162,7 @@ impl Signer {
     }
 
     /// An operation of App: the gates, what is known of its id, then the operation.
-    async fn operate(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    async fn operate(&self, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
         if let Operation::Sign(_) = &accepted.operation {
             // Freeze and idempotency are the first things in its own transaction; looking before would cost as much.
             self.gates(serving, &accepted.operation)?;
@@ -191,7 +191,7 @@ impl Signer {
     }
 
     /// Stores a refusal for good, with its audit record. What is on disk is the answer, whoever wrote it first.
-    async fn conclude(&self, serving: &Arc<Serving>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
+    async fn conclude(&self, serving: &Arc<SigningContext>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
         let serving = serving.clone();
         self.decide(move |ledger| {
             let (wallet, _) = request::subject(&accepted.operation);
@@ -205,7 +205,7 @@ impl Signer {
     }
 
     /// The signed head; a group of signatures that share a commit shares it.
-    fn attested(&self, serving: &Serving, head: Head, overrides: u64) -> Attestation {
+    fn attested(&self, serving: &SigningContext, head: Head, overrides: u64) -> Attestation {
         let mut attested = self.attested.lock().unwrap_or_else(PoisonError::into_inner);
         match &*attested {
             Some((known, of, attestation)) if *known == head && *of == overrides => attestation.clone(),

@@ -12,16 +12,19 @@ use protocol::ops::{Allowed, Attestation, Operation, Outcome, Payment, Pending, 
 use zeroize::Zeroizing;
 
 use super::{
-    Serving, Signer, Stop, cool_key_context, fault, hot_key_context, nonce,
+    Signer, SigningContext, Stop, cool_key_context, hot_key_context, nonce,
     request::{Accepted, name},
     stored,
 };
-use crate::store::{Kind, Ledger, Recall, SealedKey, Spend, StoreError, Watermark};
+use crate::{
+    fault,
+    store::{Kind, Ledger, Recall, SealedKey, Spend, StoreError, Watermark},
+};
 
 /// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
 pub(super) async fn ask(
     signer: &Signer,
-    serving: &Arc<Serving>,
+    serving: &Arc<SigningContext>,
     accepted: Accepted,
     begin: bool,
 ) -> Result<Outcome, Stop> {
@@ -42,7 +45,7 @@ pub(super) async fn ask(
 }
 
 /// All steps of a signature.
-pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn sign(signer: &Signer, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
     fault::point("accepted");
     let decoded =
         match Decoded::read(signer, serving, &accepted).await.and_then(|it| it.for_signing(serving, &accepted)) {
@@ -88,7 +91,7 @@ struct Decoded {
 }
 
 impl Decoded {
-    async fn read(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<Self, Stop> {
+    async fn read(signer: &Signer, serving: &SigningContext, accepted: &Accepted) -> Result<Self, Stop> {
         let payment = payment(accepted)?;
         let (chain, rules) = serving.rules(&payment.chain)?;
         let desc = signer.registered(serving, &payment.wallet, &chain, accepted.client_key.as_ref()).await?;
@@ -110,7 +113,7 @@ impl Decoded {
     }
 
     /// Keeper signs first; Cooler only what hot has signed.
-    fn for_signing(self, serving: &Serving, accepted: &Accepted) -> Result<Vouched, Stop> {
+    fn for_signing(self, serving: &SigningContext, accepted: &Accepted) -> Result<Vouched, Stop> {
         let payment = payment(accepted)?;
         let (_, rules) = serving.rules(&payment.chain)?;
         if serving.role == Role::Keeper {
@@ -167,7 +170,7 @@ impl Vouched {
     fn judge(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         mark: &Watermark,
     ) -> Result<Result<Judged, Stop>, StoreError> {
         if ledger.recorded(mark)? {
@@ -184,7 +187,7 @@ impl Vouched {
         })
     }
 
-    fn verdict(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<Verdict, StoreError> {
+    fn verdict(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<Verdict, StoreError> {
         let Decoded { wallet, desc, effect, intent } = &self.0;
         let chain = &desc.chain;
         let (mut spent, mut listed_since_ms) = (Vec::new(), None);
@@ -215,7 +218,7 @@ impl Vouched {
     fn wait(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
         mark: &Watermark,
         not_before_ms: u64,
@@ -235,7 +238,7 @@ impl Vouched {
     fn record(
         self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
     ) -> Result<Result<Recording, Stop>, StoreError> {
         let (mark, key) = (self.watermark(), &accepted.key);
@@ -279,7 +282,7 @@ impl Vouched {
         Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides }))))
     }
 
-    fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {
+    fn spend(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<(), StoreError> {
         let Decoded { wallet, desc, effect, .. } = &self.0;
         let Effect::Transfer { asset, amount, .. } = &effect.intent else {
             return Ok(());
@@ -298,7 +301,7 @@ impl Vouched {
     fn refuse(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
         stop: Stop,
     ) -> Result<Result<Recording, Stop>, StoreError> {
@@ -306,7 +309,7 @@ impl Vouched {
         Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
     }
 
-    fn entry(&self, ledger: &Ledger<'_>, serving: &Serving, accepted: &Accepted) -> Entry {
+    fn entry(&self, ledger: &Ledger<'_>, serving: &SigningContext, accepted: &Accepted) -> Entry {
         Entry { digest: self.0.effect.digest.to_vec(), ..accepted.entry(serving, ledger.now_ms()) }
     }
 
@@ -326,7 +329,7 @@ impl Vouched {
 /// This signer's sealed key for the wallet.
 fn sealed_key(
     ledger: &Ledger<'_>,
-    serving: &Serving,
+    serving: &SigningContext,
     wallet: &str,
     desc: &WalletDesc,
 ) -> Result<Option<SealedKey>, StoreError> {
@@ -346,7 +349,7 @@ struct Recorded {
 
 impl Recorded {
     /// Opens the key for this one signature.
-    async fn unseal(self, serving: &Serving, accepted: &Accepted) -> Result<Unsealed, Stop> {
+    async fn unseal(self, serving: &SigningContext, accepted: &Accepted) -> Result<Unsealed, Stop> {
         let Decoded { wallet, desc, .. } = &self.decoded;
         let (custody, namespace) = (serving.custody_id(), desc.chain.namespace());
         let missing = || Stop::unavailable("KeyMissing", format!("this signer holds no key for {namespace}"));
@@ -371,7 +374,7 @@ struct Unsealed {
 impl Unsealed {
     /// The signature, verified before it is believed. Deterministic (RFC 6979): after a crash the same digest gets the
     /// same signature.
-    fn sign(self, signer: &Signer, serving: &Serving) -> Result<Outcome, Stop> {
+    fn sign(self, signer: &Signer, serving: &SigningContext) -> Result<Outcome, Stop> {
         let Self { recorded: Recorded { decoded: Decoded { desc, effect, .. }, head, overrides, .. }, secret } = self;
         let (_, rules) = serving.rules(desc.chain.as_str())?;
         let signed = rules.sign(&secret, &Payload::Digest(effect.digest));

@@ -11,7 +11,7 @@ use protocol::{
     ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle},
 };
 
-use super::{Serving, Signer, Stop, request::Accepted, settlement};
+use super::{Signer, SigningContext, Stop, request::Accepted, settlement};
 use crate::{
     identity::Keys,
     store::{Ledger, PeerHead},
@@ -23,7 +23,7 @@ const MAX_REASON: usize = 300;
 /// Frozen on disk before it is confirmed; again is no error.
 pub(super) async fn freeze(
     signer: &Signer,
-    serving: &Arc<Serving>,
+    serving: &Arc<SigningContext>,
     accepted: Accepted,
     freeze: Freeze,
 ) -> Result<Outcome, Stop> {
@@ -45,7 +45,7 @@ pub(super) async fn freeze(
 /// Settlements are noted all or none.
 pub(super) async fn settle(
     signer: &Signer,
-    serving: &Arc<Serving>,
+    serving: &Arc<SigningContext>,
     accepted: Accepted,
     settle: Settle,
 ) -> Result<Outcome, Stop> {
@@ -55,7 +55,7 @@ pub(super) async fn settle(
     let serving = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
         let entry = accepted.entry(&serving, ledger.now_ms());
-        settlement::note(ledger, &settle.settlements, &entry)
+        settlement::note_settlements(ledger, &settle.settlements, &entry)
     };
     signer.decide(decide).await??;
     Ok(Outcome::Done(Done {}))
@@ -65,7 +65,7 @@ pub(super) async fn settle(
 /// it is the other signer that does not know yet whether its chain is the newest.
 pub(super) async fn echo(
     signer: &Signer,
-    serving: &Arc<Serving>,
+    serving: &Arc<SigningContext>,
     accepted: Accepted,
     echo: EchoHead,
 ) -> Result<Outcome, Stop> {
@@ -106,7 +106,7 @@ fn extends(before: &AuditHead, shown: &AuditHead) -> bool {
 }
 
 /// A signer's statement of its own head.
-pub(crate) fn attest(
+pub fn attest(
     role: Role,
     custody: CustodyId,
     keys: &Keys,
@@ -126,7 +126,7 @@ pub(crate) fn attest(
 }
 
 /// Who has to have vouched for a start.
-pub(crate) fn vouchers(serving: &Serving) -> Vec<Role> {
+pub fn vouchers(serving: &SigningContext) -> Vec<Role> {
     let other = if serving.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
     if serving.observed { vec![other, Role::Sentinel] } else { vec![other] }
 }

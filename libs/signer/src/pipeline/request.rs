@@ -5,7 +5,7 @@ use custody::Role;
 use protocol::ops::{Batch, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
 
-use super::{Serving, Stop};
+use super::{SigningContext, Stop};
 use crate::store::OperationKey;
 
 /// Who signed a request.
@@ -42,7 +42,7 @@ impl Accepted {
     }
 
     /// What the audit chain says of it, before it is decided.
-    pub(super) fn entry(&self, serving: &Serving, at_ms: u64) -> Entry {
+    pub(super) fn entry(&self, serving: &SigningContext, at_ms: u64) -> Entry {
         let (wallet, chain) = subject(&self.operation);
         Entry {
             at_ms,
@@ -106,8 +106,8 @@ pub(super) fn subject(operation: &Operation) -> (&str, &str) {
     }
 }
 
-/// For metrics and the audit chain.
-pub(crate) fn name(operation: &Operation) -> &'static str {
+/// An operation's name in metrics and the audit chain.
+pub fn name(operation: &Operation) -> &'static str {
     match operation {
         Operation::CreateWallet(_) => "CreateWallet",
         Operation::RegisterWallet(_) => "RegisterWallet",

@@ -9,7 +9,7 @@ use protocol::ops::Settlement;
 use crate::store::{Ledger, Settled, StoreError};
 
 /// Notes all of them or none, with an audit record each, `entry` saying who attests; how many were new.
-pub(crate) fn note(
+pub fn note_settlements(
     ledger: &Ledger<'_>,
     settlements: &[Settlement],
     entry: &Entry,

@@ -20,11 +20,12 @@ use protocol::{
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
+use test_custody::{CHAIN, Custody, RealVault, SAFE, local_policy};
 
 use super::{Asker, digest};
 use crate::{
-    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, local_policy, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
+    tests::fixtures::{Running, Terms, eventually, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -209,7 +210,7 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
-        let signatures = [(KeyRole::Hot, hot.signature), (KeyRole::Cool, cool.signature)];
+        let signatures = [(KeyRole::Hot, vec![hot.signature]), (KeyRole::Cool, vec![cool.signature])];
         rules.assemble(&payment.unsigned, &wallet, &signatures).unwrap();
     }
 }
@@ -451,7 +452,7 @@ async fn a_row_that_was_moved_to_another_wallet_signs_nothing() {
     let pair = Pair::start().await;
     pair.wallet("alice").await;
     pair.wallet("bob").await;
-    let file = pair.keeper.place.data_dir.join(crate::store::FILE);
+    let file = pair.keeper.data_dir.join(crate::store::FILE);
     let thief = rusqlite::Connection::open(file).unwrap();
     thief
         .execute_batch(
@@ -475,7 +476,7 @@ async fn no_secret_is_in_the_files() {
     let mut secrets: Vec<[u8; 32]> = own.iter().flat_map(|keys| [*keys.message_seed(), *keys.xkey_seed()]).collect();
     secrets.extend([*cool, *pair.custody.cool.entropy()]);
     for running in [&pair.keeper, &pair.cooler] {
-        for file in std::fs::read_dir(&running.place.data_dir).unwrap() {
+        for file in std::fs::read_dir(&running.data_dir).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
             for secret in &secrets {
                 assert!(!bytes.windows(32).any(|window| window == secret));

@@ -73,7 +73,7 @@ async fn above_a_threshold_an_intent_by_a_key_that_app_does_not_hold_is_needed_a
     local_policy.intent_signers = vec![HEXLOWER.encode(signer.verifying_key().as_bytes())];
     keeper.under(local_policy, false);
 
-    let Intent::Transfer { to, .. } = transfer("ETH", 6) else { panic!("a transfer") };
+    let Effect::Transfer { to, .. } = transfer("ETH", 6) else { panic!("a transfer") };
     let wanted = |amount: u128| PaymentIntent {
         custody_id: pair.custody.manifest().custody_id().as_bytes().to_vec(),
         id: vec![1; 16],
