@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     Output, Station,
     files::{self, NewFile},
-    paper,
+    phrase_prompt,
 };
 
 #[derive(Subcommand)]
@@ -27,7 +27,7 @@ pub(crate) struct Sign {
     /// The manifest, signed by both stations.
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
-    /// Which station this is; cool where Cooler is lost and its phrase is typed from paper.
+    /// Which station this is; cool if Cooler is lost and its phrase is typed from paper.
     #[arg(long, value_enum, default_value_t = Station::Cold)]
     role: Station,
     /// Where the signed bundle is written (JSON).
@@ -48,7 +48,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
         Output::Text => print!("{shown}"),
         Output::Json => eprint!("{shown}"),
     }
-    let keys = paper::read(role)?.keys();
+    let keys = phrase_prompt::read(role)?.keys();
     bundle.sign(role, |namespace| keys.secret(namespace))?;
     file.finish(&bundle.bundle().to_json())?;
     match output {

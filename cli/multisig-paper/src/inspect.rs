@@ -18,7 +18,7 @@ use custody::phrase::{EIP155, EIP155_PATH};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_json::{Value, json};
 
-use crate::{Output, assets::Assets, files, paper};
+use crate::{Output, assets::Assets, files, phrase_prompt};
 
 /// What the wallet pays to whoever sends the transaction, in the smallest unit: signers refuse all refund fields but
 /// zero (`RefundFields`). Gas is paid by the sender and is no part of what is signed.
@@ -26,11 +26,11 @@ const FEE: &str = "0";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Show the public key and address under a phrase, which is read from standard input.
+    /// Show the public key and address of a phrase, which is read from standard input.
     Keys(Keys),
-    /// Compute the wallet of three owners as signers do, and show all that its address is made of.
+    /// Compute the wallet of three owners as signers do, and show everything that its address is computed from.
     Wallet(Wallet),
-    /// Show what a signer sees in a transaction: its effect, fee, nonce and digest, or why it is refused.
+    /// Show what a signer decodes from a transaction: its effect, fee, nonce and digest, or why it is refused.
     Decode(Decode),
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Decode {
     /// The assets that may move: [{"asset":"native"},{"asset":"0x...","symbol":"USDT","decimals":6}].
     #[arg(long, value_name = "FILE")]
     assets: PathBuf,
-    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - is standard input.
+    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - means standard input.
     tx: PathBuf,
 }
 
@@ -86,7 +86,7 @@ struct Chain {
 /// Chains that share keys and rules.
 #[derive(Clone, Copy, ValueEnum)]
 enum Family {
-    /// Ethereum and its like: the 2-of-3 Safe 1.4.1.
+    /// Ethereum and compatible chains: the 2-of-3 Safe 1.4.1.
     Evm,
 }
 
@@ -107,7 +107,7 @@ impl Chain {
 }
 
 fn keys(output: Output) -> Result<()> {
-    let key = paper::read_any()?.keys().public_key(EIP155)?;
+    let key = phrase_prompt::read_any()?.keys().public_key(EIP155)?;
     let address = key_address(&key).context("this phrase has no address")?;
     let key = shown(&key);
     match output {
@@ -190,14 +190,14 @@ fn transaction(path: &Path) -> Result<Vec<u8>> {
         return files::read(path);
     }
     let mut bytes = Vec::new();
-    stdin().read_to_end(&mut bytes).context("can't read standard input")?;
+    stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
     Ok(bytes)
 }
 
 fn fields(json: &[u8]) -> Result<Fields, Refusal> {
     serde_json::from_slice(json).map_err(|error| Refusal {
         reason: Reason::Malformed.as_str(),
-        message: format!("no SafeTx of ten fields, all of them strings: {error}"),
+        message: format!("expected a SafeTx of ten fields, all of them strings: {error}"),
     })
 }
 

@@ -268,7 +268,7 @@ async fn a_wallet_that_paid_in_between_or_lost_money_is_named_and_holds_up_no_ot
     room.pay("alice", 10, 1, 1).await;
     let _: Value = room.anvil.rpc("anvil_setBalance", json!([room.addresses["bob"], "0x1"])).await.unwrap();
     let output = room.broadcast();
-    refused(&output, 1, "2 of 3 transactions have not moved their money");
+    refused(&output, 1, "2 of 3 transactions are not done");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(statuses(&report), ["superseded", "failed", "executed"], "{report:#}");
     assert!(report["wallets"][1]["message"].as_str().unwrap().contains("GS013"), "{report:#}");
@@ -284,7 +284,7 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     let room = Room::new(&["alice"]).await;
     room.fund("alice", ETH).await;
     let plan = |words: &str| room.program(&format!("evac plan --out plan.json {words}"));
-    refused(&plan("--wallets none.json --manifest manifest.json"), 2, "can't read none.json");
+    refused(&plan("--wallets none.json --manifest manifest.json"), 2, "cannot read none.json");
     refused(&plan("--wallets manifest.json --manifest manifest.json"), 2, "manifest.json: malformed");
     refused(&plan("--wallets wallets.json --manifest wallets.json"), 2, "wallets.json: malformed");
     refused(&plan("--wallets wallets.json --manifest manifest.json --chain eip155:1"), 1, "not eip155:1");
@@ -302,7 +302,7 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     assert!(!stderr(&output).contains("SECRET"));
     fs::write(room.path("gas.key"), "07".repeat(32)).unwrap();
     let output = room.broadcast();
-    refused(&output, 1, "1 of 1 transactions have not moved");
+    refused(&output, 1, "1 of 1 transactions are not done");
     assert!(String::from_utf8_lossy(&output.stdout).contains("send it more"), "an empty float is named");
     assert_eq!(room.balance(SAFE_PLACE).await, 0);
 }

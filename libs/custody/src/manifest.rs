@@ -16,7 +16,7 @@ use crate::{
     phrase::{Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
-use chain::{ChainError, ChainId, KeyRole, Owners};
+use chain::{ChainError, ChainId, KeyRole, Owners, hex};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
@@ -67,7 +67,8 @@ pub struct StationSignature {
 }
 
 /// The document as it travels: well-formed, but not necessarily signed. Only [`VerifiedManifest`] may be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Document", into = "Document")]
 pub struct SignedManifest {
     payload: Vec<u8>,
     manifest: Manifest,
@@ -88,7 +89,7 @@ struct Document {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
     /// Not the JSON expected.
-    #[error("malformed {what}: {why}; take it again from the station that made it")]
+    #[error("malformed {what}: {why}; get it again from the station that made it")]
     Malformed {
         /// Which document.
         what: &'static str,
@@ -115,7 +116,7 @@ pub enum ManifestError {
     #[error("the {0} signature does not fit this manifest: it was changed after signing; do not use it")]
     BadSignature(KeyRole),
     /// The phrase typed in is another one.
-    #[error("this is not the {0} phrase of this manifest; check which paper was taken")]
+    #[error("this is not the {0} phrase of this manifest; check that it is the right paper")]
     OtherPhrase(KeyRole),
     /// Hot keys are not in a manifest.
     #[error("a manifest has a cool and a cold half only, not {0}")]
@@ -142,7 +143,7 @@ impl PublicHalf {
         let identity = HEXLOWER.encode(keys.identity().verifying_key().as_bytes());
         let mut half = Self { version: VERSION, role, identity, keys: BTreeMap::new() };
         for namespace in NAMESPACES {
-            half.keys.insert(namespace.to_owned(), format!("0x{}", HEXLOWER.encode(&keys.public_key(namespace)?)));
+            half.keys.insert(namespace.to_owned(), hex::encode_prefixed(keys.public_key(namespace)?));
         }
         Ok(half)
     }
@@ -179,7 +180,7 @@ impl PublicHalf {
             .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
             .filter(|key| !key.is_weak())
             .ok_or_else(|| {
-                ManifestError::Invalid(format!("the {} identity is no ed25519 key in 64 hex digits", self.role))
+                ManifestError::Invalid(format!("the {} identity is not an ed25519 key of 64 hex digits", self.role))
             })
     }
 
@@ -196,7 +197,7 @@ impl PublicHalf {
             .filter(|bytes: &[u8; 33]| k256::PublicKey::from_sec1_bytes(bytes).is_ok())
             .ok_or_else(|| {
                 ManifestError::Invalid(format!(
-                    "the {} key for {namespace} is missing or no 33-byte SEC1 key in 0x hex",
+                    "the {} key for {namespace} is missing or not a 33-byte SEC1 key in 0x hex",
                     self.role
                 ))
             })
@@ -219,7 +220,7 @@ impl Manifest {
         let same_key =
             NAMESPACES.iter().any(|namespace| self.cool.keys.get(*namespace) == self.cold.keys.get(*namespace));
         if same_key || self.cool.identity == self.cold.identity {
-            return invalid("cool and cold are the same phrase; they must be made apart, by different people");
+            return invalid("cool and cold are the same phrase; they must be made separately, by different people");
         }
         if self.safe_destinations.is_empty() {
             return invalid("no safe destination; name at least one address per chain");
@@ -247,32 +248,12 @@ impl SignedManifest {
 
     /// Reads the document; signatures are checked by [`Self::verify`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let document: Document = parse_json("manifest", bytes)?;
-        let payload = BASE64.decode(document.payload.as_bytes()).map_err(|error| malformed("manifest", error))?;
-        let manifest: Manifest = read("manifest", &payload)?;
-        manifest.validate()?;
-        let mut signatures = BTreeMap::new();
-        for StationSignature { role, signature } in document.signatures {
-            manifest.half(role)?;
-            let bytes = decode_array(&signature)
-                .ok_or_else(|| malformed("manifest", format!("the {role} signature is not 128 hex digits")))?;
-            if signatures.insert(role, Signature::from_bytes(&bytes)).is_some() {
-                return Err(malformed("manifest", format!("two signatures by {role}")));
-            }
-        }
-        Ok(Self { payload, manifest, signatures })
+        parse_json::<Document>("manifest", bytes)?.try_into()
     }
 
     /// The document as JSON, for a file or a ConfigMap.
     pub fn to_json(&self) -> String {
-        let signature = |(role, signature): (&KeyRole, &Signature)| StationSignature {
-            role: *role,
-            signature: HEXLOWER.encode(&signature.to_bytes()),
-        };
-        pretty(&Document {
-            payload: BASE64.encode(&self.payload),
-            signatures: self.signatures.iter().map(signature).collect(),
-        })
+        pretty(self)
     }
 
     /// What the payload says, believed by nobody yet: to be shown before signing.
@@ -326,6 +307,39 @@ impl SignedManifest {
     }
 }
 
+impl TryFrom<Document> for SignedManifest {
+    type Error = ManifestError;
+
+    fn try_from(document: Document) -> Result<Self, ManifestError> {
+        let payload = BASE64.decode(document.payload.as_bytes()).map_err(|error| malformed("manifest", error))?;
+        let manifest: Manifest = read("manifest", &payload)?;
+        manifest.validate()?;
+        let mut signatures = BTreeMap::new();
+        for StationSignature { role, signature } in document.signatures {
+            manifest.half(role)?;
+            let bytes = decode_array(&signature)
+                .ok_or_else(|| malformed("manifest", format!("the {role} signature is not 128 hex digits")))?;
+            if signatures.insert(role, Signature::from_bytes(&bytes)).is_some() {
+                return Err(malformed("manifest", format!("two signatures by {role}")));
+            }
+        }
+        Ok(Self { payload, manifest, signatures })
+    }
+}
+
+impl From<SignedManifest> for Document {
+    fn from(signed: SignedManifest) -> Self {
+        let signature = |(role, signature): (KeyRole, Signature)| StationSignature {
+            role,
+            signature: HEXLOWER.encode(&signature.to_bytes()),
+        };
+        Self {
+            payload: BASE64.encode(&signed.payload),
+            signatures: signed.signatures.into_iter().map(signature).collect(),
+        }
+    }
+}
+
 /// A manifest that both stations have signed. There is no other way to make one than [`SignedManifest::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedManifest {
@@ -343,7 +357,7 @@ impl VerifiedManifest {
         }
         if self.manifest.custody_id != pin.id {
             return invalid(format!(
-                "it is of custody {}, the member trust names {}",
+                "it is for custody {}, but the member trust names {}",
                 self.manifest.custody_id, pin.id
             ));
         }
@@ -408,7 +422,7 @@ impl VerifiedManifest {
 fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestError> {
     let known = chain.parse::<ChainId>().is_ok_and(|id| NAMESPACES.contains(&id.namespace()));
     if !known {
-        return invalid(format!("'{chain}' is no chain id with known keys; expected for example eip155:1"));
+        return invalid(format!("'{chain}' is not a chain id with known keys; expected for example eip155:1"));
     }
     if addresses.is_empty() {
         return invalid(format!("no safe destination on {chain}"));
@@ -416,7 +430,7 @@ fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestE
     let mut seen = std::collections::BTreeSet::new();
     for address in addresses {
         if !is_evm_address(address) {
-            return invalid(format!("'{address}' is no address on {chain}; expected 0x and 40 hex digits"));
+            return invalid(format!("'{address}' is not an address on {chain}; expected 0x and 40 hex digits"));
         }
         if !seen.insert(address.to_ascii_lowercase()) {
             return invalid(format!("{address} is named twice on {chain}"));
@@ -607,7 +621,7 @@ mod tests {
         assert!(with("eip155:1", &["0x12"]).contains("40 hex digits"));
         assert!(with("eip155:1", &[&address, &address.to_uppercase().replace("0X", "0x")]).contains("twice"));
         for chain in ["eip155", "eip155:", "eip155:01", "eip155:x", "solana:1"] {
-            assert!(with(chain, &[&address]).contains("no chain id"), "{chain}");
+            assert!(with(chain, &[&address]).contains("not a chain id"), "{chain}");
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Finding {
 }
 
 /// Said of a refusal that the present local policy alone would not give.
-const WAITING: &str = "an earlier, stricter local policy still holds until its loosening delay has passed";
+const WAITING: &str = "an earlier, stricter local policy still applies until its loosening delay has passed";
 
 impl Policy {
     /// The first refusal; else the time to wait for; else allowed.

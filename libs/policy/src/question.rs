@@ -102,7 +102,7 @@ impl<'a> Question<'a> {
     fn asset(&self) -> Outcome {
         let (chain, transaction) = (self.facts.chain, self.facts.transaction);
         let Some(policy) = self.chain() else {
-            return refuses("ChainNotAllowed", format!("the local policy names no asset on {chain}"));
+            return refuses("ChainNotAllowed", format!("localPolicy names no asset on {chain}"));
         };
         let transferred = transaction.transfers().map(|(asset, _, _)| asset);
         let moving: BTreeSet<&str> = transferred.chain(transaction.own_fee().map(|(asset, _)| asset)).collect();
@@ -169,7 +169,7 @@ impl<'a> Question<'a> {
             return Outcome::Kept(format!("{to} is a safe destination of the manifest"));
         }
         let chain = self.facts.chain;
-        let message = format!("a cancel goes to a safe destination of the manifest; {to} is none on {chain}");
+        let message = format!("a cancel goes to a safe destination of the manifest; {to} is not one on {chain}");
         refuses("NotASafeDestination", message)
     }
 
@@ -191,14 +191,14 @@ impl<'a> Question<'a> {
         };
         let cooled_at = self.facts.listed_since_ms.get(to).and_then(|since| since.checked_add(cooling_ms));
         match cooled_at {
-            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} is paid to since {}", time(at))),
+            Some(at) if self.facts.now_ms >= at => Outcome::Kept(format!("{to} may be paid since {}", time(at))),
             Some(at) => refuses(
                 "DestinationCooling",
-                format!("{to} is new on the local policy's list: it is paid to from {} on", time(at)),
+                format!("{to} is new on the local policy's list: it may be paid from {} on", time(at)),
             ),
             None => {
                 let message = format!(
-                    "{to} is on the local policy's list, but since when is not known here yet; ask again later"
+                    "{to} is on the local policy's list, but it is not yet known here since when; ask again later"
                 );
                 refuses("DestinationCooling", message)
             }
@@ -226,7 +226,7 @@ impl<'a> Question<'a> {
     fn time_lock(&self, Moved { limits, amount, .. }: Moved<'_>) -> Outcome {
         let delays = limits.time_locks.iter().filter(|(above, _)| amount > *above).map(|(_, delay)| *delay);
         let Some(delay) = delays.max() else {
-            return Outcome::Unneeded("not so much that it waits");
+            return Outcome::Unneeded("not above the time lock's amount");
         };
         let Some(announced) = self.facts.announced_ms else {
             return Outcome::Waits { not_before_ms: 0 };
@@ -234,7 +234,7 @@ impl<'a> Question<'a> {
         match announced.checked_add(delay) {
             Some(end) if self.facts.now_ms >= end => Outcome::Kept(format!("it waited until {}", time(end))),
             Some(not_before_ms) => Outcome::Waits { not_before_ms },
-            None => refuses("TimeLockOutOfRange", "announced at a time that no clock shows; announce it again"),
+            None => refuses("TimeLockOutOfRange", "announced at an impossible time; announce it again"),
         }
     }
 
@@ -250,7 +250,7 @@ impl<'a> Question<'a> {
                 match (&needed, self.facts.intent) {
                     (Outcome::Refuses(_), None) => needed,
                     (Outcome::Refuses(_), Some(_)) => refuses("IntentMismatch", several),
-                    _ => self.intent_for_none(several, "not so much that it needs an intent"),
+                    _ => self.intent_for_none(several, "not above the amount that needs an intent"),
                 }
             }
         }
@@ -266,9 +266,9 @@ impl<'a> Question<'a> {
 
     fn intent_needed(&self, Moved { limits, asset, amount }: Moved<'_>) -> Outcome {
         match limits.intent_above.filter(|above| amount > *above) {
-            None => Outcome::Unneeded("not so much that it needs an intent"),
+            None => Outcome::Unneeded("not above the amount that needs an intent"),
             Some(above) => {
-                let message = format!("{amount} of {asset} is more than {above} and needs an intent of another signer");
+                let message = format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
                 refuses("IntentMissing", message)
             }
         }
@@ -279,9 +279,9 @@ impl<'a> Question<'a> {
         match (self.facts.intent, &needed, &self.policy.intent_signers) {
             (None, ..) => needed,
             (Some(_), Outcome::Refuses(_), None) => {
-                refuses("IntentNotBelieved", "the local policy names no signer of intents")
+                refuses("IntentNotBelieved", "the local policy names no intent signers")
             }
-            (Some(_), _, None) => Outcome::Unneeded("the local policy names no signer of intents"),
+            (Some(_), _, None) => Outcome::Unneeded("the local policy names no intent signers"),
             (Some(intent), _, Some(signers)) => match attestation::payment_intent(intent, signers) {
                 Err(error) => refuses("IntentNotBelieved", error.to_string()),
                 Ok(intent) => self.fits(&intent, &transfer),

@@ -539,7 +539,7 @@ pub struct IdentityStatus {
     pub message_key: String,
     /// X25519 sealing key, a NATS XKey.
     pub xkey: String,
-    /// What the admins compare by telephone. A convenience: the hub's word on it proves nothing.
+    /// What the admins compare out of band. A convenience: the hub's word on it proves nothing.
     pub fingerprint: String,
 }
 

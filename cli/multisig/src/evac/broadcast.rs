@@ -30,7 +30,7 @@ pub(crate) struct BroadcastArgs {
     /// A node of the chain
     #[arg(long)]
     rpc: String,
-    /// File with the secp256k1 key that pays gas, 64 hex digits: a float of its own, used by nothing else
+    /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
     #[arg(long)]
     gas_key: PathBuf,
 }
@@ -93,7 +93,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.wallets.iter().try_for_each(|moved| writeln!(f, "{moved}"))?;
         let done = self.count(Status::Executed) + self.count(Status::AlreadyExecuted);
-        writeln!(f, "{done} of {} transactions have moved their money.", self.wallets.len())
+        writeln!(f, "{done} of {} transactions are done.", self.wallets.len())
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     output.print(&report)?;
     let all = report.wallets.len();
     let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
-    ensure!(open == 0, "{open} of {all} transactions have not moved their money; run it again, or plan the rest anew");
+    ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
 }
 
@@ -131,9 +131,9 @@ fn chain_number(steps: &[VerifiedStep]) -> Result<u64> {
     let first = steps.first().map(|step| &step.step().chain);
     let chain = first.ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
     if let Some(other) = steps.iter().map(|step| &step.step().chain).find(|other| *other != chain) {
-        bail!(bad_input(format!("the bundle moves money on {chain} and on {other}; plan one bundle a chain")));
+        bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
     }
-    chain.reference().parse().with_context(|| format!("'{chain}' is no EVM chain"))
+    chain.reference().parse().with_context(|| format!("'{chain}' is not an EVM chain"))
 }
 
 async fn send_all(rpc: &Rpc, relayer: &Relayer, steps: &[VerifiedStep]) -> Report {
@@ -197,7 +197,7 @@ impl Sender<'_> {
             return self.executed_before(Status::AlreadyExecuted).await;
         }
         if state.nonce < nonce {
-            let message = format!("nonce {} of this wallet comes first", state.nonce);
+            let message = format!("nonce {} of this wallet must be used first", state.nonce);
             return Ok((Status::Waiting, None, Some(message)));
         }
         let calls = self.step.calls()?;
@@ -210,7 +210,7 @@ impl Sender<'_> {
         let execution: Call = calls.execution.into();
         match patiently(|| self.relayer.simulate(&execution)).await {
             Err(ClientError::Reverted { revert, .. }) => {
-                bail!("the chain refuses it ({revert}); if the balance has changed, plan again")
+                bail!("it would revert ({revert}); if the balance has changed, make a new plan")
             }
             other => drop(other?),
         }
@@ -229,9 +229,10 @@ impl Sender<'_> {
         let execution = patiently(|| self.rpc.execution_of(address, digest, DEPTH)).await?;
         Ok(match execution {
             Some(found) if found.success => (status, Some(found.tx), None),
-            Some(found) => (Status::Failed, Some(found.tx), Some("it used its nonce and moved nothing".to_owned())),
+            Some(found) => (Status::Failed, Some(found.tx), Some("it used its nonce but moved nothing".to_owned())),
             None => {
-                let message = "its nonce was used by another transaction; plan again what the wallet still holds";
+                let message =
+                    "its nonce was used by another transaction; make a new plan for what the wallet still holds";
                 (Status::Superseded, None, Some(message.to_owned()))
             }
         })
@@ -242,7 +243,7 @@ impl Sender<'_> {
         match patiently(|| self.relayer.follow(&relayed, MINED)).await? {
             Outcome::Mined(receipt) if receipt.success => Ok(receipt.tx),
             Outcome::Mined(receipt) => bail!("transaction {} reverted", receipt.tx),
-            Outcome::Replaced => bail!("another program uses the gas key; give the evacuation a key of its own"),
+            Outcome::Replaced => bail!("another program uses the gas key; use a key that nothing else uses"),
             Outcome::Rejected(message) => bail!("the node rejects the transaction: {message}"),
         }
     }
@@ -254,6 +255,6 @@ impl Sender<'_> {
 
     fn address(&self) -> Result<Address> {
         let address = &self.step.step().address;
-        address.parse().with_context(|| format!("'{address}' is no address"))
+        address.parse().with_context(|| format!("'{address}' is not an address"))
     }
 }

@@ -24,9 +24,9 @@ const ATTEMPTS: u32 = 9;
 /// The online half of an evacuation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvacCommand {
-    /// Read what every wallet holds, and write the unsigned transactions that move it to the safe place
+    /// Read what every wallet holds, and write the unsigned transactions that move it to the safe destination
     Plan(plan::PlanArgs),
-    /// Send what cool and cold have signed; may be stopped and started again
+    /// Broadcast what cool and cold have signed; may be stopped and started again
     Broadcast(broadcast::BroadcastArgs),
 }
 
@@ -39,13 +39,13 @@ pub(crate) async fn run(command: EvacCommand, output: Output) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| bad_input(format!("can't read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))
 }
 
 /// All or nothing: a half-written plan must not be mistaken for a small one.
 fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let place = || format!("can't write {}", path.display());
+    let place = || format!("cannot write {}", path.display());
     let mut part = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
     part.write_all(text.as_bytes()).and_then(|()| part.as_file().sync_all()).with_context(place)?;
     part.persist(path).with_context(place)?;

@@ -38,13 +38,13 @@ pub(crate) struct PlanArgs {
     /// A node of the chain
     #[arg(long)]
     rpc: String,
-    /// The chain to evacuate; without it, the node's own
+    /// The chain to evacuate [default: the node's]
     #[arg(long)]
     chain: Option<ChainId>,
-    /// A token to move as well (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated
+    /// A token to move too (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated
     #[arg(long = "asset", value_name = "SYMBOL=CONTRACT", value_parser = asset)]
     assets: Vec<Asset>,
-    /// One of the manifest's safe destinations; without it, the first
+    /// One of the manifest's safe destinations [default: the first]
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
     /// Where to write the plan
@@ -70,12 +70,12 @@ impl fmt::Display for Planned {
         let Self { plan, chain, wallets, steps, totals } = self;
         writeln!(f, "{}: {steps} transactions for {wallets} wallets on {chain}", plan.display())?;
         for (asset, total) in totals {
-            writeln!(f, "  {asset}: {total} of the smallest unit")?;
+            writeln!(f, "  {asset}: {total} (smallest unit)")?;
         }
         if *steps == 0 {
             return writeln!(f, "Nothing to move: every wallet is empty.");
         }
-        writeln!(f, "Next: cool signs it (`cooler evac sign`), then cold (`multisig-paper evac sign`).")
+        writeln!(f, "Next, cool signs it (`cooler evac sign`), then cold (`multisig-paper evac sign`).")
     }
 }
 
@@ -128,7 +128,7 @@ async fn states(
 }
 
 async fn state(rpc: &Rpc, address: &str, assets: &[Asset]) -> Result<ChainState> {
-    let safe = address.parse().map_err(|_| bad_input(format!("'{address}' is no address")))?;
+    let safe = address.parse().map_err(|_| bad_input(format!("'{address}' is not an address")))?;
     let tokens: Vec<_> =
         assets.iter().filter_map(|asset| asset.contract.as_deref()).map(str::parse).collect::<Result<_, _>>()?;
     let state = patiently(|| rpc.safe(safe, &tokens)).await?;
@@ -144,7 +144,7 @@ fn totals(plan: &Bundle) -> Result<BTreeMap<String, Amount>> {
     let mut totals = BTreeMap::new();
     for step in &plan.steps {
         let total: &mut Amount = totals.entry(step.asset.clone()).or_default();
-        *total = total.checked_add(step.amount).context("the node claims more than there can be")?;
+        *total = total.checked_add(step.amount).context("the node reports an impossible balance")?;
     }
     Ok(totals)
 }
@@ -164,7 +164,7 @@ fn asset(text: &str) -> Result<Asset, String> {
         NATIVE => None,
         contract => {
             let address: Result<alloy_primitives::Address, _> = contract.parse();
-            Some(address.map_err(|_| format!("'{contract}' is neither native nor a contract's address"))?.to_string())
+            Some(address.map_err(|_| format!("'{contract}' is neither `native` nor a contract address"))?.to_string())
         }
     };
     if symbol.is_empty() {

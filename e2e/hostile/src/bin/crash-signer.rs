@@ -16,11 +16,9 @@ use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
 use protocol::ops::Operation;
 use signer::pipeline::Asker;
-use signer_workload::{
-    agent::{Place, documents::Documents},
-    embedded::EmbeddedSigner,
-};
+use signer_workload::embedded::EmbeddedSigner;
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
+use workload::{documents::Documents, place::Place};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {

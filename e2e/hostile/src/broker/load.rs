@@ -61,7 +61,7 @@ pub(super) async fn freeze_suppressed(broker: &Broker<'_>) -> Result<BTreeSet<St
 }
 
 /// As if the broker let nothing of the sentinel through: nothing is signed then.
-pub(super) async fn observer_suppressed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn sentinel_suppressed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     let pair = &broker.world.pair;
     pair.sentinel.sleep();
     tokio::time::sleep(LEASE + Duration::from_secs(2)).await;

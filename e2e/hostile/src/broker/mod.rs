@@ -65,7 +65,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("damaged reply", |b| answers::damaged(b).boxed_local()),
     ("flood of garbage and duplicates", |b| load::flood(b).boxed_local()),
     ("freeze suppressed", |b| load::freeze_suppressed(b).boxed_local()),
-    ("sentinel suppressed", |b| load::observer_suppressed(b).boxed_local()),
+    ("sentinel suppressed", |b| load::sentinel_suppressed(b).boxed_local()),
     ("request delayed past its expiry", |b| repeat::delayed(b).boxed_local()),
 ];
 

@@ -1,11 +1,12 @@
 //! The signing history as a file, out of one store and into another.
 
 use audit::Entry;
+use clock::now_ms;
 use custody::Role;
-
-use super::{AdminSession, Done, AdminError, documents};
-use crate::{agent::Place, process::now_ms};
 use signer::{history::History, store::Ledger};
+use workload::place::Place;
+
+use super::session::{AdminError, AdminSession, Done, documents};
 
 /// `history export`.
 pub(crate) async fn export(place: &Place, role: Role) -> Result<String, AdminError> {

@@ -2,16 +2,17 @@
 
 use audit::{Decision, Entry};
 use chain::{KeyRole, WalletDesc};
+use clock::now_ms;
 use custody::{CustodyId, Role, WalletId};
 use evacuation::{Bundle, VerifiedBundle};
-use zeroize::Zeroizing;
-
-use super::{AdminError, admin_entry, documents};
-use crate::{agent::Place, process::now_ms};
 use signer::{
     pipeline::cool_key_context,
     store::{Ledger, SealedKey, Store, StoreError},
 };
+use workload::place::Place;
+use zeroize::Zeroizing;
+
+use super::session::{AdminError, admin_entry, documents};
 
 /// `cooler evac sign`: cool's signature on every step of a plan. Each step is recomputed from the manifest and its own
 /// bytes, goes to a safe destination, and is recorded before it is signed.

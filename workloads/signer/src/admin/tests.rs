@@ -6,19 +6,19 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use audit::Export;
-use chain::Amount;
+use audit::{Decision, Export};
+use chain::{Amount, hex::Hex};
+use clock::now_ms;
+use custody::{CustodyId, Role};
 use policy::{Scope, Window};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use super::*;
 use signer::{
-    hex::Hex,
     history::History,
-    store::{Kind, RegisteredWallet, Spend, Watermark},
+    store::{Kind, Ledger, RegisteredWallet, Spend, Store, StoreError, Watermark},
 };
 use test_custody::{CHAIN, Custody};
+use workload::place::Place;
 
 /// A volume that has served `custody`.
 struct Volume {

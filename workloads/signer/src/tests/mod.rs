@@ -1,9 +1,8 @@
 //! What the tests of several modules share.
 
 use custody::Role;
-use test_custody::{Custody, RealVault};
-
-use crate::agent::{Place, documents::Documents};
+use test_custody::Custody;
+use workload::documents::Documents;
 
 /// What a signer of this custody whose connection key is `nats_user` finds in its ConfigMaps.
 pub(crate) fn documents(custody: &Custody, role: Role, nats_user: &str) -> Documents {
@@ -13,15 +12,5 @@ pub(crate) fn documents(custody: &Custody, role: Role, nats_user: &str) -> Docum
         config: Some(serde_json::to_string(&config).unwrap()),
         manifest: Some(manifest.to_json()),
         credentials: Some(serde_json::to_string(&credentials).unwrap()),
-    }
-}
-
-/// A place with this Vault and no API server.
-pub(crate) fn place(vault: &RealVault, role: Role) -> Place {
-    Place {
-        data_dir: vault.data_dir(role),
-        kube_dir: "/nonexistent".into(),
-        vault_token_file: vault.token_file(role),
-        namespace: "custody".to_owned(),
     }
 }

@@ -18,7 +18,10 @@ const CLEAR_SCREEN: &str = "\x1b[2J\x1b[3J\x1b[H";
 /// Shows the words, numbered, four a line. On a terminal the screen is cleared when they are on paper.
 pub(crate) fn show(role: KeyRole, phrase: &Phrase) -> Result<()> {
     let mut out = stdout().lock();
-    writeln!(out, "The {role} phrase. Write its {WORDS} words on paper, in this order; they are not shown again.\n")?;
+    writeln!(
+        out,
+        "The {role} phrase. Write its {WORDS} words on paper in this order; they will not be shown again.\n"
+    )?;
     for (index, word) in phrase.words().enumerate() {
         let end = if index % 4 == 3 { "\n" } else { "  " };
         write!(out, "{:>2}. {word:<8}{end}", index + 1)?;
@@ -26,7 +29,7 @@ pub(crate) fn show(role: KeyRole, phrase: &Phrase) -> Result<()> {
     writeln!(out)?;
     out.flush()?;
     if out.is_terminal() && stdin().is_terminal() {
-        eprint!("Press Enter when they are on paper: the screen is then cleared. ");
+        eprint!("Press Enter when they are on paper. The screen is then cleared. ");
         let mut input = unbuffered()?;
         while next(&mut input)?.is_some_and(|byte| byte != b'\n') {}
         write!(out, "{CLEAR_SCREEN}")?;
@@ -41,11 +44,11 @@ pub(crate) fn confirm(role: KeyRole, phrase: &Phrase) -> Result<()> {
     loop {
         prompt(&format!("Type the {role} phrase back from the paper"));
         let Some(text) = words(&mut input)? else {
-            bail!("the phrase was not typed back; nothing was written, the phrase shown is worthless");
+            bail!("the phrase was not typed back; nothing was written, and the phrase shown must not be used");
         };
         match Phrase::parse(&text) {
             Ok(typed) if typed.entropy() == phrase.entropy() => return Ok(()),
-            Ok(_) => eprintln!("this is another phrase; compare the paper and type it again"),
+            Ok(_) => eprintln!("this is a different phrase; check the paper and type it again"),
             Err(error) => eprintln!("{error}"),
         }
     }
@@ -69,7 +72,7 @@ fn ask(question: &str) -> Result<Phrase> {
 
 fn prompt(text: &str) {
     if stdin().is_terminal() {
-        eprintln!("{text}: {WORDS} words, on one or more lines; an empty line ends it.");
+        eprintln!("{text}: {WORDS} words on one or more lines; an empty line ends the input.");
     }
 }
 
@@ -110,7 +113,7 @@ fn next(input: &mut impl Read) -> Result<Option<u8>> {
     match input.read_exact(byte.as_mut_slice()) {
         Ok(()) => Ok(Some(byte[0])),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error).context("can't read standard input"),
+        Err(error) => Err(error).context("cannot read standard input"),
     }
 }
 
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_no_words() {
+    fn other_bytes_are_not_words() {
         assert_eq!(read_all(&[0xff, b'\n']), ["?"]);
     }
 }

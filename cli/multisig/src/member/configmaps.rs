@@ -24,19 +24,19 @@ use crate::{
 
 /// The member trust as it was read, with the version that a write has to replace.
 pub(crate) struct Stored {
-    pub(crate) bundle: MemberTrust,
+    pub(crate) trust: MemberTrust,
     resource_version: Option<String>,
 }
 
-/// Reads the bundle; `None` before the first `prepare`.
+/// Reads the member trust; `None` before the first `prepare`.
 pub(crate) async fn find_trust(cluster: &Cluster) -> Result<Option<Stored>> {
     let Some(map) = find(cluster, trust::CONFIG_MAP).await? else { return Ok(None) };
     let resource_version = map.metadata.resource_version.clone();
     let Some(text) = value(&map, trust::KEY) else { return Ok(None) };
-    Ok(Some(Stored { bundle: MemberTrust::parse(text.as_bytes())?, resource_version }))
+    Ok(Some(Stored { trust: MemberTrust::parse(text.as_bytes())?, resource_version }))
 }
 
-/// Reads the bundle of a prepared member.
+/// Reads the member trust of a prepared member.
 pub(crate) async fn read_trust(cluster: &Cluster) -> Result<Stored> {
     find_trust(cluster).await?.with_context(|| {
         format!(
@@ -47,11 +47,11 @@ pub(crate) async fn read_trust(cluster: &Cluster) -> Result<Stored> {
     })
 }
 
-/// Writes the bundle unless it is the one that was read. A write that somebody else made in between is not undone:
-/// the server refuses this one.
-pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bundle: &MemberTrust) -> Result<Change> {
-    bundle.validate()?;
-    if before.is_some_and(|stored| stored.bundle == *bundle) {
+/// Writes the member trust unless it is what was read. A write that somebody else made in between is not undone: the
+/// server refuses this one.
+pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, trust: &MemberTrust) -> Result<Change> {
+    trust.validate()?;
+    if before.is_some_and(|stored| stored.trust == *trust) {
         return Ok(Change::Unchanged);
     }
     let wanted = json!({
@@ -63,7 +63,7 @@ pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bund
             "labels": {"app.kubernetes.io/part-of": "multisig"},
             "resourceVersion": before.and_then(|stored| stored.resource_version.as_deref()),
         },
-        "data": {trust::KEY: bundle.to_json()},
+        "data": {trust::KEY: trust.to_json()},
     });
     maps(cluster)
         .patch(trust::CONFIG_MAP, &PatchParams::apply(MANAGER), &Patch::Apply(&wanted))
@@ -72,7 +72,7 @@ pub(crate) async fn write_trust(cluster: &Cluster, before: Option<&Stored>, bund
     Ok(if before.is_some() { Change::Updated } else { Change::Created })
 }
 
-/// What the workload says of itself; `None` before it ran.
+/// The workload's report; `None` before it ran.
 pub(crate) async fn find_report(cluster: &Cluster, role: Role) -> Result<Option<Report>> {
     let name = custody::report::report_map(role);
     let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
@@ -81,7 +81,7 @@ pub(crate) async fn find_report(cluster: &Cluster, role: Role) -> Result<Option<
         .transpose()
 }
 
-/// What the hub asks of the workload; `None` before the hub wrote it.
+/// The workload's config; `None` before the hub wrote it.
 pub(crate) async fn find_config(cluster: &Cluster, role: Role) -> Result<Option<MemberConfig>> {
     let name = custody::config::config_map(role);
     let map = find(cluster, &name).await?.ok_or_else(|| not_prepared(cluster, &name))?;
@@ -90,12 +90,12 @@ pub(crate) async fn find_config(cluster: &Cluster, role: Role) -> Result<Option<
         .transpose()
 }
 
-/// The signer that lives in the namespace.
+/// The signer that runs in the namespace.
 pub(crate) async fn own_role(cluster: &Cluster, given: Option<Role>) -> Result<Role> {
     match given {
         Some(role @ (Role::Keeper | Role::Cooler)) => Ok(role),
-        Some(role) => bail!("{role} has no member of its own; name keeper or cooler"),
-        None => Ok(read_trust(cluster).await?.bundle.role),
+        Some(role) => bail!("no member runs {role}; name keeper or cooler"),
+        None => Ok(read_trust(cluster).await?.trust.role),
     }
 }
 
@@ -123,5 +123,5 @@ fn not_prepared(cluster: &Cluster, name: &str) -> anyhow::Error {
 }
 
 fn malformed(name: &str, error: impl Display) -> anyhow::Error {
-    anyhow!("ConfigMap {name} is malformed ({error}); operator, workload and this program must be of one version")
+    anyhow!("ConfigMap {name} is malformed ({error}); operator, workload and this program must have the same version")
 }
