@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use chain::{Call, ChainRules, KeyRole, WalletDesc};
 use chain_evm::EvmSafe;
+use custodies::CHAIN;
 use data_encoding::HEXLOWER;
 use harness::{Options, evm::Anvil};
-use protocol::ops::Payment;
 use serde_json::json;
 
-/// The one chain of the local policy, CAIP-2.
-pub(crate) const CHAIN: &str = "eip155:31337";
+use super::requests::Paid;
+
 const CHAIN_NUMBER: u64 = 31_337;
 
 /// An EVM node with the real Safe, and somebody who sends what others have signed.
@@ -17,15 +17,6 @@ pub(crate) struct Chain {
     pub(crate) anvil: Anvil,
     pub(crate) rules: EvmSafe,
     relayer: String,
-}
-
-/// A payment and the signatures that somebody has for it.
-#[derive(Clone)]
-pub(crate) struct Paid {
-    pub(crate) payment: Payment,
-    pub(crate) digest: [u8; 32],
-    pub(crate) hot: Option<Vec<u8>>,
-    pub(crate) cool: Option<Vec<u8>>,
 }
 
 impl Chain {

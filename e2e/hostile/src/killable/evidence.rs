@@ -8,8 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use audit::{Decision, Head, Record};
+use custodies::CHAIN;
 use prost::Message;
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::Connection;
+
+use super::requests::Wallet;
+use crate::files::open;
 
 /// Tables from which a crash takes nothing.
 const TABLES: [&str; 11] = [
@@ -39,23 +43,23 @@ pub(crate) struct Given {
     pub(crate) digest: [u8; 32],
 }
 
+impl Given {
+    /// What a signature stands for.
+    pub(crate) fn of(wallet: &Wallet, nonce: u64, digest: [u8; 32]) -> Self {
+        Self { wallet: wallet.id.clone(), chain: CHAIN.to_owned(), nonce, digest }
+    }
+}
+
 /// What is known of a signer's files so far.
 #[derive(Default)]
-pub(crate) struct Books {
+pub(crate) struct Evidence {
     head: Option<Head>,
     rows: BTreeMap<&'static str, i64>,
     spent: u128,
     signed: HashSet<Vec<u8>>,
 }
 
-/// The file of a process that is gone. Closing it changes nothing, so that the next start finds what the last one left.
-pub(crate) fn open(data_dir: &Path) -> Result<Connection> {
-    let connection = Connection::open(data_dir.join(signer::store::FILE))?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(connection)
-}
-
-impl Books {
+impl Evidence {
     /// Fails loudly where something is missing.
     pub(crate) fn check(&mut self, data_dir: &Path, given: &[Given]) -> Result<()> {
         let connection = open(data_dir)?;
