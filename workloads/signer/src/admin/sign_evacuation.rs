@@ -44,11 +44,8 @@ pub(crate) async fn sign_evacuation(place: &Place, plan: &[u8]) -> Result<Bundle
 /// All digests and their audit records on disk, before the first is signed. A sweep that reverted because the balance
 /// moved is signed again under another digest.
 async fn record_evacuation(store: &Store, verified: &VerifiedBundle, custody: CustodyId) -> Result<(), StoreError> {
-    let steps: Vec<([u8; 32], WalletId, WalletDesc)> = verified
-        .steps()
-        .iter()
-        .map(|step| (*step.id(), step.step().wallet.clone(), step.wallet().clone()))
-        .collect();
+    let steps: Vec<([u8; 32], WalletId, WalletDesc)> =
+        verified.steps().iter().map(|step| (*step.id(), step.step().wallet.clone(), step.wallet().clone())).collect();
     let record = move |ledger: &Ledger<'_>| {
         for (digest, wallet, desc) in steps {
             if ledger.record_evacuation(&digest, desc.chain.as_str(), &desc.address)? {
