@@ -222,7 +222,8 @@ impl<'a> Question<'a> {
             (None, None, _) => Outcome::Unneeded("not above the amount that needs an intent"),
             (None, Some(above), _) => {
                 let Transfer { asset, amount, .. } = transfer;
-                let message = format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
+                let message =
+                    format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
                 refuses("IntentMissing", message)
             }
             (Some(_), None, None) => Outcome::Unneeded("the local policy names no intent signers"),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use chain::{ChainRules, Effect, KeyRole};
 use chain_evm::EvmSafe;
+use custodies::{CHAIN, Custody, SAFE, local_policy};
 use custody::{
     Role,
     local_policy::{AssetLimits, LocalPolicy},
@@ -20,7 +21,7 @@ use protocol::{
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
-use test_custody::{CHAIN, Custody, RealVault, SAFE, local_policy};
+use signers_vault::RealVault;
 
 use super::{Asker, digest};
 use crate::{
@@ -40,7 +41,7 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let (vault, custody) = (RealVault::start().await, Custody::new());
+        let (vault, custody) = (RealVault::start().await, Custody::random());
         let keeper = Running::start(&vault, &custody, Role::Keeper, Peers::default()).await;
         let approved = BTreeMap::from([(Role::Keeper, vec![keeper.keys.own().public().clone()])]);
         let cooler = Running::start(&vault, &custody, Role::Cooler, Peers::new(&approved).unwrap()).await;

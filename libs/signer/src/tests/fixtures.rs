@@ -11,12 +11,13 @@ use std::{
 
 use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
 use chain_evm::EvmSafe;
+use custodies::{CHAIN, Custody, SAFE, TOKEN, local_policy};
 use custody::{Role, config::HubLimits, local_policy::LocalPolicy, manifest::VerifiedManifest, trust::KeyProtection};
 use policy::Policy;
 use protocol::envelope::Peers;
 use rand_core::OsRng;
 use sealing::Sealer;
-use test_custody::{CHAIN, Custody, RealVault, SAFE, TOKEN, local_policy};
+use signers_vault::RealVault;
 
 use crate::{
     chains,
@@ -80,7 +81,7 @@ impl Running {
         let store = Arc::new(Store::open(&data_dir).unwrap());
         let sealer = vault.sealer(role);
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await.unwrap());
-        let manifest = custody.manifest();
+        let manifest = custody.manifest().clone();
         if role == Role::Cooler {
             let derived = custody.cool.keys();
             let secret = derived.secret("eip155").unwrap();

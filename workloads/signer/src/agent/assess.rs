@@ -151,9 +151,9 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use custodies::{CHAIN, Custody, user_jwt};
     use custody::{manifest::SignedManifest, trust::MemberTrust};
     use serde_json::Value;
-    use test_custody::{CHAIN, Custody, user_jwt};
 
     use super::*;
     use crate::tests::documents;
@@ -173,7 +173,7 @@ mod tests {
 
     impl World {
         fn complete(role: Role) -> Self {
-            let custody = Custody::new();
+            let custody = Custody::random();
             Self {
                 role,
                 documents: documents(&custody, role, USER),
@@ -302,7 +302,7 @@ mod tests {
             ("broken manifest", |w| w.documents.manifest = Some("[]".into()), AwaitingTrust, "manifest.json:"),
             (
                 "another manifest, well signed",
-                |w| w.documents.manifest = Some(Custody::new().signed.to_json()),
+                |w| w.documents.manifest = Some(Custody::random().signed.to_json()),
                 AwaitingTrust,
                 "manifest.json:",
             ),

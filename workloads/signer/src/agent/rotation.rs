@@ -245,6 +245,7 @@ fn context(custody: CustodyId, value: &SealedValue) -> Context {
 
 #[cfg(test)]
 mod tests {
+    use custodies::Custody;
     use std::{
         future::{Future, poll_fn},
         pin::pin,
@@ -257,7 +258,7 @@ mod tests {
 
     use super::*;
     use signer::store::{HotWallet, SealedKey};
-    use test_custody::{Custody, RealVault};
+    use signers_vault::RealVault;
 
     const WALLETS: usize = 600;
 
@@ -275,7 +276,7 @@ mod tests {
             let vault = RealVault::start().await;
             let sealer = vault.sealer(Role::Keeper);
             let store = Store::open(&vault.data_dir(Role::Keeper)).unwrap();
-            let custody = Custody::new().manifest().custody_id();
+            let custody = Custody::random().manifest().custody_id();
             let bench = Self { _vault: vault, custody, store, sealer, metrics: Metrics::new() };
             identity::open_or_make(&bench.store, &bench.sealer, &mut OsRng).await.unwrap();
             for wallet in 0..wallets {

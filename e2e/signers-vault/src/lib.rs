@@ -1,4 +1,6 @@
-//! A Vault as a data centre's admin sets it up, with tokens as the kubelet projects them.
+//! A real Vault as the admin of a data centre sets it up for its signers, with tokens as the kubelet projects them.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it finds something else than it expects")]
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
@@ -67,7 +69,7 @@ impl RealVault {
     pub fn token_file(&self, role: Role) -> PathBuf {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let claims = json!({
-            "aud": ["vault-a"], "iss": ISSUER, "iat": now, "nbf": now, "exp": now + 600,
+            "aud": ["vault-a"], "iss": ISSUER, "iat": now, "nbf": now, "exp": now + 3600,
             "sub": format!("system:serviceaccount:custody:{role}"),
             "kubernetes.io": {"namespace": "custody", "serviceaccount": {"name": role.as_str(), "uid": "1"}},
         });
@@ -82,15 +84,8 @@ impl RealVault {
 
     /// How the signer finds it.
     pub fn trust(&self, role: Role) -> VaultTrust {
-        VaultTrust {
-            address: self.server.address(),
-            ca_bundle: self.server.ca_pem().to_owned(),
-            auth_mount: "jwt-a".to_owned(),
-            role: role.to_string(),
-            audience: "vault-a".to_owned(),
-            transit_mount: "transit-ms".to_owned(),
-            key: format!("custody.{role}"),
-        }
+        let (address, ca_bundle) = (self.server.address(), self.server.ca_pem().to_owned());
+        VaultTrust { address, ca_bundle, ..custodies::vault(role) }
     }
 
     /// What seals the signer's secrets.
