@@ -97,7 +97,8 @@ pub struct Custody {
     pub cold: Phrase,
     /// The manifest as it travels.
     pub signed: SignedManifest,
-    manifest: VerifiedManifest,
+    /// The same, verified.
+    pub manifest: VerifiedManifest,
 }
 
 impl Custody {
@@ -109,11 +110,6 @@ impl Custody {
     /// Another one each time.
     pub fn random() -> Self {
         Ceremony::random().held()
-    }
-
-    /// The manifest, verified.
-    pub fn manifest(&self) -> &VerifiedManifest {
-        &self.manifest
     }
 
     /// Its id.
@@ -144,11 +140,11 @@ mod tests {
         let id = CustodyId::from_slice(&[9; 16]).unwrap();
         let ceremony = || Ceremony::fixed().id(id).revision(3).destinations("eip155:1", &[SAFE]);
         let custody = ceremony().held();
-        let manifest = custody.manifest().manifest();
+        let manifest = custody.manifest.manifest();
         assert_eq!((manifest.custody_id, manifest.revision), (id, 3));
         assert_eq!(manifest.safe_destinations, BTreeMap::from([("eip155:1".to_owned(), vec![SAFE.to_owned()])]));
         assert_eq!(custody.pin(), CustodyTrust { id, manifest_digest: custody.signed.digest() });
-        assert_ne!(ceremony().cold(4).held().manifest().digest(), custody.manifest().digest());
+        assert_ne!(ceremony().cold(4).held().manifest.digest(), custody.manifest.digest());
     }
 
     #[test]

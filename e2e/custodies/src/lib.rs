@@ -8,12 +8,10 @@ mod parties;
 mod trust;
 
 pub use ceremony::{Ceremony, Custody, phrase};
-pub use parties::{identity, own_keys, peers, user_jwt};
+pub use parties::{identity, own_keys, peers};
 pub use trust::{CERTIFICATE, eth, local_policy, vault};
 
 /// The one chain of these custodies, CAIP-2: the one that test nodes have.
 pub const CHAIN: &str = "eip155:31337";
 /// The one safe destination.
 pub const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
-/// The contract of USDT there.
-pub const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";

@@ -6,7 +6,7 @@ use custody::{
     CustodyId, Role,
     identity::{Identity, PeerKeys, prove, statement},
 };
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use nkeys::{KeyPair, KeyPairType};
 use protocol::envelope::OwnKeys;
 
@@ -16,9 +16,9 @@ pub fn own_keys(role: Role, seed: u8) -> OwnKeys {
     OwnKeys::from_seeds(&seed, &seed)
 }
 
-/// The keys of the other signer and App, each of seed 0: what the admin of `own` approves in profile Development.
+/// The keys of everybody whom `own` needs, each of seed 0: what its admin approves.
 pub fn peers(own: Role) -> BTreeMap<Role, Vec<PeerKeys>> {
-    let others = [Role::Keeper, Role::Cooler, Role::App].into_iter().filter(|role| *role != own);
+    let others = Role::ALL.into_iter().filter(|role| *role != own);
     others.map(|role| (role, vec![own_keys(role, 0).public().clone()])).collect()
 }
 
@@ -36,12 +36,6 @@ pub fn identity(role: Role, custody_id: CustodyId, seed: u8) -> Identity {
         nats_proof: HEXLOWER.encode(&user.sign(&statement).unwrap()),
         keys: keys.public().clone(),
     }
-}
-
-/// A connection's JWT for this user, which no broker would take.
-pub fn user_jwt(nats_user: &str) -> String {
-    let claims = format!(r#"{{"sub":"{nats_user}"}}"#);
-    format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()))
 }
 
 fn byte(role: Role, seed: u8) -> u8 {
@@ -70,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signer_needs_the_other_one_and_app() {
-        assert_eq!(peers(Role::Keeper).into_keys().collect::<Vec<_>>(), [Role::Cooler, Role::App]);
+    fn a_signer_needs_everybody_but_itself() {
+        assert_eq!(peers(Role::Keeper).into_keys().collect::<Vec<_>>(), [Role::Cooler, Role::App, Role::Sentinel]);
     }
 }

@@ -9,7 +9,7 @@ use custody::{
     trust::{KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 
-use crate::{CHAIN, TOKEN, ceremony::Custody, parties::peers};
+use crate::{CHAIN, ceremony::Custody, parties::peers};
 
 /// What is taken for a certificate where nobody connects.
 pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
@@ -56,9 +56,9 @@ pub fn vault(role: Role) -> VaultTrust {
     }
 }
 
-/// At most 1 ETH, or 1000 units of a token with 6 decimals, in one payment.
+/// At most 1 ETH in one payment.
 pub fn local_policy() -> LocalPolicy {
-    LocalPolicy::new(vec![eth("1000000000000000000"), AssetLimits::new(CHAIN, "USDT", TOKEN, 6, "1000000000")])
+    LocalPolicy::new(vec![eth("1000000000000000000")])
 }
 
 /// The chain's coin, at most so many wei in one payment.

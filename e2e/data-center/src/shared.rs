@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use custody::{CustodyId, Role, identity::PeerKeys};
+use custody::{CustodyId, Role, identity::PeerKeys, manifest::VerifiedManifest};
 use harness::{Options, nats::Nats};
 use natsauth::{AccountLimits, Permissions, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
@@ -60,6 +60,11 @@ impl Custody {
         };
         custody.push_account(Vec::new()).await;
         custody
+    }
+
+    /// The custody's manifest.
+    pub fn manifest(&self) -> &VerifiedManifest {
+        &self.ceremonies.manifest
     }
 
     /// The custody.

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use chain::ChainId;
+use chain_adapters::Adapters;
 use custody::{
     Role, TrustError,
     local_policy::{AssetLimits, LocalPolicy},
@@ -308,12 +309,8 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
 /// Which chains there are depends on this build; the rest of a local policy is checked with the member trust.
 fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
     for AssetLimits { chain, .. } in &local_policy.assets {
-        let id: ChainId = chain.parse().map_err(|error| format!("localPolicy: {error}"))?;
-        if id.namespace() != "eip155" || id.reference().parse::<u64>().is_err() {
-            return Err(format!(
-                "localPolicy: this build does not support chain '{chain}'; expected eip155 and a number"
-            ));
-        }
+        let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
+        known.map_err(|error| format!("localPolicy: {error}"))?;
     }
     Ok(())
 }

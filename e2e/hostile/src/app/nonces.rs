@@ -2,7 +2,8 @@
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
-use chain::{Amount, Asset, KeyRole};
+use chain::{Amount, Asset, Claim, KeyRole};
+use chain_adapters::Adapters;
 use custodies::{CHAIN, SAFE};
 use evacuation::{Balance, Bundle, ChainState, VerifiedBundle, WalletsExport};
 use harness::{Options, evm::Anvil};
@@ -155,12 +156,12 @@ async fn evacuation(arena: &Arena<'_>) -> Result<VerifiedBundle> {
     let state = world.rpc.safe(wallet.address, &[]).await?;
     let asset = Asset { symbol: arena.token.symbol.clone(), contract: Some(arena.token.contract.to_string()) };
     let balances = vec![Balance { asset, amount: Amount::from(arena.balance().await?) }];
-    let state = ChainState { deployed: state.deployed, nonce: state.nonce, balances };
+    let state = ChainState { created: state.deployed, next: vec![Claim::Sequence(state.nonce)], balances };
     let states = [((wallet.id.parse()?, CHAIN.parse()?), state)].into();
-    let plan = evacuation::plan(&export, &states, custody.manifest(), &Default::default())?;
+    let plan = evacuation::plan(&export, &states, custody.manifest(), &Adapters::all(), &Default::default())?;
     let signed = world.pair.cooler.exec(&["evac", "sign"], &plan.to_json()).await;
     ensure!(signed.status.success(), "cooler signs no evacuation: {}", String::from_utf8_lossy(&signed.stderr));
-    let mut bundle = Bundle::parse(&signed.stdout)?.verify(custody.manifest())?;
+    let mut bundle = Bundle::parse(&signed.stdout)?.verify(custody.manifest(), &Adapters::all())?;
     let cold = custody.cold.keys();
     bundle.sign(KeyRole::Cold, |namespace| cold.secret(namespace))?;
     Ok(bundle)
@@ -169,10 +170,10 @@ async fn evacuation(arena: &Arena<'_>) -> Result<VerifiedBundle> {
 async fn broadcast(world: &World, bundle: &VerifiedBundle) -> Result<Result<(), String>> {
     let step = bundle.steps().first().context("an evacuation has a step")?;
     ensure!(step.step().destination == SAFE, "money goes to {}", step.step().destination);
-    let calls = step.calls()?;
-    if let Some(creation) = calls.deployment.filter(|_| step.step().deploy) {
+    let creation = step.rules().creation(step.wallet())?;
+    if let Some(creation) = creation.filter(|_| step.step().deploy) {
         // Whoever released something has done it meanwhile: then it is refused, and there is nothing to create.
         let _ = world.chain().send(&creation).await?;
     }
-    world.chain().send(&calls.execution).await
+    world.chain().send(&step.call()?).await
 }

@@ -11,6 +11,7 @@ use custody::{
     manifest::VerifiedManifest,
     trust::{KeyProtection, MemberTrust, Profile},
 };
+use data_center::RealVault;
 use protocol::{
     envelope::OwnKeys,
     ops::{Attestation, Operation, Outcome},
@@ -18,7 +19,6 @@ use protocol::{
 use rand_core::OsRng;
 use sealing::Context;
 use serde_json::json;
-use signers_vault::RealVault;
 
 use super::{
     chain::Chain,
@@ -133,7 +133,7 @@ impl Custody {
     }
 
     pub(crate) fn manifest(&self) -> &VerifiedManifest {
-        self.ceremonies.manifest()
+        &self.ceremonies.manifest
     }
 
     /// What a value of this custody is sealed for.

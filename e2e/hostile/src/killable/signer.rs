@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use custody::{Role, identity::PeerKeys};
+use data_center::RealVault;
 use ed25519_dalek::VerifyingKey;
-use signers_vault::RealVault;
 
 use super::{evidence::Evidence, process::Process, wire::Start};
 

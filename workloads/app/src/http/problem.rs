@@ -14,7 +14,7 @@ use crate::{store::StoreError, wallets::WalletError};
 
 /// Why a request was not done.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(skip)]
     status: StatusCode,
     reason: String,

@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use audit::{Decision, Export};
+use audit::Export;
 use chain::{Amount, hex::Hex};
 use clock::now_ms;
 use custodies::{CHAIN, Custody};
-use custody::{CustodyId, Role};
+use custody::Role;
 use policy::{Scope, Window};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ use signer::{
     store::{Kind, Ledger, RegisteredWallet, Spend, Store, StoreError, Watermark},
 };
 use workload::place::Place;
+
+use super::{session::Done, *};
 
 /// A volume that has served `custody`.
 struct Volume {
@@ -234,7 +236,7 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         change(&mut value);
         value.to_string()
     };
-    let other = Custody::random().manifest().custody_id().to_string();
+    let other = Custody::random().id().to_string();
     let foreign = [
         (changed(&|it| it["format"] = json!("eip-3076")), "no signing history"),
         (changed(&|it| it["version"] = json!(2)), "has version 2"),
@@ -346,7 +348,7 @@ async fn protects_as_before(steps: Vec<Step>) {
         now_ms += it.later_ms;
         a.decide(now_ms, move |ledger| step(ledger, number as u8, it)).await.unwrap();
     }
-    let empty = History::empty(Custody::random().manifest().custody_id(), Role::Keeper);
+    let empty = History::empty(Custody::random().id(), Role::Keeper);
     let of_b = empty.clone();
     let history = a.look(now_ms, move |ledger| ledger.history(empty)).await.unwrap();
     let imported = history.clone();

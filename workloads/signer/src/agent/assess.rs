@@ -151,12 +151,12 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use custodies::{CHAIN, Custody, user_jwt};
+    use custodies::{CHAIN, Custody};
     use custody::{manifest::SignedManifest, trust::MemberTrust};
     use serde_json::Value;
 
     use super::*;
-    use crate::tests::documents;
+    use crate::tests::{documents, user_jwt};
 
     const USER: &str = "UOWN";
 
