@@ -22,7 +22,7 @@ pub(crate) struct RemoteExit(pub(crate) u8);
 
 impl fmt::Display for RemoteExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the command in the pod ended with code {}", self.0)
+        write!(f, "the command in the pod exited with code {}", self.0)
     }
 }
 

@@ -286,7 +286,7 @@ pub async fn kubelets(ground: &Ground) -> Result<(Kubelet, Kubelet)> {
     )
 }
 
-/// The admins telephone: each approves the other's signer and App.
+/// The admins compare fingerprints out of band: each approves the other's signer and App.
 async fn approve(ground: &Ground, owner: &Owner) -> Result<()> {
     let commands = &ground.commands;
     for (here, there) in [(&ground.keeper, &ground.cooler), (&ground.cooler, &ground.keeper)] {

@@ -8,7 +8,7 @@ use rand_core::OsRng;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::{Custody, Member, Process, Sentinel};
+use crate::{data_center::Member, process::Process, sentinel::Sentinel, shared::Custody};
 
 /// Keeper, Cooler and the sentinel.
 pub struct Pair {
@@ -102,7 +102,7 @@ impl Pair {
         self.cooler.state(WorkloadState::AwaitingCoolKey).await;
         let xkey = &self.signers[&Role::Cooler].xkey;
         let sealed =
-            custody::sealed_phrase::seal(&self.custody.cool, &self.custody.manifest(), xkey, &mut OsRng).unwrap();
+            custody::sealed_phrase::seal(&self.custody.cool, &self.custody.manifest, xkey, &mut OsRng).unwrap();
         let imported = self.cooler.exec(&["import"], &sealed.to_json()).await;
         assert!(imported.status.success(), "{imported:?}");
     }

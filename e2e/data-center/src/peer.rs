@@ -1,21 +1,16 @@
 //! The other signer, or the sentinel, in a small way: it holds the audit heads that it is shown.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use custody::{Role, identity::PeerKeys};
+use custody::identity::PeerKeys;
 use ed25519_dalek::VerifyingKey;
 use protocol::{
     attestation::audit_head,
-    envelope::OwnKeys,
+    envelope::Party,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
 };
 use tokio::sync::watch;
-use transport::{Bounds, Call, Server, Serving};
-
-use crate::Member;
+use transport::{Bounds, Call, Link, Server, Serving};
 
 /// Answers until it is dropped.
 pub(crate) struct Peer {
@@ -27,11 +22,11 @@ pub(crate) struct Peer {
 pub(crate) type Newest = Mutex<Option<(AuditHead, Attestation)>>;
 
 impl Peer {
-    /// Listens as `role`, with these keys.
-    pub(crate) async fn start(member: &Member, role: Role, own: &Arc<OwnKeys>, signer: &PeerKeys) -> Self {
+    /// Listens as `party`, and holds the heads of `signer`.
+    pub(crate) async fn start(link: Link, party: Party, signer: &PeerKeys) -> Self {
         let newest = Arc::new(Newest::default());
-        let (party, held) = (member.party(role, own, &BTreeMap::from([(member.role, signer.clone())])), newest.clone());
-        let server = Server::new(member.link(role).await, watch::channel(party).1, transport::Metrics::default());
+        let held = newest.clone();
+        let server = Server::new(link, watch::channel(party).1, transport::Metrics::default());
         let key = custody::identity::message_key(signer).unwrap();
         let answer = move |call: Call| {
             let outcome = Some(answer(&held, key, call.request.operation));

@@ -12,6 +12,7 @@ use std::{
 
 use alloy_primitives::Address;
 use chain_evm_client::Rpc;
+use custodies::CHAIN;
 use custody::{Role, identity::PeerKeys};
 use futures::future::join_all;
 use protocol::{
@@ -27,8 +28,8 @@ use tokio::{
 use transport::{Bounds, Call, CallError, Caller, Server, Serving};
 
 use crate::{
-    CHAIN, Custody,
     peer::{self, Newest},
+    shared::Custody,
 };
 
 /// How far ahead a lease ends.

@@ -3,17 +3,12 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use chain::KeyRole;
-use custody::{
-    CustodyId, Role,
-    identity::PeerKeys,
-    manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
-    phrase::Phrase,
-};
+use custody::{CustodyId, Role, identity::PeerKeys, manifest::VerifiedManifest};
 use harness::{Options, nats::Nats};
 use natsauth::{AccountLimits, Permissions, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
@@ -22,21 +17,15 @@ use rand_core::OsRng;
 use tokio::sync::watch;
 use transport::{Caller, Link};
 
-use crate::{CHAIN, SAFE};
-
-/// A custody before anybody serves it.
+/// A custody before anybody serves it. What its ceremonies have left is reached through it.
 pub struct Custody {
     /// The broker.
     pub nats: Nats,
-    /// The cool phrase.
-    pub cool: Phrase,
-    /// The cold phrase.
-    pub cold: Phrase,
+    ceremonies: custodies::Custody,
     /// Keys of App.
     pub app: Arc<OwnKeys>,
     /// Keys of the sentinel.
     pub sentinel: Arc<OwnKeys>,
-    pub(crate) signed: SignedManifest,
     account: KeyPair,
     role_keys: BTreeMap<Role, KeyPair>,
 }
@@ -49,16 +38,21 @@ pub struct Credentials {
     pub jwt: String,
 }
 
+impl Deref for Custody {
+    type Target = custodies::Custody;
+
+    fn deref(&self) -> &custodies::Custody {
+        &self.ceremonies
+    }
+}
+
 impl Custody {
     /// Ceremonies, a broker, and the account on it.
     pub async fn found() -> Self {
         harness::install_crypto();
-        let (cool, cold) = (Phrase::generate(&mut OsRng), Phrase::generate(&mut OsRng));
         let custody = Self {
             nats: Nats::start(Options::default()).await.unwrap(),
-            signed: ceremonies(&cool, &cold),
-            cool,
-            cold,
+            ceremonies: custodies::Custody::random(),
             app: Arc::new(OwnKeys::generate(&mut OsRng)),
             sentinel: Arc::new(OwnKeys::generate(&mut OsRng)),
             account: KeyPair::new_account(),
@@ -69,13 +63,13 @@ impl Custody {
     }
 
     /// The custody's manifest.
-    pub fn manifest(&self) -> VerifiedManifest {
-        self.signed.verify().unwrap()
+    pub fn manifest(&self) -> &VerifiedManifest {
+        &self.ceremonies.manifest
     }
 
     /// The custody.
     pub fn custody_id(&self) -> CustodyId {
-        self.manifest().custody_id()
+        self.ceremonies.id()
     }
 
     /// The account, with a signing key for each role and the `others`.
@@ -139,22 +133,6 @@ impl Custody {
         let party = watch::channel(self.party(Role::App, &self.app, signers)).1;
         Caller::new(self.link(Role::App).await, party, metrics)
     }
-}
-
-fn ceremonies(cool: &Phrase, cold: &Phrase) -> SignedManifest {
-    let half = |role, phrase: &Phrase| PublicHalf::from_keys(role, &phrase.keys()).unwrap();
-    let mut signed = SignedManifest::new(Manifest {
-        version: manifest::VERSION,
-        custody_id: CustodyId::generate(&mut OsRng),
-        revision: 1,
-        cool: half(KeyRole::Cool, cool),
-        cold: half(KeyRole::Cold, cold),
-        safe_destinations: BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]),
-    })
-    .unwrap();
-    signed.sign(KeyRole::Cool, &cool.keys()).unwrap();
-    signed.sign(KeyRole::Cold, &cold.keys()).unwrap();
-    signed
 }
 
 fn now() -> i64 {

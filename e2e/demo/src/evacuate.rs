@@ -63,14 +63,14 @@ pub(crate) async fn evacuate(
     let anvil = lab.anvil().await?;
     let before = anvil.balance(wallet).await?;
     let cold = playbook::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
-    act("cold room", "multisig-paper evac sign, after reading what moves where", cold).await?;
+    act("cold station", "multisig-paper evac sign, after reading what moves where", cold).await?;
     let gas_key = anvil.dev_accounts()?[1].key.clone();
     let sent = playbook::evacuation::broadcast(commands, &room, rpc, &gas_key);
     let moved = act("anyone with a float", "multisig evac broadcast", sent).await?;
     let after = anvil.balance(wallet).await?;
     anyhow::ensure!(after == 0, "{after} wei are left in {wallet}");
     anyhow::ensure!(anvil.balance(SAFE_DESTINATION).await? == before, "the safe place did not get all: {moved:#}");
-    say(&format!("{before} wei are in the safe place; the wallet holds 0"));
+    say(&format!("{before} wei are at the safe destination; the wallet holds 0"));
     let tx = &moved["wallets"][0]["tx"];
     anyhow::ensure!(tx.is_string(), "the broadcast names no transaction: {moved:#}");
     report.evacuation = json!({"tx": tx, "to": SAFE_DESTINATION, "amountWei": before.to_string(),
@@ -106,7 +106,7 @@ async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &m
 async fn one_signature(lab: &Lab, wallet: &str, bundle: &str, report: &mut Report) -> Result<()> {
     let bundle = Bundle::parse(bundle.as_bytes())?;
     let step = bundle.steps.first().context("a bundle has a step")?;
-    let cool = step.signatures.get(&KeyRole::Cool).context("Cooler has signed")?;
+    let cool = step.signatures.get(&KeyRole::Cool).and_then(|each| each.first()).context("Cooler has signed")?;
     let call = execTransactionCall {
         to: step.destination.parse()?,
         value: step.amount.to_string().parse()?,

@@ -33,10 +33,10 @@ pub(crate) async fn pay(lab: &Lab, commands: &Commands, placed: &Placed, report:
     report.wallet = json!({"address": address, "owners": wallet["owners"], "threshold": wallet["threshold"]});
     say(&format!("wallet {address}: hot {}, cool {}, cold {}", owners[0], owners[1], owners[2]));
 
-    chapter("hot + cool pay, and each refuses alone what is over its own local policy");
+    chapter("hot + cool pay, and either signer rejects a payment above its own local policy");
     let anvil = lab.anvil().await?;
     anvil.fund(&address, 10 * ETH).await?;
-    say("somebody deposits 10 ETH; the Safe has no code yet");
+    say("somebody deposits 10 ETH; the wallet has no code yet");
     let paid = act("user", "POST /payments: 0.5 ETH", payment(&api, "order-1", ETH / 2)).await?;
     anyhow::ensure!(paid["status"] == "confirmed", "the payment was not made: {paid:#}");
     say(&format!("paid in transaction {}", paid["tx"]));

@@ -60,13 +60,13 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
     let chain_id = lab.servers.anvil.chain_id;
     report.chain = json!({"rpc": lab.servers.anvil.loopback_url, "chainId": chain_id});
 
-    chapter("Cold room and cool room: two phrases on paper, one manifest signed at both stations");
+    chapter("Cold and cool stations: two phrases on paper, one manifest signed at both stations");
     let safe = format!("eip155:{chain_id}={SAFE_DESTINATION}");
     let ceremonies =
-        act("cold room, cool room", "hold their ceremonies, offline", ceremonies(commands, folder, &safe)).await?;
+        act("both stations", "hold their ceremonies, offline", ceremonies(commands, folder, &safe)).await?;
     say(&format!("custody {}; the manifest's digest is {}", ceremonies.custody_id, ceremonies.digest));
 
-    chapter("Each data centre's admin prepares a member: namespace, roles, volume, Vault, trust");
+    chapter("Each data centre admin prepares a member: namespace, roles, volume, Vault, member trust");
     let keeper = member(lab, &lab.dc_a, Role::Keeper, "fra-1", folder)?;
     let cooler = member(lab, &lab.dc_b, Role::Cooler, "ams-2", folder)?;
     let prepared = (
@@ -83,7 +83,7 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
         )
         .await?,
     );
-    say("Keeper's local policy: 2 ETH a payment; Cooler's, decided apart: 1 ETH");
+    say("Keeper's local policy: 2 ETH per payment; Cooler's, set independently: 1 ETH");
 
     chapter("The hub admin installs the operator and applies two kinds of resources");
     let hub = hub(&lab.hub).await?;
@@ -103,7 +103,7 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
     let separated = hub.await_condition(&clusters, "main", "Separated", "True", "");
     act("operator", "proves the separation and places Keeper and Cooler", separated).await?;
 
-    chapter("The admins telephone, and the cool phrase reaches Cooler sealed to its own key");
+    chapter("The admins verify fingerprints out of band, and the cool phrase reaches Cooler sealed to its own key");
     let approved = approve(commands, &keeper, &cooler, &owner);
     let signers = act("both admins", "read out fingerprints, approve each other's signer and App", approved).await?;
     act(

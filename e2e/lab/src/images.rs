@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, env::consts::ARCH, fs, path::Path, time::Durati
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::Cluster,
     docker::Docker,
+    paths,
     progress::step,
     run::Run,
-    state::{self, Lab},
+    state::{Image, Lab},
 };
 
 /// A release build of all dependencies, on a busy machine.
@@ -44,16 +44,6 @@ pub const WORKLOADS: [Workload; 4] = [
 
 /// What `lab check` runs.
 pub const PROBE: Workload = Workload { name: "lab-probe", package: "lab-probe", place: |lab| lab.clusters().into() };
-
-/// An image that is in its clusters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Image {
-    /// For a pod: `docker.io/local/NAME@sha256:...`.
-    pub reference: String,
-    /// All its files, bytes.
-    pub size: u64,
-}
 
 /// Builds these and loads each into its clusters. The lab's state then names them.
 pub async fn load(lab: &mut Lab, workloads: &[Workload]) -> Result<()> {
@@ -105,8 +95,8 @@ async fn compile(workloads: &[Workload]) -> Result<()> {
 }
 
 async fn build(docker: &Docker, name: &str) -> Result<Built> {
-    let context = tempfile::tempdir_in(state::folder())?;
-    let recipe = fs::read_to_string(state::source_folder().join("images/Dockerfile"))?;
+    let context = tempfile::tempdir_in(paths::folder())?;
+    let recipe = fs::read_to_string(paths::source_folder().join("images/Dockerfile"))?;
     fs::write(context.path().join("Dockerfile"), recipe.replace("BINARY", name))?;
     fs::copy(ROOTS, context.path().join("ca-certificates.crt"))
         .with_context(|| format!("{ROOTS} is missing: install ca-certificates"))?;
@@ -153,7 +143,7 @@ async fn import(docker: &Docker, cluster: &Cluster, name: &str, built: &Built) -
 }
 
 async fn copy(docker: &Docker, cluster: &Cluster, name: &str) -> Result<()> {
-    let folder = tempfile::tempdir_in(state::folder())?;
+    let folder = tempfile::tempdir_in(paths::folder())?;
     let file = folder.path().join("image.tar");
     save(docker, name, &file).await?;
     let import = ctr(docker, cluster, &["images", "import", "-"]);

@@ -19,7 +19,7 @@ pub struct Owner {
     pub folder: PathBuf,
     /// What App says of its keys, with proof.
     pub identity: Identity,
-    /// What its owner reads out on the telephone.
+    /// What its owner reads out to the admins.
     pub fingerprint: String,
 }
 

@@ -1,4 +1,4 @@
-//! A data centre's admin at work: prepares the member, compares fingerprints by telephone, approves peers.
+//! A data centre admin at work: prepares the member, compares fingerprints out of band, approves peers.
 
 use std::{
     fs,
@@ -134,7 +134,7 @@ impl Member {
         })
     }
 
-    /// `member fingerprint`: what this admin reads out on the telephone, with the public identity.
+    /// `member fingerprint`: what this admin reads out to the others, with the public identity.
     pub async fn fingerprint(&self, commands: &Commands) -> Result<(String, Identity)> {
         let said =
             self.multisig(commands, "member fingerprint -o json").arg(self.role.as_str()).succeed().await?.json()?;

@@ -43,20 +43,20 @@ pub fn policy_file(data: &[u8]) {
     }
 }
 
-/// What a bundle says survives being written; its local policy either makes a policy or says why not.
+/// What a member trust says survives being written; its local policy either makes a policy or says why not.
 fn trust(bytes: &[u8]) {
-    let Ok(bundle) = MemberTrust::parse(bytes) else { return };
-    assert_eq!(bundle.validate(), Ok(()));
-    assert_eq!(MemberTrust::parse(bundle.to_json().as_bytes()).as_ref(), Ok(&bundle));
-    if let Ok(complete) = bundle.complete() {
-        assert!(bundle.custody.is_some() && bundle.local_policy.as_ref() == Some(complete.local_policy()));
+    let Ok(trust) = MemberTrust::parse(bytes) else { return };
+    assert_eq!(trust.validate(), Ok(()));
+    assert_eq!(MemberTrust::parse(trust.to_json().as_bytes()).as_ref(), Ok(&trust));
+    if let Ok(complete) = trust.complete() {
+        assert!(trust.custody.is_some() && trust.local_policy.as_ref() == Some(complete.local_policy()));
     }
-    if let Some(local_policy) = &bundle.local_policy {
+    if let Some(local_policy) = &trust.local_policy {
         usable(local_policy);
     }
 }
 
-/// A local policy without the bundle around it.
+/// A local policy without the member trust around it.
 fn local_policy_alone(bytes: &[u8]) {
     if let Ok(local_policy) = serde_json::from_slice::<LocalPolicy>(bytes) {
         usable(&local_policy);

@@ -1,10 +1,9 @@
 //! One record, its hash, and how the next one follows.
 
+use chain::hex;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::hex;
 
 /// Domain of a record's hash.
 const DOMAIN: &str = "multisig.audit.v1";

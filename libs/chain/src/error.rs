@@ -6,7 +6,7 @@ use crate::{ChainId, KeyRole};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ChainError {
     /// Not CAIP-2.
-    #[error("'{0}' is no chain id; expected CAIP-2, for example eip155:1")]
+    #[error("'{0}' is not a chain id; expected CAIP-2, for example eip155:1")]
     ChainId(String),
     /// Of a family that this build has no adapter for.
     #[error("no adapter of this build knows chain {0}; use a build that has one, or take the chain out")]
@@ -28,7 +28,7 @@ pub enum ChainError {
         namespace: String,
     },
     /// An amount is malformed.
-    #[error("'{0}' is no amount; expected a whole number of the smallest unit, without leading zeros, below 2^256")]
+    #[error("'{0}' is not an amount; expected a whole number of the smallest unit, without leading zeros, below 2^256")]
     Amount(String),
     /// A claim is malformed.
     #[error("'{0}' names neither a nonce nor a coin; expected a whole number, or coin, 64 hex digits, ':' and a place")]
@@ -37,7 +37,7 @@ pub enum ChainError {
     #[error("two owners of this wallet are the same key; a wallet needs three different ones")]
     SameOwner,
     /// An address is malformed.
-    #[error("'{0}' is no address of this chain")]
+    #[error("'{0}' is not an address of this chain")]
     Address(String),
     /// A secret key is malformed.
     #[error("the secret key is malformed")]

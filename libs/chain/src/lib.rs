@@ -1,11 +1,13 @@
 //! What signers, stations and App need of a chain: [`ChainRules`], pure, for whoever signs or checks; [`ChainClient`],
-//! networked, for whoever reads a node or pays to carry out what owners have signed.
+//! networked, for whoever reads a node or pays to carry out what owners have signed. [`hex`] is how bytes are written
+//! wherever they are shown.
 
 mod amount;
 mod client;
 mod client_error;
 mod error;
 pub mod execute;
+pub mod hex;
 mod id;
 mod owners;
 mod rules;

@@ -25,7 +25,7 @@ pub enum TrustError {
 pub(crate) fn check_digest(field: &str, hex: &str) -> Result<(), TrustError> {
     match HEXLOWER.decode(hex.as_bytes()) {
         Ok(bytes) if bytes.len() == 32 => Ok(()),
-        _ => invalid(format!("{field}: '{hex}' is no SHA-256 digest in 64 lower-case hex digits")),
+        _ => invalid(format!("{field}: '{hex}' is not a SHA-256 digest of 64 lower-case hex digits")),
     }
 }
 

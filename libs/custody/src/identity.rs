@@ -69,7 +69,7 @@ pub fn prove(key: &SigningKey, statement: &[u8]) -> String {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdentityError {
     /// Not hex, not a point, or not a key of the kind.
-    #[error("the {0} of this identity is malformed; take it again from the workload's report")]
+    #[error("the {0} of this identity is malformed; get it again from the workload's report")]
     Malformed(&'static str),
     /// The proof does not fit.
     #[error("the {0} of this identity does not prove possession of its key; do not approve it")]
@@ -111,11 +111,11 @@ pub fn fingerprint(role: Role, keys: &PeerKeys) -> String {
 impl PeerKeys {
     /// Whether both keys are keys of their kind.
     pub fn validate(&self) -> Result<(), String> {
-        let message = message_key(self).map_err(|_| "messageKey is no ed25519 key in 64 hex digits".to_owned())?;
+        let message = message_key(self).map_err(|_| "messageKey is not an ed25519 key of 64 hex digits".to_owned())?;
         if message.is_weak() {
             return Err("messageKey is a weak key".to_owned());
         }
-        XKey::from_public_key(&self.xkey).map(drop).map_err(|_| "xkey is no X... key".to_owned())
+        XKey::from_public_key(&self.xkey).map(drop).map_err(|_| "xkey is not an X... key".to_owned())
     }
 }
 

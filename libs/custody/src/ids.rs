@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// A custody id is 16 bytes.
-    #[error("'{0}' is no custody id: expected 32 lower-case hex digits")]
+    #[error("'{0}' is not a custody id: expected 32 lower-case hex digits")]
     CustodyId(String),
     /// A wallet id names files, subjects and metrics nowhere, but people read it.
-    #[error("'{0}' is no wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit")]
+    #[error(
+        "'{0}' is not a wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit"
+    )]
     WalletId(String),
     /// Only the parties of the design exist.
-    #[error("'{0}' is no role: expected keeper, cooler, app or sentinel")]
+    #[error("'{0}' is not a role: expected keeper, cooler, app or sentinel")]
     Role(String),
 }
 
@@ -169,6 +171,12 @@ impl From<WalletId> for String {
     fn from(id: WalletId) -> Self {
         id.0
     }
+}
+
+/// Whether `text` has the form of an address in the family `eip155`: `0x` and 40 hex digits. Its checksum is the chain's
+/// adapter to judge.
+pub(crate) fn is_evm_address(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use chain::{Amount, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{TrustError, invalid};
+use crate::{
+    error::{TrustError, invalid},
+    ids::is_evm_address,
+};
 
 /// What no hub and no App can exceed. Amounts are in the asset's smallest unit (wei), decimal strings; times are
 /// seconds of the signer's clock.
@@ -153,11 +156,11 @@ impl AssetLimits {
         check_chain(chain)?;
         if !is_symbol(symbol) {
             return invalid(format!(
-                "local policy: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
+                "localPolicy: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
             ));
         }
-        if asset != "native" && !is_contract(asset) {
-            return invalid(format!("local policy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
+        if asset != "native" && !is_evm_address(asset) {
+            return invalid(format!("localPolicy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
         }
         check_amount(symbol, "perTransaction", per_transaction)?;
         for (name, rolling) in [("perWallet", per_wallet), ("total", total)] {
@@ -191,20 +194,20 @@ impl LocalPolicy {
     pub fn validate(&self) -> Result<(), TrustError> {
         let Self { assets, destinations, kinds, fees, intent_signers, loosening_delay_seconds } = self;
         if assets.is_empty() {
-            return invalid("the local policy names no asset");
+            return invalid("localPolicy names no asset");
         }
         let (mut symbols, mut contracts) = (BTreeSet::new(), BTreeSet::new());
         for asset in assets {
             asset.validate()?;
             let AssetLimits { chain, symbol, asset, .. } = asset;
             if !symbols.insert((chain, symbol)) || !contracts.insert((chain, asset.to_ascii_lowercase())) {
-                return invalid(format!("localPolicy: {symbol} on {chain} is named twice"));
+                return invalid(format!("localPolicy: {symbol} on {chain} is listed twice"));
             }
         }
         if let Some(Destinations { allow, cooling_seconds }) = destinations {
             if allow.len() > MAX_DESTINATIONS {
                 return invalid(format!(
-                    "localPolicy: {} destinations, at most {MAX_DESTINATIONS} are held",
+                    "localPolicy: {} destinations, but at most {MAX_DESTINATIONS} are allowed",
                     allow.len()
                 ));
             }
@@ -212,19 +215,21 @@ impl LocalPolicy {
             check_seconds("destinations.coolingSeconds", *cooling_seconds, 0)?;
         }
         if kinds.as_ref().is_some_and(BTreeSet::is_empty) {
-            return invalid("local policy: kinds is empty, so nothing would ever be signed; leave it out or name some");
+            return invalid("localPolicy: kinds is empty, so nothing would ever be signed; leave it out or list some");
         }
         let mut chains = BTreeSet::new();
         for FeeCeiling { chain, ceiling } in fees {
             check_chain(chain)?;
             check_amount(chain, "fees.ceiling", ceiling)?;
             if !chains.insert(chain) {
-                return invalid(format!("local policy: the fee on {chain} is named twice"));
+                return invalid(format!("localPolicy: the fee on {chain} is listed twice"));
             }
         }
         check_intent_signers(intent_signers)?;
         if intent_signers.is_empty() && assets.iter().any(|asset| asset.intent_above.is_some()) {
-            return invalid("local policy: intentAbove needs intentSigners, else nothing above it could ever be paid");
+            return invalid(
+                "localPolicy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid",
+            );
         }
         check_seconds("looseningDelaySeconds", *loosening_delay_seconds, 0)
     }
@@ -234,7 +239,7 @@ impl LocalPolicy {
         let unlimited = self.assets.iter().filter(|asset| asset.per_wallet.is_none() || asset.total.is_none());
         let mut missing: Vec<String> = unlimited
             .map(|AssetLimits { symbol, chain, .. }| {
-                format!("the local policy has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
+                format!("localPolicy has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
             })
             .collect();
         if self.loosening_delay_seconds == 0 {
@@ -249,7 +254,7 @@ impl LocalPolicy {
 fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
     if signers.len() > MAX_INTENT_SIGNERS {
         return invalid(format!(
-            "localPolicy: {} intent signers, at most {MAX_INTENT_SIGNERS} are held",
+            "localPolicy: {} intent signers, but at most {MAX_INTENT_SIGNERS} are allowed",
             signers.len()
         ));
     }
@@ -257,24 +262,28 @@ fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
     for signer in signers {
         match crate::identity::ed25519_key(signer) {
             Some(key) if !key.is_weak() => {}
-            _ => return invalid(format!("local policy: intent signer '{signer}' is no ed25519 key in 64 hex digits")),
+            _ => {
+                return invalid(format!(
+                    "localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"
+                ));
+            }
         }
         if !seen.insert(signer) {
-            return invalid(format!("local policy: intent signer '{signer}' is named twice"));
+            return invalid(format!("localPolicy: intent signer '{signer}' is listed twice"));
         }
     }
     Ok(())
 }
 
 fn check_chain(chain: &str) -> Result<(), TrustError> {
-    chain.parse::<ChainId>().map(drop).or_else(|error| invalid(format!("local policy: {error}")))
+    chain.parse::<ChainId>().map(drop).or_else(|error| invalid(format!("localPolicy: {error}")))
 }
 
 fn check_amount(of: &str, field: &str, amount: &str) -> Result<(), TrustError> {
     if amount.parse::<Amount>().is_ok() {
         return Ok(());
     }
-    invalid(format!("localPolicy: {field} '{amount}' of {of} is no whole number of the smallest unit below 2^256"))
+    invalid(format!("localPolicy: {field} '{amount}' of {of} is not a whole number of the smallest unit below 2^256"))
 }
 
 fn check_seconds(field: &str, seconds: u64, least: u64) -> Result<(), TrustError> {
@@ -288,8 +297,4 @@ fn check_seconds(field: &str, seconds: u64, least: u64) -> Result<(), TrustError
 /// terminals, which obey what they are sent.
 pub fn is_symbol(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-}
-
-fn is_contract(text: &str) -> bool {
-    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

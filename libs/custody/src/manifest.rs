@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     CustodyId,
-    phrase::{EIP155, Keys, NAMESPACES, PhraseError},
+    ids::is_evm_address,
+    phrase::{Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
-use chain::{ChainError, ChainId, KeyRole, Owners};
+use chain::{ChainError, ChainId, KeyRole, Owners, hex};
 
 /// Version of the payload that this build reads.
 pub const VERSION: u32 = 1;
@@ -88,7 +89,7 @@ struct Document {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
     /// Not the JSON expected.
-    #[error("malformed {what}: {why}; take it again from the station that made it")]
+    #[error("malformed {what}: {why}; get it again from the station that made it")]
     Malformed {
         /// Which document.
         what: &'static str,
@@ -115,7 +116,7 @@ pub enum ManifestError {
     #[error("the {0} signature does not fit this manifest: it was changed after signing; do not use it")]
     BadSignature(KeyRole),
     /// The phrase typed in is another one.
-    #[error("this is not the {0} phrase of this manifest; check which paper was taken")]
+    #[error("this is not the {0} phrase of this manifest; check that it is the right paper")]
     OtherPhrase(KeyRole),
     /// Hot keys are not in a manifest.
     #[error("a manifest has a cool and a cold half only, not {0}")]
@@ -142,7 +143,7 @@ impl PublicHalf {
         let identity = HEXLOWER.encode(keys.identity().verifying_key().as_bytes());
         let mut half = Self { version: VERSION, role, identity, keys: BTreeMap::new() };
         for namespace in NAMESPACES {
-            half.keys.insert(namespace.to_owned(), format!("0x{}", HEXLOWER.encode(&keys.public_key(namespace)?)));
+            half.keys.insert(namespace.to_owned(), hex::encode_prefixed(keys.public_key(namespace)?));
         }
         Ok(half)
     }
@@ -179,7 +180,7 @@ impl PublicHalf {
             .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
             .filter(|key| !key.is_weak())
             .ok_or_else(|| {
-                ManifestError::Invalid(format!("the {} identity is no ed25519 key in 64 hex digits", self.role))
+                ManifestError::Invalid(format!("the {} identity is not an ed25519 key of 64 hex digits", self.role))
             })
     }
 
@@ -196,7 +197,7 @@ impl PublicHalf {
             .filter(|bytes: &[u8; 33]| k256::PublicKey::from_sec1_bytes(bytes).is_ok())
             .ok_or_else(|| {
                 ManifestError::Invalid(format!(
-                    "the {} key for {namespace} is missing or no 33-byte SEC1 key in 0x hex",
+                    "the {} key for {namespace} is missing or not a 33-byte SEC1 key in 0x hex",
                     self.role
                 ))
             })
@@ -219,7 +220,7 @@ impl Manifest {
         let same_key =
             NAMESPACES.iter().any(|namespace| self.cool.keys.get(*namespace) == self.cold.keys.get(*namespace));
         if same_key || self.cool.identity == self.cold.identity {
-            return invalid("cool and cold are the same phrase; they must be made apart, by different people");
+            return invalid("cool and cold are the same phrase; they must be made separately, by different people");
         }
         if self.safe_destinations.is_empty() {
             return invalid("no safe destination; name at least one address per chain");
@@ -356,7 +357,7 @@ impl VerifiedManifest {
         }
         if self.manifest.custody_id != pin.id {
             return invalid(format!(
-                "it is of custody {}, the member trust names {}",
+                "it is for custody {}, but the member trust names {}",
                 self.manifest.custody_id, pin.id
             ));
         }
@@ -419,23 +420,17 @@ impl VerifiedManifest {
 /// A chain of a namespace that has keys, and at least one address of that namespace's shape, none twice. Checksums
 /// are for the chain's own crate.
 fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestError> {
-    let known = chain.split_once(':').is_some_and(|(namespace, reference)| {
-        namespace == EIP155
-            && (1..=20).contains(&reference.len())
-            && reference.bytes().all(|byte| byte.is_ascii_digit())
-            && !reference.starts_with('0')
-    });
+    let known = chain.parse::<ChainId>().is_ok_and(|id| NAMESPACES.contains(&id.namespace()));
     if !known {
-        return invalid(format!("'{chain}' is no chain id with known keys; expected for example eip155:1"));
+        return invalid(format!("'{chain}' is not a chain id with known keys; expected for example eip155:1"));
     }
     if addresses.is_empty() {
         return invalid(format!("no safe destination on {chain}"));
     }
     let mut seen = std::collections::BTreeSet::new();
     for address in addresses {
-        let hex = address.strip_prefix("0x").unwrap_or_default();
-        if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return invalid(format!("'{address}' is no address on {chain}; expected 0x and 40 hex digits"));
+        if !is_evm_address(address) {
+            return invalid(format!("'{address}' is not an address on {chain}; expected 0x and 40 hex digits"));
         }
         if !seen.insert(address.to_ascii_lowercase()) {
             return invalid(format!("{address} is named twice on {chain}"));
@@ -488,7 +483,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::phrase::Phrase;
+    use crate::phrase::{EIP155, Phrase};
 
     fn keys(byte: u8) -> Keys {
         Phrase::from_entropy(&[byte; 32]).unwrap().keys()
@@ -626,7 +621,7 @@ mod tests {
         assert!(with("eip155:1", &["0x12"]).contains("40 hex digits"));
         assert!(with("eip155:1", &[&address, &address.to_uppercase().replace("0X", "0x")]).contains("twice"));
         for chain in ["eip155", "eip155:", "eip155:01", "eip155:x", "solana:1"] {
-            assert!(with(chain, &[&address]).contains("no chain id"), "{chain}");
+            assert!(with(chain, &[&address]).contains("not a chain id"), "{chain}");
         }
     }
 

@@ -52,7 +52,7 @@ pub enum CoolSealError {
     #[error("the sealed cool phrase has version {0}, this build reads version {VERSION} only")]
     UnknownVersion(u64),
     /// Not an `X...` key.
-    #[error("'{0}' is no XKey; expected the X... key of Cooler's report")]
+    #[error("'{0}' is not an XKey; expected the X... key from Cooler's report")]
     XKey(String),
     /// Sealed for another Cooler, or changed on the way.
     #[error(
@@ -144,7 +144,7 @@ pub fn open(sealed: &SealedCool, xkey: &XKey, manifest: &VerifiedManifest) -> Re
     let sender = XKey::from_public_key(&sealed.sender).map_err(|_| CoolSealError::XKey(sealed.sender.clone()))?;
     let bytes = BASE64
         .decode(sealed.sealed.as_bytes())
-        .map_err(|error| CoolSealError::Malformed(format!("the box is no base64: {error}")))?;
+        .map_err(|error| CoolSealError::Malformed(format!("the box is not base64: {error}")))?;
     let inner = Zeroizing::new(xkey.open(&bytes, &sender).map_err(|_| not_for_us())?);
     let entropy = inner.strip_prefix(header(manifest).as_slice()).ok_or(CoolSealError::OtherPurpose)?;
     let phrase = Phrase::from_entropy(entropy)?;
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_malformed_recipient_document_or_version_is_named() {
         let refused = seal(&phrase(2), &manifest(7), "XNOKEY", &mut OsRng).err().unwrap();
-        assert!(refused.to_string().contains("'XNOKEY' is no XKey"));
+        assert!(refused.to_string().contains("'XNOKEY' is not an XKey"));
         assert!(matches!(SealedCool::parse(b"{}"), Err(CoolSealError::Malformed(_))));
         assert!(matches!(SealedCool::parse(br#"{"version":2}"#), Err(CoolSealError::UnknownVersion(2))));
         let extra = sealed().to_json().replacen('{', r#"{"extra":1,"#, 1);

@@ -107,23 +107,23 @@ pub struct CustodyTrust {
     pub manifest_digest: String,
 }
 
-/// What an operation needs and the bundle does not have yet, in plain words.
+/// What an operation needs and the member trust does not have yet, in plain words.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("the member trust is not complete: {}", .0.join("; "))]
 pub struct Missing(pub Vec<String>);
 
-/// A bundle with which operations may be served. There is no other way to make one than [`MemberTrust::complete`].
+/// A member trust with which operations may be served. There is no other way to make one than [`MemberTrust::complete`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompleteTrust {
-    bundle: MemberTrust,
+    trust: MemberTrust,
     custody: CustodyTrust,
     local_policy: LocalPolicy,
 }
 
 impl CompleteTrust {
-    /// The whole bundle.
-    pub fn bundle(&self) -> &MemberTrust {
-        &self.bundle
+    /// The whole member trust.
+    pub fn trust(&self) -> &MemberTrust {
+        &self.trust
     }
 
     /// The custody served here.
@@ -138,7 +138,7 @@ impl CompleteTrust {
 
     /// Approved keys of a peer; empty for a role that nobody approved.
     pub fn peers(&self, role: Role) -> &[PeerKeys] {
-        self.bundle.peers.get(&role).map_or(&[], Vec::as_slice)
+        self.trust.peers.get(&role).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -155,14 +155,14 @@ impl MemberTrust {
         if shape_version != u64::from(SHAPE_VERSION) {
             return Err(TrustError::UnknownVersion(shape_version));
         }
-        let bundle: Self = serde_json::from_slice(bytes).map_err(malformed)?;
-        bundle.validate()?;
-        Ok(bundle)
+        let trust: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        trust.validate()?;
+        Ok(trust)
     }
 
     /// For the ConfigMap.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("the bundle has string keys only");
+        let mut text = serde_json::to_string_pretty(self).expect("the member trust has string keys only");
         text.push('\n');
         text
     }
@@ -174,7 +174,7 @@ impl MemberTrust {
         }
         if !matches!(self.role, Role::Keeper | Role::Cooler) {
             return invalid(format!(
-                "role is {}, but only keeper and cooler live in a data centre of their own",
+                "role is {}, but only keeper and cooler run in a data centre of their own",
                 self.role
             ));
         }
@@ -191,14 +191,16 @@ impl MemberTrust {
         }
         for image in &self.images {
             let Some(hex) = image.strip_prefix("sha256:") else {
-                return invalid(format!("images: '{image}' is no image digest; expected sha256: and 64 hex digits"));
+                return invalid(format!(
+                    "images: '{image}' is not an image digest; expected sha256: and 64 hex digits"
+                ));
             };
             check_digest("images", hex)?;
         }
         Ok(())
     }
 
-    /// The bundle with which operations may be served, or all that is missing.
+    /// The member trust with which operations may be served, or all that is missing.
     pub fn complete(&self) -> Result<CompleteTrust, Missing> {
         let other = if self.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
         let mut needed = vec![other, Role::App];
@@ -224,7 +226,7 @@ impl MemberTrust {
         }
         match (&self.custody, &self.local_policy) {
             (Some(custody), Some(local_policy)) if missing.is_empty() => {
-                Ok(CompleteTrust { bundle: self.clone(), custody: custody.clone(), local_policy: local_policy.clone() })
+                Ok(CompleteTrust { trust: self.clone(), custody: custody.clone(), local_policy: local_policy.clone() })
             }
             _ => Err(Missing(missing)),
         }
@@ -259,7 +261,7 @@ impl VaultTrust {
             return invalid(format!("vault.address is '{address}'; expected https://host:port"));
         }
         if !ca_bundle.contains("-----BEGIN CERTIFICATE-----") {
-            return invalid("vault.caBundle holds no PEM certificate");
+            return invalid("vault.caBundle has no PEM certificate");
         }
         let names = [
             ("authMount", auth_mount),
@@ -297,7 +299,7 @@ mod tests {
         AssetLimits::new(chain, symbol, asset, 18, "1000")
     }
 
-    fn bundle() -> MemberTrust {
+    fn trust() -> MemberTrust {
         MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: Profile::Development,
@@ -324,43 +326,43 @@ mod tests {
     }
 
     fn refused(change: impl FnOnce(&mut MemberTrust)) -> String {
-        let mut changed = bundle();
+        let mut changed = trust();
         change(&mut changed);
         MemberTrust::parse(changed.to_json().as_bytes()).unwrap_err().to_string()
     }
 
     fn missing(change: impl FnOnce(&mut MemberTrust)) -> String {
-        let mut changed = bundle();
+        let mut changed = trust();
         change(&mut changed);
         changed.validate().unwrap();
         changed.complete().unwrap_err().to_string()
     }
 
     fn local_policy(assets: Vec<AssetLimits>) -> String {
-        refused(|bundle| bundle.local_policy = Some(LocalPolicy::new(assets)))
+        refused(|trust| trust.local_policy = Some(LocalPolicy::new(assets)))
     }
 
     #[test]
-    fn a_bundle_travels_as_json() {
-        assert_eq!(MemberTrust::parse(bundle().to_json().as_bytes()), Ok(bundle()));
+    fn a_member_trust_travels_as_json() {
+        assert_eq!(MemberTrust::parse(trust().to_json().as_bytes()), Ok(trust()));
     }
 
     #[test]
-    fn a_complete_bundle_shows_what_operations_need() {
-        let complete = bundle().complete().unwrap();
+    fn a_complete_one_shows_what_operations_need() {
+        let complete = trust().complete().unwrap();
         assert_eq!(complete.custody().manifest_digest, "ab".repeat(32));
         assert_eq!(complete.peers(Role::App), [peer(2), peer(3)]);
         assert!(complete.peers(Role::Sentinel).is_empty());
         assert_eq!(complete.local_policy().assets.len(), 1);
-        assert_eq!(complete.bundle(), &bundle());
+        assert_eq!(complete.trust(), &trust());
     }
 
     #[test]
-    fn the_vault_part_alone_is_a_bundle_that_names_all_it_lacks() {
-        let error = missing(|bundle| {
-            bundle.custody = None;
-            bundle.peers.clear();
-            bundle.local_policy = None;
+    fn the_vault_part_alone_is_one_that_names_all_it_lacks() {
+        let error = missing(|trust| {
+            trust.custody = None;
+            trust.peers.clear();
+            trust.local_policy = None;
         });
         for part in ["no custody is pinned", "cooler is not approved", "app is not approved", "no local policy"] {
             assert!(error.contains(part), "{error}");
@@ -369,16 +371,16 @@ mod tests {
 
     #[test]
     fn each_missing_part_is_named() {
-        assert!(missing(|bundle| bundle.custody = None).contains("custody"));
-        assert!(missing(|bundle| drop(bundle.peers.remove(&Role::App))).contains("member approve app"));
-        assert!(missing(|bundle| drop(bundle.peers.insert(Role::Cooler, vec![]))).contains("member approve cooler"));
-        assert!(missing(|bundle| bundle.local_policy = None).contains("localPolicy"));
-        assert!(missing(|bundle| bundle.profile = Profile::Production).contains("member approve sentinel"));
+        assert!(missing(|trust| trust.custody = None).contains("custody"));
+        assert!(missing(|trust| drop(trust.peers.remove(&Role::App))).contains("member approve app"));
+        assert!(missing(|trust| drop(trust.peers.insert(Role::Cooler, vec![]))).contains("member approve cooler"));
+        assert!(missing(|trust| trust.local_policy = None).contains("no local policy"));
+        assert!(missing(|trust| trust.profile = Profile::Production).contains("member approve sentinel"));
     }
 
     #[test]
     fn a_cooler_needs_keeper_and_app() {
-        let mut cooler = MemberTrust { role: Role::Cooler, ..bundle() };
+        let mut cooler = MemberTrust { role: Role::Cooler, ..trust() };
         cooler.peers = [(Role::Keeper, vec![peer(1)]), (Role::App, vec![peer(2)])].into();
         cooler.validate().unwrap();
         cooler.complete().unwrap();
@@ -389,27 +391,27 @@ mod tests {
     #[test]
     fn another_version_and_unknown_fields_are_refused() {
         assert_eq!(MemberTrust::parse(br#"{"shapeVersion":2,"new":1}"#), Err(TrustError::UnknownVersion(2)));
-        let extra = bundle().to_json().replacen('{', r#"{"extra":1,"#, 1);
+        let extra = trust().to_json().replacen('{', r#"{"extra":1,"#, 1);
         assert!(MemberTrust::parse(extra.as_bytes()).unwrap_err().to_string().contains("unknown field `extra`"));
         assert!(matches!(MemberTrust::parse(b"not json"), Err(TrustError::Malformed(_))));
     }
 
     #[test]
     fn contradictions_are_refused_by_name() {
-        assert!(refused(|bundle| bundle.role = Role::App).contains("only keeper and cooler"));
-        assert!(refused(|bundle| bundle.data_center.clear()).contains("dataCenter"));
-        assert!(refused(|bundle| bundle.vault.address = "http://vault".into()).contains("https://"));
-        assert!(refused(|bundle| bundle.vault.ca_bundle.clear()).contains("caBundle"));
-        assert!(refused(|bundle| bundle.vault.key.clear()).contains("vault.key"));
-        assert!(refused(|bundle| bundle.images = vec!["latest".into()]).contains("'latest' is no image digest"));
-        assert!(refused(|bundle| bundle.images = vec!["sha256:12".into()]).contains("SHA-256"));
-        let digest = |bundle: &mut MemberTrust| bundle.custody.as_mut().unwrap().manifest_digest = "AB".repeat(32);
+        assert!(refused(|trust| trust.role = Role::App).contains("only keeper and cooler"));
+        assert!(refused(|trust| trust.data_center.clear()).contains("dataCenter"));
+        assert!(refused(|trust| trust.vault.address = "http://vault".into()).contains("https://"));
+        assert!(refused(|trust| trust.vault.ca_bundle.clear()).contains("caBundle"));
+        assert!(refused(|trust| trust.vault.key.clear()).contains("vault.key"));
+        assert!(refused(|trust| trust.images = vec!["latest".into()]).contains("'latest' is not an image digest"));
+        assert!(refused(|trust| trust.images = vec!["sha256:12".into()]).contains("SHA-256"));
+        let digest = |trust: &mut MemberTrust| trust.custody.as_mut().unwrap().manifest_digest = "AB".repeat(32);
         assert!(refused(digest).contains("manifestDigest"));
     }
 
     #[test]
     fn peers_are_others_with_keys_of_their_own() {
-        let peers = |role, keys: Vec<PeerKeys>| refused(|bundle| drop(bundle.peers.insert(role, keys)));
+        let peers = |role, keys: Vec<PeerKeys>| refused(|trust| drop(trust.peers.insert(role, keys)));
         assert!(peers(Role::Keeper, vec![peer(9)]).contains("the signer itself"));
         assert!(peers(Role::App, vec![peer(4), peer(5), peer(6)]).contains("at most 2"));
         assert!(peers(Role::App, vec![peer(1)]).contains("approved twice"), "Cooler's keys as App's");
@@ -422,7 +424,7 @@ mod tests {
 
     #[test]
     fn every_part_of_a_local_policy_is_held_to_its_range() {
-        let changed = |change: fn(&mut LocalPolicy)| refused(|bundle| change(bundle.local_policy.as_mut().unwrap()));
+        let changed = |change: fn(&mut LocalPolicy)| refused(|trust| change(trust.local_policy.as_mut().unwrap()));
         assert!(
             changed(|f| f.assets[0].per_wallet = Some(Rolling { amount: "x".into(), window_seconds: 1 }))
                 .contains("perWallet")
@@ -436,8 +438,8 @@ mod tests {
                 .contains("timeLock")
         );
         assert!(changed(|f| f.assets[0].intent_above = Some("1".into())).contains("intentSigners"));
-        assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("no ed25519 key"));
-        assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("named twice"));
+        assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("not an ed25519 key"));
+        assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("listed twice"));
         assert!(changed(|f| f.kinds = Some(BTreeSet::new())).contains("kinds is empty"));
         assert!(
             changed(|f| f.fees = vec![FeeCeiling { chain: "eip155:1".into(), ceiling: "-1".into() }])
@@ -455,9 +457,9 @@ mod tests {
 
     #[test]
     fn production_wants_rolling_limits_and_a_delay() {
-        let error = missing(|bundle| {
-            bundle.profile = Profile::Production;
-            bundle.peers.insert(Role::Sentinel, vec![peer(9)]);
+        let error = missing(|trust| {
+            trust.profile = Profile::Production;
+            trust.peers.insert(Role::Sentinel, vec![peer(9)]);
         });
         assert!(error.contains("no perWallet or no total") && error.contains("looseningDelaySeconds"), "{error}");
     }

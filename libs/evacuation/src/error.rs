@@ -35,7 +35,9 @@ pub enum EvacuationError {
         digest: String,
     },
     /// A wallet's record contradicts the manifest.
-    #[error("wallet {wallet} on {chain}: the address of its keys is {computed}, the document says {said}; do not sign")]
+    #[error(
+        "wallet {wallet} on {chain}: the address of its keys is {computed}, but the document says {said}; do not sign"
+    )]
     OtherAddress {
         /// Which wallet.
         wallet: WalletId,
@@ -57,7 +59,7 @@ pub enum EvacuationError {
         source: ChainError,
     },
     /// Hex that is none, or of the wrong length.
-    #[error("wallet {wallet}: {field} is no 0x hex of the right length")]
+    #[error("wallet {wallet}: {field} is not 0x hex of the right length")]
     Hex {
         /// Which wallet.
         wallet: WalletId,
@@ -96,8 +98,10 @@ pub enum EvacuationError {
         /// Of the decoder.
         refusal: Refusal,
     },
-    /// The bytes do something else than the document says.
-    #[error("wallet {wallet} on {chain}: the transaction's {field} is {found}, the document says {said}; do not sign")]
+    /// The bytes do something else than but the document says.
+    #[error(
+        "wallet {wallet} on {chain}: the transaction's {field} is {found}, but the document says {said}; do not sign"
+    )]
     Mismatch {
         /// Which wallet.
         wallet: WalletId,

@@ -47,16 +47,16 @@ impl Loaded {
         let (file, custody) = match json.get("shapeVersion") {
             None => (parse_yaml::<PolicyFile>(text)?, None),
             Some(_) => {
-                let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+                let trust = MemberTrust::parse(text.as_bytes()).map_err(|error| error.to_string())?;
                 let local_policy =
-                    bundle.local_policy.ok_or("this member trust has no local policy: every payment is refused")?;
+                    trust.local_policy.ok_or("this member trust has no local policy: every payment is refused")?;
                 let nothing_else = PolicyFile {
                     local_policy,
                     earlier_policies: Vec::new(),
                     hub: custody::config::HubLimits::default(),
                     safe_destinations: BTreeMap::new(),
                 };
-                (nothing_else, bundle.custody.map(|custody| custody.id))
+                (nothing_else, trust.custody.map(|custody| custody.id))
             }
         };
         let PolicyFile { local_policy, earlier_policies, hub, safe_destinations } = file;
@@ -153,7 +153,7 @@ impl Request {
         };
         let custody_id = match (file.custody_id.or(loaded.custody), &file.intent) {
             (Some(id), _) => id,
-            (None, Some(_)) => return Err("custodyId: an intent is for one custody; say which".to_owned()),
+            (None, Some(_)) => return Err("custodyId: an intent is for one custody; state which".to_owned()),
             // Nothing else looks at it.
             (None, None) => CustodyId::from_slice(&[0; 16]).map_err(|error| error.to_string())?,
         };
@@ -221,7 +221,7 @@ fn spent(named: &[Spent], windows: &[Window]) -> Result<Vec<Amount>, String> {
             return Err(format!("spent: this asset has no such limit over {seconds} s"));
         }
         if named[..at].iter().any(same) {
-            return Err(format!("spent: a window of {seconds} s is named twice"));
+            return Err(format!("spent: a window of {seconds} s is listed twice"));
         }
     }
     let amount = |window| named.iter().find(|spent| of(window, spent)).map_or(Amount::ZERO, |spent| spent.amount);

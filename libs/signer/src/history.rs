@@ -4,11 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::Amount;
+use chain::{Amount, hex::Hex};
 use custody::{CustodyId, Role};
 use serde::{Deserialize, Serialize};
-
-use crate::hex::Hex;
 
 /// What the file says it is.
 pub const FORMAT: &str = "multisig-history";

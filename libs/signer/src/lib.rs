@@ -4,7 +4,6 @@
 
 pub mod chains;
 pub mod fault;
-pub mod hex;
 pub mod history;
 pub mod identity;
 pub mod pipeline;

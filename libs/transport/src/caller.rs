@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clock::now_ms;
 use custody::Role;
 use prost::Message;
 use protocol::{
@@ -22,7 +23,6 @@ use crate::{
     connection::{Link, RequestError},
     inbox::Reply,
     metrics::Metrics,
-    server::now_ms,
 };
 
 /// How long one try waits for its answer.

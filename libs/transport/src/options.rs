@@ -46,7 +46,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// None, without TLS, or not an address.
-    #[error("'{0}' is no address of the broker; expected tls://host:port")]
+    #[error("'{0}' is not an address of the broker; expected tls://host:port")]
     Url(String),
     /// Not PEM, no certificate in it, or not one that can be a root.
     #[error("the broker's CA bundle is not usable: {0}; expected one or more PEM certificates")]

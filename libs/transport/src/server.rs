@@ -1,10 +1,8 @@
 //! Answering peers: what reaches the handler was opened, verified, decoded, and came from a role that may speak here.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
+use clock::now_ms;
 use custody::Role;
 use prost::Message;
 use protocol::{
@@ -25,12 +23,6 @@ use crate::{
 
 /// The broker forgets how to bring an answer after this.
 const ANSWER_WITHIN: Duration = Duration::from_millis(MAX_LIFETIME_MS);
-
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// A verified request.
 #[derive(Debug, Clone)]

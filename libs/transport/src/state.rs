@@ -72,10 +72,10 @@ impl fmt::Display for State {
         match self {
             State::Connected => f.write_str("connected to the broker"),
             State::Disconnected { why } => {
-                write!(f, "not connected to the broker ({why}); it is tried again by itself, check its address and CA")
+                write!(f, "not connected to the broker ({why}); it is retried automatically; check its address and CA")
             }
             State::AuthorizationViolation => {
-                f.write_str("the broker does not accept the user JWT; it has to be issued anew for this NKey")
+                f.write_str("the broker does not accept the user JWT; a new one must be issued for this NKey")
             }
             State::PermissionsViolation { what } => write!(
                 f,

@@ -266,7 +266,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if !name.is_empty() && name.chars().all(known) && !name.chars().all(|c| c == '.') {
         Ok(())
     } else {
-        Err(Error::Settings(format!("'{name}' is no name in a Vault: expected letters, digits, '-', '_' and '.'")))
+        Err(Error::Settings(format!("'{name}' is not a name in a Vault: expected letters, digits, '-', '_' and '.'")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signer's own Kubernetes API server: it may get four ConfigMaps by name and patch its report, nothing else.
+//! The ConfigMaps of a data centre's workload: it may get four of them by name and patch its report, nothing else.
 
 use std::{
     env,
@@ -20,20 +20,20 @@ use kube::{
 };
 use serde_json::json;
 
-use super::documents::{Documents, Unready};
+use crate::documents::{Documents, Unready};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the API server did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
+pub enum ConfigMapError {
     /// Not run in a pod, or the volume is not mounted.
     #[error("no Kubernetes API server is known: {0}; run this in the pod that the hub makes")]
     Settings(String),
     /// No answer.
     #[error("the Kubernetes API server does not answer: {0}")]
     Away(String),
-    /// It answers that this signer may not.
+    /// It answers that this workload may not.
     #[error(
         "the Kubernetes API server refuses {map}: {cause}; run `multisig member prepare` again to restore the rights"
     )]
@@ -45,27 +45,28 @@ pub enum ClusterError {
     },
 }
 
-impl From<ClusterError> for Unready {
-    fn from(error: ClusterError) -> Self {
+impl From<ConfigMapError> for Unready {
+    fn from(error: ConfigMapError) -> Self {
         let state = match &error {
-            ClusterError::Denied { .. } => WorkloadState::AwaitingTrust,
+            ConfigMapError::Denied { .. } => WorkloadState::AwaitingTrust,
             _ => WorkloadState::Starting,
         };
         Unready::new(state, error.to_string())
     }
 }
 
-/// A client for this signer's ConfigMaps.
-pub struct Cluster {
+/// A client for one workload's ConfigMaps.
+pub struct ConfigMaps {
     maps: Api<ConfigMap>,
     role: Role,
 }
 
-impl Cluster {
+impl ConfigMaps {
     /// The address as the kubelet sets it, token (read again as it is renewed) and CA from `kube_dir`.
-    pub fn new(kube_dir: &Path, namespace: &str, role: Role) -> Result<Self, ClusterError> {
-        let settings = |error: &dyn std::fmt::Display| ClusterError::Settings(error.to_string());
-        let variable = |name: &str| env::var(name).map_err(|error| ClusterError::Settings(format!("{name}: {error}")));
+    pub fn new(kube_dir: &Path, namespace: &str, role: Role) -> Result<Self, ConfigMapError> {
+        let settings = |error: &dyn std::fmt::Display| ConfigMapError::Settings(error.to_string());
+        let variable =
+            |name: &str| env::var(name).map_err(|error| ConfigMapError::Settings(format!("{name}: {error}")));
         let address = address(&variable("KUBERNETES_SERVICE_HOST")?, &variable("KUBERNETES_SERVICE_PORT")?);
         let mut config = Config::new(address.parse().map_err(|error| settings(&error))?);
         config.default_namespace = namespace.to_owned();
@@ -80,7 +81,7 @@ impl Cluster {
     }
 
     /// All documents as they are now.
-    pub async fn documents(&self) -> Result<Documents, ClusterError> {
+    pub async fn documents(&self) -> Result<Documents, ConfigMapError> {
         let (config_map, credentials_map) = (config_map(self.role), credentials_map(self.role));
         let (mut trust, mut config, mut credentials) =
             try_join!(self.data(trust::CONFIG_MAP), self.data(&config_map), self.data(&credentials_map))?;
@@ -93,19 +94,19 @@ impl Cluster {
     }
 
     /// The report as it stands.
-    pub async fn report(&self) -> Result<Option<String>, ClusterError> {
+    pub async fn report(&self) -> Result<Option<String>, ConfigMapError> {
         Ok(self.data(&report_map(self.role)).await?.remove(REPORT_KEY))
     }
 
     /// Replaces the report.
-    pub async fn write_report(&self, report: &str) -> Result<(), ClusterError> {
+    pub async fn write_report(&self, report: &str) -> Result<(), ConfigMapError> {
         let map = report_map(self.role);
         let params = PatchParams { field_manager: Some(self.role.to_string()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({ "data": { REPORT_KEY: report } }));
         timed(&map, self.maps.patch(&map, &params, &patch)).await.map(drop)
     }
 
-    async fn data(&self, map: &str) -> Result<std::collections::BTreeMap<String, String>, ClusterError> {
+    async fn data(&self, map: &str) -> Result<std::collections::BTreeMap<String, String>, ConfigMapError> {
         let found = timed(map, self.maps.get_opt(map)).await?;
         Ok(found.and_then(|map| map.data).unwrap_or_default())
     }
@@ -116,21 +117,21 @@ fn address(host: &str, port: &str) -> String {
     if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") }
 }
 
-fn readable(path: PathBuf) -> Result<PathBuf, ClusterError> {
+fn readable(path: PathBuf) -> Result<PathBuf, ConfigMapError> {
     match std::fs::File::open(&path) {
         Ok(_) => Ok(path),
-        Err(error) => Err(ClusterError::Settings(format!("{}: {error}", path.display()))),
+        Err(error) => Err(ConfigMapError::Settings(format!("{}: {error}", path.display()))),
     }
 }
 
-async fn timed<T>(map: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+async fn timed<T>(map: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, ConfigMapError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403 | 404) => {
-            Err(ClusterError::Denied { map: map.to_owned(), cause: status.message.clone() })
+            Err(ConfigMapError::Denied { map: map.to_owned(), cause: status.message.clone() })
         }
-        Ok(Err(error)) => Err(ClusterError::Away(innermost(&error))),
-        Err(_) => Err(ClusterError::Away(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+        Ok(Err(error)) => Err(ConfigMapError::Away(innermost(&error))),
+        Err(_) => Err(ConfigMapError::Away(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
     }
 }
 

@@ -1,24 +1,17 @@
-//! From the text of the ConfigMaps to documents that were verified together. Pure; whatever is missing, unknown or
-//! contradictory is named in plain words with what to do.
+//! From the text of the ConfigMaps to documents, each checked by itself and against what the admin has pinned. Pure;
+//! whatever is missing, unknown or contradictory is named in plain words with what to do.
 
+use chain::hex;
 use custody::{
     Role,
-    config::{
-        CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, NatsConfig, config_map, credentials_map,
-    },
-    local_policy::LocalPolicy,
+    config::{CONFIG_KEY, CREDENTIALS_KEY, Credentials, MANIFEST_KEY, MemberConfig, config_map, credentials_map},
     manifest::{SignedManifest, VerifiedManifest},
     report::WorkloadState,
-    trust::{self, KeyProtection, MemberTrust},
+    trust::{self, MemberTrust},
 };
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use protocol::envelope::Peers;
+use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-
-use policy::{Policy, PolicyError, chains};
-
-use signer::chains::{Rules, rules};
 
 /// The documents as they were read; absent is a ConfigMap or key that is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,56 +36,38 @@ pub struct Unready {
 }
 
 impl Unready {
-    pub(super) fn new(state: WorkloadState, message: impl Into<String>) -> Self {
+    /// In this state, for this reason.
+    pub fn new(state: WorkloadState, message: impl Into<String>) -> Self {
         Self { state, message: message.into() }
     }
 
-    fn trust(message: impl Into<String>) -> Self {
+    /// Something of the admin or the hub is missing or contradictory.
+    pub fn trust(message: impl Into<String>) -> Self {
         Self::new(WorkloadState::AwaitingTrust, message)
     }
 }
 
-/// Trust, config and manifest, verified against each other.
-pub struct Verified {
-    /// How to reach the broker.
-    pub nats: NatsConfig,
-    /// Approved peers.
-    pub peers: Peers,
-    /// The pinned manifest.
-    pub manifest: VerifiedManifest,
-    /// The effective policy.
-    pub policy: Policy,
-    /// Adapters of the local policy's chains.
-    pub rules: Rules,
-    /// What seals users' keys.
-    pub protection: KeyProtection,
-    /// Whether a sentinel is named.
-    pub observed: bool,
-    /// Generation of the Vault key that the hub asks for.
-    pub vault_key_generation: Option<u64>,
-}
-
-/// The member trust of this signer. Its Vault part alone is enough to start with.
+/// The member trust of this workload. Its Vault part alone is enough to start with.
 pub fn trust(role: Role, documents: &Documents) -> Result<MemberTrust, Unready> {
     let absent = format!("ConfigMap {} has no {}; run `multisig member prepare`", trust::CONFIG_MAP, trust::KEY);
     let text = documents.trust.as_deref().ok_or_else(|| Unready::trust(absent))?;
-    let bundle = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
-    if bundle.role != role {
+    let parsed = MemberTrust::parse(text.as_bytes()).map_err(|error| Unready::trust(error.to_string()))?;
+    if parsed.role != role {
         let message = format!(
-            "{} was written for {}, but this is {role}; run `multisig member prepare` with this signer's plan",
+            "{} was written for {}, but this is {role}; run `multisig member prepare` with its own plan",
             trust::KEY,
-            bundle.role
+            parsed.role
         );
         return Err(Unready::trust(message));
     }
-    Ok(bundle)
+    Ok(parsed)
 }
 
 /// The manifest, signed at both stations and the one that this data centre's admin pinned.
-pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
+pub fn manifest(trust: &MemberTrust, documents: &Documents) -> Result<VerifiedManifest, Unready> {
     let unpinned = "the member trust pins no custody; run `multisig member prepare` with the signed manifest";
-    let pin = bundle.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
-    let map = config_map(bundle.role);
+    let pin = trust.custody.as_ref().ok_or_else(|| Unready::trust(unpinned))?;
+    let map = config_map(trust.role);
     let absent = format!("ConfigMap {map} has no {MANIFEST_KEY}; the hub writes it from spec.custody.manifestRef");
     let text = documents.manifest.as_deref().ok_or_else(|| Unready::trust(absent))?;
     let refused = |error: custody::manifest::ManifestError| Unready::trust(format!("{MANIFEST_KEY}: {error}"));
@@ -101,35 +76,13 @@ pub fn manifest(bundle: &MemberTrust, documents: &Documents) -> Result<VerifiedM
     Ok(verified)
 }
 
-/// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still hold.
-pub fn verify(bundle: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
-    let complete = bundle.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
-    let peers = Peers::new(&bundle.peers).map_err(|error| Unready::trust(error.to_string()))?;
-    let config = config(bundle, documents)?;
-    let manifest = manifest(bundle, documents)?;
-    let unusable = |error: PolicyError| Unready::trust(error.to_string());
-    let chains = chains(complete.local_policy()).map_err(unusable)?;
-    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
-    let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
-    let observed = !complete.peers(Role::Sentinel).is_empty();
-    Ok(Verified {
-        nats: config.nats,
-        peers,
-        manifest,
-        policy,
-        rules,
-        protection: bundle.keys,
-        observed,
-        vault_key_generation: config.vault_key_generation,
-    })
-}
-
-fn config(bundle: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
-    let map = config_map(bundle.role);
+/// The hub's configuration, if it is for the custody that is pinned here.
+pub fn config(trust: &MemberTrust, documents: &Documents) -> Result<MemberConfig, Unready> {
+    let map = config_map(trust.role);
     let absent = format!("ConfigMap {map} has no {CONFIG_KEY}; the hub writes it when the MultisigCluster is applied");
     let text = documents.config.as_deref().ok_or_else(|| Unready::trust(absent))?;
     let config: MemberConfig = parse(CONFIG_KEY, &map, text).map_err(Unready::trust)?;
-    if bundle.custody.as_ref().is_some_and(|pin| pin.id != config.custody_id) {
+    if trust.custody.as_ref().is_some_and(|pin| pin.id != config.custody_id) {
         let message = format!(
             "the hub configures custody {}, which is not the one pinned here; correct spec.custody or run \
              `multisig member prepare` with the right manifest",
@@ -143,7 +96,7 @@ fn config(bundle: &MemberTrust, documents: &Documents) -> Result<MemberConfig, U
     Ok(config)
 }
 
-/// The hub's credentials, if they are for this signer's present key.
+/// The hub's credentials, if they are for this workload's present key.
 pub fn credentials(role: Role, documents: &Documents, nats_user: &str) -> Result<Credentials, Unready> {
     let unready = |message: String| Unready::new(WorkloadState::AwaitingCredentials, message);
     let map = credentials_map(role);
@@ -177,5 +130,5 @@ fn parse<T: DeserializeOwned>(key: &str, map: &str, text: &str) -> Result<T, Str
 
 /// SHA-256 of a document as it was read, lower-case hex.
 pub fn digest(text: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
+    hex::encode(Sha256::digest(text.as_bytes()))
 }

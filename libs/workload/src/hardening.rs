@@ -7,7 +7,7 @@ use rustix::{
 };
 
 /// Does what the host allows and says what it does not.
-pub(crate) fn harden() {
+pub fn harden() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) =
         setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))

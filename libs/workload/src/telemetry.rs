@@ -7,13 +7,13 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// The HTTP clients below log requests and their own view of errors; ours say the same with what to do.
 const DEFAULT: &str = "info,vaultrs=off,rustify=off,async_nats=warn";
 
-/// For `run`. `RUST_LOG` overrides the filter.
-pub(crate) fn for_process() {
+/// For the process itself. `RUST_LOG` overrides the filter.
+pub fn for_process() {
     fmt().json().with_env_filter(filter()).with_writer(io::stdout).init();
 }
 
 /// For commands whose standard output is their result.
-pub(crate) fn for_command() {
+pub fn for_command() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,vaultrs=off,rustify=off"));
     fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }

@@ -201,9 +201,11 @@ fn unmintable(record: &Record, role: Role, user: &str) -> Option<Finding> {
     let given_up = record.revoked.contains_key(user) || record.replaced.values().any(|users| users.contains(user));
     let other = record.issued.iter().find(|(other, issued)| **other != role && issued.user == user);
     let why = match (given_up, other) {
-        (true, _) => format!("{role} reports the NATS key {user}, which was replaced before: it has to make a new one"),
+        (true, _) => {
+            format!("{role} reports the NATS key {user}, which was replaced earlier; it must generate a new one")
+        }
         (_, Some((other, _))) => {
-            format!("{role} reports the NATS key {user}, which is {other}'s: it has to make its own")
+            format!("{role} reports the NATS key {user}, which belongs to {other}; it must generate its own")
         }
         (false, None) => return None,
     };
@@ -270,7 +272,7 @@ fn same(present: &Claims<Account>, wanted: &Claims<Account>, operator: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::tests::fixtures;
 
     struct Bench {
         keys: AccountKeys,

@@ -81,11 +81,6 @@ fn identity(dir: &std::path::Path, custody_id: Option<CustodyId>) -> Result<()> 
 }
 
 async fn serve(config: &std::path::Path) -> Result<()> {
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,async_nats=warn".into()),
-        )
-        .init();
+    workload::telemetry::for_process();
     run::run(Settings::load(config, &Adapters::all())?).await
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use custody::Role;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
@@ -75,10 +75,7 @@ impl Metrics {
             let gauge = self.payments.get_or_create(&StatusLabel { status: status.as_str() });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        let mut text = String::new();
-        // Writing to a string can't fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        workload::health::text(&self.registry)
     }
 }
 

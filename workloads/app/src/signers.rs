@@ -109,12 +109,10 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// `hot`: the signatures of the hot key.
-    fn payment(self, signer: Role, hot: Signatures) -> (Vec<u8>, Payment) {
-        let hot_signature = hot.into_iter().next().unwrap_or_default();
+    fn payment(self, signer: Role, hot_signatures: Signatures) -> (Vec<u8>, Payment) {
         let Self { operation, wallet, chain, unsigned, intent, client_key } = self;
         let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
-        (operation, Payment { wallet, chain, unsigned, hot_signature, intent, client_key })
+        (operation, Payment { wallet, chain, unsigned, hot_signatures, intent, client_key })
     }
 }
 
@@ -185,9 +183,9 @@ impl Signers {
     ) -> Result<Consent<Signatures>, Denial> {
         let (operation, payment) = ask.payment(signer, hot);
         match self.ask(signer, operation, Operation::Sign(payment)).await? {
-            Outcome::Signed(Signed { digest, signature, .. }) => {
+            Outcome::Signed(Signed { digest, signatures, .. }) => {
                 same(signer, &digest, id)?;
-                Ok(Consent::Given(vec![signature]))
+                Ok(Consent::Given(signatures))
             }
             Outcome::Pending(pending) => later(signer, &pending, id).map(Consent::Later),
             other => Err(unexpected(signer, &other)),

@@ -1,5 +1,5 @@
-//! The connection to the broker as the agent wants it: made anew when its address changes, told of new credentials and
-//! peers without a break, drained at the end.
+//! The session with the broker as the agent wants it: what the signer answers and shows over it, opened anew when its
+//! address changes, told of new credentials and peers without a break, drained at the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,18 +13,17 @@ use protocol::{
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
-use tokio::{
-    sync::watch,
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
-use transport::{Bounds, Call, Caller, Link, Options, Server};
-
-use crate::{agent::assess, metrics::Metrics};
 use signer::{
     identity::Keys,
     pipeline::{Asker, Lock, Signer, name, reason, vouchers},
 };
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use transport::{Bounds, Call, Caller, Endpoint, Session, SessionState};
+
+use crate::metrics::Metrics;
 
 /// How long requests in flight may take when the process ends.
 const GRACE: Duration = Duration::from_secs(10);
@@ -37,37 +36,23 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long one voucher is asked.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// At most one connection.
+/// At most one session.
 pub(crate) struct Broker {
     signer: Arc<Signer>,
     metrics: Arc<Metrics>,
     link_metrics: transport::Metrics,
-    connection: Option<Connection>,
+    open: Option<Open>,
     trouble: String,
 }
 
-struct Connection {
-    target: Target,
-    link: Link,
+/// A session, and what goes on over it.
+struct Open {
+    session: Session,
     serving: transport::Serving,
     heads: JoinHandle<()>,
-    party: watch::Sender<Party>,
-    jwt: watch::Sender<String>,
-    state: watch::Receiver<transport::State>,
-    offered: u64,
-    in_use: Option<u64>,
 }
 
-/// What can't be changed without another connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    custody: CustodyId,
-    role: Role,
-    nats: NatsConfig,
-    nats_user: String,
-}
-
-/// What the connection speaks as.
+/// What the session speaks as.
 pub(crate) struct Speaker<'a> {
     pub(crate) custody: CustodyId,
     pub(crate) role: Role,
@@ -78,18 +63,18 @@ pub(crate) struct Speaker<'a> {
 impl Broker {
     pub(crate) fn new(signer: Arc<Signer>, metrics: Arc<Metrics>) -> Self {
         let link_metrics = metrics.register(transport::Metrics::register);
-        Self { signer, metrics, link_metrics, connection: None, trouble: "not connected yet".to_owned() }
+        Self { signer, metrics, link_metrics, open: None, trouble: "not connected yet".to_owned() }
     }
 
     /// Connected, and with which credentials, or not and why.
-    pub(crate) fn state(&mut self) -> assess::Broker {
-        match &mut self.connection {
-            Some(connection) => connection.state(),
-            None => assess::Broker::Away(self.trouble.clone()),
+    pub(crate) fn state(&mut self) -> SessionState {
+        match &mut self.open {
+            Some(open) => open.session.state(),
+            None => SessionState::Away(self.trouble.clone()),
         }
     }
 
-    /// Brings the connection to what is wanted; does nothing when it is.
+    /// Brings the session to what is wanted; does nothing when it is.
     pub(crate) async fn connect(&mut self, nats: &NatsConfig, credentials: Credentials, speaker: Speaker<'_>) {
         if let Err(trouble) = self.try_connect(nats, credentials, speaker).await {
             tracing::warn!(trouble, "no connection to the broker");
@@ -104,84 +89,39 @@ impl Broker {
         speaker: Speaker<'_>,
     ) -> Result<(), String> {
         let Speaker { custody, role, keys, peers } = speaker;
-        let nats_user = keys.nats_user().to_owned();
-        let target = Target { custody, role, nats: nats.clone(), nats_user };
+        let nkey = keys.nats().map_err(|error| error.to_string())?;
+        let endpoint = Endpoint { urls: nats.urls.clone(), ca_pem: nats.ca_bundle.clone(), nkey };
         let party = Party::new(custody, role, keys.own().clone(), peers.clone()).map_err(|error| error.to_string())?;
-        if let Some(connection) = &mut self.connection
-            && connection.target == target
+        if let Some(Open { session, .. }) = &mut self.open
+            && session.is_for(&endpoint, &party)
         {
-            connection.party.send_replace(party);
-            connection.offer(credentials);
+            session.speak_as(party);
+            session.offer(credentials);
             return Ok(());
         }
         self.disconnect().await;
-        let (jwt, newest) = watch::channel(credentials.user_jwt);
-        let options = Options {
-            urls: nats.urls.clone(),
-            ca_pem: nats.ca_bundle.clone(),
-            custody,
-            role,
-            nkey: keys.nats().map_err(|error| error.to_string())?,
-            jwt: newest,
-        };
-        let link = Link::connect(options).await.map_err(|error| error.to_string())?;
-        let (party, present) = watch::channel(party);
-        let server = Server::new(link.clone(), present, self.link_metrics.clone());
+        let session = Session::open(endpoint, party, credentials, self.link_metrics.clone());
+        let session = session.await.map_err(|error| error.to_string())?;
         let (signer, metrics) = (self.signer.clone(), self.metrics.clone());
         let answer = move |call| {
             let (signer, metrics) = (signer.clone(), metrics.clone());
             async move { answer(&signer, &metrics, call).await }
         };
-        let serving = server.serve(Bounds::default(), answer).await.map_err(|error| error.to_string())?;
-        let caller = Caller::new(link.clone(), party.subscribe(), self.link_metrics.clone());
-        let heads = tokio::spawn(show_heads(self.signer.clone(), caller));
-        let state = link.state();
-        let offered = credentials.generation;
-        self.connection = Some(Connection { target, link, serving, heads, party, jwt, state, offered, in_use: None });
+        let serving = session.server().serve(Bounds::default(), answer).await.map_err(|error| error.to_string())?;
+        let heads = tokio::spawn(show_heads(self.signer.clone(), session.caller()));
+        self.open = Some(Open { session, serving, heads });
         Ok(())
     }
 
     /// Takes nothing more, answers what was taken, closes.
     pub(crate) async fn disconnect(&mut self) {
-        if let Some(Connection { link, serving, heads, .. }) = self.connection.take() {
+        if let Some(Open { session, serving, heads }) = self.open.take() {
             heads.abort();
             if !serving.stop(GRACE).await {
                 tracing::warn!("requests were still in flight; they can be asked again");
             }
-            link.close().await;
+            session.close().await;
             self.trouble = "not connected: something that is needed is missing".to_owned();
-        }
-    }
-}
-
-impl Connection {
-    fn state(&mut self) -> assess::Broker {
-        // Changed since another JWT was offered: the login since then used it.
-        let changed = self.state.has_changed().unwrap_or(true);
-        let present = self.state.borrow_and_update().clone();
-        if !present.is_healthy() {
-            self.in_use = None;
-            return assess::Broker::Away(present.to_string());
-        }
-        if changed || self.in_use.is_none() {
-            self.in_use = Some(self.offered);
-        }
-        assess::Broker::Connected { generation: self.in_use.unwrap_or(self.offered) }
-    }
-
-    /// Another JWT makes the link log in anew with it.
-    fn offer(&mut self, credentials: Credentials) {
-        self.offered = credentials.generation;
-        let changed = self.jwt.send_if_modified(|present| {
-            let changed = *present != credentials.user_jwt;
-            if changed {
-                self.state.mark_unchanged();
-                *present = credentials.user_jwt;
-            }
-            changed
-        });
-        if !changed {
-            self.in_use = self.in_use.map(|_| self.offered);
         }
     }
 }

@@ -9,18 +9,17 @@ use std::{
     process::ExitCode,
 };
 
+use chain::hex::Hex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody::{Role, WalletId};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde_json::Value;
-use signer::hex::Hex;
+use workload::{place::Place, telemetry};
 
 use crate::{
     admin::{self, AdminError},
-    agent::Place,
     process::{self, ProcessError},
-    telemetry,
 };
 
 /// Largest document on standard input, bytes.

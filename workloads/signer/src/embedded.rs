@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use clock::now_ms;
 use custody::{
     Role,
     identity::PeerKeys,
@@ -21,14 +22,17 @@ use signer::{
     store::{Ledger, SealedKey, Store, StoreError},
 };
 
+use workload::{
+    documents::{self, Documents, Unready},
+    place::Place,
+};
+
 use crate::{
     agent::{
-        Place,
-        documents::{self, Documents, Unready, Verified},
         rotation::Rotation,
+        verified::{Verified, verify},
     },
     metrics::Metrics,
-    process::now_ms,
 };
 
 /// Why there is no signer, or not what was asked of it.
@@ -85,7 +89,8 @@ impl EmbeddedSigner {
 
     /// Seals and keeps the keys of the manifest's cool phrase.
     pub async fn keep_cool(&self, trust: &MemberTrust, phrase: &Phrase) -> Result<(), EmbeddedError> {
-        let custody = trust.custody.as_ref().ok_or_else(|| EmbeddedError::Locked("no custody is pinned".to_owned()))?.id;
+        let custody =
+            trust.custody.as_ref().ok_or_else(|| EmbeddedError::Locked("no custody is pinned".to_owned()))?.id;
         let derived = phrase.keys();
         let mut kept = Vec::with_capacity(NAMESPACES.len());
         for namespace in NAMESPACES {
@@ -99,14 +104,14 @@ impl EmbeddedSigner {
 
     /// Serves with these documents, once somebody has vouched for it.
     pub async fn serve(&self, role: Role, documents: &Documents) -> Result<(), EmbeddedError> {
-        let bundle = documents::trust(role, documents).map_err(EmbeddedError::Unready)?;
-        let local_policy = bundle.local_policy.clone();
+        let trust = documents::trust(role, documents).map_err(EmbeddedError::Unready)?;
+        let local_policy = trust.local_policy.clone();
         let remember = move |ledger: &Ledger<'_>| {
             local_policy.iter().try_for_each(|local_policy| ledger.see_local_policy(local_policy))?;
             ledger.held_local_policies()
         };
         let held = self.store.decide(self.signer.now_ms(), remember).await?;
-        let verified = documents::verify(&bundle, documents, &held).map_err(EmbeddedError::Unready)?;
+        let verified = verify(&trust, documents, &held).map_err(EmbeddedError::Unready)?;
         let Verified { peers, manifest, policy, rules, protection, observed, .. } = verified;
         let (keys, sealer, trust_digest) = (self.keys.clone(), self.sealer.clone(), [7; 32]);
         let serving =

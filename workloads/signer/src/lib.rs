@@ -7,10 +7,8 @@ mod broker;
 pub mod cli;
 #[cfg(feature = "fault-points")]
 pub mod embedded;
-mod hardening;
-mod http;
+mod health;
 mod metrics;
 mod process;
-mod telemetry;
 #[cfg(test)]
 mod tests;

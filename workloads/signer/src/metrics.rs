@@ -4,7 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use custody::report::WorkloadState;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -69,10 +69,6 @@ impl Metrics {
 
     /// OpenMetrics text.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // Writing to a string does not fail.
-        let _ = encode(&mut text, &registry);
-        text
+        workload::health::text(&self.registry.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }

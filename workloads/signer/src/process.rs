@@ -1,30 +1,21 @@
 //! The process itself: store, HTTP, agent, and an orderly end.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{net::SocketAddr, sync::Arc};
 
+use clock::now_ms;
 use custody::{Role, report::WorkloadState};
+use signer::{
+    pipeline::Signer,
+    store::{Store, StoreError},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
+use workload::{hardening::harden, health, place::Place, telemetry};
 
-use crate::{
-    agent::{Agent, Place},
-    broker::Broker,
-    hardening::harden,
-    http,
-    metrics::Metrics,
-    telemetry,
-};
-use signer::{
-    pipeline::Signer,
-    store::{Store, StoreError},
-};
+use crate::{agent::Agent, broker::Broker, health::Health, metrics::Metrics};
 
 /// Why the process did not start or ended.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +39,6 @@ pub(crate) enum ProcessError {
     Signal(std::io::Error),
 }
 
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Runs until SIGTERM or SIGINT, then answers what was taken and ends.
 pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<(), ProcessError> {
     telemetry::for_process();
@@ -69,7 +54,7 @@ pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<
     let signer = Arc::new(Signer::new(store.clone(), Arc::new(now_ms)));
     let broker = Broker::new(signer.clone(), metrics.clone());
     let mut agent = Agent::new(role, place, store, signer, broker, metrics.clone(), status);
-    let http = tokio::spawn(http::serve(listener, seen, metrics));
+    let http = tokio::spawn(health::serve(listener, Arc::new(Health { status: seen, metrics })));
     tracing::info!(%role, version = env!("CARGO_PKG_VERSION"), "started");
 
     let ended = tokio::select! {

@@ -1,4 +1,4 @@
-//! The file that a data centre's admin writes for `member prepare`: read, validated, completed. Nothing here writes.
+//! The file that a data centre admin writes for `member prepare`: read, validated, completed. Nothing here writes.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use chain::ChainId;
+use chain_adapters::Adapters;
 use custody::{
     Role, TrustError,
     local_policy::{AssetLimits, LocalPolicy},
@@ -244,7 +245,9 @@ fn check_label(field: &str, value: &str) -> Result<(), String> {
     if (1..=63).contains(&value.len()) && value.chars().all(known) && !value.starts_with('-') && !value.ends_with('-') {
         return Ok(());
     }
-    Err(format!("{field}: '{value}' must be 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"))
+    Err(format!(
+        "{field}: '{value}' must have 1 to 63 characters of a-z, 0-9 and '-', and start and end with a letter or digit"
+    ))
 }
 
 fn check_storage(storage: &Storage) -> Result<(), String> {
@@ -254,13 +257,13 @@ fn check_storage(storage: &Storage) -> Result<(), String> {
     if whole && ["Mi", "Gi", "Ti", "M", "G", "T"].contains(&unit) {
         return Ok(());
     }
-    Err(format!("storage.size: '{}' is no size; expected for example 1Gi", storage.size))
+    Err(format!("storage.size: '{}' is not a size; expected for example 1Gi", storage.size))
 }
 
-/// Egress that the plan names has to lead to the Vault; what it does not name does.
+/// Egress that the plan names has to include the Vault's port; the default does.
 fn complete_egress(named: Option<Vec<Egress>>, vault: &str) -> Result<Vec<Egress>, String> {
     let port = vault.parse::<Url>().ok().and_then(|url| url.port_or_known_default());
-    let port = port.ok_or_else(|| format!("vault.address: '{vault}' is no address; expected https://host:port"))?;
+    let port = port.ok_or_else(|| format!("vault.address: '{vault}' is not an address; expected https://host:port"))?;
     let Some(named) = named else {
         let mut ports = EGRESS.to_vec();
         ports.extend(Some(port).filter(|port| !EGRESS.contains(port)));
@@ -268,7 +271,9 @@ fn complete_egress(named: Option<Vec<Egress>>, vault: &str) -> Result<Vec<Egress
     };
     named.iter().try_for_each(check_egress)?;
     if !named.iter().any(|egress| egress.ports.contains(&port)) {
-        return Err(format!("egress: no entry has port {port} of the Vault; name it and those of API server and NATS"));
+        return Err(format!(
+            "egress: no entry has port {port} of the Vault; add it and the ports of API server and NATS"
+        ));
     }
     Ok(named)
 }
@@ -286,7 +291,7 @@ fn check_egress(egress: &Egress) -> Result<(), String> {
         };
         bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
     });
-    if valid { Ok(()) } else { Err(format!("egress: '{cidr}' is no network; expected for example 10.0.0.0/8")) }
+    if valid { Ok(()) } else { Err(format!("egress: '{cidr}' is not a network; expected for example 10.0.0.0/8")) }
 }
 
 /// Go's and people's notation: `720h`, `30d`.
@@ -297,17 +302,15 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
         .and_then(|ttl| Duration::try_from(ttl).ok())
         .filter(|ttl| TOKEN_LIFE.contains(&ttl.as_secs()));
     ttl.ok_or_else(|| {
-        format!("hubToken.ttl: '{text}' is no duration of at least ten minutes; expected for example 720h")
+        format!("hubToken.ttl: '{text}' is not a duration of at least ten minutes; expected for example 720h")
     })
 }
 
-/// Chains are a matter of this build; the rest of a local policy is checked with the bundle.
+/// Which chains there are depends on this build; the rest of a local policy is checked with the member trust.
 fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
     for AssetLimits { chain, .. } in &local_policy.assets {
-        let id: ChainId = chain.parse().map_err(|error| format!("localPolicy: {error}"))?;
-        if id.namespace() != "eip155" || id.reference().parse::<u64>().is_err() {
-            return Err(format!("local policy: '{chain}' is no chain of this build; expected eip155 and a number"));
-        }
+        let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
+        known.map_err(|error| format!("localPolicy: {error}"))?;
     }
     Ok(())
 }

@@ -12,32 +12,34 @@ use super::plan::Plan;
 /// Why a decision about trust was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecisionError {
-    #[error("this namespace belongs to a {present}, the plan says {wanted}; use a namespace of its own")]
+    #[error("this namespace belongs to {present}, but the plan says {wanted}; use another namespace")]
     OtherRole { present: Role, wanted: Role },
-    #[error("this member serves custody {present}, the manifest is of {wanted}; a custody needs members of its own")]
+    #[error(
+        "this member serves custody {present}, but the manifest is for {wanted}; each custody needs its own members"
+    )]
     OtherCustody { present: CustodyId, wanted: CustodyId },
-    #[error("{0} lives here itself; approve its peers")]
+    #[error("{0} runs here itself; approve its peers instead")]
     OwnRole(Role),
-    #[error("this identity is of {found}, not of {wanted}; take the identity that {wanted} reported")]
-    OtherParty { found: Role, wanted: Role },
-    #[error("this identity was made for custody {found}, this member serves {present}; do not approve it")]
+    #[error("this is the identity of {found}, not of {wanted}; use the identity that {wanted} reported")]
+    OtherRoleKeys { found: Role, wanted: Role },
+    #[error("this identity was made for custody {found}, but this member serves {present}; do not approve it")]
     ForeignCustody { found: CustodyId, present: CustodyId },
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("this identity is malformed ({0}); take it again from its owner")]
+    #[error("this identity is malformed ({0}); get it again from its owner")]
     NoKey(String),
     #[error(
-        "the fingerprint told is {told}, the keys that arrived have {found}; do not approve: ask again by telephone, and \
-         find out who changed the keys"
+        "you gave fingerprint {told}, but the keys that arrived have {found}; do not approve: verify it again out of band, \
+         and find out who changed the keys"
     )]
     OtherFingerprint { told: String, found: String },
-    #[error("{0} has two approved keys already; approve with --replace to withdraw both")]
+    #[error("{0} already has two approved keys; use --replace to withdraw both")]
     TooManyKeys(Role),
     #[error(transparent)]
     Trust(#[from] TrustError),
 }
 
-/// What `prepare` makes of the bundle: what the plan names is set, what it does not name stays, peers always stay.
+/// The member trust after `prepare`: what the plan names is set, what it does not name stays, peers always stay.
 pub(crate) fn merge(present: Option<&MemberTrust>, plan: &Plan) -> Result<MemberTrust, DecisionError> {
     let wanted = plan.trust();
     let Some(present) = present else { return Ok(wanted) };
@@ -59,7 +61,7 @@ pub(crate) fn merge(present: Option<&MemberTrust>, plan: &Plan) -> Result<Member
     })
 }
 
-/// Names of the parts in which two bundles differ, for the progress line.
+/// Names of the parts in which two member trusts differ, for the progress line.
 pub(crate) fn differences(before: &MemberTrust, after: &MemberTrust) -> Vec<&'static str> {
     let parts = [
         ("shapeVersion", before.shape_version != after.shape_version),
@@ -75,14 +77,14 @@ pub(crate) fn differences(before: &MemberTrust, after: &MemberTrust) -> Vec<&'st
     parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect()
 }
 
-/// Proofs of both keys and the kinds of all three: what arrives through the hub is believed in nothing.
+/// Checks the proofs of both keys and the kinds of all three: nothing that arrives through the hub is believed.
 pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
     custody::identity::verify(identity)?;
     identity.keys.validate().map_err(DecisionError::NoKey)?;
     let user = KeyPair::from_public_key(&identity.nats_user)
         .ok()
         .filter(|_| identity.nats_user.starts_with('U'))
-        .ok_or_else(|| DecisionError::NoKey("natsUser is no U... key".to_owned()))?;
+        .ok_or_else(|| DecisionError::NoKey("natsUser is not a U... key".to_owned()))?;
     let statement =
         custody::identity::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
     let proof = data_encoding::HEXLOWER
@@ -91,8 +93,8 @@ pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
     user.verify(&statement, &proof).map_err(|_| IdentityError::NotProven("NATS proof").into())
 }
 
-/// The bundle with these keys approved. `told` is the fingerprint that the other admin said by telephone, in the form
-/// that [`parse_fingerprint`] gives it.
+/// The member trust with these keys approved. `told` is the fingerprint that the other admin gave out of band, in the
+/// form of [`parse_fingerprint`].
 pub(crate) fn approve(
     trust: &MemberTrust,
     peer: Role,
@@ -104,7 +106,7 @@ pub(crate) fn approve(
         return Err(DecisionError::OwnRole(peer));
     }
     if identity.role != peer {
-        return Err(DecisionError::OtherParty { found: identity.role, wanted: peer });
+        return Err(DecisionError::OtherRoleKeys { found: identity.role, wanted: peer });
     }
     if let (Some(custody), Some(found)) = (&trust.custody, identity.custody_id)
         && custody.id != found
@@ -130,7 +132,7 @@ pub(crate) fn approve(
     Ok(trust)
 }
 
-/// As people write it down: any case, groups parted by blanks, hyphens or nothing.
+/// As people write it down: any case, groups separated by blanks, hyphens or nothing.
 pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
     let hex: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_lowercase();
     if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -188,13 +190,13 @@ mod tests {
         Plan { manifest: Some(manifest.verify().unwrap()), ..plan() }
     }
 
-    /// A keeper's bundle with custody, ready to approve peers.
+    /// A keeper's member trust with custody, ready to approve peers.
     fn trust() -> MemberTrust {
         merge(None, &with_manifest(1)).unwrap()
     }
 
     #[test]
-    fn the_first_bundle_trusts_nobody() {
+    fn the_first_member_trust_trusts_nobody() {
         let trust = merge(None, &plan()).unwrap();
         assert!(
             trust.custody.is_none()
@@ -264,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_party_custody_or_without_proof_are_refused() {
+    fn keys_of_another_role_custody_or_without_proof_are_refused() {
         let good = fixture::identity(Role::Cooler, 1);
         let told = fingerprint(Role::Cooler, &good.keys);
         let refused = |peer, identity: &Identity| approve(&trust(), peer, identity, &told, false).unwrap_err();
         assert!(matches!(refused(Role::Keeper, &good), DecisionError::OwnRole(_)));
-        assert!(matches!(refused(Role::App, &good), DecisionError::OtherParty { .. }));
+        assert!(matches!(refused(Role::App, &good), DecisionError::OtherRoleKeys { .. }));
         let foreign = Identity { custody_id: CustodyId::from_slice(&[9; 16]).ok(), ..good.clone() };
         assert!(matches!(refused(Role::Cooler, &foreign), DecisionError::ForeignCustody { .. }));
         let unproven = Identity { message_proof: "00".repeat(64), ..good.clone() };

@@ -49,7 +49,7 @@ async fn propose(place: &DataCentre, peers: &[Identity]) {
 }
 
 #[tokio::test]
-async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint() {
+async fn keys_are_approved_only_with_the_right_fingerprint() {
     let place = DataCentre::start().await;
     assert!(place.member(&["status"]).await.failure(1).contains("member prepare"));
     place.prepare(&place.plan(), &[]).await.json();
@@ -119,7 +119,7 @@ async fn the_admin_allows_images_and_cools_commands_need_a_cooler() {
     assert_eq!(place.member(&["images", "add", &digest]).await.json()["images"].as_array().unwrap().len(), 2);
     assert_eq!(place.member(&["images", "add", &digest]).await.json()["change"], "unchanged");
     assert_eq!(place.member(&["images", "remove", &digest]).await.json()["images"].as_array().unwrap().len(), 1);
-    assert!(place.member(&["images", "add", "latest"]).await.failure(2).contains("no image digest"));
+    assert!(place.member(&["images", "add", "latest"]).await.failure(2).contains("not an image digest"));
 
     // Cooler's local commands, where there is no Cooler.
     let ended = place.run(&["cool", "wallets-export", "-n", NAMESPACE], &[]).await;

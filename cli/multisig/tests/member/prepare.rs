@@ -69,19 +69,19 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     assert_eq!(namespace.metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     for (name, writer) in [("keeper-config", "hub"), ("keeper-credentials", "hub"), ("keeper-report", "workload")] {
-        let shell = maps.get(name).await.unwrap();
-        assert_eq!(shell.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
-        assert!(shell.data.is_none(), "{name}");
+        let placeholder = maps.get(name).await.unwrap();
+        assert_eq!(placeholder.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
+        assert!(placeholder.data.is_none(), "{name}");
     }
-    let bundle = trust(&client).await;
-    assert_eq!(bundle.custody.as_ref().unwrap().id, fixture::custody_id());
-    assert_eq!(bundle.vault.key, "custody-keeper.keeper");
+    let stored = trust(&client).await;
+    assert_eq!(stored.custody.as_ref().unwrap().id, fixture::custody_id());
+    assert_eq!(stored.vault.key, "custody-keeper.keeper");
 
-    // The Vault has what the bundle names.
-    let key = format!("{}/keys/{}", bundle.vault.transit_mount, bundle.vault.key);
+    // The Vault has what the member trust names.
+    let key = format!("{}/keys/{}", stored.vault.transit_mount, stored.vault.key);
     let key = place.vault.call(Method::GET, &key, None).await.unwrap();
     assert_eq!((&key["data"]["derived"], &key["data"]["exportable"]), (&json!(true), &json!(false)));
-    let role = format!("auth/{}/role/{}", bundle.vault.auth_mount, bundle.vault.role);
+    let role = format!("auth/{}/role/{}", stored.vault.auth_mount, stored.vault.role);
     let role = place.vault.call(Method::GET, &role, None).await.unwrap();
     assert_eq!(role["data"]["bound_subject"], "system:serviceaccount:custody-keeper:keeper");
 
@@ -97,13 +97,13 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     plan.as_object_mut().unwrap().remove("manifestFile");
     assert_eq!(changed(&place.prepare(&plan, &[]).await.json()), ["ConfigMap multisig-trust"]);
     let after = trust(&client).await;
-    assert_eq!((&after.local_policy, &after.custody), (&bundle.local_policy, &bundle.custody));
-    assert_ne!(after.images, bundle.images);
+    assert_eq!((&after.local_policy, &after.custody), (&stored.local_policy, &stored.custody));
+    assert_ne!(after.images, stored.images);
 
     // A namespace keeps its role.
     let mut cooler = place.plan();
     cooler["role"] = json!("cooler");
-    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to a keeper"));
+    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to keeper"));
 
     // The hub's data survive an upgrade of the chart, and what somebody else changed in the chart's objects is put right.
     let data = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"config.json": "{}"}});

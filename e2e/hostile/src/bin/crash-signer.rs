@@ -1,7 +1,7 @@
 //! A signer that a suite kills: the signers' own pipeline, store and Vault client, without broker and API server.
 //! `MULTISIG_FAULT` names the point at which it ends itself.
 
-#[path = "../crash/wire.rs"]
+#[path = "../killable/wire.rs"]
 mod wire;
 
 use std::{
@@ -16,11 +16,9 @@ use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
 use protocol::ops::Operation;
 use signer::pipeline::Asker;
-use signer_workload::{
-    agent::{Place, documents::Documents},
-    embedded::EmbeddedSigner,
-};
+use signer_workload::embedded::EmbeddedSigner;
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
+use workload::{documents::Documents, place::Place};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {

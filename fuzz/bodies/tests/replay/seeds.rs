@@ -148,7 +148,7 @@ fn peer(keys: &Value, role: &str) -> Value {
 
 fn policies() -> Vec<Seed> {
     let keys: Value = serde_json::from_str(include_str!("../../../../libs/protocol/vectors/keys.json")).unwrap();
-    let bundle = json!({
+    let trust = json!({
         "shapeVersion": 1, "profile": "Development", "role": "keeper", "dataCenter": "fra-1",
         "vault": {
             "address": "https://vault:8200", "caBundle": "-----BEGIN CERTIFICATE-----", "authMount": "jwt-a",
@@ -181,10 +181,10 @@ fn policies() -> Vec<Seed> {
     });
     let seed = |name: &str, door, text: &str| seed("policy_file", name, door, text);
     vec![
-        seed("trust", 0, &bundle.to_string()),
+        seed("trust", 0, &trust.to_string()),
         seed("try-transfer", 1, &pair(&policy, request)),
         seed("try-cancel", 1, &pair(&policy, &cancel)),
-        seed("try-trust", 1, &pair(&bundle, request)),
+        seed("try-trust", 1, &pair(&trust, request)),
         seed("judge-transfer", 2, "\0\0\u{40}\0\0\0\0\0\0\0\0\0\0\0\u{10}"),
         seed(
             "judge-all",

@@ -105,7 +105,7 @@ pub(crate) fn effect(transaction: &SafeTx, own: Address, assets: &[Asset]) -> Re
     }
     let call = erc20_transfer(data).filter(|_| value.is_zero()).ok_or_else(|| {
         Reason::UnknownCall.because(format!(
-            "{} bytes of calldata to {} with value {value} are no plain ERC-20 transfer",
+            "{} bytes of calldata to {} with value {value} are not a plain ERC-20 transfer",
             data.len(),
             address::display(to)
         ))

@@ -52,7 +52,7 @@ impl Fields {
 
 /// `uint256`.
 fn number(field: &str, text: &str) -> Result<U256, Refusal> {
-    let malformed = || Reason::Malformed.because(format!("{field} is no whole decimal number below 2^256"));
+    let malformed = || Reason::Malformed.because(format!("{field} is not a whole decimal number below 2^256"));
     text.parse().map(|Amount(number)| number).map_err(|_| malformed())
 }
 
@@ -62,7 +62,8 @@ fn byte(field: &str, text: &str) -> Result<u8, Refusal> {
 }
 
 fn account(field: &str, text: &str) -> Result<Address, Refusal> {
-    let malformed = || Reason::Malformed.because(format!("{field} is no address in lower case or with its checksum"));
+    let malformed =
+        || Reason::Malformed.because(format!("{field} is not an address in lower case or with its checksum"));
     address::parse(text).map_err(|_| malformed())
 }
 

@@ -112,7 +112,7 @@ impl Drop for XSecret {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PeerError {
     /// Text that is no key.
-    #[error("the {kind} of {role} is malformed; approve {role} again with the keys of its report")]
+    #[error("the {kind} of {role} is malformed; approve {role} again with the keys in its report")]
     Malformed {
         /// Whose.
         role: Role,

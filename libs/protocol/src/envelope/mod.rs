@@ -12,13 +12,15 @@ mod replay;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod wire;
 
 pub use keys::{OwnKeys, PeerError, Peers};
-pub use open::{Rejected, VerifiedRequest, VerifiedResponse};
+pub use open::Rejected;
 pub use party::Party;
 pub use replay::ReplayFilter;
-pub use seal::{RequestTicket, SealError};
+pub use seal::SealError;
+pub use verified::{RequestTicket, VerifiedRequest, VerifiedResponse};
 pub use wire::{Body, Kind, Sealed, Signed};
 
 /// Version of all three layers.

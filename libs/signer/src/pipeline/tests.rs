@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use chain::{ChainRules, Effect, KeyRole};
 use chain_evm::EvmSafe;
+use custodies::{CHAIN, Custody, SAFE};
 use custody::{
     Role,
     local_policy::{AssetLimits, LocalPolicy},
 };
+use data_center::RealVault;
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
@@ -20,12 +22,11 @@ use protocol::{
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
-use test_custody::{CHAIN, Custody, RealVault, SAFE, local_policy};
 
 use super::{Asker, digest};
 use crate::{
     store::{Kind, Ledger, OperationKey, Watermark},
-    tests::fixtures::{Running, Terms, eventually, transfer, unsigned},
+    tests::fixtures::{Running, Terms, eventually, local_policy, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -40,7 +41,7 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let (vault, custody) = (RealVault::start().await, Custody::new());
+        let (vault, custody) = (RealVault::start().await, Custody::random());
         let keeper = Running::start(&vault, &custody, Role::Keeper, Peers::default()).await;
         let approved = BTreeMap::from([(Role::Keeper, vec![keeper.keys.own().public().clone()])]);
         let cooler = Running::start(&vault, &custody, Role::Cooler, Peers::new(&approved).unwrap()).await;
@@ -207,7 +208,7 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
         let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
         let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
-        let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
+        let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
         let signatures = [(KeyRole::Hot, vec![hot.signature]), (KeyRole::Cool, vec![cool.signature])];
@@ -489,7 +490,7 @@ async fn no_secret_is_in_the_files() {
 async fn the_head_of_a_locked_signer_is_not_kept_and_never_takes_a_newer_ones_place() {
     let pair = Pair::start().await;
     let key = pair.keeper.keys.own().clone();
-    let custody_id = pair.custody.manifest().custody_id().as_bytes().to_vec();
+    let custody_id = pair.custody.id().as_bytes().to_vec();
     let head = |count: u64| {
         let (role, hash) = (Role::Keeper.to_string(), vec![count as u8; 32]);
         let head = AuditHead { custody_id: custody_id.clone(), role, count, hash, ..AuditHead::default() };

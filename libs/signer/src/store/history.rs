@@ -4,19 +4,16 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::U256;
-use chain::Amount;
+use chain::{Amount, hex::Hex};
 use rusqlite::{OptionalExtension, Params, Row};
 
 use super::{
     Ledger, StoreError,
     ledger::{signed, unsigned},
 };
-use crate::{
-    hex::Hex,
-    history::{
-        Announced, Evacuated, Freeze, History, HistoryError, Kind, SettledAt, SignedAt, Spent, UsedIntent,
-        WalletHistory, conflict,
-    },
+use crate::history::{
+    Announced, Evacuated, Freeze, History, HistoryError, Kind, SettledAt, SignedAt, Spent, UsedIntent, WalletHistory,
+    conflict,
 };
 
 /// A wallet on a chain.

@@ -15,9 +15,9 @@ mod wallet;
 
 pub(crate) use address::Address;
 pub(crate) use amount::{InvalidAmount, PaymentAmount};
-pub(crate) use asset::{Assets, Symbol, UnlistedAsset};
+pub(crate) use asset::{Assets, Symbol};
 pub(crate) use client_key::{CLIENT_KEY_BYTES, ClientKey};
-pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, InvalidPaymentId, Order, PaymentId};
+pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, Order, PaymentId};
 pub(crate) use payment::{NewPayment, Payment};
 pub(crate) use progress::{Kind, Stage, Status};
 pub(crate) use relay::RelayPurpose;

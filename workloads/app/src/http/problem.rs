@@ -16,7 +16,7 @@ use crate::{
 
 /// Why a request was not done.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(skip)]
     status: StatusCode,
     reason: String,

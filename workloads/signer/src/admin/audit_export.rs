@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use audit::{Head, HeadAttestation, Header};
+use clock::now_ms;
 use custody::{CustodyId, Role};
-
-use super::{AdminSession, AdminError, documents};
 use signer::{identity, pipeline::attest, store::Unwritten};
+use workload::place::Place;
 
-use crate::{agent::Place, process::now_ms};
+use super::session::{AdminError, AdminSession, documents};
 
 /// `audit export`: up to the head of now; what comes meanwhile is for the next export.
 pub(crate) async fn export(
@@ -36,7 +36,11 @@ pub(crate) async fn export(
     }
 }
 
-async fn signed_head(place: &Place, session: &AdminSession, head: Head) -> Result<(CustodyId, HeadAttestation), AdminError> {
+async fn signed_head(
+    place: &Place,
+    session: &AdminSession,
+    head: Head,
+) -> Result<(CustodyId, HeadAttestation), AdminError> {
     let (trust, manifest) = documents(place, session.role, &session.store).await?;
     let keys = identity::reopen(&session.store, &*place.sealer(&trust.vault)?).await?;
     let (custody, own) = (manifest.custody_id(), keys.own().message_key().verifying_key());

@@ -1,14 +1,14 @@
 //! The cool phrase, brought from the cool room.
 
 use custody::{Role, manifest::VerifiedManifest, phrase::NAMESPACES, sealed_phrase::SealedCool};
-
-use super::{AdminError, documents};
-use crate::agent::Place;
 use signer::{
     identity,
     pipeline::cool_key_context,
     store::{SealedKey, Store},
 };
+use workload::place::Place;
+
+use super::session::{AdminError, documents};
 
 /// `cooler import`: opens the sealed phrase with the own XKey and accepts only the phrase of the pinned manifest.
 pub(crate) async fn import(place: &Place, sealed: &[u8]) -> Result<VerifiedManifest, AdminError> {

@@ -5,10 +5,10 @@ use std::fmt;
 use audit::Entry;
 use custody::{Role, WalletId};
 use serde::Serialize;
-
-use super::{AdminSession, Done, AdminError};
-use crate::agent::Place;
 use signer::store::Frozen;
+use workload::place::Place;
+
+use super::session::{AdminError, AdminSession, Done};
 
 /// `freeze`: a wallet, or everything.
 pub(crate) async fn freeze(

@@ -1,13 +1,14 @@
 //! Settlements that the admin attests in place of a sentinel that is lost or not used.
 
 use audit::Entry;
+use chain::hex::Hex;
 use custody::Role;
 use protocol::ops::Settlement;
 use serde::Deserialize;
+use signer::pipeline::note_settlements;
+use workload::place::Place;
 
-use super::{AdminSession, Done, AdminError};
-use crate::agent::Place;
-use signer::{hex::Hex, pipeline::note_settlements};
+use super::session::{AdminError, AdminSession, Done};
 
 /// As it is in the file.
 #[derive(Debug, Deserialize)]

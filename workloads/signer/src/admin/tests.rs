@@ -7,18 +7,20 @@ use std::{
 };
 
 use audit::Export;
-use chain::Amount;
+use chain::{Amount, hex::Hex};
+use clock::now_ms;
+use custodies::{CHAIN, Custody};
+use custody::Role;
 use policy::{Scope, Window};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use super::*;
 use signer::{
-    hex::Hex,
     history::History,
-    store::{Kind, RegisteredWallet, Spend, Watermark},
+    store::{Kind, Ledger, RegisteredWallet, Spend, Store, StoreError, Watermark},
 };
-use test_custody::{CHAIN, Custody};
+use workload::place::Place;
+
+use super::{session::Done, *};
 
 /// A volume that has served `custody`.
 struct Volume {
@@ -111,7 +113,7 @@ fn alice() -> Option<custody::WalletId> {
 
 #[tokio::test]
 async fn a_freeze_stays_until_its_own_thaw_and_both_are_on_record() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     let (place, role) = (&volume.place, Role::Keeper);
     let freeze = async |wallet, reason: &str| freeze(place, role, wallet, reason.to_owned()).await.unwrap();
     let thaw = async |wallet| thaw(place, role, wallet, "over".to_owned()).await.unwrap();
@@ -141,7 +143,7 @@ async fn a_freeze_stays_until_its_own_thaw_and_both_are_on_record() {
 
 #[tokio::test]
 async fn without_the_signers_own_key_a_chain_is_not_accepted() {
-    let volume = Volume::of(&Custody::new(), Role::Cooler).await;
+    let volume = Volume::of(&Custody::random(), Role::Cooler).await;
     let error = unlock(&volume.place, Role::Cooler, "restored".to_owned()).await.unwrap_err();
     assert!(matches!(error, AdminError::Identity(_) | AdminError::Vault(_)), "{error}");
     assert_eq!(volume.operations(Role::Cooler).await, []);
@@ -149,7 +151,7 @@ async fn without_the_signers_own_key_a_chain_is_not_accepted() {
 
 #[tokio::test]
 async fn what_waits_is_listed_and_vetoed_for_good_but_not_what_was_signed() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     let announce = |digest: u8| {
         move |ledger: &Ledger<'_>| ledger.announce(&[digest; 32], "alice", CHAIN, &format!("payment {digest}"))
     };
@@ -171,7 +173,7 @@ async fn what_waits_is_listed_and_vetoed_for_good_but_not_what_was_signed() {
 
 #[tokio::test]
 async fn settlements_are_noted_all_or_none() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     volume.with(0, register("alice")).await;
     let one = |wallet: &str, nonce: u64, digest: &str| json!({"wallet": wallet, "chain": CHAIN, "nonce": nonce, "digest": digest.repeat(32)});
     let settle = async |file: Value| {
@@ -222,7 +224,7 @@ async fn lived(volume: &Volume) {
 
 #[tokio::test]
 async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whole() {
-    let custody = Custody::new();
+    let custody = Custody::random();
     let (a, b) = (Volume::of(&custody, Role::Keeper).await, Volume::of(&custody, Role::Keeper).await);
     lived(&a).await;
     let file = export_history(&a.place, Role::Keeper).await.unwrap();
@@ -234,7 +236,7 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         change(&mut value);
         value.to_string()
     };
-    let other = Custody::new().manifest().custody_id().to_string();
+    let other = Custody::random().id().to_string();
     let foreign = [
         (changed(&|it| it["format"] = json!("eip-3076")), "no signing history"),
         (changed(&|it| it["version"] = json!(2)), "has version 2"),
@@ -346,7 +348,7 @@ async fn protects_as_before(steps: Vec<Step>) {
         now_ms += it.later_ms;
         a.decide(now_ms, move |ledger| step(ledger, number as u8, it)).await.unwrap();
     }
-    let empty = History::empty(Custody::new().manifest().custody_id(), Role::Keeper);
+    let empty = History::empty(Custody::random().id(), Role::Keeper);
     let of_b = empty.clone();
     let history = a.look(now_ms, move |ledger| ledger.history(empty)).await.unwrap();
     let imported = history.clone();

@@ -2,10 +2,10 @@
 
 use audit::Entry;
 use custody::Role;
-
-use super::{AdminSession, Done, AdminError, admin_entry, documents};
-use crate::agent::Place;
 use signer::identity;
+use workload::place::Place;
+
+use super::session::{AdminError, AdminSession, Done, admin_entry, documents};
 
 /// `unlock`: opens the present start of a process that runs beside; the next start is locked again. The acceptance is
 /// attested by the signer's own key, so that it takes the Vault and not only the volume.

@@ -3,15 +3,13 @@
 use std::fmt;
 
 use audit::{Decision, Entry};
+use chain::hex::Hex;
 use custody::Role;
 use serde::Serialize;
+use signer::store::{Announcement, Ledger, StoreError};
+use workload::place::Place;
 
-use super::{AdminSession, Done, AdminError};
-use crate::agent::Place;
-use signer::{
-    hex::Hex,
-    store::{Announcement, Ledger, StoreError},
-};
+use super::session::{AdminError, AdminSession, Done};
 
 /// What waits, or was vetoed.
 #[derive(Debug, Serialize)]

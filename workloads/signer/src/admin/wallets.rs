@@ -4,10 +4,10 @@ use custody::Role;
 use evacuation::{ExportedWallet, WalletsExport};
 use prost::Message;
 use protocol::ops::HotKeys;
-
-use super::{AdminError, documents};
-use crate::agent::Place;
 use signer::store::{RegisteredWallet, Store};
+use workload::place::Place;
+
+use super::session::{AdminError, documents};
 
 /// `wallets export`: every wallet record, for planning an evacuation. Nothing in it is secret.
 pub(crate) async fn export(place: &Place, role: Role) -> Result<WalletsExport, AdminError> {

@@ -2,7 +2,10 @@
 
 use custody::{Role, config::Credentials, local_policy::LocalPolicy, report::WorkloadState, trust::MemberTrust};
 
-use super::documents::{self, Documents, Unready, Verified};
+use transport::SessionState;
+use workload::documents::{self, Documents, Unready};
+
+use super::verified::{Verified, verify};
 
 /// What was seen of the ConfigMaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,18 +28,6 @@ pub enum Keys {
         /// In plain words.
         vault: Result<(), String>,
     },
-}
-
-/// The connection to the broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broker {
-    /// Answers, with these credentials.
-    Connected {
-        /// [`Credentials::generation`].
-        generation: u64,
-    },
-    /// Does not answer, or refuses, in plain words.
-    Away(String),
 }
 
 /// What stands before every operation of App.
@@ -62,7 +53,7 @@ pub struct Seen<'a> {
     /// Namespace and public key of what Cooler has stored.
     pub cool_keys: &'a [(String, Vec<u8>)],
     /// The connection.
-    pub broker: &'a Broker,
+    pub broker: &'a SessionState,
     /// Freeze, lock, lease.
     pub gates: &'a Gates,
 }
@@ -106,12 +97,12 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
         Observed::Unknown(unready) => return Err(unready.clone()),
         Observed::Seen(documents) => documents,
     };
-    let bundle = found.trust.insert(documents::trust(role, documents)?);
+    let trust = found.trust.insert(documents::trust(role, documents)?);
     let (nats_user, vault) = match keys {
         Keys::Closed(why) => return Err(Unready::new(WorkloadState::Starting, why)),
         Keys::Open { nats_user, vault } => (nats_user, vault),
     };
-    let verified = documents::verify(bundle, documents, held)?;
+    let verified = verify(trust, documents, held)?;
     let verified = found.verified.insert(verified);
     found.credentials = Some(documents::credentials(role, documents, nats_user)?);
     if role == Role::Cooler {
@@ -122,7 +113,7 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
         return Err(Unready::new(WorkloadState::Frozen, why));
     }
     vault.clone().map_err(|why| Unready::new(WorkloadState::Starting, why))?;
-    if let Broker::Away(why) = broker {
+    if let SessionState::Away(why) = broker {
         return Err(Unready::new(WorkloadState::Disconnected, why));
     }
     if let Some(why) = &gates.locked {
@@ -160,12 +151,12 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use custodies::{CHAIN, Custody};
     use custody::{manifest::SignedManifest, trust::MemberTrust};
     use serde_json::Value;
 
     use super::*;
-    use crate::tests::documents;
-    use test_custody::{CHAIN, Custody, user_jwt};
+    use crate::tests::{documents, user_jwt};
 
     const USER: &str = "UOWN";
 
@@ -176,19 +167,19 @@ mod tests {
         documents: Documents,
         keys: Keys,
         cool_keys: Vec<(String, Vec<u8>)>,
-        broker: Broker,
+        broker: SessionState,
         gates: Gates,
     }
 
     impl World {
         fn complete(role: Role) -> Self {
-            let custody = Custody::new();
+            let custody = Custody::random();
             Self {
                 role,
                 documents: documents(&custody, role, USER),
                 keys: Keys::Open { nats_user: USER.to_owned(), vault: Ok(()) },
                 cool_keys: vec![("eip155".to_owned(), custody.cool.keys().public_key("eip155").unwrap().to_vec())],
-                broker: Broker::Connected { generation: 1 },
+                broker: SessionState::Connected { generation: 1 },
                 gates: Gates::default(),
                 custody,
             }
@@ -204,9 +195,9 @@ mod tests {
         }
 
         fn trust(&mut self, change: impl FnOnce(&mut MemberTrust)) {
-            let mut bundle = MemberTrust::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
-            change(&mut bundle);
-            self.documents.trust = Some(bundle.to_json());
+            let mut trust = MemberTrust::parse(self.documents.trust.as_ref().unwrap().as_bytes()).unwrap();
+            change(&mut trust);
+            self.documents.trust = Some(trust.to_json());
         }
 
         fn config(&mut self, change: impl FnOnce(&mut Value)) {
@@ -311,7 +302,7 @@ mod tests {
             ("broken manifest", |w| w.documents.manifest = Some("[]".into()), AwaitingTrust, "manifest.json:"),
             (
                 "another manifest, well signed",
-                |w| w.documents.manifest = Some(Custody::new().signed.to_json()),
+                |w| w.documents.manifest = Some(Custody::random().signed.to_json()),
                 AwaitingTrust,
                 "manifest.json:",
             ),
@@ -374,7 +365,7 @@ mod tests {
     #[test]
     fn a_vault_or_broker_that_goes_away_is_named_and_decides_nothing_else() {
         let mut world = World::complete(Role::Keeper);
-        world.broker = Broker::Away("not connected".to_owned());
+        world.broker = SessionState::Away("not connected".to_owned());
         let found = world.assess();
         assert_eq!(
             (found.state, found.message.as_str(), found.serves),

@@ -2,20 +2,19 @@
 //! serves, and a report of it. Everything is looked at again every two seconds: what was missing is noticed when it
 //! comes, what was taken away stops the service.
 
-pub mod cluster;
-pub mod documents;
-pub(crate) mod rotation;
 pub mod assess;
+pub(crate) mod rotation;
+pub mod verified;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use chain::hex;
 use custody::{
     Role,
     local_policy::LocalPolicy,
-    report::{AuditHead, Digests, Report},
+    report::{AuditHead, Digests, Report, WorkloadState},
     trust::{MemberTrust, VaultTrust},
 };
-use data_encoding::HEXLOWER;
 use rand_core::OsRng;
 use sealing::Sealer;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +22,13 @@ use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
-use vault::{KeyInfo, Vault};
+use transport::SessionState;
+use vault::KeyInfo;
+use workload::{
+    configmaps::{ConfigMapError, ConfigMaps},
+    documents::{self, Documents, Unready, digest},
+    place::Place,
+};
 
 use signer::{
     identity::{self, Keys},
@@ -33,46 +38,15 @@ use signer::{
 
 use crate::{
     broker::{Broker, Speaker},
-    http::Status,
+    health::Status,
     metrics::Metrics,
 };
-use cluster::{Cluster, ClusterError};
-use documents::{Documents, digest};
-use rotation::Rotation;
 use assess::{Assessment, Gates, Observed, Seen, assess};
+use rotation::Rotation;
 
 const POLL: Duration = Duration::from_secs(2);
 /// How often the report shows a newer audit head: it grows with every signature, and each report is a write.
 const HEAD_EVERY: Duration = Duration::from_secs(300);
-
-/// Where a signer lives; the same for the process and for local commands.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The volume with the store.
-    pub data_dir: PathBuf,
-    /// Token and CA for the API server.
-    pub kube_dir: PathBuf,
-    /// Projected token for the Vault.
-    pub vault_token_file: PathBuf,
-    /// Own namespace.
-    pub namespace: String,
-}
-
-impl Place {
-    /// The sealer of the Vault that the member trust names.
-    pub fn sealer(&self, trust: &VaultTrust) -> Result<Arc<Sealer>, vault::Error> {
-        let vault = Vault::new(vault::Settings {
-            address: trust.address.clone(),
-            ca_bundle: trust.ca_bundle.clone(),
-            auth_mount: trust.auth_mount.clone(),
-            role: trust.role.clone(),
-            transit_mount: trust.transit_mount.clone(),
-            key: trust.key.clone(),
-            token_file: self.vault_token_file.clone(),
-        })?;
-        Ok(Arc::new(Sealer::new(Arc::new(vault))))
-    }
-}
 
 /// The loop's memory.
 pub(crate) struct Agent {
@@ -83,7 +57,7 @@ pub(crate) struct Agent {
     pub(crate) broker: Broker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: watch::Sender<Status>,
-    cluster: Option<Cluster>,
+    maps: Option<ConfigMaps>,
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
@@ -116,7 +90,7 @@ impl Agent {
             broker,
             metrics,
             status,
-            cluster: None,
+            maps: None,
             observed: Observed::Unknown(starting("just started")),
             sealer: None,
             keys: None,
@@ -202,7 +176,7 @@ impl Agent {
     }
 
     /// Each trouble once, not every two seconds.
-    fn complain(&mut self, error: &ClusterError, what: &str) {
+    fn complain(&mut self, error: &ConfigMapError, what: &str) {
         let words = error.to_string();
         if self.trouble.as_ref() != Some(&words) {
             tracing::warn!(error = words, "{what}");
@@ -210,15 +184,15 @@ impl Agent {
         }
     }
 
-    async fn read(&mut self) -> Result<Documents, ClusterError> {
-        let cluster = match &mut self.cluster {
-            Some(cluster) => cluster,
-            none => none.insert(Cluster::new(&self.place.kube_dir, &self.place.namespace, self.role)?),
+    async fn read(&mut self) -> Result<Documents, ConfigMapError> {
+        let maps = match &mut self.maps {
+            Some(maps) => maps,
+            none => none.insert(ConfigMaps::new(&self.place.kube_dir, &self.place.namespace, self.role)?),
         };
-        let documents = cluster.documents().await?;
+        let documents = maps.documents().await?;
         if self.reported.is_none() {
             // After a restart: a report that is still right is not written again.
-            self.reported = cluster.report().await?;
+            self.reported = maps.report().await?;
         }
         Ok(documents)
     }
@@ -320,12 +294,12 @@ impl Agent {
         }
     }
 
-    fn describe(&self, found: &Assessment, broker: &assess::Broker) -> Report {
+    fn describe(&self, found: &Assessment, broker: &SessionState) -> Report {
         let custody_id = found.trust.as_ref().and_then(|trust| trust.custody.as_ref()).map(|custody| custody.id);
         let identity = self.keys.as_ref().map(|keys| keys.identity(self.role, custody_id));
         let credentials_generation = match broker {
-            assess::Broker::Connected { generation } => Some(*generation),
-            assess::Broker::Away(_) => None,
+            SessionState::Connected { generation } => Some(*generation),
+            SessionState::Away(_) => None,
         };
         let trust = match &self.observed {
             Observed::Seen(documents) => documents.trust.as_deref().map(digest),
@@ -337,12 +311,12 @@ impl Agent {
             message: self.rotation.beside(&found.message),
             identity,
             credentials_generation,
-            audit_head: self.head.map(|(head, _)| AuditHead { count: head.count, hash: HEXLOWER.encode(&head.hash) }),
+            audit_head: self.head.map(|(head, _)| AuditHead { count: head.count, hash: hex::encode(head.hash) }),
             vault_key_version: self.key.map(|key| key.latest_version),
             rewrap_left: self.rotation.left(),
             digests: Digests {
                 manifest: verified.map(|verified| verified.manifest.digest()),
-                policy: verified.map(|verified| HEXLOWER.encode(&verified.policy.digest())),
+                policy: verified.map(|verified| hex::encode(verified.policy.digest())),
                 trust,
             },
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -399,10 +373,10 @@ impl Agent {
             tracing::error!("the report is not encodable");
             return;
         };
-        if let Some(cluster) = &self.cluster
+        if let Some(maps) = &self.maps
             && self.reported.as_ref() != Some(&text)
         {
-            match cluster.write_report(&text).await {
+            match maps.write_report(&text).await {
                 Ok(()) => {
                     self.metrics.reported();
                     self.reported = Some(text);
@@ -421,6 +395,6 @@ struct Remembered {
     head: audit::Head,
 }
 
-fn starting(why: &str) -> documents::Unready {
-    documents::Unready::new(custody::report::WorkloadState::Starting, why)
+fn starting(why: &str) -> Unready {
+    Unready::new(WorkloadState::Starting, why)
 }

@@ -1,5 +1,7 @@
 //! Promises about money and nonces over time.
 
+use std::sync::atomic::Ordering;
+
 use custody::local_policy::Rolling;
 
 use super::*;
@@ -110,4 +112,23 @@ async fn with_a_sentinel_a_nonce_opens_when_the_one_before_is_attested_and_app_a
     assert_eq!(refused(keeper.settle("alice", 0, &[1; 32]).await), "SettledOtherwise");
     assert_eq!(refused(pay(keeper, "alice", 2, 0).await), "NonceUsed");
     assert_eq!(refused(keeper.ask(sign(&payment("alice", &cancel(SAFE), 0))).await), "NonceSettled");
+}
+
+#[tokio::test]
+async fn a_second_decision_prepares_no_statement() {
+    let pair = Pair::start().await;
+    pair.wallet("alice").await;
+    let keeper = &pair.keeper;
+    keeper.under(eth(|eth| (eth.per_wallet, eth.total) = (hourly("100"), hourly("100"))), false);
+    let prepared = keeper.store.count_prepared().await;
+    // The result of each is written with the next.
+    for nonce in 0..2 {
+        signed(pay(keeper, "alice", 1, nonce).await);
+    }
+    let first = prepared.load(Ordering::Relaxed);
+    assert!(first > 0, "the first ones are prepared");
+    for nonce in 2..6 {
+        signed(pay(keeper, "alice", 1, nonce).await);
+    }
+    assert_eq!(prepared.load(Ordering::Relaxed), first);
 }

@@ -46,14 +46,15 @@ pub(super) fn forget(db: &Connection, payment: PaymentId) -> Result<(), StoreErr
 
 /// The transaction of a kind, if it is built.
 pub(super) fn read(db: &Connection, payment: PaymentId, kind: Kind) -> Result<Option<Transaction>, StoreError> {
-    let key = [payment.to_string(), kind.as_str().to_owned()];
+    let id = payment.to_string();
+    let key = [id.as_str(), kind.as_str()];
     let name = format!("transaction '{}' of payment '{payment}'", kind.as_str());
     let mut statement =
         db.prepare_cached("SELECT from_block, unsigned, id FROM transactions WHERE payment = ?1 AND kind = ?2")?;
-    let mut rows = statement.query(&key)?;
+    let mut rows = statement.query(key)?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let row = Named::new(row, name.clone());
-    let claims = claims(db, &key, &name)?;
+    let claims = claims(db, key, &name)?;
     if claims.is_empty() {
         return Err(row.damaged("claims", "a transaction uses up at least one"));
     }
@@ -63,12 +64,12 @@ pub(super) fn read(db: &Connection, payment: PaymentId, kind: Kind) -> Result<Op
         from_block: row.get("from_block")?,
         unsigned: row.get("unsigned")?,
         id: row.get("id")?,
-        hot: signatures(db, &key, KeyRole::Hot)?,
-        cool: signatures(db, &key, KeyRole::Cool)?,
+        hot: signatures(db, key, KeyRole::Hot)?,
+        cool: signatures(db, key, KeyRole::Cool)?,
     }))
 }
 
-fn claims(db: &Connection, key: &[String; 2], name: &str) -> Result<Vec<Claim>, StoreError> {
+fn claims(db: &Connection, key: [&str; 2], name: &str) -> Result<Vec<Claim>, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT claim FROM claims WHERE payment = ?1 AND kind = ?2 ORDER BY place")?;
     let mut rows = statement.query(key)?;
@@ -80,7 +81,7 @@ fn claims(db: &Connection, key: &[String; 2], name: &str) -> Result<Vec<Claim>, 
 }
 
 /// `None`: the owner has not signed.
-fn signatures(db: &Connection, key: &[String; 2], owner: KeyRole) -> Result<Option<Signatures>, StoreError> {
+fn signatures(db: &Connection, key: [&str; 2], owner: KeyRole) -> Result<Option<Signatures>, StoreError> {
     let [payment, kind] = key;
     let mut statement = db.prepare_cached(
         "SELECT signature FROM signatures WHERE payment = ?1 AND kind = ?2 AND owner = ?3 ORDER BY place",

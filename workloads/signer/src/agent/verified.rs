@@ -1,0 +1,57 @@
+//! Documents that were verified together: all that operations need, or the first thing that is missing. Pure.
+
+use custody::{
+    Role,
+    config::NatsConfig,
+    local_policy::LocalPolicy,
+    manifest::VerifiedManifest,
+    trust::{KeyProtection, MemberTrust},
+};
+use policy::{Policy, PolicyError, chains};
+use protocol::envelope::Peers;
+use signer::chains::{Rules, rules};
+use workload::documents::{Documents, Unready, config, manifest};
+
+/// Trust, config and manifest, verified against each other.
+pub struct Verified {
+    /// How to reach the broker.
+    pub nats: NatsConfig,
+    /// Approved peers.
+    pub peers: Peers,
+    /// The pinned manifest.
+    pub manifest: VerifiedManifest,
+    /// The effective policy.
+    pub policy: Policy,
+    /// Adapters of the local policy's chains.
+    pub rules: Rules,
+    /// What seals users' keys.
+    pub protection: KeyProtection,
+    /// Whether a sentinel is named.
+    pub observed: bool,
+    /// Generation of the Vault key that the hub asks for.
+    pub vault_key_generation: Option<u64>,
+}
+
+/// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still
+/// hold.
+pub fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
+    let complete = trust.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
+    let peers = Peers::new(&trust.peers).map_err(|error| Unready::trust(error.to_string()))?;
+    let config = config(trust, documents)?;
+    let manifest = manifest(trust, documents)?;
+    let unusable = |error: PolicyError| Unready::trust(error.to_string());
+    let chains = chains(complete.local_policy()).map_err(unusable)?;
+    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
+    let observed = !complete.peers(Role::Sentinel).is_empty();
+    Ok(Verified {
+        nats: config.nats,
+        peers,
+        manifest,
+        policy,
+        rules,
+        protection: trust.keys,
+        observed,
+        vault_key_generation: config.vault_key_generation,
+    })
+}
