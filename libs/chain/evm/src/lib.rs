@@ -119,6 +119,12 @@ impl ChainRules for EvmSafe {
         transaction::build(effect, assets, *nonce)
     }
 
+    fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal> {
+        let unsigned = transaction::build(effect, assets, 0);
+        let unsigned = unsigned.map_err(|error| Reason::Malformed.because(error.to_string()))?;
+        self.decode(&unsigned, wallet, assets).map(drop)
+    }
+
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {
         self.require_own(wallet)?;
         self.decode_at(unsigned, &wallet.address, assets)
