@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chain::ClientError;
+
 use crate::app::App;
 
 /// How often the node is asked while it answers.
@@ -10,7 +12,7 @@ const POLL: Duration = Duration::from_secs(10);
 const IMPATIENT: Duration = Duration::from_secs(2);
 
 /// Says how the node is; for ever.
-pub(crate) async fn watch(app: Arc<App>) {
+pub(crate) async fn watch_node(app: Arc<App>) {
     loop {
         let wait = match look(&app).await {
             Ok(()) => {
@@ -26,10 +28,8 @@ pub(crate) async fn watch(app: Arc<App>) {
     }
 }
 
-async fn look(app: &App) -> Result<(), chain_evm_client::ClientError> {
-    app.rpc.expect_chain(app.chain.number).await?;
-    let float = app.rpc.balance(app.relayer.address(), None).await?;
-    // For a gauge: 53 bits are enough.
-    app.metrics.float.set(f64::from(float) / 1e18);
+async fn look(app: &App) -> Result<(), ClientError> {
+    app.client.verify_chain().await?;
+    app.metrics.float.set(app.client.float().await?.whole());
     Ok(())
 }
