@@ -51,6 +51,11 @@ impl Custody {
     /// Another one each time.
     #[expect(clippy::new_without_default, reason = "it is never the same")]
     pub fn new() -> Self {
+        Self::on(&[CHAIN])
+    }
+
+    /// With a safe destination on each of these chains.
+    pub fn on(chains: &[&str]) -> Self {
         let (cool, cold) = (Phrase::generate(&mut OsRng), Phrase::generate(&mut OsRng));
         let half = |role, phrase: &Phrase| PublicHalf::from_keys(role, &phrase.keys()).unwrap();
         let mut signed = SignedManifest::new(Manifest {
@@ -59,7 +64,7 @@ impl Custody {
             revision: 1,
             cool: half(KeyRole::Cool, &cool),
             cold: half(KeyRole::Cold, &cold),
-            safe_destinations: BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]),
+            safe_destinations: chains.iter().map(|chain| ((*chain).to_owned(), vec![SAFE.to_owned()])).collect(),
         })
         .unwrap();
         signed.sign(KeyRole::Cool, &cool.keys()).unwrap();

@@ -29,7 +29,9 @@ pub enum BatchError {
     #[error("item {0} of the batch repeats the operation id of an earlier one; give it one of its own")]
     Twice(usize),
     /// A batch in a batch, what others than App ask for, or nothing.
-    #[error("item {0} of the batch is neither a wallet to create or register, nor a payment, nor a freeze; send it alone")]
+    #[error(
+        "item {0} of the batch is neither a wallet to create or register, nor a payment, nor a freeze; send it alone"
+    )]
     NotForABatch(usize),
     /// Beyond [`MAX_BATCH_ITEM_CHAINS`].
     #[error(

@@ -72,15 +72,17 @@ impl Hot {
 
     /// A payment of `amount`, signed by hot.
     fn payment(&self, member: &Member, amount: u128, nonce: u64) -> Payment {
-        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
-        let intent = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
+        let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
+        let effect = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let unsigned = rules.build(&intent, &assets, nonce).unwrap();
         let owners = member.manifest().owners(rules.id(), &self.statement.keys[0].public_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
-        let digest = rules.decode(&unsigned, &wallet, &assets).unwrap().digest;
-        let hot_signature = rules.sign(&self.keys.secret("eip155").unwrap(), &digest).unwrap();
-        Payment { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature, ..Payment::default() }
+        let unsigned = rules.build(&effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap();
+        let secret = self.keys.secret("eip155").unwrap();
+        let payloads = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap();
+        let hot_signatures = payloads.iter().map(|payload| rules.sign(&secret, payload).unwrap()).collect();
+        let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
+        Payment { wallet, chain, unsigned, hot_signatures, ..Payment::default() }
     }
 }
 
@@ -146,7 +148,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     let app = serving(&member).await;
     let hot = Hot::new(&member);
     hot.register(&member, &app).await;
-    let check = || Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 0) });
+    let check = || Operation::Check(Payment { hot_signatures: Vec::new(), ..hot.payment(&member, 5, 0) });
     let patience = Duration::from_secs(30);
 
     // The hub tightens; a limit for nothing, or an unknown field in the trust, is no policy and no trust.
