@@ -13,7 +13,9 @@ pub enum NameError {
     #[error("'{0}' is not a custody id: expected 32 lower-case hex digits")]
     CustodyId(String),
     /// A wallet id names files, subjects and metrics nowhere, but people read it.
-    #[error("'{0}' is not a wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit")]
+    #[error(
+        "'{0}' is not a wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit"
+    )]
     WalletId(String),
     /// Only the parties of the design exist.
     #[error("'{0}' is not a role: expected keeper, cooler, app or sentinel")]

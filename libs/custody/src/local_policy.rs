@@ -227,7 +227,9 @@ impl LocalPolicy {
         }
         check_intent_signers(intent_signers)?;
         if intent_signers.is_empty() && assets.iter().any(|asset| asset.intent_above.is_some()) {
-            return invalid("localPolicy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid");
+            return invalid(
+                "localPolicy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid",
+            );
         }
         check_seconds("looseningDelaySeconds", *loosening_delay_seconds, 0)
     }
@@ -260,7 +262,9 @@ fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
     for signer in signers {
         match crate::identity::ed25519_key(signer) {
             Some(key) if !key.is_weak() => {}
-            _ => return invalid(format!("localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits")),
+            _ => {
+                return invalid(format!("localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"));
+            }
         }
         if !seen.insert(signer) {
             return invalid(format!("localPolicy: intent signer '{signer}' is listed twice"));

@@ -35,7 +35,9 @@ pub enum EvacuationError {
         digest: String,
     },
     /// A wallet's record contradicts the manifest.
-    #[error("wallet {wallet} on {chain}: the address of its keys is {computed}, but the document says {said}; do not sign")]
+    #[error(
+        "wallet {wallet} on {chain}: the address of its keys is {computed}, but the document says {said}; do not sign"
+    )]
     OtherAddress {
         /// Which wallet.
         wallet: WalletId,
@@ -97,7 +99,9 @@ pub enum EvacuationError {
         refusal: Refusal,
     },
     /// The bytes do something else than but the document says.
-    #[error("wallet {wallet} on {chain}: the transaction's {field} is {found}, but the document says {said}; do not sign")]
+    #[error(
+        "wallet {wallet} on {chain}: the transaction's {field} is {found}, but the document says {said}; do not sign"
+    )]
     Mismatch {
         /// Which wallet.
         wallet: WalletId,

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use custody::{Role, identity::PeerKeys};
+use custody::{Role, config::Credentials, identity::PeerKeys};
 use futures::StreamExt;
 use prometheus_client::registry::Registry;
 use prost::Message;
@@ -31,7 +31,9 @@ use tokio::{
     sync::{Notify, Semaphore, watch},
     time::{Instant, timeout},
 };
-use transport::{Bounds, Call, CallError, Caller, Link, Metrics, Options, Server, Serving, State};
+use transport::{
+    Bounds, Call, CallError, Caller, Endpoint, Link, Metrics, Options, Server, Serving, Session, SessionState, State,
+};
 
 /// Long enough for any answer that comes, short enough to wait for one that doesn't.
 const SHORTLY: Duration = Duration::from_millis(1_500);
@@ -301,6 +303,62 @@ async fn a_new_jwt_is_logged_in_with_at_once() {
     let _serving = keeper.serve(Bounds::default(), agree).await;
     app.ask(Role::Keeper, Lane::Op).await.unwrap();
     assert!(!state.has_changed().unwrap());
+}
+
+async fn session_comes_to(session: &mut Session, wanted: impl Fn(&SessionState) -> bool) -> SessionState {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let state = session.state();
+        if wanted(&state) {
+            return state;
+        }
+        assert!(Instant::now() < deadline, "still {state:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_says_which_credentials_it_uses_and_is_for_one_endpoint_and_speaker_only() {
+    let (broker, keys) = (Broker::start().await, Keys::new());
+    let user = broker.user(Role::App);
+    let credentials = |generation, user_jwt: &str| Credentials { generation, user_jwt: user_jwt.to_owned() };
+    let endpoint =
+        Endpoint { urls: vec![broker.nats.url()], ca_pem: broker.nats.ca_pem().to_owned(), nkey: user.key.clone() };
+    let party = keys.party(&broker, Role::App);
+    let metrics = Metrics::register(&mut Registry::default());
+    let mut app = Session::open(endpoint.clone(), party.clone(), credentials(1, &user.jwt), metrics).await.unwrap();
+    session_comes_to(&mut app, |state| *state == SessionState::Connected { generation: 1 }).await;
+
+    // The same JWT under a newer generation is in use at once; another one is when it has logged in.
+    app.offer(credentials(2, &user.jwt));
+    assert_eq!(app.state(), SessionState::Connected { generation: 2 });
+    app.offer(credentials(3, &broker.jwt_of(Role::App, &user.key, now() + 100)));
+    assert_eq!(app.state(), SessionState::Connected { generation: 2 });
+    session_comes_to(&mut app, |state| *state == SessionState::Connected { generation: 3 }).await;
+
+    // With other peers it goes on over the same connection.
+    let nobody = Party::new(broker.custody, Role::App, keys.0[&Role::App].clone(), Peers::default()).unwrap();
+    let keeper = Side::start(&broker, &keys, Role::Keeper).await;
+    let _serving = keeper.serve(Bounds::default(), agree).await;
+    let caller = app.caller();
+    let ask = async || caller.call(Role::Keeper, Lane::Op, &request(), Instant::now() + PATIENCE).await;
+    ask().await.unwrap();
+    app.speak_as(nobody);
+    assert!(matches!(ask().await, Err(CallError::Seal(_))));
+    app.speak_as(party.clone());
+    ask().await.unwrap();
+    assert_eq!(app.state(), SessionState::Connected { generation: 3 });
+
+    assert!(app.is_for(&endpoint, &party));
+    let elsewhere = Endpoint { urls: vec!["tls://127.0.0.1:1".to_owned()], ..endpoint.clone() };
+    let other_user = Endpoint { nkey: broker.user(Role::App).key, ..endpoint.clone() };
+    let other_roots = Endpoint { ca_pem: String::new(), ..endpoint.clone() };
+    for other in [elsewhere, other_user, other_roots] {
+        assert!(!app.is_for(&other, &party));
+    }
+    assert!(!app.is_for(&endpoint, &keys.party(&broker, Role::Keeper)));
+    app.close().await;
+    assert!(ask().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ pub trait Probed: Send + Sync + 'static {
 }
 
 /// The three routes, to be merged with others where there are any.
-pub fn routes<P: Probed>(probed: Arc<P>) -> Router {
+pub fn routes<P: Probed, S: Clone + Send + Sync + 'static>(probed: Arc<P>) -> Router<S> {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready::<P>))
@@ -48,7 +48,7 @@ pub fn routes<P: Probed>(probed: Arc<P>) -> Router {
 
 /// Serves these routes alone until the task is dropped.
 pub async fn serve<P: Probed>(listener: TcpListener, probed: Arc<P>) -> std::io::Result<()> {
-    axum::serve(listener, routes(probed)).await
+    axum::serve(listener, routes::<P, ()>(probed)).await
 }
 
 /// All figures of a registry, in the OpenMetrics text format.

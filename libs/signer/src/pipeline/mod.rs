@@ -34,16 +34,14 @@ use futures::future::join_all;
 use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Response, Responses};
 
 use crate::store::{Ledger, Recall, Store, StoreError};
-pub use context::SigningContext;
-pub use context::{cool_key_context, entropy_context, hot_key_context};
+pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_context};
 pub use gate::Lock;
 pub use peers::{attest, vouchers};
 use registry::Known;
-pub use request::Asker;
 use request::{Accepted, items};
-pub use results::digest;
-pub use results::reason;
+pub use request::Asker;
 use results::{conclude, finish, stored};
+pub use results::{digest, reason};
 pub use settlement::note_settlements;
 use stop::Stop;
 

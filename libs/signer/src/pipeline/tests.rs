@@ -8,10 +8,12 @@ mod rules;
 use std::collections::BTreeMap;
 
 use chain::{Claim, Effect, KeyRole};
+use custodies::{CHAIN, Ceremony, Custody, SAFE};
 use custody::{
     Role,
     local_policy::{AssetLimits, LocalPolicy},
 };
+use data_center::RealVault;
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
@@ -20,12 +22,11 @@ use protocol::{
     ops::*,
 };
 use rand_core::{OsRng, RngCore};
-use test_custody::{CHAIN, Custody, RealVault, SAFE, local_policy};
 
 use super::{Asker, digest};
 use crate::{
     store::{Kind, Ledger, OperationKey, Watermark},
-    tests::fixtures::{Running, Terms, adapters, eventually, transfer, unsigned},
+    tests::fixtures::{Running, Terms, adapters, eventually, local_policy, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -40,7 +41,7 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        Self::of(Custody::new()).await
+        Self::of(Custody::random()).await
     }
 
     async fn of(custody: Custody) -> Self {
@@ -210,7 +211,7 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let rules = adapters().rules(&CHAIN.parse().unwrap()).unwrap();
         let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
         let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
-        let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
+        let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
         let signatures = [(KeyRole::Hot, hot.signatures), (KeyRole::Cool, cool.signatures)];
@@ -495,7 +496,7 @@ async fn no_secret_is_in_the_files() {
 async fn the_head_of_a_locked_signer_is_not_kept_and_never_takes_a_newer_ones_place() {
     let pair = Pair::start().await;
     let key = pair.keeper.keys.own().clone();
-    let custody_id = pair.custody.manifest().custody_id().as_bytes().to_vec();
+    let custody_id = pair.custody.id().as_bytes().to_vec();
     let head = |count: u64| {
         let (role, hash) = (Role::Keeper.to_string(), vec![count as u8; 32]);
         let head = AuditHead { custody_id: custody_id.clone(), role, count, hash, ..AuditHead::default() };

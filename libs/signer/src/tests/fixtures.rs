@@ -11,18 +11,35 @@ use std::{
 
 use chain::{Amount, Asset, Claim, Effect, Owners};
 use chain_adapters::Adapters;
-use custody::{Role, config::HubLimits, local_policy::LocalPolicy, manifest::VerifiedManifest, trust::KeyProtection};
+use custodies::{CHAIN, Custody, SAFE};
+use custody::{
+    Role,
+    config::HubLimits,
+    local_policy::{AssetLimits, LocalPolicy},
+    manifest::VerifiedManifest,
+    trust::KeyProtection,
+};
+use data_center::RealVault;
 use policy::Policy;
 use protocol::envelope::Peers;
 use rand_core::OsRng;
 use sealing::Sealer;
-use test_custody::{CHAIN, Custody, RealVault, SAFE, TOKEN, local_policy};
 
 use crate::{
     identity::{self, Keys},
     pipeline::{Lock, Signer, SigningContext, cool_key_context},
     store::{SealedKey, Store},
 };
+
+/// The contract of USDT.
+const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+
+/// 1 ETH and 1000 units of a token with 6 decimals.
+pub(crate) fn local_policy() -> LocalPolicy {
+    let mut local_policy = custodies::local_policy();
+    local_policy.assets.push(AssetLimits::new(CHAIN, "USDT", TOKEN, 6, "1000000000"));
+    local_policy
+}
 
 /// All chains, and one of coins.
 pub(crate) fn adapters() -> Adapters {
@@ -84,7 +101,7 @@ impl Running {
         let store = Arc::new(Store::open(&data_dir).unwrap());
         let sealer = vault.sealer(role);
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await.unwrap());
-        let manifest = custody.manifest();
+        let manifest = custody.manifest.clone();
         if role == Role::Cooler {
             let derived = custody.cool.keys();
             let secret = derived.secret("eip155").unwrap();

@@ -6,7 +6,7 @@ use custody::Role;
 use signer::{history::History, store::Ledger};
 use workload::place::Place;
 
-use super::session::{AdminError, AdminSession, Done, documents};
+use super::session::{AdminError, AdminSession, Done, admin_entry, documents};
 
 /// `history export`.
 pub(crate) async fn export(place: &Place, role: Role) -> Result<String, AdminError> {
@@ -21,7 +21,7 @@ pub(crate) async fn import(place: &Place, role: Role, file: &[u8]) -> Result<Don
     let session = AdminSession::open(place, role).await?;
     let (_, manifest) = documents(place, role, &session.store).await?;
     let history = History::parse(file, manifest.custody_id(), role)?;
-    let entry = super::admin_entry(role, Some(manifest.custody_id()), "HistoryImport", now_ms());
+    let entry = admin_entry(role, Some(manifest.custody_id()), "HistoryImport", now_ms());
     let nonces: usize = history.wallets.iter().map(|it| it.signed.len()).sum();
     let what = format!("{} wallet(s) with {nonces} signature(s), as of the file", history.wallets.len());
     let import = move |ledger: &Ledger<'_>| {

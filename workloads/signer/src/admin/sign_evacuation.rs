@@ -2,6 +2,7 @@
 
 use audit::{Decision, Entry};
 use chain::{KeyRole, WalletDesc};
+use chain_adapters::Adapters;
 use clock::now_ms;
 use custody::{CustodyId, Role, WalletId};
 use evacuation::{Bundle, VerifiedBundle};
@@ -20,7 +21,7 @@ pub(crate) async fn sign_evacuation(place: &Place, plan: &[u8]) -> Result<Bundle
     let plan = Bundle::parse(plan)?;
     let store = Store::open(&place.data_dir)?;
     let (trust, manifest) = documents(place, Role::Cooler, &store).await?;
-    let mut verified = plan.verify(&manifest)?;
+    let mut verified = plan.verify(&manifest, &Adapters::all())?;
     let sealer = place.sealer(&trust.vault)?;
     let mut secrets = Vec::new();
     for SealedKey { namespace, secret, .. } in store.cool_keys().await? {
@@ -43,11 +44,8 @@ pub(crate) async fn sign_evacuation(place: &Place, plan: &[u8]) -> Result<Bundle
 /// All digests and their audit records on disk, before the first is signed. A sweep that reverted because the balance
 /// moved is signed again under another digest.
 async fn record_evacuation(store: &Store, verified: &VerifiedBundle, custody: CustodyId) -> Result<(), StoreError> {
-    let steps: Vec<([u8; 32], WalletId, WalletDesc)> = verified
-        .steps()
-        .iter()
-        .map(|step| (*step.digest(), step.step().wallet.clone(), step.wallet().clone()))
-        .collect();
+    let steps: Vec<([u8; 32], WalletId, WalletDesc)> =
+        verified.steps().iter().map(|step| (*step.id(), step.step().wallet.clone(), step.wallet().clone())).collect();
     let record = move |ledger: &Ledger<'_>| {
         for (digest, wallet, desc) in steps {
             if ledger.record_evacuation(&digest, desc.chain.as_str(), &desc.address)? {

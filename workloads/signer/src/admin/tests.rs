@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use audit::{Decision, Export};
+use audit::Export;
 use chain::{Amount, Claim, hex::Hex};
 use clock::now_ms;
-use custody::{CustodyId, Role};
+use custodies::{CHAIN, Custody};
+use custody::Role;
 use policy::{Scope, Window};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,8 +18,9 @@ use signer::{
     history::History,
     store::{Kind, Ledger, RegisteredWallet, Spend, Store, StoreError, Watermark},
 };
-use test_custody::{CHAIN, Custody};
 use workload::place::Place;
+
+use super::{session::Done, *};
 
 /// A volume that has served `custody`.
 struct Volume {
@@ -112,7 +114,7 @@ fn alice() -> Option<custody::WalletId> {
 
 #[tokio::test]
 async fn a_freeze_stays_until_its_own_thaw_and_both_are_on_record() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     let (place, role) = (&volume.place, Role::Keeper);
     let freeze = async |wallet, reason: &str| freeze(place, role, wallet, reason.to_owned()).await.unwrap();
     let thaw = async |wallet| thaw(place, role, wallet, "over".to_owned()).await.unwrap();
@@ -142,7 +144,7 @@ async fn a_freeze_stays_until_its_own_thaw_and_both_are_on_record() {
 
 #[tokio::test]
 async fn without_the_signers_own_key_a_chain_is_not_accepted() {
-    let volume = Volume::of(&Custody::new(), Role::Cooler).await;
+    let volume = Volume::of(&Custody::random(), Role::Cooler).await;
     let error = unlock(&volume.place, Role::Cooler, "restored".to_owned()).await.unwrap_err();
     assert!(matches!(error, AdminError::Identity(_) | AdminError::Vault(_)), "{error}");
     assert_eq!(volume.operations(Role::Cooler).await, []);
@@ -150,7 +152,7 @@ async fn without_the_signers_own_key_a_chain_is_not_accepted() {
 
 #[tokio::test]
 async fn what_waits_is_listed_and_vetoed_for_good_but_not_what_was_signed() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     let announce = |digest: u8| {
         move |ledger: &Ledger<'_>| ledger.announce(&[digest; 32], "alice", CHAIN, &format!("payment {digest}"))
     };
@@ -172,7 +174,7 @@ async fn what_waits_is_listed_and_vetoed_for_good_but_not_what_was_signed() {
 
 #[tokio::test]
 async fn settlements_are_noted_all_or_none() {
-    let volume = Volume::of(&Custody::new(), Role::Keeper).await;
+    let volume = Volume::of(&Custody::random(), Role::Keeper).await;
     volume.with(0, register("alice")).await;
     let one = |wallet: &str, nonce: u64, digest: &str| json!({"wallet": wallet, "chain": CHAIN, "nonce": nonce, "digest": digest.repeat(32)});
     let settle = async |file: Value| {
@@ -226,7 +228,7 @@ async fn lived(volume: &Volume) {
 
 #[tokio::test]
 async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whole() {
-    let custody = Custody::new();
+    let custody = Custody::random();
     let (a, b) = (Volume::of(&custody, Role::Keeper).await, Volume::of(&custody, Role::Keeper).await);
     lived(&a).await;
     let file = export_history(&a.place, Role::Keeper).await.unwrap();
@@ -238,7 +240,7 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         change(&mut value);
         value.to_string()
     };
-    let other = Custody::new().manifest().custody_id().to_string();
+    let other = Custody::random().id().to_string();
     let other_payment = |wallet: &mut Value| {
         for list in ["signed", "spends"] {
             wallet[list][0]["digest"] = json!("09".repeat(32));
@@ -363,7 +365,7 @@ async fn protects_as_before(steps: Vec<Step>) {
         now_ms += it.later_ms;
         a.decide(now_ms, move |ledger| step(ledger, number as u8, it)).await.unwrap();
     }
-    let empty = History::empty(Custody::new().manifest().custody_id(), Role::Keeper);
+    let empty = History::empty(Custody::random().id(), Role::Keeper);
     let of_b = empty.clone();
     let history = a.look(now_ms, move |ledger| ledger.history(empty)).await.unwrap();
     let imported = history.clone();

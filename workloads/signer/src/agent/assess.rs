@@ -151,12 +151,12 @@ fn cool_key(verified: &Verified, cool_keys: &[(String, Vec<u8>)]) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use custodies::{CHAIN, Custody};
     use custody::{manifest::SignedManifest, trust::MemberTrust};
     use serde_json::Value;
-    use test_custody::{CHAIN, Custody, user_jwt};
 
     use super::*;
-    use crate::tests::documents;
+    use crate::tests::{documents, user_jwt};
 
     const USER: &str = "UOWN";
 
@@ -173,7 +173,7 @@ mod tests {
 
     impl World {
         fn complete(role: Role) -> Self {
-            let custody = Custody::new();
+            let custody = Custody::random();
             Self {
                 role,
                 documents: documents(&custody, role, USER),
@@ -251,6 +251,17 @@ mod tests {
                 "was written for",
             ),
             (
+                "trust of a sentinel",
+                |w| {
+                    w.trust(|trust| {
+                        trust.role = Role::Sentinel;
+                        trust.peers.remove(&Role::Sentinel);
+                    });
+                },
+                AwaitingTrust,
+                "was written for sentinel",
+            ),
+            (
                 "keys not opened",
                 |w| w.keys = Keys::Closed("the Vault at x is sealed; unseal it".into()),
                 Starting,
@@ -302,7 +313,7 @@ mod tests {
             ("broken manifest", |w| w.documents.manifest = Some("[]".into()), AwaitingTrust, "manifest.json:"),
             (
                 "another manifest, well signed",
-                |w| w.documents.manifest = Some(Custody::new().signed.to_json()),
+                |w| w.documents.manifest = Some(Custody::random().signed.to_json()),
                 AwaitingTrust,
                 "manifest.json:",
             ),

@@ -256,8 +256,8 @@ mod tests {
     use rand_core::OsRng;
 
     use super::*;
+    use data_center::RealVault;
     use signer::store::{HotWallet, SealedKey};
-    use test_custody::{Custody, RealVault};
 
     const WALLETS: usize = 600;
 
@@ -275,7 +275,7 @@ mod tests {
             let vault = RealVault::start().await;
             let sealer = vault.sealer(Role::Keeper);
             let store = Store::open(&vault.data_dir(Role::Keeper)).unwrap();
-            let custody = Custody::new().manifest().custody_id();
+            let custody = custodies::Custody::random().id();
             let bench = Self { _vault: vault, custody, store, sealer, metrics: Metrics::new() };
             identity::open_or_make(&bench.store, &bench.sealer, &mut OsRng).await.unwrap();
             for wallet in 0..wallets {

@@ -7,10 +7,12 @@ mod admin;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chain::{Amount, Asset, ChainRules, Effect, KeyRole, Owners};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, WalletDesc};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
+use custodies::{CHAIN, SAFE};
 use custody::{Role, phrase::Phrase, report::WorkloadState};
-use data_center::{CHAIN, Member, SAFE};
+use data_center::Member;
 use evacuation::{Balance, Bundle, ChainState, WalletsExport, plan};
 use protocol::{attestation::attest_hot_keys, ops::*, subject::Lane};
 use rand_core::{OsRng, RngCore};
@@ -70,13 +72,18 @@ impl Hot {
         assert!(matches!(outcome, Outcome::Registered(_)), "{outcome:?}");
     }
 
+    fn described(&self, member: &Member) -> WalletDesc {
+        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+        let owners = member.manifest().owners(rules.id(), &self.statement.keys[0].public_key).unwrap();
+        rules.wallet(&owners, [0; 32]).unwrap()
+    }
+
     /// A payment of `amount`, signed by hot.
     fn payment(&self, member: &Member, amount: u128, nonce: u64) -> Payment {
-        let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
+        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
         let effect = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let owners = member.manifest().owners(rules.id(), &self.statement.keys[0].public_key).unwrap();
-        let wallet = rules.wallet(&owners, [0; 32]).unwrap();
+        let wallet = self.described(member);
         let unsigned = rules.build(&effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap();
         let secret = self.keys.secret("eip155").unwrap();
         let payloads = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap();
@@ -93,7 +100,7 @@ async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
     let report = member.state(WorkloadState::AwaitingTrust).await;
     assert!(report.message.contains("multisig member prepare") && report.identity.is_none(), "{report:?}");
     let (code, text) = member.http("/readyz").await;
-    assert!(code == 503 && text.starts_with("AwaitingTrust: "), "{code} {text}");
+    assert!(code == 503 && text.starts_with(r#"{"state":"AwaitingTrust","message":"#), "{code} {text}");
 
     member.write_trust(|_| {}).await;
     let report = member.report_with(|report| report.identity.is_some()).await;
@@ -300,7 +307,8 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let member = start().await;
     let process = member.run();
     let app = serving(&member).await;
-    Hot::new(&member).register(&member, &app).await;
+    let hot = Hot::new(&member);
+    hot.register(&member, &app).await;
     assert_eq!(process.terminate().await, Some(0));
     member.cluster.stop().await;
     member.nats.stop().await;
@@ -310,9 +318,9 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let export = WalletsExport::parse(&exported.stdout).unwrap();
     let planned_for = |amount: u128| {
         let eth = Balance { asset: Asset { symbol: "ETH".to_owned(), contract: None }, amount: Amount::from(amount) };
-        let state = ChainState { deployed: false, nonce: 0, balances: vec![eth] };
+        let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances: vec![eth] };
         let states = BTreeMap::from([(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)]);
-        plan(&export, &states, &member.manifest(), &BTreeMap::new()).unwrap()
+        plan(&export, &states, &member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap()
     };
     let planned = planned_for(77);
 
@@ -323,9 +331,9 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     for plan in [&planned, &planned, &planned_for(78)] {
         let signed = member.exec(&["evac", "sign"], &plan.to_json()).await;
         assert!(signed.status.success(), "{signed:?}");
-        let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest()).unwrap();
+        let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest(), &Adapters::all()).unwrap();
         assert!(bundle.steps()[0].step().signatures.contains_key(&KeyRole::Cool));
-        digests.push(bundle.steps()[0].digest().to_vec());
+        digests.push(bundle.steps()[0].id().to_vec());
     }
     assert!(digests[0] == digests[1] && digests[1] != digests[2]);
     let chain = admin::chain(&member).await;
@@ -336,8 +344,9 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let mut elsewhere = planned.clone();
     let thief = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
     let theft = Effect::Transfer { asset: "ETH".to_owned(), to: thief.clone(), amount: Amount::from(77) };
-    let unsigned = rules.build(&theft, &[Asset { symbol: "ETH".to_owned(), contract: None }], 0).unwrap();
-    elsewhere.steps[0].unsigned = format!("0x{}", data_encoding::HEXLOWER.encode(&unsigned));
+    let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
+    let unsigned = rules.build(&theft, &hot.described(&member), &assets, &[Claim::Sequence(0)]).unwrap();
+    elsewhere.steps[0].unsigned = chain::hex::encode_prefixed(unsigned);
     for said in [SAFE.to_owned(), thief] {
         elsewhere.steps[0].destination = said;
         let refused = member.exec(&["evac", "sign"], &elsewhere.to_json()).await;

@@ -2,10 +2,11 @@
 
 #![cfg(test)]
 
-use chain::{Amount, Asset, ChainRules, Effect, Owners};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, Payload};
 use chain_evm::EvmSafe;
+use custodies::{CHAIN, SAFE};
 use custody::{Role, report::WorkloadState};
-use data_center::{CHAIN, Member, SAFE};
+use data_center::Member;
 use data_encoding::HEXLOWER;
 use harness::go_app::GoApp;
 use serde::Deserialize;
@@ -47,8 +48,9 @@ async fn an_app_in_another_language_makes_a_wallet_and_has_a_payment_signed() {
     let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
     let decoded = rules.decode(&bytes(&played.unsigned), &wallet, &assets).unwrap();
     let wanted = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(1000) };
-    assert_eq!((decoded.intent, decoded.nonce, decoded.digest.to_vec()), (wanted, 0, bytes(&played.digest)));
-    assert!(rules.verify(&hot, &decoded.digest, &bytes(&played.signature)));
+    assert_eq!((decoded.effects, decoded.claims), (vec![wanted], vec![Claim::Sequence(0)]));
+    assert_eq!(decoded.id.to_vec(), bytes(&played.digest));
+    assert!(rules.verify(&hot, &Payload::Digest(decoded.id), &bytes(&played.signature)));
     check_batch(&played.batch);
     check_chain(&member).await;
     let frozen = member.exec(&["freeze", "--reason=enough"], "").await;

@@ -20,7 +20,7 @@ fn terms(observed: bool) -> Terms {
 
 /// Both signers, and wallets on the chain of coins.
 async fn pair(observed: bool, wallets: &[&str]) -> Pair {
-    let pair = Pair::of(Custody::on(&[test_chain::CHAIN])).await;
+    let pair = Pair::of(Ceremony::random().and_destinations(test_chain::CHAIN, &[SAFE]).held()).await;
     for (role, signer) in [(Role::Keeper, &pair.keeper), (Role::Cooler, &pair.cooler)] {
         signer.serve(role, terms(observed));
     }
@@ -93,7 +93,7 @@ async fn each_coin_is_signed_for_and_cooler_signs_only_when_hot_has_signed_for_a
     let rules = test_chain::rules();
     let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
     let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
-    let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
+    let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
     let wallet = rules.wallet(&owners, [0; 32]).unwrap();
     let signatures = [(KeyRole::Hot, hot.signatures.clone()), (KeyRole::Cool, cool.signatures)];
     rules.assemble(&payment.unsigned, &wallet, &signatures).unwrap();
@@ -129,7 +129,7 @@ async fn a_coin_is_claimed_by_one_payment_of_one_wallet_and_by_its_cancel() {
     let keys = [keeper.keys.own().message_key().verifying_key()];
     let hot_key = hot_keys(&pair.hot("alice").await, &keys).unwrap().keys.remove(0).public_key;
     let rules = test_chain::rules();
-    let owners = pair.custody.manifest().owners(rules.id(), &hot_key).unwrap();
+    let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
     let own = rules.wallet(&owners, [0; 32]).unwrap().address;
     let ended = paying("alice", &coins, &[output(&SAFE.to_lowercase(), 0), output(&own, rest)]);
     assert_eq!(signed(keeper.ask(sign(&ended)).await).signatures.len(), 2);

@@ -69,7 +69,7 @@ async fn while_locked_nothing_is_served_but_what_others_tell_is_taken() {
 async fn the_newest_head_of_the_other_signer_is_kept_and_nobody_elses() {
     let pair = Pair::start().await;
     let (keeper, cooler) = (&pair.keeper, &pair.cooler);
-    let custody = pair.custody.manifest().custody_id();
+    let custody = pair.custody.id();
     let head = |count| audit::Head { count, hash: [u8::try_from(count).unwrap(); 32] };
     let by_keeper = |count, overrides| attest(Role::Keeper, custody, &keeper.keys, head(count), overrides, 0);
     let show = async |role, attestation: &Attestation| {
@@ -110,7 +110,7 @@ async fn a_start_is_vouched_for_by_a_head_in_its_chain_and_by_none_only_before_t
     let says = async |held: Option<&Attestation>| {
         keeper.signer.vouched(&serving, Role::Cooler, held).await.unwrap().map_err(|why| why.to_string())
     };
-    let custody = pair.custody.manifest().custody_id();
+    let custody = pair.custody.id();
     let own = async || {
         let own = keeper.keys.own().message_key().verifying_key();
         let look = move |ledger: &Ledger<'_>| Ok((ledger.head()?, ledger.overrides(&own)?));

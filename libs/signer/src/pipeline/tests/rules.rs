@@ -75,7 +75,7 @@ async fn above_a_threshold_an_intent_by_a_key_that_app_does_not_hold_is_needed_a
 
     let Effect::Transfer { to, .. } = transfer("ETH", 6) else { panic!("a transfer") };
     let wanted = |amount: u128| PaymentIntent {
-        custody_id: pair.custody.manifest().custody_id().as_bytes().to_vec(),
+        custody_id: pair.custody.id().as_bytes().to_vec(),
         id: vec![1; 16],
         wallet: "alice".to_owned(),
         chain: CHAIN.to_owned(),
