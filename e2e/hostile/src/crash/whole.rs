@@ -150,8 +150,8 @@ impl Signer {
             for outcome in first[number].iter().chain([&after]) {
                 match outcome {
                     Outcome::Signed(signed) => {
-                        let before = won.entry(number).or_insert_with(|| signed.signature.clone());
-                        ensure!(*before == signed.signature, "two signatures for one payment");
+                        let before = won.entry(number).or_insert_with(|| signed.signatures.clone());
+                        ensure!(*before == signed.signatures, "two signatures for one payment");
                     }
                     Outcome::Unavailable(_) => {}
                     other => ensure!(reason(other) == "NonceUsed", "{other:?}"),

@@ -1,7 +1,7 @@
 //! One request, from the sender's verified bytes to the answer. Each step is a type that the next one needs: nothing
 //! undecoded reaches the policy, nothing unjudged the watermark, nothing unrecorded the key.
 //!
-//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> nonce, policy, watermark,
+//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> claims, policy, watermark,
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
 mod claims;
