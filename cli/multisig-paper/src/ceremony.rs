@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use chain::{ChainId, ChainRules, KeyRole};
-use chain_evm::EvmSafe;
+use chain::{ChainId, KeyRole};
+use chain_adapters::Adapters;
 use clap::{Args, Subcommand};
 use custody::{
     CustodyId,
@@ -226,14 +226,15 @@ fn destination(text: &str) -> Result<(ChainId, String)> {
     let Some((chain, address)) = text.split_once('=') else {
         bail!("expected CHAIN=ADDRESS, for example eip155:1=0x5aAe...");
     };
-    let rules = EvmSafe::new(chain.parse()?)?;
-    Ok((rules.id().clone(), rules.address(address)?))
+    let chain = chain.parse()?;
+    let address = Adapters::all().rules(&chain)?.address(address)?;
+    Ok((chain, address))
 }
 
 /// An address with a wrong checksum is a misread one.
 fn check_destinations(manifest: &Manifest) -> Result<()> {
     for (chain, addresses) in &manifest.safe_destinations {
-        let rules = EvmSafe::new(chain.parse()?)?;
+        let rules = Adapters::all().rules(&chain.parse()?)?;
         for address in addresses {
             rules.address(address).with_context(|| format!("safe destination on {chain}"))?;
         }

@@ -9,14 +9,15 @@ use std::{
     process::{Command, Output},
 };
 
-use alloy_primitives::hex;
-use chain::{ChainId, ChainRules, KeyRole, Owners};
+use chain::{ChainId, ChainRules, Claim, KeyRole, Payload};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
 use custody::{
     CustodyId,
     manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
     phrase::{EIP155, Keys, Phrase},
 };
+use data_encoding::HEXLOWER;
 use evacuation::{Bundle, ExportedWallet, WalletsExport};
 use harness::{Options, evm::Anvil};
 use serde_json::{Value, json};
@@ -90,7 +91,7 @@ impl Room {
     /// Both stations sign the plan.
     fn sign(&self) {
         let plan = Bundle::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap();
-        let mut bundle = plan.verify(&self.manifest).unwrap();
+        let mut bundle = plan.verify(&self.manifest, &Adapters::all()).unwrap();
         bundle.sign(KeyRole::Cool, |namespace| keys(2).secret(namespace)).unwrap();
         bundle.sign(KeyRole::Cold, |namespace| keys(3).secret(namespace)).unwrap();
         fs::write(self.path("bundle.json"), bundle.bundle().to_json()).unwrap();
@@ -125,20 +126,20 @@ impl Room {
         let to = self.anvil.dev_accounts().unwrap()[7].address.clone();
         let to = rules().address(&to).unwrap();
         let intent = chain::Effect::Transfer { asset: "ETH".into(), to, amount: wei.into() };
-        let unsigned = rules().build(&intent, &assets, nonce).unwrap();
-        let digest = rules().decode(&unsigned, &desc, &assets).unwrap().digest;
-        let sign = |byte| rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap();
+        let unsigned = rules().build(&intent, &desc, &assets, &[Claim::Sequence(nonce)]).unwrap();
+        let digest = Payload::Digest(rules().decode(&unsigned, &desc, &assets).unwrap().id);
+        let sign = |byte| vec![rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap()];
         let signatures = [(KeyRole::Hot, sign(byte)), (KeyRole::Cool, sign(2))];
         if nonce == 0 {
-            self.call(rules().deployment(&desc).unwrap()).await;
+            self.call(rules().creation(&desc).unwrap().unwrap()).await;
         }
         self.call(rules().assemble(&unsigned, &desc, &signatures).unwrap()).await;
     }
 
-    async fn call(&self, call: chain_evm::Call) {
+    async fn call(&self, call: chain::Call) {
         let from = self.anvil.dev_accounts().unwrap()[5].address.clone();
-        let data = hex::encode_prefixed(&call.data);
-        self.anvil.send(json!({"from": from, "to": call.to.to_string(), "data": data})).await.unwrap();
+        let data = format!("0x{}", HEXLOWER.encode(&call.data));
+        self.anvil.send(json!({"from": from, "to": call.to, "data": data})).await.unwrap();
     }
 }
 
@@ -296,6 +297,13 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     fs::copy(room.path("plan.json"), room.path("bundle.json")).unwrap();
     refused(&room.broadcast(), 2, "not signed by cool");
     room.sign();
+    let bundle = Bundle::parse(&fs::read(room.path("bundle.json")).unwrap()).unwrap();
+    let mut swapped = bundle.clone();
+    let cold = swapped.steps[0].signatures[&KeyRole::Cold].clone();
+    swapped.steps[0].signatures.insert(KeyRole::Cool, cold);
+    fs::write(room.path("bundle.json"), swapped.to_json()).unwrap();
+    refused(&room.broadcast(), 2, "the cool signature does not fit");
+    fs::write(room.path("bundle.json"), bundle.to_json()).unwrap();
     fs::write(room.path("gas.key"), "SECRET").unwrap();
     let output = room.broadcast();
     refused(&output, 2, "gas.key: the relayer key is malformed");
@@ -305,4 +313,20 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     refused(&output, 1, "1 of 1 transactions are not done");
     assert!(String::from_utf8_lossy(&output.stdout).contains("send it more"), "an empty float is named");
     assert_eq!(room.balance(SAFE_PLACE).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_without_a_manifest_is_verified_by_the_one_that_is_named() {
+    let room = Room::new(&["alice"]).await;
+    room.fund("alice", ETH).await;
+    room.plan("");
+    room.sign();
+    let bundle = Bundle::parse(&fs::read(room.path("bundle.json")).unwrap()).unwrap();
+    assert!(bundle.manifest.is_some());
+    fs::write(room.path("bundle.json"), Bundle { manifest: None, ..bundle }.to_json()).unwrap();
+    refused(&room.broadcast(), 2, "bundle.json carries no manifest; name it with --manifest FILE");
+    let words = "evac broadcast -o json bundle.json --gas-key gas.key --manifest";
+    refused(&room.program(&format!("{words} wallets.json")), 2, "wallets.json: malformed");
+    assert_eq!(statuses(&json_of(&room.program(&format!("{words} manifest.json")))), ["executed"]);
+    assert_eq!(room.balance(SAFE_PLACE).await, ETH);
 }

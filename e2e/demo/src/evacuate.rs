@@ -106,7 +106,7 @@ async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &m
 async fn one_signature(lab: &Lab, wallet: &str, bundle: &str, report: &mut Report) -> Result<()> {
     let bundle = Bundle::parse(bundle.as_bytes())?;
     let step = bundle.steps.first().context("a bundle has a step")?;
-    let cool = step.signatures.get(&KeyRole::Cool).context("Cooler has signed")?;
+    let cool = step.signatures.get(&KeyRole::Cool).and_then(|each| each.first()).context("Cooler has signed")?;
     let call = execTransactionCall {
         to: step.destination.parse()?,
         value: step.amount.to_string().parse()?,

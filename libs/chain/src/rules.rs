@@ -76,6 +76,9 @@ pub trait ChainRules: Send + Sync {
         claims: &[Claim],
     ) -> Result<Vec<u8>, ChainError>;
 
+    /// Refuses an effect that is refused whatever it uses up: asked before it is known what that will be.
+    fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal>;
+
     /// Decodes all of `unsigned`; refuses what is not understood, not canonical, or moves an asset not in `assets`.
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal>;
 

@@ -127,16 +127,30 @@ impl Transaction {
         })
     }
 
+    /// What is paid, by asset. `None`: a sum exceeds 256 bits.
+    pub fn paid(&self) -> Option<BTreeMap<&str, Amount>> {
+        add_up(self.transfers().map(|(asset, _, amount)| (asset, amount)))
+    }
+
     /// What leaves the wallet, by asset: transfers, and the fee where the wallet pays it. `None`: a sum exceeds 256 bits.
     pub fn spent(&self) -> Option<BTreeMap<&str, Amount>> {
-        let mut spent: BTreeMap<&str, Amount> = BTreeMap::new();
-        let fee = Some((self.fee.asset.as_str(), self.fee.most)).filter(|_| self.fee.payer == Payer::Wallet);
-        for (asset, amount) in self.transfers().map(|(asset, _, amount)| (asset, amount)).chain(fee) {
-            let sum = spent.entry(asset).or_default();
-            *sum = sum.checked_add(amount)?;
-        }
-        Some(spent)
+        add_up(self.transfers().map(|(asset, _, amount)| (asset, amount)).chain(self.own_fee()))
     }
+
+    /// The fee that the wallet pays itself.
+    pub fn own_fee(&self) -> Option<(&str, Amount)> {
+        let Fee { asset, most, payer } = &self.fee;
+        (*payer == Payer::Wallet && !most.is_zero()).then_some((asset.as_str(), *most))
+    }
+}
+
+fn add_up<'a>(amounts: impl Iterator<Item = (&'a str, Amount)>) -> Option<BTreeMap<&'a str, Amount>> {
+    let mut sums: BTreeMap<&str, Amount> = BTreeMap::new();
+    for (asset, amount) in amounts {
+        let sum = sums.entry(asset).or_default();
+        *sum = sum.checked_add(amount)?;
+    }
+    Some(sums)
 }
 
 /// What an owner signs.
@@ -205,9 +219,13 @@ mod tests {
             validity: Validity::UntilClaimed,
         };
         let expected = |coin: u128| BTreeMap::from([("COIN", Amount::from(coin)), ("OTHER", Amount::from(2))]);
-        assert_eq!(transaction.spent(), Some(expected(9)));
+        assert_eq!((transaction.paid(), transaction.spent()), (Some(expected(4)), Some(expected(9))));
         transaction.fee.payer = Payer::Relayer;
         assert_eq!(transaction.spent(), Some(expected(4)));
         assert!(!transaction.is_cancel());
+        transaction.effects.push(transfer("OTHER", u128::MAX));
+        let most = Amount::from_be_bytes([0xff; 32]);
+        transaction.effects.push(Effect::Transfer { asset: "OTHER".to_owned(), to: "a".to_owned(), amount: most });
+        assert_eq!((transaction.paid(), transaction.spent()), (None, None), "a sum never wraps");
     }
 }

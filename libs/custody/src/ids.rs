@@ -173,6 +173,12 @@ impl From<WalletId> for String {
     }
 }
 
+/// Whether `text` has the form of an address in the family `eip155`: `0x` and 40 hex digits. Its checksum is the chain's
+/// adapter to judge.
+pub(crate) fn is_evm_address(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use chain::{Amount, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{TrustError, invalid};
+use crate::{
+    error::{TrustError, invalid},
+    ids::is_evm_address,
+};
 
 /// What no hub and no App can exceed. Amounts are in the asset's smallest unit (wei), decimal strings; times are
 /// seconds of the signer's clock.
@@ -156,7 +159,7 @@ impl AssetLimits {
                 "localPolicy: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
             ));
         }
-        if asset != "native" && !is_contract(asset) {
+        if asset != "native" && !is_evm_address(asset) {
             return invalid(format!("localPolicy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
         }
         check_amount(symbol, "perTransaction", per_transaction)?;
@@ -260,9 +263,7 @@ fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
         match crate::identity::ed25519_key(signer) {
             Some(key) if !key.is_weak() => {}
             _ => {
-                return invalid(format!(
-                    "localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"
-                ));
+                return invalid(format!("localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"));
             }
         }
         if !seen.insert(signer) {
@@ -294,8 +295,4 @@ fn check_seconds(field: &str, seconds: u64, least: u64) -> Result<(), TrustError
 /// terminals, which obey what they are sent.
 pub fn is_symbol(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-}
-
-fn is_contract(text: &str) -> bool {
-    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

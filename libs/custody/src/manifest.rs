@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     CustodyId,
-    phrase::{EIP155, Keys, NAMESPACES, PhraseError},
+    ids::is_evm_address,
+    phrase::{Keys, NAMESPACES, PhraseError},
     trust::CustodyTrust,
 };
 use chain::{ChainError, ChainId, KeyRole, Owners, hex};
@@ -419,12 +420,7 @@ impl VerifiedManifest {
 /// A chain of a namespace that has keys, and at least one address of that namespace's shape, none twice. Checksums
 /// are for the chain's own crate.
 fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestError> {
-    let known = chain.split_once(':').is_some_and(|(namespace, reference)| {
-        namespace == EIP155
-            && (1..=20).contains(&reference.len())
-            && reference.bytes().all(|byte| byte.is_ascii_digit())
-            && !reference.starts_with('0')
-    });
+    let known = chain.parse::<ChainId>().is_ok_and(|id| NAMESPACES.contains(&id.namespace()));
     if !known {
         return invalid(format!("'{chain}' is not a chain id with known keys; expected for example eip155:1"));
     }
@@ -433,8 +429,7 @@ fn check_destinations(chain: &str, addresses: &[String]) -> Result<(), ManifestE
     }
     let mut seen = std::collections::BTreeSet::new();
     for address in addresses {
-        let hex = address.strip_prefix("0x").unwrap_or_default();
-        if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_evm_address(address) {
             return invalid(format!("'{address}' is not an address on {chain}; expected 0x and 40 hex digits"));
         }
         if !seen.insert(address.to_ascii_lowercase()) {
@@ -488,7 +483,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::phrase::Phrase;
+    use crate::phrase::{EIP155, Phrase};
 
     fn keys(byte: u8) -> Keys {
         Phrase::from_entropy(&[byte; 32]).unwrap().keys()

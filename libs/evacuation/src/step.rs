@@ -43,6 +43,18 @@ pub struct Step {
     pub signatures: BTreeMap<KeyRole, Vec<String>>,
 }
 
+impl Step {
+    /// What it uses up, for people.
+    pub fn uses(&self) -> String {
+        shown(&self.claims)
+    }
+}
+
+/// Claims in one line.
+pub(crate) fn shown(claims: &[Claim]) -> String {
+    claims.iter().map(Claim::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// [`Step`] as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -12,6 +12,7 @@ use crate::{
     bundle::WHAT,
     document::same_manifest,
     hex,
+    step::shown,
     wallet::{Recorded, safe_destination, wallet},
 };
 
@@ -216,16 +217,8 @@ fn same_effect(step: &Step, decoded: &Transaction) -> Result<(), EvacuationError
     };
     same("amount", moved, step.amount.to_string())?;
     let paid = (decoded.fee.payer == Payer::Wallet).then_some(decoded.fee.most);
-    let shown = |fee: Option<Amount>| fee.map_or("nothing".to_owned(), |fee| fee.to_string());
-    same("fee", shown(paid), shown(step.fee))?;
-    let (field, found) = named(&decoded.claims);
-    same(field, found, named(&step.claims).1)
-}
-
-/// For people: the nonce as a number, anything else by what it is.
-fn named(claims: &[Claim]) -> (&'static str, String) {
-    match claims {
-        [Claim::Sequence(nonce)] => ("nonce", nonce.to_string()),
-        claims => ("claims", claims.iter().map(Claim::to_string).collect::<Vec<_>>().join(", ")),
-    }
+    let in_words = |fee: Option<Amount>| fee.map_or("nothing".to_owned(), |fee| fee.to_string());
+    same("fee", in_words(paid), in_words(step.fee))?;
+    let field = if matches!(decoded.claims[..], [Claim::Sequence(_)]) { "nonce" } else { "claims" };
+    same(field, shown(&decoded.claims), step.uses())
 }

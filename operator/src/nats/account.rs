@@ -196,14 +196,16 @@ fn issue(
     Ok(())
 }
 
-/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key is one party.
+/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key belongs to one workload.
 fn unmintable(record: &Record, role: Role, user: &str) -> Option<Finding> {
     let given_up = record.revoked.contains_key(user) || record.replaced.values().any(|users| users.contains(user));
     let other = record.issued.iter().find(|(other, issued)| **other != role && issued.user == user);
     let why = match (given_up, other) {
-        (true, _) => format!("{role} reports the NATS key {user}, which was replaced before: it has to make a new one"),
+        (true, _) => {
+            format!("{role} reports the NATS key {user}, which was replaced earlier; it must generate a new one")
+        }
         (_, Some((other, _))) => {
-            format!("{role} reports the NATS key {user}, which is {other}'s: it has to make its own")
+            format!("{role} reports the NATS key {user}, which belongs to {other}; it must generate its own")
         }
         (false, None) => return None,
     };
@@ -270,7 +272,7 @@ fn same(present: &Claims<Account>, wanted: &Claims<Account>, operator: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::tests::fixtures;
 
     struct Bench {
         keys: AccountKeys,
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_is_one_party() {
+    fn one_key_is_one_workload() {
         let mut bench = Bench::new();
         let shared = user();
         bench.advance(&[(Role::Keeper, key(&shared, None))]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use custody::Role;
 use multisig_api::{
     conditions::reason,
-    multisig_cluster::{OPERATOR_SEED_KEY, SYSTEM_CREDS_KEY},
+    multisig_cluster::nats::{OPERATOR_SEED_KEY, SYSTEM_CREDS_KEY},
 };
 use nkeys::{KeyPair, KeyPairType};
 use zeroize::Zeroizing;
@@ -23,10 +23,10 @@ pub enum KeysError {
     #[error("the key {0} is missing")]
     Missing(String),
     /// Not a seed of this kind.
-    #[error("the key {0} holds no seed of its kind")]
+    #[error("the key {0} does not contain a valid seed of its kind")]
     Malformed(String),
     /// The operating system gave no randomness.
-    #[error("no randomness: {0}")]
+    #[error("the operating system gave no randomness: {0}")]
     Random(String),
 }
 

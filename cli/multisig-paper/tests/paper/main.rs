@@ -13,7 +13,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use chain::{Asset, ChainId, ChainRules, Owners};
+use chain::{Asset, ChainId, ChainRules, Claim};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
 use custody::{
     Role,
@@ -155,9 +156,9 @@ impl Ceremony {
         };
         let token = format!("0x{}", "0b".repeat(20));
         let balances = vec![balance("ETH", None, 77), balance("USD", Some(&token), 5)];
-        let states = [((id, chain), ChainState { deployed: false, nonce: 0, balances })].into();
+        let states = [((id, chain), ChainState { created: false, next: vec![Claim::Sequence(0)], balances })].into();
         let export = WalletsExport::new(&manifest, vec![record]);
-        let bundle = plan(&export, &states, &manifest, &BTreeMap::new()).unwrap();
+        let bundle = plan(&export, &states, &manifest, &Adapters::all(), &BTreeMap::new()).unwrap();
         self.room.write("plan.json", &bundle.to_json());
         bundle
     }
@@ -388,8 +389,11 @@ fn an_evacuation_is_shown_and_signed_at_both_stations() {
     let signed = room.run(signed, &ceremony.cold).json();
     assert_eq!(signed["role"], "cold");
     assert_eq!(signed["steps"][1]["signedBy"], serde_json::json!(["cool", "cold"]));
-    let bundle = Bundle::parse(room.read("bundle.json").as_bytes()).unwrap().verify(&ceremony.manifest()).unwrap();
-    assert!(bundle.steps().iter().all(|step| step.calls().is_ok()));
+    let bundle = Bundle::parse(room.read("bundle.json").as_bytes())
+        .unwrap()
+        .verify(&ceremony.manifest(), &Adapters::all())
+        .unwrap();
+    assert!(bundle.steps().iter().all(|step| step.call().is_ok()));
 }
 
 #[test]

@@ -8,12 +8,14 @@ use std::{
     fs,
     io::{IsTerminal, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use chain_evm_client::ClientError;
+use chain::{ChainClient, ChainId, ClientError};
 use clap::Subcommand;
+use custody::manifest::{ManifestError, SignedManifest, VerifiedManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{failure::bad_input, output::Output};
@@ -52,6 +54,32 @@ fn write(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// The manifest in a file, and what both stations have signed in it.
+fn manifest(path: &Path) -> Result<(SignedManifest, VerifiedManifest)> {
+    let wrong = |error: ManifestError| bad_input(format!("{}: {error}", path.display()));
+    let signed = SignedManifest::parse(&read(path)?).map_err(wrong)?;
+    let verified = signed.verify().map_err(wrong)?;
+    Ok((signed, verified))
+}
+
+/// A node that serves `chain`, and whoever pays there by the key in a file.
+async fn connect(chain: &ChainId, url: &str, key: Option<(&Path, &str)>) -> Result<Arc<dyn ChainClient>> {
+    let client = chain_clients::connect(chain, url, key.map(|(_, text)| text));
+    let client = client.map_err(|error| match (&error, key) {
+        (ClientError::Key { .. }, Some((path, _))) => bad_input(format!("{}: {error}", path.display())),
+        _ => wrong_url(error),
+    })?;
+    patiently(|| client.verify_chain()).await?;
+    Ok(client)
+}
+
+fn wrong_url(error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Url => bad_input(format!("--rpc: {error}")),
+        other => other.into(),
+    }
+}
+
 /// Asks a node again while it is away, at growing intervals.
 async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, ClientError>
 where
@@ -59,7 +87,7 @@ where
 {
     for failures in 1..ATTEMPTS {
         match ask().await {
-            Err(ClientError::Away { .. }) => tokio::time::sleep(backoff::delay(failures)).await,
+            Err(error) if error.is_away() => tokio::time::sleep(backoff::delay(failures)).await,
             other => return other,
         }
     }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use chain::ChainId;
+use chain_adapters::Adapters;
 use custody::{
     Role, TrustError,
     local_policy::{AssetLimits, LocalPolicy},
@@ -163,6 +164,7 @@ impl Plan {
             egress,
         };
         match plan.trust().validate() {
+            Ok(()) if plan.role == Role::Sentinel => Err("role: this version prepares no member for a sentinel".into()),
             Ok(()) => Ok(plan),
             Err(TrustError::Invalid(why)) => Err(why),
             Err(error) => Err(error.to_string()),
@@ -308,12 +310,8 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
 /// Which chains there are depends on this build; the rest of a local policy is checked with the member trust.
 fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
     for AssetLimits { chain, .. } in &local_policy.assets {
-        let id: ChainId = chain.parse().map_err(|error| format!("localPolicy: {error}"))?;
-        if id.namespace() != "eip155" || id.reference().parse::<u64>().is_err() {
-            return Err(format!(
-                "localPolicy: this build does not support chain '{chain}'; expected eip155 and a number"
-            ));
-        }
+        let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
+        known.map_err(|error| format!("localPolicy: {error}"))?;
     }
     Ok(())
 }
@@ -394,6 +392,7 @@ mod tests {
         }
         for (from, to, field) in [
             ("role: keeper", "role: app", "role"),
+            ("role: keeper", "role: sentinel", "sentinel"),
             ("custody-keeper", "Custody", "namespace"),
             ("fra-1", "fra_1", "dataCenter"),
             ("Development", "Test", "Test"),

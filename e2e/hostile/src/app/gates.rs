@@ -7,8 +7,11 @@ use custody::{Role, report::WorkloadState};
 use data_center::LEASE;
 use protocol::ops::{Freeze, Operation, Outcome as Answer, Payment, Request};
 
-use super::Outcome;
-use crate::world::{Arena, Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason};
+use super::outcome::Outcome;
+use crate::{
+    refusals::By,
+    world::{Arena, Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason},
+};
 
 /// Freezes a wallet, or everything with an empty one, as App may.
 async fn freeze(world: &World, wallet: &str) -> Result<()> {
@@ -25,7 +28,7 @@ async fn theft(world: &World, stop: impl AsyncFnOnce(&Arena<'_>) -> Result<()>) 
     let arena = world.arena(Kind::Plain, 1).await?;
     stop(&arena).await?;
     let tx = arena.theft(PER_TRANSACTION, 0);
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
@@ -54,7 +57,7 @@ pub(super) async fn frozen_retry(world: &World) -> Result<Outcome> {
     freeze(world, &wallet.id).await?;
     let mut granted = Granted::default();
     for (signer, request) in [(Role::Keeper, hot), (Role::Cooler, cool)] {
-        let again = granted.take(reason(asked(world, signer, request).await?));
+        let again = granted.take(By::Party(signer), reason(asked(world, signer, request).await?));
         ensure!(again.is_none(), "{signer} gives out a stored signature of a frozen wallet");
     }
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await

@@ -1,7 +1,7 @@
 //! A signer that a suite kills: the signers' own pipeline, store and Vault client, without broker and API server.
 //! `MULTISIG_FAULT` names the point at which it ends itself.
 
-#[path = "../crash/wire.rs"]
+#[path = "../killable/wire.rs"]
 mod wire;
 
 use std::{

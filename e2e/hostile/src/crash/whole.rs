@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use chain::{Amount, Asset, ChainRules, Claim, Effect, Payload, WalletDesc};
+use custodies::CHAIN;
 use custody::{
     Role,
     identity::PeerKeys,
@@ -20,12 +21,16 @@ use rand_core::OsRng;
 use tokio::time::{Instant, sleep};
 use transport::Caller;
 
-use super::{
-    chain::{CHAIN, Chain, Paid},
-    harm::LOAD,
-    stage::{Dice, PAYEE, THIEF, countersign, reason, registration, request, sign},
+use super::{dice::Dice, harm::LOAD};
+use crate::{
+    killable::{
+        PAYEE, THIEF,
+        chain::Chain,
+        requests::{Paid, countersign, reason, registration, request, sign},
+    },
+    refusals::{By, Refusals},
+    report::{Row, Suite},
 };
-use crate::report::{Row, Suite};
 
 /// How often each is killed.
 const KILLS: u64 = 5;
@@ -67,13 +72,9 @@ pub(super) async fn killed(role: Role, dice: &mut Dice) -> Result<Row> {
         moved += signer.again(rivals, &requests, first).await.with_context(|| format!("nonce {nonce}"))?;
     }
     ensure!(process.terminate().await == Some(0), "{role} does not end in order");
-    Ok(Row {
-        suite: Suite::Crash,
-        attack: format!("all of {role}, with broker and API server, killed while payments run (x{KILLS})"),
-        refused_by: "NonceUsed, the same signature".to_owned(),
-        moved: moved.to_string(),
-        limit: None,
-    })
+    let attack = format!("all of {role}, with broker and API server, killed while payments run (x{KILLS})");
+    let held = Refusals::all(By::Party(role), ["NonceUsed", "the same signature"].map(str::to_owned));
+    Ok(Row::new(Suite::Crash, &attack, held.to_string(), moved))
 }
 
 impl Signer {
@@ -87,7 +88,7 @@ impl Signer {
         let keys = if role == Role::Cooler {
             let keys = member.state(WorkloadState::AwaitingCoolKey).await.identity.context("no identity")?.keys;
             let sealed =
-                custody::sealed_phrase::seal(&member.cool, &member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
+                custody::sealed_phrase::seal(&member.cool, member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
             let imported = member.exec(&["import"], &sealed).await;
             ensure!(imported.status.success(), "{imported:?}");
             keys
@@ -198,5 +199,5 @@ fn wallet(role: Role, member: &Member, chain: &Chain, keys: &PeerKeys, hot: &Att
     };
     let hot = hot_keys(hot, &[keeper])?;
     let key = hot.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-    Ok(chain.rules.wallet(&member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
+    Ok(chain.rules.wallet(member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
 }

@@ -2,32 +2,20 @@
 
 use std::cell::Cell;
 
-use alloy_primitives::Address;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole};
+use custodies::CHAIN;
 use custody::Role;
-use data_center::CHAIN;
 use futures::future::join_all;
 use prost::Message;
-use protocol::ops::{Attestation, Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
+use protocol::ops::{Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
 
 use super::{
     FUNDS, Kind, Token, World,
     safe::SafeTx,
     signing::{self, ask},
+    wallet::Wallet,
 };
-
-/// A wallet that both signers have registered.
-#[derive(Debug, Clone)]
-pub(crate) struct Wallet {
-    pub(crate) id: String,
-    pub(crate) desc: WalletDesc,
-    pub(crate) address: Address,
-    /// Hot, cool, cold.
-    pub(crate) owners: [Address; 3],
-    /// Keeper's word for its hot keys.
-    pub(crate) hot: Attestation,
-}
 
 /// Wallets and their money.
 pub(crate) struct Arena<'a> {

@@ -4,6 +4,7 @@
 mod arena;
 pub(crate) mod safe;
 mod signing;
+mod wallet;
 mod wire;
 
 use std::{
@@ -16,16 +17,20 @@ use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
 use chain_evm::EvmSafe;
 use chain_evm_client::Rpc;
+use custodies::CHAIN;
 use custody::local_policy::{AssetLimits, LocalPolicy, Rolling, TimeLock};
-use data_center::{CHAIN, Pair};
+use data_center::{Member, Pair};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use harness::{Options, evm::Anvil};
 use rand_core::OsRng;
 use transport::Caller;
 
-pub(crate) use arena::{Arena, Wallet};
-pub(crate) use signing::{Granted, asked, now_ms, operation_id, reason};
+use crate::stolen::Stolen;
+
+pub(crate) use arena::Arena;
+pub(crate) use signing::{Granted, asked, operation_id, reason};
+pub(crate) use wallet::Wallet;
 pub(crate) use wire::{Tapped, Wire, next, tapped};
 
 /// The local policy's highest payment of any asset, in its smallest unit; so are the others.
@@ -85,6 +90,8 @@ pub(crate) struct World {
     pub(crate) relayer: String,
     /// Signs intents; App does not hold it.
     pub(crate) intent_key: SigningKey,
+    /// Keeper's secrets, for what Cooler has to refuse on its own.
+    pub(crate) keeper: Stolen,
     tokens: BTreeMap<Kind, Vec<Token>>,
     taken: Cell<usize>,
     names: Cell<usize>,
@@ -111,6 +118,7 @@ impl World {
             friend: Address::repeat_byte(0xf1),
             relayer,
             intent_key,
+            keeper: stolen(&pair.keeper)?,
             tokens,
             taken: Cell::new(0),
             names: Cell::new(0),
@@ -134,6 +142,10 @@ impl World {
     fn name(&self) -> String {
         format!("user-{}", self.names.replace(self.names.get() + 1))
     }
+}
+
+fn stolen(member: &Member) -> Result<Stolen> {
+    Stolen::new(member.data_dir(), member.vault_trust(), member.vault_token_file(), member.custody_id())
 }
 
 /// Folder of this program, where the signers are too.

@@ -15,7 +15,7 @@ pub fn connect(chain: &ChainId, url: &str, relayer_key: Option<&str>) -> Result<
             let key = relayer_key.map(RelayerKey::parse).transpose()?;
             Ok(Arc::new(EvmClient::new(chain.clone(), url, key)?))
         }
-        _ => Err(ChainError::ChainId(chain.to_string()).into()),
+        _ => Err(ChainError::NoAdapter(chain.clone()).into()),
     }
 }
 
@@ -32,6 +32,6 @@ mod tests {
     fn a_chain_that_no_adapter_knows_is_refused_by_name() {
         let unknown: ChainId = "bip122:000000000019d6689c085ae165831e93".parse().unwrap();
         let Err(error) = connect(&unknown, "http://127.0.0.1:1", None) else { panic!("connected") };
-        assert!(matches!(&error, ClientError::Chain(ChainError::ChainId(id)) if id == unknown.as_str()), "{error}");
+        assert!(matches!(&error, ClientError::Chain(ChainError::NoAdapter(id)) if *id == unknown), "{error}");
     }
 }

@@ -116,7 +116,7 @@ impl ChainClient for EvmClient {
             return Err(ChainError::Assemble("a Safe's transaction uses up exactly one nonce".to_owned()).into());
         };
         let safe = address(&wallet.address)?;
-        let next = self.rpc.safe(safe, &[]).await?.nonce;
+        let next = self.rpc.safe_nonce(safe).await?;
         if next <= *nonce {
             return Ok(if next == *nonce { Fate::Open } else { Fate::Early(Claim::Sequence(next)) });
         }

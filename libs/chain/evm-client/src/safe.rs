@@ -76,6 +76,14 @@ impl Rpc {
         Ok(state)
     }
 
+    /// The nonce that the Safe's next transaction must have.
+    pub async fn safe_nonce(&self, safe: Address) -> Result<u64, ClientError> {
+        if self.code(safe, None).await?.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.read(safe, nonceCall {}, None, "a Safe's nonce").await?.saturating_to())
+    }
+
     /// Everything that the Safe executed at or after block `from`, oldest first: one entry per nonce used. Fewer
     /// entries than nonces used mean that the node has not indexed them yet.
     pub async fn executions(&self, safe: Address, from: u64) -> Result<Vec<Execution>, ClientError> {

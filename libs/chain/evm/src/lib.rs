@@ -50,11 +50,6 @@ impl EvmSafe {
         self.number
     }
 
-    /// The public key (33-byte SEC1) whose signature over `digest` this is; `None` for what no key signed.
-    pub fn recover(&self, digest: &[u8; 32], signature: &[u8]) -> Option<Vec<u8>> {
-        signature::recover(digest, signature).map(|key| key.serialize().to_vec())
-    }
-
     fn require_own(&self, WalletDesc { chain, .. }: &WalletDesc) -> Result<(), Refusal> {
         if *chain == self.id {
             return Ok(());
@@ -122,6 +117,12 @@ impl ChainRules for EvmSafe {
             return Err(ChainError::Assemble("a Safe's transaction uses up exactly one nonce".to_owned()));
         };
         transaction::build(effect, assets, *nonce)
+    }
+
+    fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal> {
+        let unsigned = transaction::build(effect, assets, 0);
+        let unsigned = unsigned.map_err(|error| Reason::Malformed.because(error.to_string()))?;
+        self.decode(&unsigned, wallet, assets).map(drop)
     }
 
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {

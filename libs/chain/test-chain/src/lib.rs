@@ -108,6 +108,11 @@ impl ChainRules for TestChain {
         transaction::build(effect, &wallet.address, assets, claims)
     }
 
+    fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal> {
+        self.require_own(wallet)?;
+        transaction::admits(effect, &wallet.address, assets)
+    }
+
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {
         self.require_own(wallet)?;
         self.decode_at(unsigned, &wallet.address, assets)

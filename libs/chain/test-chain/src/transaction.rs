@@ -73,6 +73,17 @@ pub(crate) fn build(effect: &Effect, own: &str, assets: &[Asset], claims: &[Clai
     Ok(pay(claims, &outputs))
 }
 
+pub(crate) fn admits(effect: &Effect, own: &str, assets: &[Asset]) -> Result<(), Refusal> {
+    match effect {
+        Effect::Transfer { asset, .. } if native(assets) != Some(asset.as_str()) => {
+            Err(refusal("UnknownAsset", "only the native coin exists"))
+        }
+        Effect::Transfer { to, .. } if to == own => Err(refusal("UnknownShape", "a wallet does not pay itself")),
+        Effect::Change { .. } => Err(refusal("UnknownShape", "change is what a payment leaves")),
+        Effect::Transfer { .. } | Effect::Cancel { .. } => Ok(()),
+    }
+}
+
 pub(crate) fn decode(unsigned: &[u8], own: &str, assets: &[Asset]) -> Result<Decoded, Refusal> {
     let transaction = parse(unsigned)?;
     let claims = coins(&transaction)?;

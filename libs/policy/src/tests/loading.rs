@@ -6,6 +6,7 @@ use custody::{
     phrase::Phrase,
 };
 use rand_core::OsRng;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -27,11 +28,10 @@ fn manifest() -> VerifiedManifest {
 
 #[test]
 fn a_chain_without_safe_destination_is_not_served() {
-    let here =
-        Policy::new(&local_policy(), &[], &wiring::Policy::default(), &manifest(), &rules(&local_policy())).unwrap();
+    let here = Policy::new(&local_policy(), &[], &HubLimits::default(), &manifest(), &rules(&local_policy())).unwrap();
     assert_eq!(here, policy(&local_policy(), &[]), "the manifest's safe destinations are the ones that count");
     let elsewhere = changed(|local_policy| local_policy.assets[0].chain = "eip155:1".to_owned());
-    let outcome = Policy::new(&elsewhere, &[], &wiring::Policy::default(), &manifest(), &rules(&elsewhere));
+    let outcome = Policy::new(&elsewhere, &[], &HubLimits::default(), &manifest(), &rules(&elsewhere));
     assert_eq!(outcome, Err(PolicyError::NoSafeDestination("eip155:1".parse().unwrap())));
 }
 
@@ -68,17 +68,15 @@ fn a_local_policy_that_can_not_be_compared_is_not_loaded() {
         changed(|local_policy| local_policy.intent_signers = vec!["00".repeat(32)]),
     ];
     for bad in table {
-        let present = load(&bad, &[], &wiring::Policy::default());
+        let present = load(&bad, &[], &HubLimits::default());
         assert!(matches!(present, Err(PolicyError::LocalPolicy(_))), "{bad:?}: {present:?}");
-        let held = load(&local_policy(), std::slice::from_ref(&bad), &wiring::Policy::default());
+        let held = load(&local_policy(), std::slice::from_ref(&bad), &HubLimits::default());
         assert!(matches!(held, Err(PolicyError::LocalPolicy(_))), "{bad:?}: {held:?}");
     }
-    let no_adapter =
-        Policy::unvouched(&local_policy(), &[], &wiring::Policy::default(), &BTreeMap::new(), &Rules::new());
+    let no_adapter = Policy::unvouched(&local_policy(), &[], &HubLimits::default(), &BTreeMap::new(), &Rules::new());
     assert!(matches!(no_adapter, Err(PolicyError::LocalPolicy(why)) if why.contains("no adapter")));
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![wrong_checksum])]);
-    let unsafe_place =
-        Policy::unvouched(&local_policy(), &[], &wiring::Policy::default(), &safe, &rules(&local_policy()));
+    let unsafe_place = Policy::unvouched(&local_policy(), &[], &HubLimits::default(), &safe, &rules(&local_policy()));
     assert!(matches!(unsafe_place, Err(PolicyError::SafeDestination(_))));
 }
 
@@ -153,4 +151,40 @@ fn the_digest_names_all_that_holds() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(distinct.len(), digests.len());
+}
+
+/// The bytes that are hashed are fixed: others compare what this program says with what an earlier one said.
+#[test]
+fn the_digest_of_a_known_policy_is_known() {
+    let known = changed(|local_policy| {
+        local_policy.assets[0].per_wallet = rolling("5000", 3600);
+        local_policy.assets[0].total = rolling("9000", 60);
+        local_policy.assets[0].time_lock = time_lock("500", 60);
+        local_policy.assets[0].intent_above = Some("700".to_owned());
+        local_policy.intent_signers = vec![signer(2), signer(1)];
+        local_policy.destinations = destinations(&[CAROL, BOB], 60);
+        local_policy.fees = fee("7");
+    });
+    let digest = "f1ed058874abec25ca0c3ae4b3a29ba80dfd0b1f90ef6a39eabfedf4a5cc4376";
+    assert_eq!(HEXLOWER.encode(&policy(&known, &[]).digest()), digest);
+    // The same, hashed by hand from what the documentation says.
+    let document = format!(
+        concat!(
+            r#"{{"kinds":["cancel","transfer"],"intentSigners":["{}","{}"],"chains":{{"{chain}":{{"fee":"7","#,
+            r#""safeDestinations":["{safe}"],"destinations":{{"allow":["{carol}","{bob}"],"coolingMs":60000}},"#,
+            r#""assets":{{"ETH":{{"perTransaction":"1000","windows":[{{"scope":"wallet","lengthMs":3600000,"#,
+            r#""limit":"5000"}},{{"scope":"total","lengthMs":60000,"limit":"9000"}}],"#,
+            r#""timeLocks":[{{"above":"500","delayMs":60000}}],"intentAbove":"700"}},"#,
+            r#""USDT":{{"contract":"{token}","perTransaction":"1000","windows":[],"timeLocks":[]}}}}}}}}}}"#,
+        ),
+        signer(1).min(signer(2)),
+        signer(1).max(signer(2)),
+        chain = CHAIN,
+        safe = SAFE,
+        carol = CAROL,
+        bob = BOB,
+        token = TOKEN,
+    );
+    let by_hand = Sha256::digest([b"multisig.policy.v1\0", document.as_bytes()].concat());
+    assert_eq!(policy(&known, &[]).digest(), <[u8; 32]>::from(by_hand));
 }

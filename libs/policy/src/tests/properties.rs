@@ -60,7 +60,7 @@ fn local_policies() -> impl Strategy<Value = LocalPolicy> {
     )
 }
 
-fn hubs() -> impl Strategy<Value = wiring::Policy> {
+fn hubs() -> impl Strategy<Value = HubLimits> {
     let limits = (limits(), windows(), windows()).prop_map(|(per_transaction, per_wallet, total)| Limit {
         per_wallet,
         total,
@@ -70,10 +70,11 @@ fn hubs() -> impl Strategy<Value = wiring::Policy> {
 }
 
 /// For this effect more often than not.
-fn intents(effect: &Intent) -> impl Strategy<Value = Option<Attestation>> + use<> {
+fn intents(effect: &Effect) -> impl Strategy<Value = Option<Attestation>> + use<> {
     let (to, amount) = match effect {
-        Intent::Transfer { to, amount, .. } => (to.clone(), amount.to_string()),
-        Intent::Cancel { to } => (to.clone(), "0".to_owned()),
+        Effect::Transfer { to, amount, .. } => (to.clone(), amount.to_string()),
+        Effect::Cancel { to } => (to.clone(), "0".to_owned()),
+        Effect::Change { .. } => (String::new(), "0".to_owned()),
     };
     let amounts = prop_oneof![8 => Just(amount), 1 => amounts()];
     let places = prop_oneof![8 => Just(to), 1 => Just(SAFE.to_owned())];
@@ -84,10 +85,10 @@ fn intents(effect: &Intent) -> impl Strategy<Value = Option<Attestation>> + use<
     option::of(intents)
 }
 
-fn effects() -> impl Strategy<Value = Intent> {
+fn effects() -> impl Strategy<Value = Effect> {
     let transfers = (amounts(), select(vec![BOB, CAROL]), select(vec!["ETH", "ETH", "ETH", "OTHER"]));
     let transfers = transfers.prop_map(|(amount, to, asset)| match transfer(asset, &amount) {
-        Intent::Transfer { asset, amount, .. } => Intent::Transfer { asset, amount, to: to.to_owned() },
+        Effect::Transfer { asset, amount, .. } => Effect::Transfer { asset, amount, to: to.to_owned() },
         cancel => cancel,
     });
     Union::new_weighted(vec![(6, transfers.boxed()), (1, select(vec![cancel(SAFE), cancel(BOB)]).boxed())])
@@ -103,7 +104,7 @@ fn payments() -> impl Strategy<Value = Payment> {
         let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
         let spent = windows.into_iter().zip(spent);
         Payment {
-            fee: fee.into(),
+            fee: relayed(fee),
             spent: spent.map(|((scope, seconds), amount)| ((scope, seconds * 1000), amount.parse().unwrap())).collect(),
             listed_since_ms,
             intent,
@@ -131,7 +132,7 @@ proptest! {
         local_policy in local_policies(), held in proptest::collection::vec(local_policies(), 0..2), more in local_policies(), hub in hubs(),
         payment in payments(),
     ) {
-        let none = wiring::Policy::default();
+        let none = HubLimits::default();
         let before = payment.judge(&load(&local_policy, &held, &none).unwrap());
         let limited = payment.judge(&load(&local_policy, &held, &hub).unwrap());
         prop_assert!(rank(&limited) >= rank(&before), "hub: {limited:?} after {before:?}");

@@ -127,6 +127,7 @@ fn amounts_that_were_not_counted_for_every_window_are_refused() {
     {
         let policy = policy(local_policy, &[]);
         let payment = Payment::new(transfer("ETH", "1"));
+        let spent = BTreeMap::from([("ETH".to_owned(), spent)]);
         let verdict = payment.ask(&policy, |facts| policy.judge(&Facts { spent: &spent, ..*facts }));
         assert_eq!(word(&verdict), "SpentUnknown");
     }
@@ -149,7 +150,7 @@ fn money_goes_only_where_every_list_leads() {
     for (policy, expected) in table {
         assert_eq!(word(&Payment::new(transfer("ETH", "1")).judge(&policy)), expected);
     }
-    let to_safety = Intent::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: 1.into() };
+    let to_safety = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: 1.into() };
     let verdict = Payment::new(to_safety).judge(&policy(&listed(&[BOB]), &[]));
     assert_eq!(word(&verdict), "DestinationNotAllowed", "a safe destination is none for payments");
 }
@@ -195,7 +196,7 @@ fn a_fee_is_at_most_the_lowest_ceiling_and_nothing_where_none_is_named() {
     ];
     for (policy, fee, expected) in table {
         for effect in [transfer("ETH", "1"), cancel(SAFE)] {
-            let payment = Payment { fee: Amount::from(fee), ..Payment::new(effect) };
+            let payment = Payment { fee: relayed(fee), ..Payment::new(effect) };
             assert_eq!(word(&payment.judge(&policy)), expected, "{fee}");
         }
     }
@@ -234,7 +235,7 @@ fn a_large_payment_waits_from_its_announcement_on() {
 fn a_payment_that_is_refused_does_not_wait() {
     let locked = changed(|local_policy| local_policy.assets[0].time_lock = time_lock("100", 3600));
     assert_eq!(word(&Payment::new(transfer("ETH", "1001")).judge(&policy(&locked, &[]))), "OverLimit");
-    let wrong = Payment { fee: 1.into(), ..Payment::new(transfer("ETH", "101")) };
+    let wrong = Payment { fee: relayed(1), ..Payment::new(transfer("ETH", "101")) };
     assert_eq!(word(&wrong.judge(&policy(&locked, &[]))), "FeeTooHigh");
 }
 

@@ -9,8 +9,10 @@ use custody::Role;
 use serde_json::{Value, json};
 
 use super::{
+    home::{ETH, SHOP},
+    running::RunningApp,
     signers::{Fault, TestSigners},
-    world::{ETH, RunningApp, SHOP, World},
+    world::World,
 };
 
 /// 2100-01-01T00:00:00Z.
