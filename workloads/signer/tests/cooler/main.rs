@@ -85,9 +85,11 @@ impl Hot {
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
         let wallet = self.described(member);
         let unsigned = rules.build(&effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap();
-        let payload = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap().remove(0);
-        let hot_signature = rules.sign(&self.keys.secret("eip155").unwrap(), &payload).unwrap();
-        Payment { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature, ..Payment::default() }
+        let secret = self.keys.secret("eip155").unwrap();
+        let payloads = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap();
+        let hot_signatures = payloads.iter().map(|payload| rules.sign(&secret, payload).unwrap()).collect();
+        let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
+        Payment { wallet, chain, unsigned, hot_signatures, ..Payment::default() }
     }
 }
 
@@ -153,7 +155,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     let app = serving(&member).await;
     let hot = Hot::new(&member);
     hot.register(&member, &app).await;
-    let check = || Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 0) });
+    let check = || Operation::Check(Payment { hot_signatures: Vec::new(), ..hot.payment(&member, 5, 0) });
     let patience = Duration::from_secs(30);
 
     // The hub tightens; a limit for nothing, or an unknown field in the trust, is no policy and no trust.
