@@ -9,7 +9,7 @@ use custody::{
     trust::{KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 
-use crate::{CHAIN, Custody, peers};
+use crate::{CHAIN, ceremony::Custody, parties::peers};
 
 /// What is taken for a certificate where nobody connects.
 pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trust_is_valid_and_complete_in_every_profile_that_needs_no_more() {
+    fn a_signers_trust_is_valid_and_complete() {
         let custody = Custody::fixed();
         for role in [Role::Keeper, Role::Cooler] {
             let trust = custody.trust(role);

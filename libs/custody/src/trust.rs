@@ -38,7 +38,7 @@ pub struct MemberTrust {
     pub shape_version: u32,
     /// Must equal the profile of the MultisigCluster.
     pub profile: Profile,
-    /// The signer that lives here: keeper or cooler.
+    /// The role that runs here: keeper, cooler or sentinel.
     pub role: Role,
     /// Must equal `MemberCluster.spec.dataCenter`.
     pub data_center: String,
@@ -107,12 +107,13 @@ pub struct CustodyTrust {
     pub manifest_digest: String,
 }
 
-/// What an operation needs and the member trust does not have yet, in plain words.
+/// What the workload needs and the member trust does not have yet, in plain words.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("the member trust is not complete: {}", .0.join("; "))]
 pub struct Missing(pub Vec<String>);
 
-/// A member trust with which operations may be served. There is no other way to make one than [`MemberTrust::complete`].
+/// A signer's member trust with which operations may be served. There is no other way to make one than
+/// [`MemberTrust::complete`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompleteTrust {
     trust: MemberTrust,
@@ -172,9 +173,9 @@ impl MemberTrust {
         if self.shape_version != SHAPE_VERSION {
             return Err(TrustError::UnknownVersion(self.shape_version.into()));
         }
-        if !matches!(self.role, Role::Keeper | Role::Cooler) {
+        if !matches!(self.role, Role::Keeper | Role::Cooler | Role::Sentinel) {
             return invalid(format!(
-                "role is {}, but only keeper and cooler run in a data centre of their own",
+                "role is {}, but only keeper, cooler and sentinel run in a data centre of their own",
                 self.role
             ));
         }
@@ -200,23 +201,20 @@ impl MemberTrust {
         Ok(())
     }
 
-    /// The member trust with which operations may be served, or all that is missing.
-    pub fn complete(&self) -> Result<CompleteTrust, Missing> {
-        let other = if self.role == Role::Keeper { Role::Cooler } else { Role::Keeper };
-        let mut needed = vec![other, Role::App];
-        if self.profile == Profile::Production {
-            needed.push(Role::Sentinel);
-        }
+    /// All that the workload needs and does not have yet, in plain words.
+    pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.custody.is_none() {
             missing.push("no custody is pinned: run `multisig member prepare` with the signed manifest".to_owned());
         }
-        for role in needed {
+        for role in self.needed_peers() {
             if self.peers.get(&role).is_none_or(Vec::is_empty) {
                 missing.push(format!("{role} is not approved: run `multisig member approve {role}`"));
             }
         }
         match &self.local_policy {
+            // It signs nothing, so there is nothing to limit.
+            _ if self.role == Role::Sentinel => {}
             None => missing
                 .push("no local policy: run `multisig member prepare` with the assets and their limits".to_owned()),
             Some(local_policy) if self.profile == Profile::Production => {
@@ -224,7 +222,14 @@ impl MemberTrust {
             }
             Some(_) => {}
         }
+        missing
+    }
+
+    /// The member trust with which operations may be served, or all that is missing.
+    pub fn complete(&self) -> Result<CompleteTrust, Missing> {
+        let missing = self.missing();
         match (&self.custody, &self.local_policy) {
+            _ if self.role == Role::Sentinel => Err(Missing(vec!["a sentinel serves no operations".to_owned()])),
             (Some(custody), Some(local_policy)) if missing.is_empty() => {
                 Ok(CompleteTrust { trust: self.clone(), custody: custody.clone(), local_policy: local_policy.clone() })
             }
@@ -232,12 +237,25 @@ impl MemberTrust {
         }
     }
 
+    /// Peers without which this role can't do its work.
+    fn needed_peers(&self) -> Vec<Role> {
+        let mut needed = match self.role {
+            Role::Keeper => vec![Role::Cooler, Role::App],
+            Role::Sentinel => return vec![Role::Keeper, Role::Cooler],
+            Role::Cooler | Role::App => vec![Role::Keeper, Role::App],
+        };
+        if self.profile == Profile::Production {
+            needed.push(Role::Sentinel);
+        }
+        needed
+    }
+
     /// Known roles, well-formed keys, and no key twice: a key that speaks for two roles would speak for neither.
     fn validate_peers(&self) -> Result<(), TrustError> {
         let mut seen = BTreeSet::new();
         for (role, keys) in &self.peers {
             if *role == self.role {
-                return invalid(format!("peers names {role}, which is the signer itself"));
+                return invalid(format!("peers names {role}, which is the workload itself"));
             }
             if keys.len() > MAX_KEYS_PER_PEER {
                 return invalid(format!("{role} has {} keys, at most {MAX_KEYS_PER_PEER} may be approved", keys.len()));
@@ -389,6 +407,27 @@ mod tests {
     }
 
     #[test]
+    fn a_sentinel_needs_both_signers_and_no_local_policy_and_serves_no_operations() {
+        let mut sentinel = MemberTrust { role: Role::Sentinel, local_policy: None, ..trust() };
+        sentinel.peers = [(Role::Keeper, vec![peer(1)]), (Role::Cooler, vec![peer(2)])].into();
+        for profile in [Profile::Development, Profile::Production] {
+            sentinel.profile = profile;
+            assert_eq!(MemberTrust::parse(sentinel.to_json().as_bytes()), Ok(sentinel.clone()));
+            assert_eq!(sentinel.missing(), Vec::<String>::new(), "App's approval is optional");
+            assert!(sentinel.complete().unwrap_err().to_string().contains("a sentinel serves no operations"));
+        }
+        sentinel.peers.clear();
+        sentinel.custody = None;
+        let missing = sentinel.missing().join("; ");
+        for part in ["no custody is pinned", "keeper is not approved", "cooler is not approved"] {
+            assert!(missing.contains(part), "{missing}");
+        }
+        assert_eq!(sentinel.missing().len(), 3, "{missing}");
+        sentinel.peers.insert(Role::Sentinel, vec![peer(9)]);
+        assert!(sentinel.validate().unwrap_err().to_string().contains("the workload itself"));
+    }
+
+    #[test]
     fn another_version_and_unknown_fields_are_refused() {
         assert_eq!(MemberTrust::parse(br#"{"shapeVersion":2,"new":1}"#), Err(TrustError::UnknownVersion(2)));
         let extra = trust().to_json().replacen('{', r#"{"extra":1,"#, 1);
@@ -398,7 +437,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_by_name() {
-        assert!(refused(|trust| trust.role = Role::App).contains("only keeper and cooler"));
+        assert!(refused(|trust| trust.role = Role::App).contains("only keeper, cooler and sentinel"));
         assert!(refused(|trust| trust.data_center.clear()).contains("dataCenter"));
         assert!(refused(|trust| trust.vault.address = "http://vault".into()).contains("https://"));
         assert!(refused(|trust| trust.vault.ca_bundle.clear()).contains("caBundle"));
@@ -412,7 +451,7 @@ mod tests {
     #[test]
     fn peers_are_others_with_keys_of_their_own() {
         let peers = |role, keys: Vec<PeerKeys>| refused(|trust| drop(trust.peers.insert(role, keys)));
-        assert!(peers(Role::Keeper, vec![peer(9)]).contains("the signer itself"));
+        assert!(peers(Role::Keeper, vec![peer(9)]).contains("the workload itself"));
         assert!(peers(Role::App, vec![peer(4), peer(5), peer(6)]).contains("at most 2"));
         assert!(peers(Role::App, vec![peer(1)]).contains("approved twice"), "Cooler's keys as App's");
         assert!(peers(Role::App, vec![PeerKeys { xkey: peer(1).xkey, ..peer(2) }]).contains("approved twice"));

@@ -268,7 +268,8 @@ impl<'a> Question<'a> {
         match limits.intent_above.filter(|above| amount > *above) {
             None => Outcome::Unneeded("not above the amount that needs an intent"),
             Some(above) => {
-                let message = format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
+                let message =
+                    format!("{amount} of {asset} is more than {above} and needs an intent by an intent signer");
                 refuses("IntentMissing", message)
             }
         }

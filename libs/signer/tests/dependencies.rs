@@ -1,4 +1,4 @@
-//! The floor between the signer's core and its workload.
+//! The line between the signer's core and its workload.
 
 use std::process::Command;
 

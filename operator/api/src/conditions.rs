@@ -30,7 +30,7 @@ pub mod condition {
     pub const CREDENTIALS_CURRENT: &str = "CredentialsCurrent";
     /// MultisigCluster: every object on every member is up to date.
     pub const SYNCED: &str = "Synced";
-    /// MultisigCluster: both signers serve operations.
+    /// MultisigCluster: every signer serves operations.
     pub const SIGNING_ALLOWED: &str = "SigningAllowed";
     /// MultisigCluster: payments can be signed now.
     pub const AVAILABLE: &str = "Available";

@@ -22,8 +22,8 @@ use super::{
         self,
         account_secret::{RECORD_KEY, record_bytes},
     },
-    parties::Parties,
     pass::Pass,
+    recipients::Recipients,
     validate::Wiring,
 };
 use crate::{
@@ -78,13 +78,13 @@ pub async fn advance_account(
     pass: Pass<'_>,
     references: &Dereferenced,
     wiring: &Wiring,
-    parties: &Parties,
+    recipients: &Recipients,
 ) -> Result<AccountOutcome, CallError> {
     let operator = operator(references);
     let now = pass.now.as_second();
     let advance = |account: &Record, keys: &AccountKeys| {
         let operator = operator.as_ref().ok().map(|operator| operator.key());
-        let (wanted, delivered) = (&parties.wanted, &parties.delivered);
+        let (wanted, delivered) = (&recipients.wanted, &recipients.delivered);
         advance(account, keys, operator.as_ref(), wiring.custody, wanted, delivered, now)
             .map_err(|error| CallError::Malformed(error.to_string()))
     };

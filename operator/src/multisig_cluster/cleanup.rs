@@ -19,6 +19,7 @@ use multisig_api::{
     member_cluster::{ClaimedBy, MemberClusterSpec},
     place::Place,
 };
+use rand_core::{OsRng, RngCore};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -56,7 +57,7 @@ pub async fn cleanup(pass: Pass<'_>) -> Result<Action, Error> {
         return Ok(Action::await_change());
     }
     let after = say(pass, nats, &removed).await?;
-    Ok(requeue(&after, now))
+    Ok(requeue(&after, now, OsRng.next_u32()))
 }
 
 /// Nothing of it is kept in memory.

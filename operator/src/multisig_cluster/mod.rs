@@ -11,7 +11,7 @@ pub mod observe;
 pub mod separation;
 
 pub mod gate;
-pub mod parties;
+pub mod recipients;
 
 pub mod account;
 pub mod plan;
@@ -26,6 +26,7 @@ pub mod objects;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 use multisig_api::{MultisigCluster, labels};
+use rand_core::{OsRng, RngCore};
 
 use crate::{context::Context, hub, places};
 use account::AccountOutcome;
@@ -45,17 +46,17 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
     let candidates = separation::candidates(cluster, &places, &references, &seen);
     let separated = separation::judge(&candidates, &validate::distinct_domains(cluster));
     let gate = gate::gate(cluster, &valid, &separated, &seen);
-    let parties = parties::parties(cluster, &references, &seen, validate::custody(cluster)?);
+    let recipients = recipients::recipients(cluster, &references, &seen, validate::custody(cluster)?);
 
     let account = match &gate {
         Ok(wiring) => {
             // Before the first effect outside the hub, so that deletion never forgets one.
             hub::set_finalizer(context, cluster, labels::FINALIZER, true).await?;
-            account::advance_account(pass, &references, wiring, &parties).await?
+            account::advance_account(pass, &references, wiring, &recipients).await?
         }
         Err(_) => AccountOutcome::unchanged(&references),
     };
-    let plans = plan::plan(&gate, &valid, &seen, &account.credentials(), &parties.identities);
+    let plans = plan::plan(&gate, &valid, &seen, &account.credentials(), &recipients.identities);
     let effects = Box::pin(apply::apply(pass, &references, &gate, &members, &plans, &account)).await?;
 
     let found = status::Found {
@@ -64,7 +65,7 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
         separated,
         seen: &seen,
         effects,
-        parties: &parties,
+        recipients: &recipients,
         account: &account,
     };
     let (after, transitions) = status::status(cluster, &found, now);
@@ -74,7 +75,7 @@ pub async fn reconcile(cluster: &MultisigCluster, context: &Context, now: Timest
         hub::log_transitions(KIND, &namespace, &name, &transitions);
         hub::publish_transitions(context, &cluster.object_ref(&()), &transitions).await;
     }
-    Ok(status::requeue(&after, now))
+    Ok(status::requeue(&after, now, OsRng.next_u32()))
 }
 
 #[cfg(test)]

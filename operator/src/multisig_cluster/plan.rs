@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use custody::{Role, config::Credentials, identity::Identity, trust::MemberTrust};
+use custody::{
+    Role,
+    config::{Credentials, MemberConfig},
+    identity::Identity,
+    trust::MemberTrust,
+};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap};
 use kube::{Resource, core::ApiResource};
 use multisig_api::{conditions::reason, labels, place::Place};
@@ -12,7 +17,7 @@ use serde_json::Value;
 use super::{
     difference::{is_there, stamp},
     objects::{
-        config::config,
+        config::{config, proposed_before},
         credentials::credentials,
         disruption_budget::disruption_budget,
         ownership::{is_delegated, is_ours},
@@ -159,17 +164,35 @@ fn wanted(
     };
     let live = placeholder(custody::config::config_map(place.role()), objects.config.as_ref())?;
     let empty = placeholder(custody::config::credentials_map(place.role()), objects.credentials.as_ref())?;
+    let told = told(wiring, member, peers, live);
     let mut wanted = vec![
-        Wanted::new(&config(wiring, member, place, peers, live), Some(live), false),
+        Wanted::new(&config(place, shape.namespace, &told, &wiring.manifest), Some(live), false),
         Wanted::new(&service(&shape), objects.service.as_ref(), true),
         Wanted::new(&stateful_set(&shape), objects.stateful_set.as_ref(), true),
         Wanted::new(&disruption_budget(&shape), objects.disruption_budget.as_ref(), true),
     ];
     if let Some(minted) = minted {
-        let namespace = &member.spec.namespace;
-        wanted.push(Wanted::new(&credentials(place, namespace, minted), Some(empty), false));
+        wanted.push(Wanted::new(&credentials(place, shape.namespace, minted), Some(empty), false));
     }
     Ok(wanted)
+}
+
+/// What a workload is told. A peer that can't be seen now stays proposed as it was before.
+fn told(
+    wiring: &Wiring,
+    member: &ValidMember<'_>,
+    peers: Vec<(Role, Option<&Identity>)>,
+    live: &ConfigMap,
+) -> MemberConfig {
+    let mut before = proposed_before(live);
+    let proposed = |(role, seen): (Role, Option<&Identity>)| Some((role, seen.cloned().or(before.remove(&role))?));
+    MemberConfig {
+        custody_id: wiring.custody,
+        nats: wiring.nats.clone(),
+        policy: wiring.policy.clone(),
+        vault_key_generation: member.vault_key_generation,
+        proposed_peers: peers.into_iter().filter_map(proposed).collect(),
+    }
 }
 
 /// A ConfigMap of the admin's whose data are the hub's.
@@ -208,7 +231,7 @@ fn adoptable(wiring: &Wiring, place: Place, objects: &Objects) -> Result<(), Fin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use custody::{config::MemberConfig, trust::Profile};
+    use custody::trust::Profile;
     use multisig_api::MultisigCluster;
 
     use super::super::{dereference::Dereferenced, gate::gate, validate::validate};

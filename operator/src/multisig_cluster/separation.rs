@@ -70,8 +70,8 @@ pub fn judge(places: &Places<Candidate<'_>>, distinct: &[&str]) -> Finding {
 type Two<'a> = [(Place, &'a Candidate<'a>); 2];
 
 fn same_member([(one, first), (other, second)]: Two<'_>) -> Option<Finding> {
-    let why = format!("{one} and {other} both name MemberCluster {}; each needs its own", first.member);
-    (first.member == second.member).then(|| Finding::bad(reason::SAME_MEMBER, why))
+    let why = || format!("{one} and {other} both name MemberCluster {}; each needs its own", first.member);
+    (first.member == second.member).then(|| Finding::bad(reason::SAME_MEMBER, why()))
 }
 
 fn missing(candidate: &Candidate<'_>) -> Option<Finding> {
@@ -102,9 +102,10 @@ fn contradiction_of_specs([(one, first), (other, second)]: Two<'_>, distinct: &[
 
 fn contradiction_of_identities([(one, first), (other, second)]: Two<'_>) -> Option<Finding> {
     let same = |uid| Some(same_cluster([one, other], uid));
-    match (first.answers(), second.answers()) {
-        (Some(uid), Some(theirs)) if uid == theirs => return same(uid),
-        _ => {}
+    if let Some(uid) = first.answers()
+        && second.answers() == Some(uid)
+    {
+        return same(uid);
     }
     for (mine, theirs) in [(first, second), (second, first)] {
         let (Some(own), Some(foreign), Some(uid)) = (mine.spec, theirs.spec, mine.answers()) else { continue };

@@ -1,4 +1,4 @@
-//! What is said about it all, and when to look again. The status is written only when it differs.
+//! What is said about it all, and when to look again. Pure; it is written only when it differs.
 
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ use multisig_api::{
     },
     place::Place,
 };
-use rand_core::{OsRng, RngCore};
 
 use super::{
     account::AccountOutcome,
     apply::Effects,
     observe::{Objects, Seen, is_ready},
-    parties::Parties,
+    recipients::Recipients,
 };
 use crate::{
     conditions::{Finding, Status, Transition, find, merge},
@@ -47,7 +46,7 @@ pub struct Found<'a> {
     /// What came of the writes.
     pub effects: Effects,
     /// Who has credentials for what.
-    pub parties: &'a Parties,
+    pub recipients: &'a Recipients,
     /// The account.
     pub account: &'a AccountOutcome,
 }
@@ -84,7 +83,7 @@ fn findings(found: &Found<'_>) -> Vec<(&'static str, Finding)> {
 
     let synced = Finding::worst(each(synced.iter()), "every object on every member is up to date");
     let vault = Finding::worst(each(vault.iter()), "every workload has opened its keys with its own Vault");
-    let signing = Finding::worst(each(signing.iter().filter(signers)), "both signers are serving");
+    let signing = Finding::worst(each(signing.iter().filter(signers)), "every signer is serving");
     let pods = each(available.iter().filter(signers));
     let payments = Finding::worst(pods.chain([signing.clone()]), "payments can be signed");
     let credentials = credentials(found);
@@ -194,14 +193,14 @@ fn signing(seen: &Seen, available: &Finding) -> Finding {
 
 fn credentials(found: &Found<'_>) -> Finding {
     let places = found.seen.map(|place, seen| credentials_of(found, place.role(), seen));
-    let problems = [found.parties.problems.get(&Role::App), found.account.problems.get(&Role::App)];
+    let problems = [found.recipients.problems.get(&Role::App), found.account.problems.get(&Role::App)];
     let app = problems.into_iter().flatten().chain(&found.effects.app).next();
     let app = app.map(|problem| problem.clone().about(Role::App));
     Finding::worst(each(places.iter()).chain(app), "every workload has credentials for its current key")
 }
 
 fn credentials_of(found: &Found<'_>, role: Role, seen: &Seen) -> Finding {
-    if let Some(problem) = found.parties.problems.get(&role).or(found.account.problems.get(&role)) {
+    if let Some(problem) = found.recipients.problems.get(&role).or(found.account.problems.get(&role)) {
         return problem.clone();
     }
     let report = match report(seen) {
@@ -236,7 +235,7 @@ fn place_status(cluster: &MultisigCluster, found: &Found<'_>, place: Place, seen
         cluster_uid: found.verified[place].clone().or(cluster_uid.filter(|_| same_place)),
         data_center: found.data_centers[place].clone(),
         image: objects.map_or(image, |objects| objects.stateful_set.as_ref().and_then(image_of)),
-        identity: found.parties.identities.get(&place).map(identity_status).or(identity),
+        identity: found.recipients.identities.get(&place).map(identity_status).or(identity),
         credential_generation: issued(found, place.role())
             .and_then(|issued| i64::try_from(issued.generation).ok())
             .or(credential_generation),
@@ -293,11 +292,11 @@ fn seen_objects(seen: &Seen) -> Result<&Objects, Finding> {
     seen.objects.as_ref().map_err(|finding| Finding::unknown(reason::NOT_OBSERVED, finding.message.clone()))
 }
 
-/// When to look again, if nothing happens before.
-pub fn requeue(status: &MultisigClusterStatus, now: Timestamp) -> Action {
+/// When to look again, if nothing happens before; `random` spreads many clusters over time.
+pub fn requeue(status: &MultisigClusterStatus, now: Timestamp, random: u32) -> Action {
     let ready = find(&status.conditions, condition::READY);
     Action::requeue(match ready {
-        Some(ready) if ready.status == Status::True.as_str() => schedule::jittered(schedule::READY, OsRng.next_u32()),
+        Some(ready) if ready.status == Status::True.as_str() => schedule::jittered(schedule::READY, random),
         Some(ready) => {
             let since = now.as_second() - ready.last_transition_time.0.as_second();
             schedule::poll(Duration::from_secs(since.try_into().unwrap_or(0)))
@@ -308,14 +307,14 @@ pub fn requeue(status: &MultisigClusterStatus, now: Timestamp) -> Action {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parties::parties;
+    use super::super::recipients::recipients;
     use super::*;
     use crate::tests::fixtures;
 
     struct Bench {
         cluster: MultisigCluster,
         seen: Places<Seen>,
-        parties: Parties,
+        recipients: Recipients,
         account: AccountOutcome,
         separated: Finding,
         synced: Places<Finding>,
@@ -331,11 +330,11 @@ mod tests {
                 fixtures::serve(&mut seen[place], place, &mut record);
             }
             let cluster = fixtures::cluster();
-            let parties = parties(&cluster, &fixtures::dereferenced(), &seen, fixtures::custody());
+            let recipients = recipients(&cluster, &fixtures::dereferenced(), &seen, fixtures::custody());
             Self {
                 cluster,
                 seen,
-                parties,
+                recipients,
                 account: AccountOutcome { record: Some(record), ..AccountOutcome::default() },
                 separated: Finding::good("apart"),
                 synced: fixtures::seen().map(|_, _| Finding::good("synced")),
@@ -350,7 +349,7 @@ mod tests {
                 data_centers: self.seen.map(|place, _| Some(fixtures::member_of(place).to_owned())),
                 seen: &self.seen,
                 effects: Effects { synced: self.synced.clone(), nats: self.nats.clone(), app: None },
-                parties: &self.parties,
+                recipients: &self.recipients,
                 account: &self.account,
             };
             status(&self.cluster, &found, Timestamp::from_second(1000).unwrap()).0
@@ -395,7 +394,7 @@ mod tests {
     fn the_conditions_of_a_custody_in_its_first_minute() {
         let mut bench = Bench::new();
         bench.seen = fixtures::seen();
-        bench.parties.identities.clear();
+        bench.recipients.identities.clear();
         bench.account = AccountOutcome::default();
         insta::assert_snapshot!(bench.table());
     }
@@ -462,7 +461,7 @@ mod tests {
         let before = bench.status();
         bench.cluster.status = Some(before.clone());
         bench.seen[Place::Keeper] = Seen::nothing(Finding::bad(reason::UNREACHABLE, "no answer"));
-        bench.parties.identities.remove(&Place::Keeper);
+        bench.recipients.identities.remove(&Place::Keeper);
         assert_eq!(bench.status().keeper, before.keeper);
     }
 

@@ -196,7 +196,7 @@ fn issue(
     Ok(())
 }
 
-/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key is one party.
+/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key belongs to one workload.
 fn unmintable(record: &Record, role: Role, user: &str) -> Option<Finding> {
     let given_up = record.revoked.contains_key(user) || record.replaced.values().any(|users| users.contains(user));
     let other = record.issued.iter().find(|(other, issued)| **other != role && issued.user == user);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_is_one_party() {
+    fn one_key_is_one_workload() {
         let mut bench = Bench::new();
         let shared = user();
         bench.advance(&[(Role::Keeper, key(&shared, None))]);

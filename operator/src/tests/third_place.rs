@@ -19,8 +19,8 @@ use crate::{
         dereference::Dereferenced,
         gate::gate,
         observe::Seen,
-        parties::parties,
         plan::{MemberPlan, plan},
+        recipients::recipients,
         separation::{candidates, judge},
         status::{Found, status},
         validate::{distinct_domains, validate},
@@ -69,12 +69,12 @@ impl World {
         let valid = validate(&self.cluster, &self.places(), &self.references);
         let separated = self.separated();
         let gate = gate(&self.cluster, &valid, &separated, &self.seen);
-        let parties = parties(&self.cluster, &self.references, &self.seen, fixtures::custody());
-        plan(&gate, &valid, &self.seen, &BTreeMap::new(), &parties.identities)
+        let recipients = recipients(&self.cluster, &self.references, &self.seen, fixtures::custody());
+        plan(&gate, &valid, &self.seen, &BTreeMap::new(), &recipients.identities)
     }
 
     fn status(&self) -> MultisigClusterStatus {
-        let parties = parties(&self.cluster, &self.references, &self.seen, fixtures::custody());
+        let recipients = recipients(&self.cluster, &self.references, &self.seen, fixtures::custody());
         let candidates = candidates(&self.cluster, &self.places(), &self.references, &self.seen);
         let found = Found {
             separated: self.separated(),
@@ -82,7 +82,7 @@ impl World {
             data_centers: candidates.map(|_, candidate| candidate.spec.map(|spec| spec.data_center.clone())),
             seen: &self.seen,
             effects: Effects { synced: all(|_| Finding::good("synced")), nats: Finding::good("current"), app: None },
-            parties: &parties,
+            recipients: &recipients,
             account: &self.account,
         };
         status(&self.cluster, &found, Timestamp::from_second(1000).unwrap()).0

@@ -13,7 +13,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use chain::{Asset, ChainId, ChainRules, Claim, Owners};
+use chain::{Asset, ChainId, ChainRules, Claim};
 use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
 use custody::{

@@ -164,6 +164,7 @@ impl Plan {
             egress,
         };
         match plan.trust().validate() {
+            Ok(()) if plan.role == Role::Sentinel => Err("role: this version prepares no member for a sentinel".into()),
             Ok(()) => Ok(plan),
             Err(TrustError::Invalid(why)) => Err(why),
             Err(error) => Err(error.to_string()),
@@ -391,6 +392,7 @@ mod tests {
         }
         for (from, to, field) in [
             ("role: keeper", "role: app", "role"),
+            ("role: keeper", "role: sentinel", "sentinel"),
             ("custody-keeper", "Custody", "namespace"),
             ("fra-1", "fra_1", "dataCenter"),
             ("Development", "Test", "Test"),

@@ -123,7 +123,7 @@ impl Prepare {
             cluster_uid: ready.cluster_uid.clone(),
             service_account_issuer: ready.vault_setup.issuer.clone(),
             manifest_digest: ready.trust.custody.as_ref().map(|custody| custody.manifest_digest.clone()),
-            missing: ready.trust.complete().err().map(|missing| missing.0).unwrap_or_default(),
+            missing: ready.trust.missing(),
             hub: None,
             changes: Vec::new(),
         };

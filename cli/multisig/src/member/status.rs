@@ -68,7 +68,7 @@ impl Status {
         output.print(&Shown {
             role: trust.role,
             namespace: cluster.namespace,
-            missing: trust.complete().err().map(|missing| missing.0).unwrap_or_default(),
+            missing: trust.missing(),
             data_center: trust.data_center,
             profile: trust.profile,
             custody: trust.custody,

@@ -1,6 +1,7 @@
 //! Operations that are not App's to ask for, and requests that are not what they seem.
 
 use anyhow::{Result, ensure};
+use clock::now_ms;
 use custodies::CHAIN;
 use custody::Role;
 use prost::Message;
@@ -15,7 +16,7 @@ use protocol::{
 use super::outcome::Outcome;
 use crate::{
     refusals::{By, KEEPER},
-    world::{Granted, Kind, PER_TRANSACTION, World, asked, now_ms, operation_id, reason},
+    world::{Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason},
 };
 
 /// Asks both signers, which refuse.

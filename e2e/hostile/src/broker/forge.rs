@@ -2,6 +2,7 @@
 //! more, so that an attacker is not held back by our own library.
 
 use anyhow::{Context, Result};
+use clock::now_ms;
 use custody::Role;
 use ed25519_dalek::{Signer, SigningKey};
 use nkeys::XKey;
@@ -14,10 +15,7 @@ use protocol::{
 use rand_core::{OsRng, RngCore};
 
 use super::post::Broker;
-use crate::{
-    refusals::Refusals,
-    world::{now_ms, operation_id},
-};
+use crate::{refusals::Refusals, world::operation_id};
 
 /// A message before it is signed, and whom it is sealed to.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::Subscriber;
+use clock::now_ms;
 use custody::Role;
 use futures::StreamExt;
 use natsauth::{Permissions, Subjects};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     refusals::{By, Refusals},
-    world::{Arena, Kind, Tapped, Wire, World, now_ms, operation_id, safe::SafeTx, tapped},
+    world::{Arena, Kind, Tapped, Wire, World, operation_id, safe::SafeTx, tapped},
 };
 
 /// So many messages at once are all looked at: a signer that is asked for more turns some away uncounted.

@@ -88,7 +88,7 @@ impl Signer {
         let keys = if role == Role::Cooler {
             let keys = member.state(WorkloadState::AwaitingCoolKey).await.identity.context("no identity")?.keys;
             let sealed =
-                custody::sealed_phrase::seal(&member.cool, &member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
+                custody::sealed_phrase::seal(&member.cool, member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
             let imported = member.exec(&["import"], &sealed).await;
             ensure!(imported.status.success(), "{imported:?}");
             keys
@@ -199,5 +199,5 @@ fn wallet(role: Role, member: &Member, chain: &Chain, keys: &PeerKeys, hot: &Att
     };
     let hot = hot_keys(hot, &[keeper])?;
     let key = hot.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-    Ok(chain.rules.wallet(&member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
+    Ok(chain.rules.wallet(member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
 }

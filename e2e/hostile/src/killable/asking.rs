@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use chain::{Amount, Asset, ChainRules, Claim, Effect};
+use clock::now_ms;
 use custodies::CHAIN;
 use custody::{Role, trust::KeyProtection};
 use futures::future::join_all;
@@ -15,7 +16,6 @@ use super::{
     custody::Custody,
     requests::{Paid, Wallet, countersign, registration, request, settlement, sign, signature},
 };
-use crate::world::now_ms;
 
 impl Custody {
     /// Something that is done, or fails loudly.

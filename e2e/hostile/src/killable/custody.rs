@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail, ensure};
-use custodies::CHAIN;
 use custody::{
     Role,
     config::{MemberConfig, NatsConfig},
@@ -12,6 +11,7 @@ use custody::{
     manifest::VerifiedManifest,
     trust::{KeyProtection, MemberTrust, Profile},
 };
+use data_center::RealVault;
 use protocol::{
     envelope::OwnKeys,
     ops::{Attestation, Operation, Outcome},
@@ -26,7 +26,6 @@ use super::{
     requests::request,
     sentinel::Sentinel,
     signer::Signer,
-    vaults::Vaults,
     wire::{Ask, Nothing, Told, Voucher, Vouchers},
 };
 use crate::{
@@ -49,7 +48,7 @@ pub(crate) struct Custody {
     pub(crate) cooler: Signer,
     pub(crate) ceremonies: custodies::Custody,
     pub(super) protection: KeyProtection,
-    vaults: Vaults,
+    vault: RealVault,
     app: OwnKeys,
     own: OwnKeys,
     sentinel: Sentinel,
@@ -66,12 +65,12 @@ impl Custody {
     /// Everything decided, both signers unlocked.
     pub(crate) async fn new(protection: KeyProtection) -> Result<Self> {
         harness::install_crypto();
-        let (vaults, chain) = (Vaults::start().await?, Chain::start().await?);
+        let (vault, chain) = (RealVault::start().await, Chain::start().await?);
         let (ceremonies, folder) = (custodies::Custody::random(), tempfile::tempdir()?);
-        let signer = |role| Signer::new(role, folder.path(), ceremonies.signed.to_json());
+        let signer = |role| Signer::new(role, &vault, folder.path(), ceremonies.signed.to_json());
         let (keeper, cooler) = (signer(Role::Keeper), signer(Role::Cooler));
         let (app, own, sentinel) = (OwnKeys::generate(&mut OsRng), OwnKeys::generate(&mut OsRng), Sentinel::default());
-        let mut custody = Self { chain, keeper, cooler, ceremonies, protection, vaults, app, own, sentinel, folder };
+        let mut custody = Self { chain, keeper, cooler, ceremonies, protection, vault, app, own, sentinel, folder };
         custody.decide().await?;
         Ok(custody)
     }
@@ -79,8 +78,6 @@ impl Custody {
     /// What admins and hub do: Vaults, trust, the cool phrase.
     async fn decide(&mut self) -> Result<()> {
         for role in [Role::Keeper, Role::Cooler] {
-            self.vaults.set_up(role).await?;
-            std::fs::create_dir_all(&self.signer(role).start.data_dir)?;
             self.write(role)?;
             self.start(role, None).await?;
             let public = self.signer(role).process()?.public.clone();
@@ -111,7 +108,7 @@ impl Custody {
         };
         let trust = MemberTrust {
             profile: Profile::Production,
-            vault: self.vaults.trust(role),
+            vault: self.vault.trust(role),
             peers,
             local_policy: Some(LocalPolicy { loosening_delay_seconds: DAY_SECONDS, ..LocalPolicy::new(vec![eth]) }),
             keys: if role == Role::Keeper { self.protection } else { KeyProtection::Vault },
@@ -146,14 +143,8 @@ impl Custody {
 
     /// What whoever has a signer's files and its Vault's token has of it.
     pub(crate) fn stolen(&self, role: Role) -> Result<Stolen> {
-        let start = &self.signer(role).start;
-        self.vaults.project_token(role, &start.vault_token_file)?;
-        Stolen::new(
-            start.data_dir.clone(),
-            self.vaults.trust(role),
-            start.vault_token_file.clone(),
-            self.ceremonies.id(),
-        )
+        let (data_dir, token_file) = (self.signer(role).start.data_dir.clone(), self.vault.token_file(role));
+        Stolen::new(data_dir, self.vault.trust(role), token_file, self.ceremonies.id())
     }
 
     /// Starts a signer; it is locked.
@@ -163,7 +154,8 @@ impl Custody {
 
     /// As [`Self::start`]; no file of it grows beyond so many 512-byte blocks.
     pub(crate) async fn start_within(&mut self, role: Role, fault: Option<&str>, blocks: Option<u64>) -> Result<()> {
-        self.vaults.project_token(role, &self.signer(role).start.vault_token_file)?;
+        // Into the same file, as the kubelet does.
+        self.vault.token_file(role);
         let signer = self.signer_mut(role);
         signer.process = Some(Process::start(&signer.start_file, &signer.log, fault, blocks).await?);
         Ok(())
@@ -171,7 +163,8 @@ impl Custody {
 
     /// Starts a signer and kills it while it starts.
     pub(crate) async fn stillborn(&self, role: Role, after: Duration) -> Result<()> {
-        self.vaults.project_token(role, &self.signer(role).start.vault_token_file)?;
+        // Into the same file, as the kubelet does.
+        self.vault.token_file(role);
         let signer = self.signer(role);
         Process::stillborn(&signer.start_file, &signer.log, after).await
     }

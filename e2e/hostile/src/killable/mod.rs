@@ -9,7 +9,6 @@ pub(crate) mod process;
 pub(crate) mod requests;
 mod sentinel;
 mod signer;
-mod vaults;
 pub(crate) mod wire;
 
 /// Whom legitimate requests pay.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use custody::{Role, identity::PeerKeys};
+use data_center::RealVault;
 use ed25519_dalek::VerifyingKey;
 
 use super::{evidence::Evidence, process::Process, wire::Start};
@@ -20,14 +21,14 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// All of it below `folder`; nothing is decided yet.
-    pub(super) fn new(role: Role, folder: &Path, manifest: String) -> Self {
+    /// With its volume, below `folder` with the rest; nothing is decided yet.
+    pub(super) fn new(role: Role, vault: &RealVault, folder: &Path, manifest: String) -> Self {
         Self {
             role,
             start: Start {
                 role,
-                data_dir: folder.join(format!("{role}-data")),
-                vault_token_file: folder.join(format!("{role}-token")),
+                data_dir: vault.data_dir(role),
+                vault_token_file: vault.token_file(role),
                 trust: String::new(),
                 config: String::new(),
                 manifest,

@@ -29,7 +29,7 @@ use transport::Caller;
 use crate::stolen::Stolen;
 
 pub(crate) use arena::Arena;
-pub(crate) use signing::{Granted, asked, now_ms, operation_id, reason};
+pub(crate) use signing::{Granted, asked, operation_id, reason};
 pub(crate) use wallet::Wallet;
 pub(crate) use wire::{Tapped, Wire, next, tapped};
 

@@ -1,9 +1,10 @@
 //! Asking the signers with App's keys, and what came of it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chain::{ChainRules, Payload};
+use clock::now_ms;
 use custodies::CHAIN;
 use custody::Role;
 use prost::Message;
@@ -175,12 +176,6 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Granted {

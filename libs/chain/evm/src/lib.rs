@@ -50,11 +50,6 @@ impl EvmSafe {
         self.number
     }
 
-    /// The public key (33-byte SEC1) whose signature over `digest` this is; `None` for what no key signed.
-    pub fn recover(&self, digest: &[u8; 32], signature: &[u8]) -> Option<Vec<u8>> {
-        signature::recover(digest, signature).map(|key| key.serialize().to_vec())
-    }
-
     fn require_own(&self, WalletDesc { chain, .. }: &WalletDesc) -> Result<(), Refusal> {
         if *chain == self.id {
             return Ok(());

@@ -251,6 +251,17 @@ mod tests {
                 "was written for",
             ),
             (
+                "trust of a sentinel",
+                |w| {
+                    w.trust(|trust| {
+                        trust.role = Role::Sentinel;
+                        trust.peers.remove(&Role::Sentinel);
+                    });
+                },
+                AwaitingTrust,
+                "was written for sentinel",
+            ),
+            (
                 "keys not opened",
                 |w| w.keys = Keys::Closed("the Vault at x is sealed; unseal it".into()),
                 Starting,

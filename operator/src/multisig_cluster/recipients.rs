@@ -20,8 +20,8 @@ use crate::{
     places::{Places, last_seen},
 };
 
-/// The parties as they are known now.
-pub struct Parties {
+/// The recipients as they are known now.
+pub struct Recipients {
     /// Identities that are believed; absent while unseen, unmade or refused.
     pub identities: BTreeMap<Place, Identity>,
     /// Who should have credentials.
@@ -33,13 +33,13 @@ pub struct Parties {
 }
 
 /// Gathers them.
-pub fn parties(
+pub fn recipients(
     cluster: &MultisigCluster,
     references: &Dereferenced,
     seen: &Places<Seen>,
     custody: CustodyId,
-) -> Parties {
-    let mut parties = Parties {
+) -> Recipients {
+    let mut recipients = Recipients {
         identities: BTreeMap::new(),
         wanted: BTreeMap::new(),
         delivered: BTreeMap::new(),
@@ -50,44 +50,44 @@ pub fn parties(
         let objects = seen.objects.as_ref().ok();
         let delivered = generation(objects.and_then(|objects| objects.credentials.as_ref()));
         let remembered = last_seen(cluster, place).and_then(|status| status.credential_generation);
-        remember(&mut parties.delivered, role, delivered, remembered);
+        remember(&mut recipients.delivered, role, delivered, remembered);
         let Some(report) = objects.and_then(|objects| objects.report.read()) else { continue };
         let Some(identity) = &report.identity else { continue };
         match verify(identity, role, custody) {
-            Ok(()) => believe(&mut parties, place, identity, report),
+            Ok(()) => believe(&mut recipients, place, identity, report),
             Err(finding) => {
-                parties.problems.insert(role, finding);
+                recipients.problems.insert(role, finding);
             }
         }
     }
-    app(cluster, references, &mut parties);
-    parties
+    app(cluster, references, &mut recipients);
+    recipients
 }
 
-fn believe(parties: &mut Parties, place: Place, identity: &Identity, report: &Report) {
+fn believe(recipients: &mut Recipients, place: Place, identity: &Identity, report: &Report) {
     let wanted = Wanted::Key { user: identity.nats_user.clone(), used: report.credentials_generation };
-    parties.wanted.insert(place.role(), wanted);
-    parties.identities.insert(place, identity.clone());
+    recipients.wanted.insert(place.role(), wanted);
+    recipients.identities.insert(place, identity.clone());
 }
 
-fn app(cluster: &MultisigCluster, references: &Dereferenced, parties: &mut Parties) {
+fn app(cluster: &MultisigCluster, references: &Dereferenced, recipients: &mut Recipients) {
     let status = cluster.status.as_ref().and_then(|status| status.app.as_ref());
     let remembered = status.map(|app| app.credential_generation);
-    remember(&mut parties.delivered, Role::App, generation(references.app_credentials.as_ref()), remembered);
+    remember(&mut recipients.delivered, Role::App, generation(references.app_credentials.as_ref()), remembered);
     let Some(external) = cluster.spec.app.as_ref().and_then(|app| app.external.as_ref()) else {
-        parties.wanted.insert(Role::App, Wanted::Nobody);
+        recipients.wanted.insert(Role::App, Wanted::Nobody);
         return;
     };
     let user = &external.nats_user;
     match KeyPair::from_public_key(user) {
         Ok(key) if key.key_pair_type() == KeyPairType::User => {
-            parties.wanted.insert(Role::App, Wanted::Unreported { user: user.clone() });
+            recipients.wanted.insert(Role::App, Wanted::Unreported { user: user.clone() });
         }
         _ => {
             let why = format!(
                 "app.external.natsUser '{user}' is not a user's public NKey; use the one that `app identity` prints"
             );
-            parties.problems.insert(Role::App, Finding::bad(reason::IDENTITY_REFUSED, why));
+            recipients.problems.insert(Role::App, Finding::bad(reason::IDENTITY_REFUSED, why));
         }
     }
 }
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
     use crate::tests::fixtures;
 
-    fn of(cluster: &MultisigCluster, seen: &Places<Seen>) -> Parties {
-        parties(cluster, &fixtures::dereferenced(), seen, fixtures::custody())
+    fn of(cluster: &MultisigCluster, seen: &Places<Seen>) -> Recipients {
+        recipients(cluster, &fixtures::dereferenced(), seen, fixtures::custody())
     }
 
     #[test]
@@ -122,12 +122,12 @@ mod tests {
         fixtures::report(&mut seen[Place::Keeper], Some(identity.clone()), Some(4));
         let forged = Identity { role: Role::Cooler, ..identity.clone() };
         fixtures::report(&mut seen[Place::Cooler], Some(forged), None);
-        let parties = of(&cluster, &seen);
+        let recipients = of(&cluster, &seen);
         let expected = Wanted::Key { user: identity.nats_user.clone(), used: Some(4) };
-        assert_eq!(parties.wanted.get(&Role::Keeper), Some(&expected));
-        assert_eq!(parties.identities.get(&Place::Keeper), Some(&identity));
-        assert!(!parties.wanted.contains_key(&Role::Cooler));
-        assert_eq!(parties.problems[&Role::Cooler].reason, reason::IDENTITY_REFUSED);
+        assert_eq!(recipients.wanted.get(&Role::Keeper), Some(&expected));
+        assert_eq!(recipients.identities.get(&Place::Keeper), Some(&identity));
+        assert!(!recipients.wanted.contains_key(&Role::Cooler));
+        assert_eq!(recipients.problems[&Role::Cooler].reason, reason::IDENTITY_REFUSED);
     }
 
     #[test]

@@ -19,10 +19,10 @@ use kube::{
 use nkeys::{KeyPair, KeyPairType, XKey};
 use serde_json::json;
 
-use crate::ground::{MEMBER, until};
+use crate::{ground::MEMBER, wait::until};
 
-/// Keys of a party.
-pub(crate) struct Party {
+/// Keys of a workload.
+pub(crate) struct Workload {
     pub(crate) role: Role,
     custody: CustodyId,
     message: SigningKey,
@@ -30,7 +30,7 @@ pub(crate) struct Party {
     xkey: XKey,
 }
 
-impl Party {
+impl Workload {
     /// With keys of its own; another seed, other keys.
     pub(crate) fn new(role: Role, custody: CustodyId, seed: u8) -> Self {
         let seed = [seed + 10 * role as u8; 32];
