@@ -14,14 +14,12 @@ use custody::{
 use protocol::ops::{Attestation, Operation, Request, Response};
 use rand_core::OsRng;
 use sealing::Sealer;
-
 use signer::{
     fault,
     identity::{self, IdentityError, Keys},
     pipeline::{Asker, Lock, Signer, SigningContext, cool_key_context, digest, vouchers},
     store::{Ledger, SealedKey, Store, StoreError},
 };
-
 use workload::{
     documents::{self, Documents, Unready},
     place::Place,

@@ -1,8 +1,8 @@
-//! Keeper and Cooler as processes. The [`cli`] runs the process or one of the admin's commands; the [`agent`] brings
+//! Keeper and Cooler as processes. The [`cli`] runs the process or one of the admin's commands; the agent brings
 //! documents, keys, Vault and broker to the signer's core, which is the crate `signer`, and reports.
 
 mod admin;
-pub mod agent;
+mod agent;
 mod broker;
 pub mod cli;
 #[cfg(feature = "fault-points")]

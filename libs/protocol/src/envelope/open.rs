@@ -9,8 +9,8 @@ use ed25519_dalek::Signature;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION,
     keys::{Peer, is_usable},
+    limits::{DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION},
     party::Party,
     replay::ReplayFilter,
     seal::{BOX_VERSION, NONCE_BYTES},

@@ -10,8 +10,8 @@ use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DOMAIN, LIFETIME_MS, MAX_BYTES, VERSION,
     keys::{Peer, XSecret},
+    limits::{DOMAIN, LIFETIME_MS, MAX_BYTES, VERSION},
     party::Party,
     recent::Ephemeral,
     verified::{RequestTicket, VerifiedRequest},

@@ -9,7 +9,7 @@ use super::verified::{Verified, verify};
 
 /// What was seen of the ConfigMaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observed {
+pub(crate) enum Observed {
     /// Nothing that may be relied upon, and why.
     Unknown(Unready),
     /// The last that was read.
@@ -18,7 +18,7 @@ pub enum Observed {
 
 /// The signer's own keys, and the Vault that opens secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keys {
+pub(crate) enum Keys {
     /// Neither made nor opened yet, and why.
     Closed(String),
     /// Open; the public half of the connection's key, and the Vault's present trouble, if it has any.
@@ -32,50 +32,50 @@ pub enum Keys {
 
 /// What stands before every operation of App.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gates {
+pub(crate) struct Gates {
     /// Everything is frozen: by whom and why.
-    pub frozen: Option<String>,
+    pub(crate) frozen: Option<String>,
     /// Why this start is locked.
-    pub locked: Option<String>,
+    pub(crate) locked: Option<String>,
     /// The sentinel's lease has expired.
-    pub lease_expired: bool,
+    pub(crate) lease_expired: bool,
 }
 
 /// All that is observed.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// The ConfigMaps.
-    pub observed: &'a Observed,
+    pub(crate) observed: &'a Observed,
     /// Earlier local policies that still hold.
-    pub held: &'a [LocalPolicy],
+    pub(crate) held: &'a [LocalPolicy],
     /// Own keys and Vault.
-    pub keys: &'a Keys,
+    pub(crate) keys: &'a Keys,
     /// Namespace and public key of what Cooler has stored.
-    pub cool_keys: &'a [(String, Vec<u8>)],
+    pub(crate) cool_keys: &'a [(String, Vec<u8>)],
     /// The connection.
-    pub broker: &'a SessionState,
+    pub(crate) broker: &'a SessionState,
     /// Freeze, lock, lease.
-    pub gates: &'a Gates,
+    pub(crate) gates: &'a Gates,
 }
 
 /// The outcome.
-pub struct Assessment {
+pub(crate) struct Assessment {
     /// Present state.
-    pub state: WorkloadState,
+    pub(crate) state: WorkloadState,
     /// One line for people.
-    pub message: String,
+    pub(crate) message: String,
     /// The member trust, as soon as it is readable.
-    pub trust: Option<MemberTrust>,
+    pub(crate) trust: Option<MemberTrust>,
     /// The documents, verified together.
-    pub verified: Option<Verified>,
+    pub(crate) verified: Option<Verified>,
     /// What to connect to the broker with.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// Whether operations may be answered. Also while the Vault is away or a gate is closed: whoever asks is told so.
-    pub serves: bool,
+    pub(crate) serves: bool,
 }
 
 /// All of it.
-pub fn assess(role: Role, seen: Seen<'_>) -> Assessment {
+pub(crate) fn assess(role: Role, seen: Seen<'_>) -> Assessment {
     let mut found = Assessment {
         state: WorkloadState::Serving,
         message: "serving".to_owned(),

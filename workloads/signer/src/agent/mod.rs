@@ -2,9 +2,10 @@
 //! serves, and a report of it. Everything is looked at again every two seconds: what was missing is noticed when it
 //! comes, what was taken away stops the service.
 
-pub mod assess;
+mod assess;
+mod recall;
 pub(crate) mod rotation;
-pub mod verified;
+pub(crate) mod verified;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +19,11 @@ use custody::{
 use rand_core::OsRng;
 use sealing::Sealer;
 use sha2::{Digest as _, Sha256};
+use signer::{
+    identity::{self, Keys},
+    pipeline::{Lock, Signer, SigningContext},
+    store::Store,
+};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
@@ -30,18 +36,13 @@ use workload::{
     place::Place,
 };
 
-use signer::{
-    identity::{self, Keys},
-    pipeline::{Lock, Signer, SigningContext},
-    store::{Ledger, Store, StoreError},
-};
-
 use crate::{
     broker::{Broker, Speaker},
     health::Status,
     metrics::Metrics,
 };
 use assess::{Assessment, Gates, Observed, Seen, assess};
+use recall::{Remembered, recall};
 use rotation::Rotation;
 
 const POLL: Duration = Duration::from_secs(2);
@@ -50,13 +51,13 @@ const HEAD_EVERY: Duration = Duration::from_secs(300);
 
 /// The loop's memory.
 pub(crate) struct Agent {
-    pub(crate) role: Role,
-    pub(crate) place: Place,
-    pub(crate) store: Arc<Store>,
-    pub(crate) signer: Arc<Signer>,
-    pub(crate) broker: Broker,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) status: watch::Sender<Status>,
+    role: Role,
+    place: Place,
+    store: Arc<Store>,
+    signer: Arc<Signer>,
+    broker: Broker,
+    metrics: Arc<Metrics>,
+    status: watch::Sender<Status>,
     maps: Option<ConfigMaps>,
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
@@ -229,8 +230,10 @@ impl Agent {
             lease_expired: observed && self.signer.lease_until_ms() <= self.signer.now_ms(),
             ..Gates::default()
         };
-        let remembered = self.recall(trust.and_then(|trust| trust.local_policy.clone())).await;
-        let held = match remembered {
+        let own = self.keys.as_ref().map(|keys| keys.own().message_key().verifying_key());
+        let local_policy = trust.and_then(|trust| trust.local_policy.clone());
+        let recalled = recall(&self.store, self.signer.now_ms(), self.started_ms, own, local_policy).await;
+        let held = match recalled {
             Ok(Remembered { held, frozen, accepted, head }) => {
                 if self.head.is_none_or(|(_, since)| since.elapsed() >= HEAD_EVERY) {
                     self.head = Some((head, Instant::now()));
@@ -253,26 +256,15 @@ impl Agent {
         (held, gates)
     }
 
-    async fn recall(&self, local_policy: Option<LocalPolicy>) -> Result<Remembered, StoreError> {
-        let (now, started) = (self.signer.now_ms(), self.started_ms);
-        if let Some(local_policy) = local_policy
-            && !self
-                .store
-                .look(now, {
-                    let local_policy = local_policy.clone();
-                    move |ledger| ledger.has_seen_local_policy(&local_policy)
-                })
-                .await?
-        {
-            self.store.decide(now, move |ledger| ledger.see_local_policy(&local_policy)).await?;
-        }
-        let own = self.keys.as_ref().map(|keys| keys.own().message_key().verifying_key());
-        let look = move |ledger: &Ledger<'_>| {
-            let frozen = ledger.frozen("")?.map(|it| format!("frozen by {}: {}", it.requester, it.reason));
-            let accepted = own.map_or(Ok(false), |own| ledger.accepted_since(&own, started))?;
-            Ok(Remembered { held: ledger.held_local_policies()?, frozen, accepted, head: ledger.head()? })
+    /// One step of the Vault key's rotation, while the documents are good and the Vault answers.
+    async fn rotate(&mut self, found: &Assessment, keys: &assess::Keys) {
+        let (Some(verified), Some((_, sealer)), Some(key)) = (&found.verified, &self.sealer, self.key) else {
+            return;
         };
-        self.store.look(now, look).await
+        if matches!(keys, assess::Keys::Open { vault: Ok(()), .. }) {
+            let (custody, asked) = (verified.manifest.custody_id(), verified.vault_key_generation);
+            self.rotation.step(&self.store, sealer, custody, asked, key).await;
+        }
     }
 
     /// Keeps the pinned manifest and its member trust for local commands on the worst day.
@@ -385,14 +377,6 @@ impl Agent {
             }
         }
     }
-}
-
-/// What the store knows that the state depends on.
-struct Remembered {
-    held: Vec<LocalPolicy>,
-    frozen: Option<String>,
-    accepted: bool,
-    head: audit::Head,
 }
 
 fn starting(why: &str) -> Unready {

@@ -17,16 +17,14 @@ use sealing::{
     rotation::{Step, asked_too_far, next},
     version,
 };
-use vault::{BATCH_LIMIT, KeyInfo};
-
 use signer::{
     fault,
     identity::{self, PURPOSES},
     pipeline::{cool_key_context, entropy_context, hot_key_context},
     store::{SealedFor, SealedPlace, SealedValue, Store, StoreError},
 };
+use vault::{BATCH_LIMIT, KeyInfo};
 
-use super::{Agent, Assessment, assess};
 use crate::metrics::Metrics;
 
 /// Rewrapping in one step; the batch that begins within it is ended.
@@ -96,12 +94,12 @@ impl Rotation {
     }
 
     /// Secrets below the newest version; none where there are none.
-    pub(super) fn left(&self) -> Option<u64> {
+    pub(crate) fn left(&self) -> Option<u64> {
         Some(self.left).filter(|left| *left > 0)
     }
 
     /// The report's message, with what stands in the way of the rotation.
-    pub(super) fn beside(&self, message: &str) -> String {
+    pub(crate) fn beside(&self, message: &str) -> String {
         match &self.trouble {
             Some(trouble) => format!("{message}; Vault key: {trouble}"),
             None => message.to_owned(),
@@ -218,19 +216,6 @@ impl Rotation {
             self.refused.get_or_insert(Stuck { count: 0, first: why }).count += 1;
         }
         good
-    }
-}
-
-impl Agent {
-    /// One step of the rotation, while the documents are good and the Vault answers.
-    pub(super) async fn rotate(&mut self, found: &Assessment, keys: &assess::Keys) {
-        let (Some(verified), Some((_, sealer)), Some(key)) = (&found.verified, &self.sealer, self.key) else {
-            return;
-        };
-        if matches!(keys, assess::Keys::Open { vault: Ok(()), .. }) {
-            let (custody, asked) = (verified.manifest.custody_id(), verified.vault_key_generation);
-            self.rotation.step(&self.store, sealer, custody, asked, key).await;
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Documents that were verified together: all that operations need, or the first thing that is missing. Pure.
 
+use chain::Rules;
+use chain_adapters::Adapters;
 use custody::{
     Role,
     config::NatsConfig,
@@ -9,39 +11,38 @@ use custody::{
 };
 use policy::{Policy, PolicyError, chains};
 use protocol::envelope::Peers;
-use signer::chains::{Rules, rules};
 use workload::documents::{Documents, Unready, config, manifest};
 
 /// Trust, config and manifest, verified against each other.
-pub struct Verified {
+pub(crate) struct Verified {
     /// How to reach the broker.
-    pub nats: NatsConfig,
+    pub(crate) nats: NatsConfig,
     /// Approved peers.
-    pub peers: Peers,
+    pub(crate) peers: Peers,
     /// The pinned manifest.
-    pub manifest: VerifiedManifest,
+    pub(crate) manifest: VerifiedManifest,
     /// The effective policy.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// Adapters of the local policy's chains.
-    pub rules: Rules,
+    pub(crate) rules: Rules,
     /// What seals users' keys.
-    pub protection: KeyProtection,
+    pub(crate) protection: KeyProtection,
     /// Whether a sentinel is named.
-    pub observed: bool,
+    pub(crate) observed: bool,
     /// Generation of the Vault key that the hub asks for.
-    pub vault_key_generation: Option<u64>,
+    pub(crate) vault_key_generation: Option<u64>,
 }
 
 /// Everything that operations need, or the first thing that is missing. `held` are earlier local policies that still
 /// hold.
-pub fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
+pub(crate) fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPolicy]) -> Result<Verified, Unready> {
     let complete = trust.complete().map_err(|missing| Unready::trust(missing.to_string()))?;
     let peers = Peers::new(&trust.peers).map_err(|error| Unready::trust(error.to_string()))?;
     let config = config(trust, documents)?;
     let manifest = manifest(trust, documents)?;
     let unusable = |error: PolicyError| Unready::trust(error.to_string());
     let chains = chains(complete.local_policy()).map_err(unusable)?;
-    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let rules = Adapters::all().of(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
     let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
     let observed = !complete.peers(Role::Sentinel).is_empty();
     Ok(Verified {
