@@ -263,7 +263,9 @@ fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
         match crate::identity::ed25519_key(signer) {
             Some(key) if !key.is_weak() => {}
             _ => {
-                return invalid(format!("localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"));
+                return invalid(format!(
+                    "localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"
+                ));
             }
         }
         if !seen.insert(signer) {
