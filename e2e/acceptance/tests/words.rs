@@ -19,9 +19,11 @@ const BANNED: [(&str, &str, Found); 9] = [
 ];
 
 /// Where banned words stay (a path's beginning), and why.
-const ALLOWED: [(&str, &str); 3] = [
+const ALLOWED: [(&str, &str); 5] = [
     ("docs/glossary.md", "says which words are not used"),
     ("e2e/acceptance/tests/words.rs", "names them to refuse them"),
+    ("libs/signer/src/history/v1.rs", "reads histories that were exported with them"),
+    ("libs/signer/src/store/schema", "migrates stores that hold them"),
     ("libs/signer/tests/old-database/", "was made by a signer that still used them"),
 ];
 

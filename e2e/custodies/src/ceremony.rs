@@ -64,6 +64,13 @@ impl Ceremony {
         Self { safe_destinations: BTreeMap::from([(chain.to_owned(), addresses)]), ..self }
     }
 
+    /// With these safe destinations on another chain too.
+    pub fn and_destinations(mut self, chain: &str, addresses: &[&str]) -> Self {
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        self.safe_destinations.insert(chain.to_owned(), addresses);
+        self
+    }
+
     /// The manifest with the signatures of these stations.
     pub fn signed_by(&self, stations: &[KeyRole]) -> SignedManifest {
         let (cool, cold) = (self.cool.keys(), self.cold.keys());

@@ -11,6 +11,7 @@ use std::{
 };
 
 use alloy_primitives::Address;
+use chain::Claim;
 use chain_evm_client::Rpc;
 use custodies::CHAIN;
 use custody::{Role, identity::PeerKeys};
@@ -95,12 +96,10 @@ impl Sentinel {
             }
             assert!(Instant::now() < deadline, "the node does not say what used the nonces of {address}");
         };
-        let settlements = executions.iter().zip(0..nonce).map(|(execution, nonce)| Settlement {
-            wallet: wallet.to_owned(),
-            chain: CHAIN.to_owned(),
-            nonce,
-            digest: execution.digest.to_vec(),
-        });
+        let settlements = executions
+            .iter()
+            .zip(0..nonce)
+            .map(|(execution, nonce)| Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), execution.digest.into()));
         let settle = Operation::Settle(Settle { settlements: settlements.collect() });
         for signer in [Role::Keeper, Role::Cooler] {
             let outcome = ask(&self.caller, signer, Lane::Sentinel, settle.clone(), PATIENCE).await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use chain::{Amount, ChainId, ChainRules, Effect};
-use chain_evm::EvmSafe;
+use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
+use chain_adapters::Adapters;
 use custody::{
     CustodyId,
     config::{Credentials, Limit, MemberConfig},
@@ -71,7 +71,7 @@ fn usable(local_policy: &LocalPolicy) {
         let above = highest.checked_add(1.into());
         for amount in [Some(Amount::ZERO), Some(highest), above].into_iter().flatten() {
             let effect = Effect::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
-            let payment = Payment { chain: chain.clone(), effect, ..Payment::default() };
+            let payment = Payment { chain: chain.clone(), ..Payment::of(effect) };
             let verdict = payment.judge(&policy);
             assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the local policy");
         }
@@ -114,33 +114,33 @@ fn within<'a>(
     local_policies: impl Iterator<Item = &'a LocalPolicy>,
     hub: &custody::config::HubLimits,
 ) {
-    let kind = match payment.effect {
-        Effect::Transfer { .. } => OperationKind::Transfer,
-        Effect::Cancel { .. } => OperationKind::Cancel,
-    };
+    let transaction = &payment.transaction;
+    let kind = if transaction.is_cancel() { OperationKind::Cancel } else { OperationKind::Transfer };
     let at_most = |amount: Amount, limit: &str| assert!(amount <= limit.parse().unwrap(), "{amount} over {limit}");
-    let of = |chain: &str, symbol: &str| chain == payment.chain.as_str() && payment.asset() == Some(symbol);
+    let of = |chain: &str, symbol: &str, asset: &str| chain == payment.chain.as_str() && symbol == asset;
+    let spent = transaction.spent().expect("a sum above 256 bits is refused");
     for local_policy in local_policies {
         assert!(local_policy.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
         let ceiling = local_policy.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
-        at_most(payment.fee, ceiling.map_or("0", |fee| &fee.ceiling));
-        if let Effect::Transfer { to, amount, .. } = &payment.effect {
-            let asset = local_policy
-                .assets
-                .iter()
-                .find(|asset| of(&asset.chain, &asset.symbol))
-                .expect("named by each local policy");
-            at_most(*amount, &asset.per_transaction);
-            payment.fits(Scope::Wallet, &asset.per_wallet);
-            payment.fits(Scope::Total, &asset.total);
-            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == *to);
+        at_most(transaction.fee.most, ceiling.map_or("0", |fee| &fee.ceiling));
+        for (symbol, sum) in &spent {
+            let mut named = local_policy.assets.iter().filter(|asset| of(&asset.chain, &asset.symbol, symbol));
+            let asset = named.next().expect("named by each local policy");
+            at_most(*sum, &asset.per_transaction);
+            payment.fits(Scope::Wallet, &asset.per_wallet, *sum);
+            payment.fits(Scope::Total, &asset.total, *sum);
+        }
+        for (_, to, _) in transaction.transfers() {
+            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == to);
             assert!(local_policy.destinations.as_ref().is_none_or(listed));
         }
     }
-    for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset)) {
-        at_most(payment.amount(), &limit.per_transaction);
-        payment.fits(Scope::Wallet, &limit.per_wallet);
-        payment.fits(Scope::Total, &limit.total);
+    for (symbol, sum) in &spent {
+        for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset, symbol)) {
+            at_most(*sum, &limit.per_transaction);
+            payment.fits(Scope::Wallet, &limit.per_wallet, *sum);
+            payment.fits(Scope::Total, &limit.total, *sum);
+        }
     }
 }
 
@@ -174,8 +174,7 @@ fn manifest(bytes: &[u8]) {
 /// A payment of alice and all that is known of it.
 struct Payment {
     chain: ChainId,
-    effect: Effect,
-    fee: Amount,
+    transaction: Transaction,
     now_ms: u64,
     spent: Counted,
     listed_since_ms: Option<u64>,
@@ -183,12 +182,17 @@ struct Payment {
     vetoed: bool,
 }
 
-impl Default for Payment {
-    fn default() -> Self {
+impl Payment {
+    fn of(effect: Effect) -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect: Effect::Cancel { to: SAFE.to_owned() },
-            fee: Amount::ZERO,
+            transaction: Transaction {
+                id: [1; 32],
+                effects: vec![effect],
+                fee: Fee { asset: "ETH".to_owned(), most: Amount::ZERO, payer: Payer::Relayer },
+                claims: vec![Claim::Sequence(0)],
+                validity: Validity::UntilClaimed,
+            },
             now_ms: 1_800_000_000_000,
             spent: Counted::new(),
             listed_since_ms: None,
@@ -196,58 +200,44 @@ impl Default for Payment {
             vetoed: false,
         }
     }
-}
 
-impl Payment {
     fn new(input: &mut Input<'_>) -> Self {
-        let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
-        let asset = ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4)));
-        let effect = match asset {
-            Some(asset) => Effect::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
-            None => Effect::Cancel { to },
-        };
+        let mut payment = Self::of(effect(input));
         let mut window = |scope| ((scope, seconds(input) * 1000), amount(input));
         let spent = [window(Scope::Wallet), window(Scope::Wallet), window(Scope::Total), window(Scope::Total)];
+        payment.spent = spent.into();
         let mut time = || (input.choice(2) == 1).then(|| input.u64());
-        Self {
-            chain: CHAIN.parse().unwrap(),
-            effect,
-            listed_since_ms: time(),
-            announced_ms: time(),
-            now_ms: input.u64(),
-            fee: amount(input),
-            spent: spent.into(),
-            vetoed: input.choice(8) == 1,
+        (payment.listed_since_ms, payment.announced_ms) = (time(), time());
+        payment.now_ms = input.u64();
+        payment.transaction.fee.most = amount(input);
+        payment.vetoed = input.choice(8) == 1;
+        // More of it than an EVM chain has.
+        if input.choice(4) == 1 {
+            payment.transaction.fee.payer = Payer::Wallet;
         }
-    }
-
-    fn asset(&self) -> Option<&str> {
-        match &self.effect {
-            Effect::Transfer { asset, .. } => Some(asset),
-            Effect::Cancel { .. } => None,
+        for _ in 0..input.choice(3) {
+            payment.transaction.effects.push(effect(input));
         }
-    }
-
-    fn amount(&self) -> Amount {
-        match self.effect {
-            Effect::Transfer { amount, .. } => amount,
-            Effect::Cancel { .. } => Amount::ZERO,
-        }
+        payment
     }
 
     fn judge(&self, policy: &Policy) -> Verdict {
-        let windows = self.asset().map_or(&[][..], |asset| policy.windows(&self.chain, asset));
-        let counted = windows.iter().map(|window| self.counted(window.scope, window.length_ms));
-        let spent: Vec<Amount> = counted.collect();
+        let counted = |asset: &str| {
+            let windows = policy.windows(&self.chain, asset).iter();
+            windows.map(|window| self.counted(window.scope, window.length_ms)).collect()
+        };
+        let moved = self.transaction.spent().unwrap_or_default().into_keys();
+        let spent = moved.map(|asset| (asset.to_owned(), counted(asset))).collect();
+        let listed = self.listed_since_ms.iter();
+        let listed = listed.flat_map(|at| [BOB, CAROL, SAFE, TOKEN].map(|to| (to.to_owned(), *at))).collect();
         let facts = Facts {
             now_ms: self.now_ms,
             custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
             wallet: "alice",
             chain: &self.chain,
-            effect: &self.effect,
-            fee: self.fee,
+            transaction: &self.transaction,
             spent: &spent,
-            listed_since_ms: self.listed_since_ms,
+            listed_since_ms: &listed,
             intent: None,
             announced_ms: self.announced_ms,
             vetoed: self.vetoed,
@@ -260,11 +250,19 @@ impl Payment {
     }
 
     /// With what counts already it is within the limit.
-    fn fits(&self, scope: Scope, rolling: &Option<Rolling>) {
+    fn fits(&self, scope: Scope, rolling: &Option<Rolling>, moved: Amount) {
         if let Some(Rolling { amount, window_seconds }) = rolling {
-            let sum = self.counted(scope, window_seconds * 1000).checked_add(self.amount());
+            let sum = self.counted(scope, window_seconds * 1000).checked_add(moved);
             assert!(sum.is_some_and(|sum| sum <= amount.parse().unwrap()), "over a window of {scope:?}");
         }
+    }
+}
+
+fn effect(input: &mut Input<'_>) -> Effect {
+    let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
+    match ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4))) {
+        Some(asset) => Effect::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
+        None => Effect::Cancel { to },
     }
 }
 
@@ -291,13 +289,10 @@ fn loaded(
     held: &[LocalPolicy],
     hub: &custody::config::HubLimits,
 ) -> Result<Policy, policy::PolicyError> {
-    let mut rules: BTreeMap<ChainId, Box<dyn ChainRules>> = BTreeMap::new();
-    for chain in policy::chains(local_policy)? {
-        // A chain without adapter is for the policy to refuse.
-        if let Ok(adapter) = EvmSafe::new(chain.clone()) {
-            rules.insert(chain, Box::new(adapter));
-        }
-    }
+    // A chain without adapter is for the policy to refuse.
+    let adapters = Adapters::all();
+    let known = policy::chains(local_policy)?.into_iter();
+    let rules: Rules = known.filter_map(|chain| Some((chain.clone(), adapters.rules(&chain).ok()?))).collect();
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
     Policy::unvouched(local_policy, held, hub, &safe, &rules)
 }

@@ -108,8 +108,8 @@ pub trait ChainRules: Send + Sync {
         signatures: &[(KeyRole, Signatures)],
     ) -> Result<Call, ChainError>;
 
-    /// Whether all payloads of a transaction are signed by the owner `role`: as many signatures as payloads, each
-    /// fitting its own.
+    /// Whether all payloads of a transaction are signed by the owner `role`: as many signatures as payloads, at least
+    /// one, each fitting its own.
     fn signed_by(
         &self,
         unsigned: &[u8],
@@ -119,7 +119,8 @@ pub trait ChainRules: Send + Sync {
     ) -> Result<bool, Refusal> {
         let payloads = self.payloads(unsigned, wallet, role)?;
         let key = wallet.owners.key(role);
-        Ok(payloads.len() == signatures.len()
+        Ok(!payloads.is_empty()
+            && payloads.len() == signatures.len()
             && payloads.iter().zip(signatures).all(|(payload, signature)| self.verify(key, payload, signature)))
     }
 }

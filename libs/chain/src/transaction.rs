@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 
 use crate::{Amount, ChainError, Payer};
 
@@ -41,8 +42,9 @@ pub enum Effect {
     },
 }
 
-/// What a transaction uses up, so that it can happen once only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a transaction uses up, so that it can happen once only. In documents it is text, as it is displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Claim {
     /// A number of the wallet, used strictly one after the other (a Safe's nonce). Unique within the wallet.
     Sequence(u64),
@@ -75,6 +77,20 @@ impl FromStr for Claim {
             }
             None => number(text.strip_prefix("nonce ").unwrap_or(text)).map(Claim::Sequence).ok_or_else(refused),
         }
+    }
+}
+
+impl TryFrom<String> for Claim {
+    type Error = ChainError;
+
+    fn try_from(text: String) -> Result<Self, ChainError> {
+        text.parse()
+    }
+}
+
+impl From<Claim> for String {
+    fn from(claim: Claim) -> Self {
+        claim.to_string()
     }
 }
 

@@ -4,21 +4,24 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 
-use crate::trust::{CONFIG_MAP, KEY, SHAPE_VERSION};
-
 /// Why a member trust was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TrustError {
     /// Not the JSON expected.
-    #[error("malformed {KEY} in ConfigMap {CONFIG_MAP}: {0}; write it again with `multisig member prepare`")]
+    #[error("malformed trust.json in ConfigMap multisig-trust: {0}; write it again with `multisig member prepare`")]
     Malformed(String),
     /// Written for another build.
     #[error(
-        "{KEY} has shape version {0}, this build reads {SHAPE_VERSION} only; run this version's `multisig member prepare`"
+        "trust.json has shape version {found}, this build reads {reads} only; run this version's `multisig member prepare`"
     )]
-    UnknownVersion(u64),
+    UnknownVersion {
+        /// The document's.
+        found: u64,
+        /// This build's.
+        reads: u32,
+    },
     /// Readable, but contradictory.
-    #[error("invalid {KEY}: {0}")]
+    #[error("invalid trust.json: {0}")]
     Invalid(String),
 }
 

@@ -154,7 +154,7 @@ impl MemberTrust {
         let malformed = |error: serde_json::Error| TrustError::Malformed(error.to_string());
         let Versioned { shape_version } = serde_json::from_slice(bytes).map_err(malformed)?;
         if shape_version != u64::from(SHAPE_VERSION) {
-            return Err(TrustError::UnknownVersion(shape_version));
+            return Err(TrustError::UnknownVersion { found: shape_version, reads: SHAPE_VERSION });
         }
         let trust: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         trust.validate()?;
@@ -171,7 +171,7 @@ impl MemberTrust {
     /// Whether what is there is well-formed; what is absent is for [`Self::complete`].
     pub fn validate(&self) -> Result<(), TrustError> {
         if self.shape_version != SHAPE_VERSION {
-            return Err(TrustError::UnknownVersion(self.shape_version.into()));
+            return Err(TrustError::UnknownVersion { found: self.shape_version.into(), reads: SHAPE_VERSION });
         }
         if !matches!(self.role, Role::Keeper | Role::Cooler | Role::Sentinel) {
             return invalid(format!(
@@ -429,7 +429,10 @@ mod tests {
 
     #[test]
     fn another_version_and_unknown_fields_are_refused() {
-        assert_eq!(MemberTrust::parse(br#"{"shapeVersion":2,"new":1}"#), Err(TrustError::UnknownVersion(2)));
+        assert_eq!(
+            MemberTrust::parse(br#"{"shapeVersion":2,"new":1}"#),
+            Err(TrustError::UnknownVersion { found: 2, reads: 1 })
+        );
         let extra = trust().to_json().replacen('{', r#"{"extra":1,"#, 1);
         assert!(MemberTrust::parse(extra.as_bytes()).unwrap_err().to_string().contains("unknown field `extra`"));
         assert!(matches!(MemberTrust::parse(b"not json"), Err(TrustError::Malformed(_))));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, ChainId, ChainRules, Effect};
-use chain_evm::EvmSafe;
+use chain::{Amount, ChainId, Effect, Fee, Payer, Rules, Transaction, Validity};
+use chain_adapters::Adapters;
 use custody::{CustodyId, WalletId, local_policy::LocalPolicy, trust::MemberTrust};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -12,8 +12,6 @@ use protocol::ops::Attestation;
 use serde::Deserialize;
 
 use crate::parse_yaml;
-
-type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
 
 /// FILE.
 #[derive(Debug, Deserialize)]
@@ -60,11 +58,8 @@ impl Loaded {
             }
         };
         let PolicyFile { local_policy, earlier_policies, hub, safe_destinations } = file;
-        let mut rules = Rules::new();
-        for chain in policy::chains(&local_policy).map_err(|error| error.to_string())? {
-            let adapter = EvmSafe::new(chain.clone()).map_err(|error| error.to_string())?;
-            rules.insert(chain, Box::new(adapter));
-        }
+        let chains = policy::chains(&local_policy).map_err(|error| error.to_string())?;
+        let rules = Adapters::all().of(chains).map_err(|error| error.to_string())?;
         let policy = Policy::unvouched(&local_policy, &earlier_policies, &hub, &safe_destinations, &rules)
             .map_err(|error| error.to_string())?;
         Ok(Self { policy, rules, custody })
@@ -133,10 +128,9 @@ pub struct Request {
     custody_id: CustodyId,
     wallet: WalletId,
     chain: ChainId,
-    effect: Effect,
-    fee: Amount,
-    spent: Vec<Amount>,
-    listed_since_ms: Option<u64>,
+    transaction: Transaction,
+    spent: BTreeMap<String, Vec<Amount>>,
+    listed_since_ms: BTreeMap<String, u64>,
     intent: Option<Attestation>,
     announced_ms: Option<u64>,
     vetoed: bool,
@@ -146,11 +140,18 @@ impl Request {
     /// For this policy; `now` counts where the file does not say. The error is one line for people.
     pub fn parse(text: &str, loaded: &Loaded, now: Timestamp) -> Result<Self, String> {
         let file: RequestFile = parse_yaml(text)?;
-        let effect = effect(&file, &loaded.rules)?;
-        let windows = match &effect {
-            Effect::Transfer { asset, .. } => loaded.policy.windows(&file.chain, asset),
-            Effect::Cancel { .. } | Effect::Change { .. } => &[],
-        };
+        let transaction = transaction(&file, loaded)?;
+        let windows = |asset: &str| loaded.policy.windows(&file.chain, asset);
+        let counted = spent(&file.spent, file.asset.as_deref().map_or(&[], windows))?;
+        // A fee in another asset: nothing of it is said to be spent.
+        let nothing = |asset: &str| windows(asset).iter().map(|_| Amount::ZERO).collect();
+        let moved = transaction.spent().unwrap_or_default().into_keys();
+        let spent = moved
+            .map(|asset| {
+                let amounts = if file.asset.as_deref() == Some(asset) { counted.clone() } else { nothing(asset) };
+                (asset.to_owned(), amounts)
+            })
+            .collect();
         let custody_id = match (file.custody_id.or(loaded.custody), &file.intent) {
             (Some(id), _) => id,
             (None, Some(_)) => return Err("custodyId: an intent is for one custody; state which".to_owned()),
@@ -160,15 +161,17 @@ impl Request {
         let time = |field, at: Option<Timestamp>| at.map(|at| milliseconds(field, at)).transpose();
         Ok(Self {
             now_ms: milliseconds("now", file.now.unwrap_or(now))?,
-            spent: spent(&file.spent, windows)?,
-            listed_since_ms: time("listedSince", file.listed_since)?,
+            spent,
+            listed_since_ms: match time("listedSince", file.listed_since)? {
+                Some(since) => transaction.transfers().map(|(_, to, _)| (to.to_owned(), since)).collect(),
+                None => BTreeMap::new(),
+            },
             announced_ms: time("announcedAt", file.announced_at)?,
             intent: file.intent.as_ref().map(attestation).transpose()?,
             custody_id,
             wallet: file.wallet,
             chain: file.chain,
-            effect,
-            fee: file.fee,
+            transaction,
             vetoed: file.vetoed,
         })
     }
@@ -180,10 +183,9 @@ impl Request {
             custody_id: self.custody_id,
             wallet: self.wallet.as_str(),
             chain: &self.chain,
-            effect: &self.effect,
-            fee: self.fee,
+            transaction: &self.transaction,
             spent: &self.spent,
-            listed_since_ms: self.listed_since_ms,
+            listed_since_ms: &self.listed_since_ms,
             intent: self.intent.as_ref(),
             announced_ms: self.announced_ms,
             vetoed: self.vetoed,
@@ -191,7 +193,19 @@ impl Request {
     }
 }
 
-/// What a decoder would see. The address of a chain that the policy does not name stays as it is: it is refused anyway.
+/// What a decoder would see, as far as the policy looks at it.
+fn transaction(file: &RequestFile, loaded: &Loaded) -> Result<Transaction, String> {
+    let native = loaded.policy.assets(&file.chain).iter().find(|asset| asset.contract.is_none());
+    let fee = Fee {
+        asset: native.map(|asset| asset.symbol.clone()).unwrap_or_default(),
+        most: file.fee,
+        payer: loaded.rules.get(&file.chain).map_or(Payer::Relayer, |rules| rules.declares().payer),
+    };
+    let effects = vec![effect(file, &loaded.rules)?];
+    Ok(Transaction { id: [0; 32], effects, fee, claims: Vec::new(), validity: Validity::UntilClaimed })
+}
+
+/// The address of a chain that the policy does not name stays as it is: it is refused anyway.
 fn effect(file: &RequestFile, rules: &Rules) -> Result<Effect, String> {
     let to = match rules.get(&file.chain) {
         Some(rules) => rules.address(&file.to).map_err(|error| format!("to: {error}"))?,

@@ -2,7 +2,6 @@
 //! [`store`]; what may be signed is the crate `policy`'s to judge. It knows neither Kubernetes nor a broker, serves no
 //! HTTP and counts no metrics: the crate `signer-workload` brings documents, keys, Vault and broker to it.
 
-pub mod chains;
 pub mod fault;
 pub mod history;
 pub mod identity;

@@ -143,11 +143,11 @@ impl Config {
             return invalid("nats.urls is empty");
         }
         if let Some(url) = self.nats.urls.iter().find(|url| !url.starts_with("tls://")) {
-            return invalid(format!("nats.urls: '{url}' is not tls://HOST:PORT"));
+            return invalid(format!("nats.urls: '{url}' must be tls://HOST:PORT"));
         }
         let nats_ca = String::from_utf8_lossy(&read(&self.nats.ca_file)?).into_owned();
         if !nats_ca.contains("-----BEGIN CERTIFICATE-----") {
-            return invalid(format!("nats.caFile: {} holds no PEM certificate", self.nats.ca_file.display()));
+            return invalid(format!("nats.caFile: {} contains no PEM certificate", self.nats.ca_file.display()));
         }
         let chain = self.chain.validate(adapters)?;
         let id = chain.rules.id();
@@ -193,7 +193,7 @@ impl SignerConfig {
                 key.validate().or_else(|why| invalid(format!("signers.{role}: {why}")))?;
                 // One key for two signers would be one signer.
                 if !seen.insert(key.message_key.clone()) || !seen.insert(key.xkey.clone()) {
-                    return invalid(format!("signers.{role}: a key is named twice"));
+                    return invalid(format!("signers.{role}: a key is listed twice"));
                 }
             }
         }
@@ -214,12 +214,12 @@ impl ChainConfig {
             let contract = match asset.as_str() {
                 "native" => None,
                 address => Some(rules.address(address).or_else(|_| {
-                    invalid(format!("chain.assets: '{address}' is neither native nor a contract's address"))
+                    invalid(format!("chain.assets: '{address}' is neither 'native' nor the address of a contract"))
                 })?),
             };
             let taken = symbol.parse().map_or(true, |symbol: Symbol| !symbols.insert(symbol));
             if taken || !contracts.insert(contract.clone()) {
-                return invalid(format!("chain.assets: '{symbol}' is empty or named twice"));
+                return invalid(format!("chain.assets: '{symbol}' is empty or listed twice"));
             }
             assets.push(Asset { symbol, contract });
         }

@@ -27,11 +27,11 @@ const CURVE: u8 = 23 << 3;
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
-    #[error("{} is not there; run `app identity --dir {}` and keep what it makes", path.display(), dir.display())]
+    #[error("{} does not exist; run `app identity --dir {}` and back up what it creates", path.display(), dir.display())]
     Missing { path: PathBuf, dir: PathBuf },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
-    #[error("{} holds no {expected}; restore it from your backup, or remove the whole folder to make other keys", path.display())]
+    #[error("{} does not hold {expected}; restore it from your backup, or remove the whole folder to make new keys", path.display())]
     Malformed { path: PathBuf, expected: &'static str },
 }
 
@@ -52,10 +52,10 @@ impl AppKeys {
         let message = hex_seed(&read(dir, MESSAGE_FILE)?);
         let xkey = nkeys::decode_seed(&read(dir, XKEY_FILE)?).ok().filter(|(kind, _)| *kind == CURVE);
         let xkey = xkey.map(|(_, seed)| Zeroizing::new(seed));
-        let message = message.ok_or_else(|| malformed(MESSAGE_FILE, "ed25519 seed of 64 hex digits"))?;
-        let xkey = xkey.ok_or_else(|| malformed(XKEY_FILE, "NATS curve seed (SX...)"))?;
+        let message = message.ok_or_else(|| malformed(MESSAGE_FILE, "an ed25519 seed of 64 hex digits"))?;
+        let xkey = xkey.ok_or_else(|| malformed(XKEY_FILE, "a NATS curve seed (SX...)"))?;
         Ok(Self {
-            nats: nats.ok_or_else(|| malformed(NATS_FILE, "NATS user seed (SU...)"))?,
+            nats: nats.ok_or_else(|| malformed(NATS_FILE, "a NATS user seed (SU...)"))?,
             own: Arc::new(OwnKeys::from_seeds(&message, &xkey)),
         })
     }

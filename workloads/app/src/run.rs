@@ -48,7 +48,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 
 /// Everything that requests and payments share.
 pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
-    fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't make {}", settings.data_dir.display()))?;
+    fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
     Ok(App {
         store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?),
         trust: Trust::new(&settings)?,

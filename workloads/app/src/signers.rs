@@ -224,15 +224,15 @@ fn consented(signer: Role, outcome: Outcome, digest: &[u8; 32]) -> Result<Consen
 fn later(signer: Role, pending: &Pending, digest: &[u8; 32]) -> Result<Timestamp, Denial> {
     same(signer, &pending.digest, digest)?;
     let time = i64::try_from(pending.not_before_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    time.ok_or_else(|| away(signer, "its time lock ends at a time that does not exist; its admin looks at its clock"))
+    time.ok_or_else(|| away(signer, "its time lock ends at an impossible time; ask its admin to check its clock"))
 }
 
-/// The signer decoded the same bytes to another digest: one of the two is wrong, and nobody knows which.
+/// The signer decoded the same bytes to another transaction: one of the two is wrong, and nobody knows which.
 fn same(signer: Role, theirs: &[u8], ours: &[u8; 32]) -> Result<(), Denial> {
     if theirs == ours {
         return Ok(());
     }
-    let message = "it decodes this transaction to another digest than App; both must run the same version".to_owned();
+    let message = "it decodes this transaction differently from App; both must run the same version".to_owned();
     Err(Denial::Refused(Refused { signer, reason: "DigestMismatch".to_owned(), message }))
 }
 
@@ -249,7 +249,7 @@ fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
         Outcome::Done(_) => "Done",
         Outcome::Held(_) => "Held",
     };
-    away(signer, &format!("its answer ({name}) is to another question; both sides must run the same version"))
+    away(signer, &format!("its answer ({name}) does not match the question; both sides must run the same version"))
 }
 
 fn away(signer: Role, why: &str) -> Denial {

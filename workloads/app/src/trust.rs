@@ -24,9 +24,9 @@ const SALT: [u8; 32] = [0; 32];
 pub(crate) enum Distrust {
     #[error("{signer}'s statement is not believed: {error}")]
     NotGenuine { signer: Role, error: AttestationError },
-    #[error("{signer}'s statement is not believed: {what} is not what this App computed or asked for")]
+    #[error("{signer}'s statement is not believed: {what} does not match what App computed or asked for")]
     Other { signer: Role, what: &'static str },
-    #[error("the stored address is not the one that its keys give; restore the database from a backup")]
+    #[error("the stored address does not match the wallet's keys; restore the database from a backup")]
     Stored,
 }
 

@@ -15,7 +15,7 @@ use protocol::{
 use rand_core::{OsRng, RngCore};
 use signer::{
     identity::Keys,
-    pipeline::{Asker, Lock, Signer, name, reason, vouchers},
+    pipeline::{Asker, Lock, Signer, reason, vouchers},
 };
 use tokio::{
     task::JoinHandle,
@@ -128,7 +128,7 @@ impl Broker {
 
 async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> protocol::ops::Response {
     let start = Instant::now();
-    let operation = call.request.operation.as_ref().map_or("None", name);
+    let operation = call.request.operation.as_ref().map_or("None", Operation::name);
     let asker = Asker { role: call.sender, key: call.key };
     let response = signer.answer(asker, call.request, call.digest).await;
     metrics.answered(operation, reason(&response), start.elapsed());

@@ -73,7 +73,7 @@ impl Wallets {
                 // Cooler's nonces must follow one another too: wallets of its own.
                 let payment = wallets.payment(2 * BATCH + worker)?;
                 let hot = wallets.sign(Role::Keeper, payment.clone()).await?;
-                let countersign = Payment { hot_signature: hot.signature, ..payment };
+                let countersign = Payment { hot_signatures: hot.signatures, ..payment };
                 wallets.sign(Role::Cooler, countersign).await.map(drop)
             }
         })

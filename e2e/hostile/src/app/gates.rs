@@ -51,7 +51,7 @@ pub(super) async fn frozen_retry(world: &World) -> Result<Outcome> {
     let Answer::Signed(first) = asked(world, Role::Keeper, hot.clone()).await? else {
         anyhow::bail!("keeper signs what the local policy allows");
     };
-    let payment = Payment { hot_signature: first.signature.clone(), ..world.payment(wallet, &tx.unsigned()) };
+    let payment = Payment { hot_signatures: first.signatures.clone(), ..world.payment(wallet, &tx.unsigned()) };
     let cool = request(payment);
     ensure!(matches!(asked(world, Role::Cooler, cool.clone()).await?, Answer::Signed(_)), "cooler signs it too");
     freeze(world, &wallet.id).await?;

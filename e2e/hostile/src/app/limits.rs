@@ -106,8 +106,8 @@ pub(super) async fn raced_in_a_batch(world: &World) -> Result<Outcome> {
         granted.push(item);
     }
     let with_hot = |(wallet, item): (&Wallet, &Granted)| {
-        let hot_signature = item.hot().unwrap_or_default().to_vec();
-        Operation::Sign(Payment { hot_signature, ..world.payment(wallet, &tx.unsigned()) })
+        let hot_signatures = vec![item.hot().unwrap_or_default().to_vec()];
+        Operation::Sign(Payment { hot_signatures, ..world.payment(wallet, &tx.unsigned()) })
     };
     let second = arena.wallets.iter().zip(&granted).map(with_hot).collect();
     for (item, outcome) in granted.iter_mut().zip(world.batch(Role::Cooler, second).await?) {
@@ -120,7 +120,7 @@ pub(super) async fn raced_in_a_batch(world: &World) -> Result<Outcome> {
 
 fn signature(outcome: protocol::ops::Outcome) -> Result<Vec<u8>, String> {
     reason(outcome).and_then(|granted| match granted {
-        protocol::ops::Outcome::Signed(signed) => Ok(signed.signature),
+        protocol::ops::Outcome::Signed(signed) => Ok(signed.signatures.concat()),
         other => Err(format!("{other:?}")),
     })
 }

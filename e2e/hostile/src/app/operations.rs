@@ -1,6 +1,7 @@
 //! Operations that are not App's to ask for, and requests that are not what they seem.
 
 use anyhow::{Result, ensure};
+use chain::Claim;
 use clock::now_ms;
 use custodies::CHAIN;
 use custody::Role;
@@ -35,8 +36,8 @@ pub(super) async fn settlement(world: &World) -> Result<Outcome> {
     let (wallet, first, next) = (arena.wallet(), arena.theft(PER_TRANSACTION, 0), arena.theft(PER_TRANSACTION, 1));
     let mut kept = world.both(wallet, &first).await?;
     let mut granted = Granted::default();
-    let digest = first.digest(world.rules.number(), wallet.address).to_vec();
-    let said = Settlement { wallet: wallet.id.clone(), chain: CHAIN.to_owned(), nonce: 0, digest };
+    let digest = first.digest(world.rules.number(), wallet.address);
+    let said = Settlement::new(&wallet.id, CHAIN, Claim::Sequence(0), digest);
     refused(world, &mut granted, Operation::Settle(Settle { settlements: vec![said] })).await?;
     let next = world.both(wallet, &next).await?;
     ensure!(next.hot.is_none() && next.cool.is_none(), "two nonces are outstanding");

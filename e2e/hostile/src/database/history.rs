@@ -27,8 +27,8 @@ type Edit = (&'static str, &'static str, &'static str);
 
 const BOTH: [Role; 2] = [Role::Keeper, Role::Cooler];
 const EMPTY: &str =
-    "DELETE FROM audit; DELETE FROM watermarks; DELETE FROM spends; DELETE FROM sums; DELETE FROM operations;
-    DELETE FROM settlements; DELETE FROM freezes";
+    "DELETE FROM audit; DELETE FROM claims; DELETE FROM spends; DELETE FROM sums; DELETE FROM operations;
+    DELETE FROM settled; DELETE FROM freezes";
 
 pub(super) async fn attacks(story: &mut Story) -> Result<()> {
     let cases: [(&str, Whose, u64); 3] = [
@@ -270,7 +270,7 @@ async fn edits(story: &mut Story) -> Result<()> {
     }
     story
         .attack("both: a signature that only one of the chains has", async |story| {
-            story.unnoticed(Role::Keeper, "DELETE FROM watermarks WHERE wallet = 'alice' AND nonce = 1").await?;
+            story.unnoticed(Role::Keeper, "DELETE FROM claims WHERE wallet = 'alice' AND nonce = 1").await?;
             let told = story.steal(|story| &story.alice, 1).await?;
             ensure!(told == ["Done", "NonceUsed"], "{told:?}");
             let [keeper, cooler] = [Role::Keeper, Role::Cooler].map(|role| {

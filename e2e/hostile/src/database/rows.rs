@@ -38,12 +38,12 @@ const OTHER_PURPOSE: &str =
 const OTHER_IDENTITY: &str = "UPDATE hot_keys SET secret = (SELECT message_seed FROM identity) WHERE wallet = 'bob'";
 const SWAP_SEEDS: &str = "UPDATE identity SET message_seed = xkey_seed, xkey_seed = message_seed";
 const NO_FREEZE: &str = "DELETE FROM freezes";
-const NO_MARK: &str = "DELETE FROM watermarks WHERE wallet = 'alice' AND nonce = 1";
-const LOWER_MARK: &str = "UPDATE watermarks SET nonce = 7 WHERE wallet = 'alice' AND nonce = 1";
+const NO_MARK: &str = "DELETE FROM claims WHERE wallet = 'alice' AND nonce = 1";
+const LOWER_MARK: &str = "UPDATE claims SET nonce = 7 WHERE wallet = 'alice' AND nonce = 1";
 const NO_SPENDS: &str = "DELETE FROM spends; DELETE FROM sums";
 const SETTLED: &str = "
-    INSERT INTO settlements (wallet, chain, nonce, digest, at_ms)
-    SELECT wallet, chain, nonce, digest, 1 FROM watermarks WHERE wallet = 'alice' AND nonce = 1";
+    INSERT INTO settled (wallet, chain, nonce, id, at_ms)
+    SELECT wallet, chain, nonce, id, 1 FROM claims WHERE wallet = 'alice' AND nonce = 1";
 
 pub(super) async fn attacks(story: &mut Story) -> Result<()> {
     let keeper: [(&str, &str, &str); 5] = [
@@ -209,7 +209,7 @@ async fn results(story: &mut Story) -> Result<()> {
             let bad = Response {
                 outcome: Some(Outcome::Signed(Signed {
                     digest: paid.digest.to_vec(),
-                    signature: story.outstanding.hot.clone().unwrap_or_default(),
+                    signatures: story.outstanding.hot.iter().cloned().collect(),
                     head: None,
                 })),
             };

@@ -19,9 +19,9 @@ use crate::files::open;
 const TABLES: [&str; 11] = [
     "audit",
     "operations",
-    "watermarks",
+    "claims",
     "spends",
-    "settlements",
+    "settled",
     "freezes",
     "hot",
     "hot_keys",
@@ -105,8 +105,7 @@ impl Evidence {
 
     fn has(&self, connection: &Connection, given: &Given) -> Result<()> {
         let Given { wallet, chain, nonce, digest } = given;
-        let query =
-            "SELECT EXISTS (SELECT 1 FROM watermarks WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4)";
+        let query = "SELECT EXISTS (SELECT 1 FROM claims WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND id = ?4)";
         let there: bool =
             connection.query_row(query, (wallet, chain, i64::try_from(*nonce)?, digest), |row| row.get(0))?;
         ensure!(there, "{given:?} was given and has no watermark");
@@ -119,8 +118,8 @@ impl Evidence {
         let connection = open(data_dir)?;
         let export = export(&connection)?;
         let verified = audit::verify(&export, self.head.as_slice())?;
-        let twice = "SELECT count(*) FROM (SELECT 1 FROM watermarks WHERE kind = 'payment'
-                     GROUP BY wallet, chain, nonce HAVING count(DISTINCT digest) > 1)";
+        let twice = "SELECT count(*) FROM (SELECT 1 FROM claims WHERE kind = 'payment'
+                     GROUP BY wallet, chain, nonce HAVING count(DISTINCT id) > 1)";
         let twice: i64 = connection.query_row(twice, [], |row| row.get(0))?;
         ensure!(twice == 0, "{twice} nonces have two payments");
         let mut query = connection.prepare("SELECT amount FROM spends")?;

@@ -1,7 +1,7 @@
 //! Wallets, payments, and the requests that are made of them.
 
 use anyhow::{Result, bail};
-use chain::WalletDesc;
+use chain::{Claim, WalletDesc};
 use custodies::CHAIN;
 use protocol::ops::{
     Attestation, OPERATION_ID_BYTES, Operation, Outcome, Payment, RegisterWallet, Request, Settle, Settlement,
@@ -41,8 +41,8 @@ pub(crate) fn sign(paid: &Paid) -> Operation {
 
 /// To Cooler, with hot's signature.
 pub(crate) fn countersign(paid: &Paid) -> Operation {
-    let hot_signature = paid.hot.clone().unwrap_or_default();
-    Operation::Sign(Payment { hot_signature, client_key: Vec::new(), ..paid.payment.clone() })
+    let hot_signatures = vec![paid.hot.clone().unwrap_or_default()];
+    Operation::Sign(Payment { hot_signatures, client_key: Vec::new(), ..paid.payment.clone() })
 }
 
 pub(crate) fn registration(hot: &Attestation) -> Operation {
@@ -55,15 +55,14 @@ pub(crate) fn registration(hot: &Attestation) -> Operation {
 
 /// The sentinel's.
 pub(crate) fn settlement(wallet: &Wallet, digest: &[u8; 32]) -> Operation {
-    let (wallet, nonce) = (wallet.id.clone(), wallet.nonce);
-    let settlement = Settlement { wallet, chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
+    let settlement = Settlement::new(&wallet.id, CHAIN, Claim::Sequence(wallet.nonce), *digest);
     Operation::Settle(Settle { settlements: vec![settlement] })
 }
 
 /// The signature, or what came instead.
 pub(crate) fn signature(outcome: Outcome) -> Result<Vec<u8>> {
     match outcome {
-        Outcome::Signed(signed) => Ok(signed.signature),
+        Outcome::Signed(signed) => Ok(signed.signatures.concat()),
         other => bail!("not signed: {other:?}"),
     }
 }

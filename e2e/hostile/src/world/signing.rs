@@ -114,7 +114,7 @@ impl World {
     pub(crate) async fn sign(&self, signer: Role, payment: Payment) -> Result<Result<Vec<u8>, String>> {
         let outcome = self.ask(signer, Operation::Sign(payment)).await?;
         Ok(outcome.and_then(|granted| match granted {
-            Outcome::Signed(signed) => Ok(signed.signature),
+            Outcome::Signed(signed) => Ok(signed.signatures.concat()),
             other => Err(format!("{other:?}")),
         }))
     }
@@ -126,7 +126,7 @@ impl World {
 
     /// Cooler's signature, which wants hot's.
     pub(crate) async fn cool(&self, wallet: &Wallet, unsigned: &[u8], hot: &[u8]) -> Result<Result<Vec<u8>, String>> {
-        let payment = Payment { hot_signature: hot.to_vec(), ..self.payment(wallet, unsigned) };
+        let payment = Payment { hot_signatures: vec![hot.to_vec()], ..self.payment(wallet, unsigned) };
         self.sign(Role::Cooler, payment).await
     }
 
@@ -149,8 +149,8 @@ impl World {
         if granted.hot.is_none() {
             granted.forged_hot = Some(self.forged_hot(wallet, tx).await?);
         }
-        let hot_signature = granted.hot().unwrap_or_default().to_vec();
-        granted.cool = granted.take(COOLER, self.sign(Role::Cooler, Payment { hot_signature, ..payment }).await?);
+        let hot_signatures = vec![granted.hot().unwrap_or_default().to_vec()];
+        granted.cool = granted.take(COOLER, self.sign(Role::Cooler, Payment { hot_signatures, ..payment }).await?);
         Ok(granted)
     }
 

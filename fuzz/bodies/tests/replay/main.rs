@@ -12,7 +12,8 @@ use std::{
     path::PathBuf,
 };
 
-use chain_evm::Fields;
+use chain::ChainRules;
+use chain_evm::EvmSafe;
 use custody::{
     config::{Credentials, MemberConfig},
     local_policy::LocalPolicy,
@@ -86,7 +87,7 @@ fn the_good_documents_among_the_seeds_are_read() {
         Request::parse(request, &Loaded::parse(file).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
     }
     audit::read(named("audit_reader", "keeper").as_bytes()).unwrap();
-    serde_json::from_str::<Fields>(named("transaction", "json")).unwrap().encode().unwrap();
+    EvmSafe::new("eip155:1".parse().unwrap()).unwrap().read(named("transaction", "json").as_bytes()).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audit::Head;
-use chain::{ChainId, KeyRole};
+use chain::{ChainId, KeyRole, Rules};
 use custody::{CustodyId, Role, manifest::VerifiedManifest, trust::KeyProtection};
 use ed25519_dalek::VerifyingKey;
 use policy::Policy;
@@ -13,7 +13,7 @@ use sealing::{ClientKey, Context, Sealer};
 use zeroize::Zeroizing;
 
 use super::{Stop, peers};
-use crate::{chains::Rules, identity::Keys};
+use crate::identity::Keys;
 
 /// All that operations depend on beside the store, as one value that never changes: documents that were verified
 /// together, opened keys, a Vault. Made by the wiring only.

@@ -19,8 +19,7 @@ impl Signer {
         if let Lock::Locked(why) = &*self.lock() {
             return Err(Stop::unavailable("Locked", format!("this signer is locked: {why}")));
         }
-        let signs = matches!(operation, Operation::Check(_) | Operation::Announce(_) | Operation::Sign(_));
-        if signs && serving.observed && self.lease_until_ms() <= self.now_ms() {
+        if operation.payment().is_some() && serving.observed && self.lease_until_ms() <= self.now_ms() {
             return Err(Stop::unavailable(
                 "LeaseExpired",
                 "the sentinel's lease has expired; nothing is signed without it",

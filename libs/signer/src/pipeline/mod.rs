@@ -1,11 +1,13 @@
 //! One request, from the sender's verified bytes to the answer. Each step is a type that the next one needs: nothing
 //! undecoded reaches the policy, nothing unjudged the watermark, nothing unrecorded the key.
 //!
-//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> nonce, policy, watermark,
+//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> claims, policy, watermark,
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
+mod claims;
 mod context;
 mod create;
+mod decoded;
 mod gate;
 mod nonce;
 mod payment;
@@ -15,6 +17,7 @@ mod registry;
 mod request;
 mod results;
 mod settlement;
+mod signing;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -35,8 +38,8 @@ pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_con
 pub use gate::Lock;
 pub use peers::{attest, vouchers};
 use registry::Known;
+pub use request::Asker;
 use request::{Accepted, items};
-pub use request::{Asker, name};
 use results::{conclude, finish, stored};
 pub use results::{digest, reason};
 pub use settlement::note_settlements;
@@ -165,8 +168,7 @@ impl Signer {
             self.gates(serving, &accepted.operation)?;
             return payment::sign(self, serving, accepted).await;
         }
-        let (wallet, _) = request::subject(&accepted.operation);
-        let (wallet, key) = (wallet.to_owned(), accepted.key.clone());
+        let (wallet, key) = (accepted.operation.wallet().to_owned(), accepted.key.clone());
         let look = move |ledger: &Ledger<'_>| Ok((ledger.frozen(&wallet)?, ledger.recall(&key)?));
         let (frozen, recall) = self.store.look(self.now_ms(), look).await?;
         if let Some(frozen) = frozen {
@@ -183,7 +185,7 @@ impl Signer {
             Operation::Announce(_) => payment::ask(self, serving, accepted, true).await,
             Operation::CreateWallet(_) => create::create(self, serving, accepted).await,
             Operation::RegisterWallet(_) => register::register(self, serving, accepted).await,
-            other => Err(Stop::refused("Malformed", format!("{} stands alone", name(other)))),
+            other => Err(Stop::refused("Malformed", format!("{} stands alone", other.name()))),
         }
     }
 
@@ -191,8 +193,7 @@ impl Signer {
     async fn conclude(&self, serving: &Arc<SigningContext>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
         let serving = serving.clone();
         self.decide(move |ledger| {
-            let (wallet, _) = request::subject(&accepted.operation);
-            if let Some(frozen) = ledger.frozen(wallet)? {
+            if let Some(frozen) = ledger.frozen(accepted.operation.wallet())? {
                 return Ok(Err(Stop::frozen(&frozen)));
             }
             let entry = accepted.entry(&serving, ledger.now_ms());

@@ -1,14 +1,14 @@
 //! Promises of the pipeline, with real stores and a real Vault: Keeper and Cooler side by side.
 
+mod coins;
 mod gates;
 mod limits;
 mod rules;
 
 use std::collections::BTreeMap;
 
-use chain::{ChainRules, Effect, KeyRole};
-use chain_evm::EvmSafe;
-use custodies::{CHAIN, Custody, SAFE};
+use chain::{Claim, Effect, KeyRole};
+use custodies::{CHAIN, Ceremony, Custody, SAFE};
 use custody::{
     Role,
     local_policy::{AssetLimits, LocalPolicy},
@@ -26,7 +26,7 @@ use rand_core::{OsRng, RngCore};
 use super::{Asker, digest};
 use crate::{
     store::{Kind, Ledger, OperationKey, Watermark},
-    tests::fixtures::{Running, Terms, eventually, local_policy, transfer, unsigned},
+    tests::fixtures::{Running, Terms, adapters, eventually, local_policy, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -41,7 +41,11 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let (vault, custody) = (RealVault::start().await, Custody::random());
+        Self::of(Custody::random()).await
+    }
+
+    async fn of(custody: Custody) -> Self {
+        let vault = RealVault::start().await;
         let keeper = Running::start(&vault, &custody, Role::Keeper, Peers::default()).await;
         let approved = BTreeMap::from([(Role::Keeper, vec![keeper.keys.own().public().clone()])]);
         let cooler = Running::start(&vault, &custody, Role::Cooler, Peers::new(&approved).unwrap()).await;
@@ -103,8 +107,7 @@ impl Running {
 
     /// The sentinel's word that the nonce is used up by `digest`.
     async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
-        let settlement =
-            Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
+        let settlement = Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), digest.try_into().unwrap());
         self.say(Role::Sentinel, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
     }
 
@@ -161,7 +164,7 @@ fn sign(payment: &Payment) -> Operation {
 }
 
 fn countersign(payment: &Payment, hot: &Signed) -> Operation {
-    Operation::Sign(Payment { hot_signature: hot.signature.clone(), ..payment.clone() })
+    Operation::Sign(Payment { hot_signatures: hot.signatures.clone(), ..payment.clone() })
 }
 
 fn cancel(to: &str) -> Effect {
@@ -205,13 +208,13 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let cool = signed(pair.cooler.ask(countersign(&payment, &hot)).await);
         assert_eq!(hot.digest, cool.digest);
 
-        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+        let rules = adapters().rules(&CHAIN.parse().unwrap()).unwrap();
         let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
         let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
         let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
-        let signatures = [(KeyRole::Hot, vec![hot.signature]), (KeyRole::Cool, vec![cool.signature])];
+        let signatures = [(KeyRole::Hot, hot.signatures), (KeyRole::Cool, cool.signatures)];
         rules.assemble(&payment.unsigned, &wallet, &signatures).unwrap();
     }
 }
@@ -300,7 +303,10 @@ async fn cooler_signs_only_what_hot_has_signed() {
     let hot = signed(pair.keeper.ask(sign(&small)).await);
     let of_other = signed(pair.keeper.ask(sign(&other)).await);
     let of_bob = signed(pair.keeper.ask(sign(&payment("bob", &transfer("ETH", 1), 0))).await);
-    for bad in [Signed { signature: Vec::new(), ..hot.clone() }, of_other, of_bob] {
+    let none = Signed { signatures: Vec::new(), ..hot.clone() };
+    let empty = Signed { signatures: vec![Vec::new()], ..hot.clone() };
+    let twice = Signed { signatures: vec![hot.signatures[0].clone(); 2], ..hot.clone() };
+    for bad in [none, empty, twice, of_other, of_bob] {
         assert_eq!(refused(pair.cooler.ask(countersign(&small, &bad)).await), "HotSignatureInvalid");
     }
     // Nothing was recorded for these refusals: the nonce is free for the one that hot did sign.
@@ -341,13 +347,13 @@ async fn a_nonce_takes_one_payment_and_at_any_time_the_cancel() {
     assert!(matches!(checked, Outcome::Allowed(_)), "a check takes no nonce: {checked:?}");
     let hot = signed(pair.keeper.ask(sign(&first)).await);
     let again = signed(pair.keeper.ask(sign(&first)).await);
-    assert_eq!(again.signature, hot.signature, "the same payment under another operation id");
+    assert_eq!(again.signatures, hot.signatures, "the same payment under another operation id");
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
     assert_eq!(refused(pair.keeper.ask(Operation::Check(second.clone())).await), "NonceUsed");
     signed(pair.keeper.ask(sign(&ended)).await);
     let pair = pair.restart().await;
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signature, hot.signature);
+    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signatures, hot.signatures);
     signed(pair.keeper.ask(sign(&payment("alice", &transfer("ETH", 2), 1))).await);
 }
 
@@ -399,9 +405,9 @@ async fn after_a_crash_between_watermark_and_result_the_retry_gets_the_one_signa
     let mark = Watermark {
         wallet: "alice".to_owned(),
         chain: CHAIN.to_owned(),
-        nonce: 0,
+        claims: vec![Claim::Sequence(0)],
         kind: Kind::Payment,
-        digest: allowed.digest.clone().try_into().unwrap(),
+        id: allowed.digest.clone().try_into().unwrap(),
     };
     let crashed = move |ledger: &Ledger<'_>| {
         ledger.record(&mark)?;

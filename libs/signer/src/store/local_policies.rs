@@ -16,15 +16,15 @@ impl Ledger<'_> {
         let content = serde_json::to_string(local_policy).map_err(|error| StoreError::Failed(error.to_string()))?;
         let newest: Option<String> = self
             .connection
-            .query_row("SELECT content FROM local policies ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT content FROM local_policies ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
         if newest.as_ref() == Some(&content) {
             return Ok(());
         }
         let now = signed(self.now_ms())?;
         self.connection
-            .execute("UPDATE local policies SET superseded_at_ms = ?1 WHERE superseded_at_ms IS NULL", [now])?;
-        self.connection.execute("INSERT INTO local policies (content, seen_at_ms) VALUES (?1, ?2)", (content, now))?;
+            .execute("UPDATE local_policies SET superseded_at_ms = ?1 WHERE superseded_at_ms IS NULL", [now])?;
+        self.connection.execute("INSERT INTO local_policies (content, seen_at_ms) VALUES (?1, ?2)", (content, now))?;
         self.list_destinations(local_policy, now)
     }
 
@@ -53,7 +53,7 @@ impl Ledger<'_> {
     pub fn has_seen_local_policy(&self, local_policy: &LocalPolicy) -> Result<bool, StoreError> {
         let newest: Option<String> = self
             .connection
-            .query_row("SELECT content FROM local policies ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT content FROM local_policies ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
             .optional()?;
         Ok(newest.is_some_and(|newest| {
             serde_json::from_str::<LocalPolicy>(&newest).is_ok_and(|newest| newest == *local_policy)
@@ -85,7 +85,7 @@ impl Ledger<'_> {
 
 fn superseded(connection: &Connection) -> Result<Vec<(LocalPolicy, u64)>, StoreError> {
     let mut query = connection.prepare(
-        "SELECT content, superseded_at_ms FROM local policies WHERE superseded_at_ms IS NOT NULL ORDER BY id",
+        "SELECT content, superseded_at_ms FROM local_policies WHERE superseded_at_ms IS NOT NULL ORDER BY id",
     )?;
     let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
     rows.map(|row| {

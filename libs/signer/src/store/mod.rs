@@ -3,6 +3,7 @@
 //! of their own and never wait for the writer.
 
 mod audit;
+mod claims;
 mod documents;
 mod evacuations;
 mod freezes;
@@ -11,7 +12,6 @@ mod history;
 mod keys;
 mod ledger;
 mod local_policies;
-mod nonces;
 mod operations;
 mod rotation;
 mod schema;
@@ -30,12 +30,12 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::audit::Unwritten;
+pub use claims::{Coin, Kind, Nonces, Settled, Watermark};
 pub use documents::Document;
 pub use freezes::Frozen;
 pub use heads::PeerHead;
 pub use keys::{SealedIdentity, SealedKey};
 pub use ledger::Ledger;
-pub use nonces::{Kind, Nonces, Settled, Watermark};
 pub use operations::{OperationKey, Recall};
 pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use spends::Spend;
@@ -351,7 +351,7 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 2 }));
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 3 }));
     }
 
     #[tokio::test]

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
-use chain_evm::EvmSafe;
+use chain::{Amount, Asset, Claim, Effect, Owners};
+use chain_adapters::Adapters;
 use custodies::{CHAIN, Custody, SAFE};
 use custody::{
     Role,
@@ -26,7 +26,6 @@ use rand_core::OsRng;
 use sealing::Sealer;
 
 use crate::{
-    chains,
     identity::{self, Keys},
     pipeline::{Lock, Signer, SigningContext, cool_key_context},
     store::{SealedKey, Store},
@@ -42,6 +41,11 @@ pub(crate) fn local_policy() -> LocalPolicy {
     local_policy
 }
 
+/// All chains, and one of coins.
+pub(crate) fn adapters() -> Adapters {
+    Adapters::all().with(test_chain::rules())
+}
+
 /// The bytes of an effect, as App would build them; a Safe's are the same for every wallet.
 pub(crate) fn unsigned(effect: &Effect, nonce: u64) -> Vec<u8> {
     let token = |symbol: &str, contract: Option<&str>| Asset {
@@ -49,7 +53,7 @@ pub(crate) fn unsigned(effect: &Effect, nonce: u64) -> Vec<u8> {
         contract: contract.map(str::to_owned),
     };
     let assets = [token("ETH", None), token("USDT", Some(TOKEN)), token("OTHER", Some(SAFE))];
-    let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+    let rules = adapters().rules(&CHAIN.parse().unwrap()).unwrap();
     let key = |n: u8| rules.public_key(&[n; 32]).unwrap();
     let wallet = rules.wallet(&Owners { hot: key(1), cool: key(2), cold: key(3) }, [0; 32]).unwrap();
     rules.build(effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap()
@@ -120,7 +124,7 @@ impl Running {
     /// Serves under other terms.
     pub(crate) fn serve(&self, role: Role, terms: Terms) {
         let Terms { local_policy, held, hub, observed, protection } = terms;
-        let rules = chains::rules(policy::chains(&local_policy).unwrap()).unwrap();
+        let rules = adapters().of(policy::chains(&local_policy).unwrap()).unwrap();
         let policy = Policy::new(&local_policy, &held, &hub, &self.manifest, &rules).unwrap();
         let serving = SigningContext {
             role,

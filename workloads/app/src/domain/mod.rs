@@ -14,7 +14,7 @@ mod transaction;
 mod wallet;
 
 pub(crate) use address::Address;
-pub(crate) use amount::{InvalidAmount, PaymentAmount};
+pub(crate) use amount::InvalidAmount;
 pub(crate) use asset::{Assets, Symbol};
 pub(crate) use client_key::{CLIENT_KEY_BYTES, ClientKey};
 pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, Order, PaymentId};

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use protocol::ops::Attestation;
 use rand_core::{OsRng, RngCore};
 
-use super::{Address, PaymentAmount, Symbol};
+use super::{address::Address, amount::PaymentAmount, asset::Symbol};
 
 /// Longest idempotency key, characters.
 const LONGEST_KEY: usize = 128;

@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{IdempotencyKey, Order, PaymentId, Seed, Stage, Status};
+use super::{
+    order::{IdempotencyKey, Order, PaymentId},
+    progress::{Stage, Status},
+    seed::Seed,
+};
 
 /// A payment that is asked for, validated and not stored yet.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! What the relayer sends a transaction for.
 
-use super::Kind;
+use super::progress::Kind;
 
 /// At most one transaction of the relayer is under way for each purpose of a payment. The names are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

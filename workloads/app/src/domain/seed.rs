@@ -1,11 +1,11 @@
-//! Operation ids: stored once as a seed with the intent, so that every retry, also after a crash, carries the same.
+//! Operation ids: stored once as a seed with what they are for, so that every retry, also after a crash, carries the
+//! same.
 
+use protocol::ops::OPERATION_ID_BYTES;
 use rand_core::{OsRng, RngCore};
 use sha2::{Digest, Sha256};
 
-use protocol::ops::OPERATION_ID_BYTES;
-
-/// 16 random bytes from which an intent's operation ids are derived.
+/// 16 random bytes from which the operation ids of a wallet or a payment are derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seed(pub(crate) [u8; 16]);
 
@@ -17,7 +17,7 @@ impl Seed {
         Self(seed)
     }
 
-    /// The id of one operation of this intent.
+    /// The id of one operation.
     pub(crate) fn operation(&self, label: &str) -> Vec<u8> {
         let digest = Sha256::new().chain_update(b"multisig.app.operation.v1\0").chain_update(self.0);
         digest.chain_update(label).finalize()[..OPERATION_ID_BYTES].to_vec()

@@ -2,7 +2,7 @@
 
 use chain::{Claim, KeyRole, Signatures};
 
-use super::Kind;
+use super::progress::Kind;
 
 /// A transaction that the owners are asked to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]

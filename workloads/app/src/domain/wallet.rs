@@ -2,7 +2,7 @@
 
 use custody::WalletId;
 
-use super::{Address, Seed};
+use super::{address::Address, seed::Seed};
 
 /// Owners who have to sign, of three: the same on every chain.
 pub(crate) const THRESHOLD: u64 = 2;

@@ -28,9 +28,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/payments", post(payments::create))
         .route("/payments/{id}", get(payments::show))
         .merge(health::routes(app.clone()))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is nothing at this path"))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is no such path"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not take this method")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not support this method")
         })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(app)

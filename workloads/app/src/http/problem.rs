@@ -34,7 +34,11 @@ impl Problem {
     }
 
     pub(super) fn unknown_wallet(id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "UnknownWallet", format!("there is no wallet '{id}'; POST /wallets makes it"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "UnknownWallet",
+            format!("there is no wallet '{id}'; create it with POST /wallets"),
+        )
     }
 }
 

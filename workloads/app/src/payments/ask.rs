@@ -3,7 +3,7 @@
 use custody::Role;
 use jiff::Timestamp;
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::{
     domain::{Kind, Status, Transaction},
     signers::{Ask, Consent, Refused},

@@ -3,7 +3,7 @@
 
 use chain::{Effect, execute::Carried};
 
-use super::{Trouble, sign::Unsigned, step::Step};
+use super::{sign::Unsigned, step::Step, trouble::Trouble};
 use crate::domain::{Kind, Payment, Stage, Transaction};
 
 impl Step<'_> {

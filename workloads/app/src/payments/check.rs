@@ -6,9 +6,9 @@ use std::slice;
 use chain::{Created, Simulated};
 
 use super::{
-    Trouble,
     ask::{Question, Verdict},
     step::{Step, still_free},
+    trouble::Trouble,
 };
 use crate::domain::{Stage, Status};
 

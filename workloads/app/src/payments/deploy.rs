@@ -3,7 +3,7 @@
 
 use chain::execute::Readiness;
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::domain::{Kind, Stage, Status};
 
 impl Step<'_> {

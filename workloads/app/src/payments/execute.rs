@@ -7,7 +7,7 @@ use chain::{
     execute::{Carried, Executor},
 };
 
-use super::{Trouble, record::Sent, step::Step};
+use super::{record::Sent, step::Step, trouble::Trouble};
 use crate::domain::{Kind, Transaction};
 
 /// How long one step follows a transaction before it says that it waits.

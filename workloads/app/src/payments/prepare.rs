@@ -1,6 +1,6 @@
 //! What the wallet's next transaction may use up, as the chain has it, and the transaction. Nothing is signed yet.
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::domain::{Kind, Stage, Status};
 
 impl Step<'_> {

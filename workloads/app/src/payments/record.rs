@@ -3,7 +3,7 @@
 
 use chain::{Outcome, Purpose, Relayed, execute::Record};
 
-use super::Trouble;
+use super::trouble::Trouble;
 use crate::{
     domain::{Kind, PaymentId, RelayPurpose},
     store::Store,

@@ -2,7 +2,7 @@
 
 use chain::execute::Carried;
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::domain::{Payment, Stage, Status};
 
 /// Mined and reverted this often although the simulation passed: given up.

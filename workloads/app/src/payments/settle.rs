@@ -2,7 +2,7 @@
 
 use chain::{Fate, Look};
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::domain::{Payment, Stage, Status, Transaction};
 
 impl Step<'_> {

@@ -3,7 +3,7 @@
 use chain::{KeyRole, Signatures};
 use custody::Role;
 
-use super::{Trouble, step::Step};
+use super::{step::Step, trouble::Trouble};
 use crate::{
     domain::{Payment, Seed, Stage, Status, Transaction},
     signers::{Consent, Refused},
@@ -94,7 +94,7 @@ impl Step<'_> {
                 if rules.signed_by(&transaction.unsigned, &self.wallet, owner, &signatures).unwrap_or_default() {
                     return Ok(Ok(Consent::Given(signatures)));
                 }
-                let message = format!("what it signed is not this transaction by this wallet's {owner} key");
+                let message = format!("its signatures do not fit this transaction and this wallet's {owner} key");
                 Ok(Err(Refused { signer, reason: "WrongSignature".to_owned(), message }))
             }
             Ok(later) => Ok(Ok(later)),

@@ -2,7 +2,7 @@
 
 use chain::{Claim, Effect, Refusal, WalletDesc, WalletState};
 
-use super::Trouble;
+use super::trouble::Trouble;
 use crate::{
     app::App,
     domain::{ClientKey, Kind, Payment, Seed, Stage, Status, Transaction},

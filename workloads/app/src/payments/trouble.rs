@@ -25,7 +25,7 @@ pub(crate) enum Trouble {
     CancelRefused { claimed: String, refused: Refused },
     #[error("{refused}; the payment goes on once App's node or the sentinel's attestations catch up")]
     NotNext { refused: Refused },
-    #[error("a signer delays this payment; its time lock is asked for")]
+    #[error("a signer delays this payment; its time lock is not known yet")]
     HeldUp,
     #[error("large payments wait for the signers' time locks, this one until {not_before}")]
     TimeLock { not_before: Timestamp },

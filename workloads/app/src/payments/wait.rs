@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Trouble,
     ask::{Question, Verdict},
     step::{Step, still_free},
+    trouble::Trouble,
 };
 use crate::domain::{Payment, Stage, Status, Transaction};
 

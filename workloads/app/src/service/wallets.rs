@@ -1,5 +1,5 @@
-//! A new wallet: hot key at Keeper, record at both signers, and an address that App computed itself, given out only
-//! after both durably hold it. Asked again, the same operations go on where they stopped.
+//! A wallet is made, or shown. A new one: hot key at Keeper, record at both signers, and an address that App computed
+//! itself, given out only after both durably hold it. Asked again, the same operations go on where they stopped.
 
 use chain::{Amount, Asset, ChainError, Claim, ClientError, Created, WalletDesc, WalletState};
 use custody::{Role, WalletId};

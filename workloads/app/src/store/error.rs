@@ -11,7 +11,9 @@ pub(crate) enum StoreError {
     Database(Box<dyn Error + Send + Sync>),
     #[error("the database in {0} is in use by another process; only one App may run on a volume")]
     InUse(String),
-    #[error("the database has version {found}, this build reads up to version {newest}; run the version that wrote it")]
+    #[error(
+        "the database has version {found}, this build reads versions up to {newest}; run the version that wrote it"
+    )]
     UnknownVersion { found: i64, newest: i64 },
     /// What is stored is not what App writes.
     #[error("the database is damaged: {row}: {column}: {why}; restore a backup, or run the version that wrote it")]

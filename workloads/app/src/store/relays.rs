@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chain::Relayed;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::domain::{PaymentId, RelayPurpose};
 
 /// See the module.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use custody::WalletId;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::domain::{Attested, ClientKey, Seed, Wallet};
 
 /// See the module.

@@ -1,7 +1,7 @@
 //! Settlements that the admin attests in place of a sentinel that is lost or not used.
 
 use audit::Entry;
-use chain::hex::Hex;
+use chain::{Claim, hex::Hex};
 use custody::Role;
 use protocol::ops::Settlement;
 use serde::Deserialize;
@@ -16,8 +16,21 @@ use super::session::{AdminError, AdminSession, Done};
 struct Attested {
     wallet: String,
     chain: String,
-    nonce: u64,
+    /// What is used up: a nonce, or on chains of coins a `claim`, as it is displayed.
+    nonce: Option<u64>,
+    claim: Option<Claim>,
     digest: Hex<32>,
+}
+
+impl Attested {
+    fn settlement(self) -> Result<Settlement, AdminError> {
+        let claim = match (self.nonce, self.claim) {
+            (Some(nonce), None) => Claim::Sequence(nonce),
+            (None, Some(claim)) => claim,
+            _ => return Err(AdminError::Refused("each settlement has a nonce or a claim, and not both".to_owned())),
+        };
+        Ok(Settlement::new(self.wallet, self.chain, claim, self.digest.0))
+    }
 }
 
 /// `settle`: all of the file or nothing.
@@ -26,9 +39,7 @@ pub(crate) async fn settle(place: &Place, role: Role, file: &[u8]) -> Result<Don
         AdminError::Refused(format!("the settlements are no JSON array of wallet, chain, nonce and digest: {error}"))
     };
     let attested: Vec<Attested> = serde_json::from_slice(file).map_err(malformed)?;
-    let settlement =
-        |Attested { wallet, chain, nonce, digest }| Settlement { wallet, chain, nonce, digest: digest.0.to_vec() };
-    let settlements: Vec<Settlement> = attested.into_iter().map(settlement).collect();
+    let settlements = attested.into_iter().map(Attested::settlement).collect::<Result<Vec<_>, _>>()?;
     let (session, all) = (AdminSession::open(place, role).await?, settlements.len());
     let entry = session.entry("Settle", 0);
     let noted = session

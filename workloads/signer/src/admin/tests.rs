@@ -7,7 +7,7 @@ use std::{
 };
 
 use audit::Export;
-use chain::{Amount, hex::Hex};
+use chain::{Amount, Claim, hex::Hex};
 use clock::now_ms;
 use custodies::{CHAIN, Custody};
 use custody::Role;
@@ -99,12 +99,13 @@ fn register(wallet: &str) -> impl FnOnce(&Ledger<'_>) -> Result<(), StoreError> 
 }
 
 fn mark(wallet: &str, nonce: u64, kind: Kind, digest: u8) -> Watermark {
-    Watermark { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, kind, digest: [digest; 32] }
+    let (wallet, chain) = (wallet.to_owned(), CHAIN.to_owned());
+    Watermark { wallet, chain, claims: vec![Claim::Sequence(nonce)], kind, id: [digest; 32] }
 }
 
 fn spend(mark: &Watermark, amount: u128) -> Spend {
-    let Watermark { wallet, chain, nonce, digest, .. } = mark.clone();
-    Spend { wallet, chain, nonce, digest, asset: "ETH".to_owned(), amount: Amount::from(amount) }
+    let Watermark { wallet, chain, id, .. } = mark.clone();
+    Spend { wallet, chain, id, asset: "ETH".to_owned(), amount: Amount::from(amount) }
 }
 
 fn alice() -> Option<custody::WalletId> {
@@ -181,11 +182,14 @@ async fn settlements_are_noted_all_or_none() {
     };
     let mut unknown = one("alice", 0, "01");
     unknown["more"] = json!(1);
+    let mut twofold = one("alice", 0, "01");
+    twofold["claim"] = json!("nonce 0");
     let refused = [
         (json!([one("alice", 0, "01"), one("bob", 0, "01")]), "'bob' is not registered"),
         (json!([one("alice", 0, "01"), one("alice", 0, "02")]), "another digest was attested for nonce 0"),
         (json!([one("alice", u64::MAX, "01")]), "below 2^63"),
         (json!([unknown]), "unknown field"),
+        (json!([twofold]), "a nonce or a claim"),
         (json!([one("alice", 0, "0")]), "64 hex digits"),
         (json!({}), "no JSON array"),
     ];
@@ -210,7 +214,7 @@ async fn lived(volume: &Volume) {
             ledger.record(mark)?;
             ledger.spend(&spend(mark, amount), true)?;
         }
-        ledger.settle("alice", CHAIN, 0, &[1; 32])?;
+        ledger.settle("alice", CHAIN, &Claim::Sequence(0), &[1; 32])?;
         ledger.record(&mark("alice", 1, Kind::Cancel, 3))?;
         ledger.record_evacuation(&[4; 32], CHAIN, "0xalice")?;
         ledger.freeze("bob", "app", "odd")?;
@@ -237,14 +241,30 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         value.to_string()
     };
     let other = Custody::random().id().to_string();
+    let other_payment = |wallet: &mut Value| {
+        for list in ["signed", "spends"] {
+            wallet[list][0]["digest"] = json!("09".repeat(32));
+        }
+    };
+    let shorter = |wallet: &mut Value| {
+        for list in ["signed", "spends"] {
+            wallet[list].as_array_mut().unwrap().truncate(1);
+        }
+    };
     let foreign = [
         (changed(&|it| it["format"] = json!("eip-3076")), "no signing history"),
-        (changed(&|it| it["version"] = json!(2)), "has version 2"),
+        (changed(&|it| it["version"] = json!(3)), "has version 3"),
         (changed(&|it| it["role"] = json!("cooler")), "cooler's, this is keeper"),
         (changed(&|it| it["custodyId"] = json!(other)), "is of custody"),
         (changed(&|it| it["wallets"][0]["more"] = json!(1)), "unknown field"),
-        (changed(&|it| it["wallets"][0]["signed"][0]["nonce"] = json!(u64::MAX)), "above 2^63"),
-        (changed(&|it| it["wallets"][0]["signed"][1]["nonce"] = json!(0)), "payment at nonce 0"),
+        (
+            changed(&|it| it["wallets"][0]["signed"][0]["claims"][0] = json!(format!("nonce {}", u64::MAX))),
+            "above 2^63",
+        ),
+        (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!(["nonce 0"])), "payment at nonce 0"),
+        (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!([])), "uses nothing up"),
+        (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!(["1 coin"])), "neither a nonce nor a coin"),
+        (changed(&|it| it["wallets"][0]["spends"][0]["digest"] = json!("09".repeat(32))), "which was not signed"),
         ("[]".to_owned(), "no signing history"),
     ];
     for (file, why) in &foreign {
@@ -254,11 +274,11 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
     // Into the store itself, which knows better.
     let conflicting = [
         (changed(&|it| it["wallets"] = json!([])), "older than this store"),
-        (changed(&|it| it["wallets"][0]["signed"][0]["digest"] = json!("09".repeat(32))), "payment at nonce 0"),
+        (changed(&|it| other_payment(&mut it["wallets"][0])), "payment at nonce 0"),
         (changed(&|it| it["wallets"][0]["settled"][0]["digest"] = json!("09".repeat(32))), "settlement at nonce 0"),
         (changed(&|it| it["wallets"][0]["spends"][0]["amount"] = json!("1")), "amount at nonce 0"),
         (changed(&|it| it["intents"][0]["digest"] = json!("09".repeat(32))), "intent 0707"),
-        (changed(&|it| drop(it["wallets"][0]["signed"].as_array_mut().unwrap().drain(1..))), "ends at nonce 0"),
+        (changed(&|it| shorter(&mut it["wallets"][0])), "ends at nonce 0"),
     ];
     for (file, why) in &conflicting {
         let error = import(&a, file).await.unwrap_err();
@@ -314,7 +334,7 @@ fn step(ledger: &Ledger<'_>, number: u8, Step { what, wallet, amount, .. }: Step
         4 => ledger.record(&mark(&wallet, nonces.next, Kind::Cancel, number))?,
         5 | 6 if nonces.highest >= Some(nonces.next) => {
             let payment = ledger.nonces(&wallet, CHAIN, nonces.next)?.payment.filter(|_| what == 5);
-            ledger.settle(&wallet, CHAIN, nonces.next, &payment.unwrap_or([number; 32]))?;
+            ledger.settle(&wallet, CHAIN, &Claim::Sequence(nonces.next), &payment.unwrap_or([number; 32]))?;
         }
         7 => drop(ledger.freeze(&wallet, "app", "odd")?),
         8 => drop(ledger.announce(&[number; 32], &wallet, CHAIN, "much")?),
@@ -361,7 +381,7 @@ async fn protects_as_before(steps: Vec<Step>) {
     }
     for wallet in history.wallets {
         for signed in wallet.signed.into_iter().filter(|it| it.kind == signer::history::Kind::Payment) {
-            let other = Watermark { wallet: wallet.wallet.clone(), ..mark("", signed.nonce, Kind::Payment, 255) };
+            let other = Watermark { claims: signed.claims, ..mark(&wallet.wallet, 0, Kind::Payment, 255) };
             assert!(b.decide(now_ms, move |ledger| ledger.record(&other)).await.is_err(), "a second payment");
         }
     }

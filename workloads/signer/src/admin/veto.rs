@@ -46,7 +46,7 @@ pub(crate) async fn pending(place: &Place, role: Role) -> Result<PendingList, Ad
 fn unsigned(ledger: &Ledger<'_>) -> Result<Vec<Announcement>, StoreError> {
     let mut waiting = Vec::new();
     for announced in ledger.announcements()? {
-        if !ledger.has_signed_digest(&announced.wallet, &announced.chain, &announced.digest)? {
+        if !ledger.has_signed_transaction(&announced.wallet, &announced.chain, &announced.digest)? {
             waiting.push(announced);
         }
     }
@@ -80,7 +80,7 @@ pub(crate) async fn veto(place: &Place, role: Role, digest: Hex<32>) -> Result<D
         .decide(move |ledger| {
             let Some(waits) = ledger.announcement(&digest.0)? else { return Ok(Found::Nothing) };
             let Announcement { wallet, chain, summary, .. } = waits;
-            if ledger.has_signed_digest(&wallet, &chain, &digest.0)? {
+            if ledger.has_signed_transaction(&wallet, &chain, &digest.0)? {
                 return Ok(Found::Signed);
             }
             let changed = ledger.veto(&digest.0)?;

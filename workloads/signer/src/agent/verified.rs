@@ -1,5 +1,7 @@
 //! Documents that were verified together: all that operations need, or the first thing that is missing. Pure.
 
+use chain::Rules;
+use chain_adapters::Adapters;
 use custody::{
     Role,
     config::NatsConfig,
@@ -9,7 +11,6 @@ use custody::{
 };
 use policy::{Policy, PolicyError, chains};
 use protocol::envelope::Peers;
-use signer::chains::{Rules, rules};
 use workload::documents::{Documents, Unready, config, manifest};
 
 /// Trust, config and manifest, verified against each other.
@@ -41,7 +42,7 @@ pub(crate) fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPo
     let manifest = manifest(trust, documents)?;
     let unusable = |error: PolicyError| Unready::trust(error.to_string());
     let chains = chains(complete.local_policy()).map_err(unusable)?;
-    let rules = rules(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let rules = Adapters::all().of(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
     let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
     let observed = !complete.peers(Role::Sentinel).is_empty();
     Ok(Verified {

@@ -184,10 +184,10 @@ async fn the_sentinels_settlement_opens_the_next_nonce_and_the_admins_does_in_it
     };
     let digest = signed(0).await;
     let next =
-        ask(&app, Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 1) }), PATIENCE);
+        ask(&app, Operation::Check(Payment { hot_signatures: Vec::new(), ..hot.payment(&member, 5, 1) }), PATIENCE);
     assert_eq!(unavailable(next.await), "Unsettled");
-    let settlements =
-        vec![Settlement { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), nonce: 0, digest: digest.clone() }];
+    let id = digest.clone().try_into().unwrap();
+    let settlements = vec![Settlement::new("alice", CHAIN, Claim::Sequence(0), id)];
     let settled = tell(&sentinel, Lane::Sentinel, Operation::Settle(Settle { settlements })).await;
     assert_eq!(settled, Outcome::Done(Done {}));
     let digest = data_encoding::HEXLOWER.encode(&signed(1).await);

@@ -7,9 +7,8 @@ mod admin;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, WalletDesc};
+use chain::{Amount, Asset, Claim, Effect, KeyRole, WalletDesc};
 use chain_adapters::Adapters;
-use chain_evm::EvmSafe;
 use custodies::{CHAIN, SAFE};
 use custody::{Role, phrase::Phrase, report::WorkloadState};
 use data_center::Member;
@@ -73,21 +72,23 @@ impl Hot {
     }
 
     fn described(&self, member: &Member) -> WalletDesc {
-        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+        let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
         let owners = member.manifest().owners(rules.id(), &self.statement.keys[0].public_key).unwrap();
         rules.wallet(&owners, [0; 32]).unwrap()
     }
 
     /// A payment of `amount`, signed by hot.
     fn payment(&self, member: &Member, amount: u128, nonce: u64) -> Payment {
-        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+        let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
         let effect = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: Amount::from(amount) };
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
         let wallet = self.described(member);
         let unsigned = rules.build(&effect, &wallet, &assets, &[Claim::Sequence(nonce)]).unwrap();
-        let payload = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap().remove(0);
-        let hot_signature = rules.sign(&self.keys.secret("eip155").unwrap(), &payload).unwrap();
-        Payment { wallet: "alice".to_owned(), chain: CHAIN.to_owned(), unsigned, hot_signature, ..Payment::default() }
+        let secret = self.keys.secret("eip155").unwrap();
+        let payloads = rules.payloads(&unsigned, &wallet, KeyRole::Hot).unwrap();
+        let hot_signatures = payloads.iter().map(|payload| rules.sign(&secret, payload).unwrap()).collect();
+        let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
+        Payment { wallet, chain, unsigned, hot_signatures, ..Payment::default() }
     }
 }
 
@@ -153,7 +154,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     let app = serving(&member).await;
     let hot = Hot::new(&member);
     hot.register(&member, &app).await;
-    let check = || Operation::Check(Payment { hot_signature: Vec::new(), ..hot.payment(&member, 5, 0) });
+    let check = || Operation::Check(Payment { hot_signatures: Vec::new(), ..hot.payment(&member, 5, 0) });
     let patience = Duration::from_secs(30);
 
     // The hub tightens; a limit for nothing, or an unknown field in the trust, is no policy and no trust.
@@ -338,7 +339,7 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     let evacuated = chain.lines.iter().filter(|line| line.record.operation == audit::EVACUATION_SIGN);
     assert_eq!(evacuated.map(|line| line.record.digest.clone()).collect::<Vec<_>>(), digests[1..]);
 
-    let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+    let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
     let mut elsewhere = planned.clone();
     let thief = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
     let theft = Effect::Transfer { asset: "ETH".to_owned(), to: thief.clone(), amount: Amount::from(77) };

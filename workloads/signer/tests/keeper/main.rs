@@ -2,8 +2,8 @@
 
 #![cfg(test)]
 
-use chain::{Amount, Asset, ChainRules, Claim, Effect, Payload};
-use chain_evm::EvmSafe;
+use chain::{Amount, Asset, Claim, Effect, Payload};
+use chain_adapters::Adapters;
 use custodies::{CHAIN, SAFE};
 use custody::{Role, report::WorkloadState};
 use data_center::Member;
@@ -41,7 +41,7 @@ async fn an_app_in_another_language_makes_a_wallet_and_has_a_payment_signed() {
     let played: Played = serde_json::from_slice(&output.stdout).unwrap();
 
     let hot = bytes(played.hot_keys["keys"][0]["publicKey"].as_str().unwrap());
-    let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+    let rules = Adapters::all().rules(&CHAIN.parse().unwrap()).unwrap();
     let owners = member.manifest().owners(rules.id(), &hot).unwrap();
     let wallet = rules.wallet(&owners, [0; 32]).unwrap();
     assert_eq!(played.record["addresses"][0]["address"], wallet.address);

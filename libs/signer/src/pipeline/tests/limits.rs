@@ -86,10 +86,8 @@ async fn with_a_sentinel_a_nonce_opens_when_the_one_before_is_attested_and_app_a
     assert_eq!(refused(pay(keeper, "alice", 1, 2).await), "NonceNotNext");
 
     let settlement = |wallet: &str, nonce, digest: &[u8]| Settlement {
-        wallet: wallet.to_owned(),
-        chain: CHAIN.to_owned(),
-        nonce,
         digest: digest.to_vec(),
+        ..Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), [0; 32])
     };
     let attest = |settlements| request(Operation::Settle(Settle { settlements }));
     let good = settlement("alice", 0, &first.digest);

@@ -4,14 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{Amount, hex::Hex};
+use chain::{Amount, Claim, hex::Hex};
 use custody::{CustodyId, Role};
 use serde::{Deserialize, Serialize};
 
+mod v1;
+
 /// What the file says it is.
 pub const FORMAT: &str = "multisig-history";
-/// The only version that is read and written.
-pub const VERSION: u32 = 1;
+/// The version that is written. Version 1, whose transactions use up one nonce each, is read too.
+pub const VERSION: u32 = 2;
 
 /// Why a file is not imported. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +22,7 @@ pub enum HistoryError {
     #[error("this is no signing history; take the file from the signer's `history export`")]
     Format,
     /// Made by another version of the tools.
-    #[error("the history has version {0}, this build reads version {VERSION} only; use the tools that made it")]
+    #[error("the history has version {0}, this build reads 1 to {VERSION}; use the tools that made it")]
     Version(u64),
     /// Not the JSON expected.
     #[error("the history is malformed: {0}")]
@@ -46,6 +48,16 @@ pub enum HistoryError {
     Conflict {
         /// Which row.
         what: String,
+    },
+    /// The store has claimed a coin that the file does not know.
+    #[error("the history is older than this store: it does not know {claim} of wallet {wallet} on {chain}")]
+    Lacks {
+        /// Wallet id.
+        wallet: String,
+        /// CAIP-2 chain id.
+        chain: String,
+        /// What the store has signed for.
+        claim: Claim,
     },
     /// The store has signed more than the file knows.
     #[error(
@@ -95,9 +107,9 @@ pub struct WalletHistory {
     pub wallet: String,
     /// CAIP-2 chain id.
     pub chain: String,
-    /// What was signed at which nonce.
+    /// What was signed, and what it uses up.
     pub signed: Vec<SignedAt>,
-    /// Nonces attested as used up.
+    /// Claims attested as used up.
     pub settled: Vec<SettledAt>,
     /// Signed amounts.
     pub spends: Vec<Spent>,
@@ -107,11 +119,11 @@ pub struct WalletHistory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedAt {
-    /// Below 2^63.
-    pub nonce: u64,
+    /// `nonce N`, below 2^63, or `coin ID:N`; at least one.
+    pub claims: Vec<Claim>,
     /// `payment` or `cancel`.
     pub kind: Kind,
-    /// 32 bytes.
+    /// The transaction's id.
     pub digest: Hex<32>,
 }
 
@@ -119,31 +131,29 @@ pub struct SignedAt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// At most one a nonce.
+    /// At most one a claim.
     Payment,
-    /// Uses up the nonce.
+    /// Uses up its claims.
     Cancel,
 }
 
-/// A nonce that is used up.
+/// A claim that is used up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SettledAt {
-    /// Below 2^63.
-    pub nonce: u64,
-    /// The digest that used it.
+    /// As in [`SignedAt`].
+    pub claim: Claim,
+    /// The transaction that used it.
     pub digest: Hex<32>,
     /// When it was attested, Unix milliseconds.
     pub at_ms: u64,
 }
 
-/// An amount.
+/// What a transaction moves of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spent {
-    /// Below 2^63.
-    pub nonce: u64,
-    /// What was signed.
+    /// A transaction that was signed.
     pub digest: Hex<32>,
     /// Symbol.
     pub asset: String,
@@ -235,16 +245,16 @@ impl History {
             format: String,
             version: u64,
         }
-        match serde_json::from_slice(bytes) {
-            Ok(Versioned { format, version }) if format == FORMAT => {
-                if version != u64::from(VERSION) {
-                    return Err(HistoryError::Version(version));
-                }
-            }
+        let version = match serde_json::from_slice(bytes) {
+            Ok(Versioned { format, version }) if format == FORMAT => version,
             _ => return Err(HistoryError::Format),
-        }
-        let history: Self =
-            serde_json::from_slice(bytes).map_err(|error| HistoryError::Malformed(error.to_string()))?;
+        };
+        let malformed = |error: serde_json::Error| HistoryError::Malformed(error.to_string());
+        let history: Self = match u32::try_from(version) {
+            Ok(v1::VERSION) => serde_json::from_slice::<v1::History>(bytes).map_err(malformed)?.into(),
+            Ok(VERSION) => serde_json::from_slice(bytes).map_err(malformed)?,
+            _ => return Err(HistoryError::Version(version)),
+        };
         if history.role != role {
             return Err(HistoryError::OtherRole { theirs: history.role, own: role });
         }
@@ -261,14 +271,20 @@ impl History {
         Ok(json + "\n")
     }
 
-    /// Each wallet once, one payment and one settlement a nonce, one digest an intent, and numbers that a store can hold.
+    /// Each wallet once, one payment and one settlement a claim, one digest an intent, and numbers that a store can
+    /// hold.
     fn agrees_with_itself(&self) -> Result<(), HistoryError> {
-        let (mut wallets, mut intents) = (BTreeSet::new(), BTreeMap::new());
+        let (mut wallets, mut intents, mut coins) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for wallet in &self.wallets {
             if !wallets.insert((&wallet.wallet, &wallet.chain)) {
                 return Err(conflict(format!("wallet {} on {} is there twice: it", wallet.wallet, wallet.chain)));
             }
             wallet.agrees_with_itself()?;
+            for coin in wallet.claims().filter(|claim| matches!(claim, Claim::Coin(..))) {
+                if coins.insert((&wallet.chain, coin), &wallet.wallet).is_some_and(|other| *other != wallet.wallet) {
+                    return Err(conflict(format!("the wallet of {coin} on {}", wallet.chain)));
+                }
+            }
         }
         for UsedIntent { id, digest } in &self.intents {
             if intents.insert(id, digest).is_some_and(|other| other != digest) {
@@ -281,35 +297,66 @@ impl History {
 }
 
 impl WalletHistory {
+    /// All that anything is known of.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = Claim> {
+        let signed = self.signed.iter().flat_map(|it| it.claims.iter().copied());
+        signed.chain(self.settled.iter().map(|it| it.claim))
+    }
+
     /// The highest nonce that anything is known of.
     pub(crate) fn highest(&self) -> Option<u64> {
-        self.signed.iter().map(|it| it.nonce).chain(self.settled.iter().map(|it| it.nonce)).max()
+        self.claims().filter_map(nonce).max()
+    }
+
+    /// What a transaction uses up, for people.
+    pub(crate) fn at(&self, digest: &Hex<32>) -> String {
+        let claims = self.signed.iter().filter(|it| it.digest == *digest).flat_map(|it| &it.claims);
+        claims.map(Claim::to_string).collect::<Vec<_>>().join(" and ")
     }
 
     fn agrees_with_itself(&self) -> Result<(), HistoryError> {
         let (mut payments, mut settled, mut spends) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let at = |what: &str, nonce: u64| conflict(format!("the {what} at nonce {nonce} of wallet {}", self.wallet));
-        for SignedAt { nonce, digest, .. } in self.signed.iter().filter(|it| it.kind == Kind::Payment) {
-            if payments.insert(nonce, digest).is_some_and(|other| other != digest) {
-                return Err(at("payment", *nonce));
+        let at = |what: &str, claim: &str| conflict(format!("the {what} at {claim} of wallet {}", self.wallet));
+        let mut signed = BTreeSet::new();
+        for SignedAt { claims, kind, digest } in &self.signed {
+            if claims.is_empty() {
+                return Err(HistoryError::Malformed(format!("transaction {digest} uses nothing up")));
+            }
+            signed.insert(digest);
+            for claim in claims.iter().filter(|_| *kind == Kind::Payment) {
+                if payments.insert(claim, digest).is_some_and(|other| other != digest) {
+                    return Err(at("payment", &claim.to_string()));
+                }
             }
         }
-        for SettledAt { nonce, digest, .. } in &self.settled {
-            if settled.insert(nonce, digest).is_some_and(|other| other != digest) {
-                return Err(at("settlement", *nonce));
+        for SettledAt { claim, digest, .. } in &self.settled {
+            if settled.insert(claim, digest).is_some_and(|other| other != digest) {
+                return Err(at("settlement", &claim.to_string()));
             }
         }
-        for Spent { nonce, digest, .. } in &self.spends {
-            if !spends.insert((nonce, digest)) {
-                return Err(at("amount", *nonce));
+        for Spent { digest, asset, .. } in &self.spends {
+            if !signed.contains(digest) {
+                return Err(HistoryError::Malformed(format!(
+                    "an amount of transaction {digest}, which was not signed"
+                )));
+            }
+            if !spends.insert((digest, asset)) {
+                return Err(at("amount", &self.at(digest)));
             }
         }
         holdable(
-            (self.signed.iter().map(|it| it.nonce))
-                .chain(self.settled.iter().flat_map(|it| [it.nonce, it.at_ms]))
-                .chain(self.spends.iter().flat_map(|it| [it.nonce, it.signed_at_ms]))
+            (self.claims().filter_map(nonce))
+                .chain(self.settled.iter().map(|it| it.at_ms))
+                .chain(self.spends.iter().map(|it| it.signed_at_ms))
                 .chain(self.spends.iter().filter_map(|it| it.counts_from_ms)),
         )
+    }
+}
+
+fn nonce(claim: Claim) -> Option<u64> {
+    match claim {
+        Claim::Sequence(nonce) => Some(nonce),
+        Claim::Coin(..) => None,
     }
 }
 
