@@ -1,8 +1,8 @@
 //! Member trusts, policies, payments to try them with, and what hub and workload write to each other.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
-use chain::{Amount, ChainId, ChainRules, Effect};
+use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
 use chain_evm::EvmSafe;
 use custody::{
     CustodyId,
@@ -71,7 +71,8 @@ fn usable(local_policy: &LocalPolicy) {
         let above = highest.checked_add(1.into());
         for amount in [Some(Amount::ZERO), Some(highest), above].into_iter().flatten() {
             let effect = Effect::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
-            let payment = Payment { chain: chain.clone(), effect, ..Payment::default() };
+            let payment =
+                Payment { chain: chain.clone(), transaction: transaction(effect, Amount::ZERO), ..Payment::default() };
             let verdict = payment.judge(&policy);
             assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the local policy");
         }
@@ -114,26 +115,23 @@ fn within<'a>(
     local_policies: impl Iterator<Item = &'a LocalPolicy>,
     hub: &custody::config::HubLimits,
 ) {
-    let kind = match payment.effect {
-        Effect::Transfer { .. } => OperationKind::Transfer,
-        Effect::Cancel { .. } => OperationKind::Cancel,
-    };
+    let kind = if payment.transaction.is_cancel() { OperationKind::Cancel } else { OperationKind::Transfer };
     let at_most = |amount: Amount, limit: &str| assert!(amount <= limit.parse().unwrap(), "{amount} over {limit}");
     let of = |chain: &str, symbol: &str| chain == payment.chain.as_str() && payment.asset() == Some(symbol);
     for local_policy in local_policies {
         assert!(local_policy.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
         let ceiling = local_policy.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
-        at_most(payment.fee, ceiling.map_or("0", |fee| &fee.ceiling));
-        if let Effect::Transfer { to, amount, .. } = &payment.effect {
+        at_most(payment.transaction.fee.most, ceiling.map_or("0", |fee| &fee.ceiling));
+        if let Some((_, to, amount)) = payment.transfer() {
             let asset = local_policy
                 .assets
                 .iter()
                 .find(|asset| of(&asset.chain, &asset.symbol))
                 .expect("named by each local policy");
-            at_most(*amount, &asset.per_transaction);
+            at_most(amount, &asset.per_transaction);
             payment.fits(Scope::Wallet, &asset.per_wallet);
             payment.fits(Scope::Total, &asset.total);
-            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == *to);
+            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == to);
             assert!(local_policy.destinations.as_ref().is_none_or(listed));
         }
     }
@@ -174,8 +172,7 @@ fn manifest(bytes: &[u8]) {
 /// A payment of alice and all that is known of it.
 struct Payment {
     chain: ChainId,
-    effect: Effect,
-    fee: Amount,
+    transaction: Transaction,
     now_ms: u64,
     spent: Counted,
     listed_since_ms: Option<u64>,
@@ -187,8 +184,7 @@ impl Default for Payment {
     fn default() -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect: Effect::Cancel { to: SAFE.to_owned() },
-            fee: Amount::ZERO,
+            transaction: transaction(Effect::Cancel { to: SAFE.to_owned() }, Amount::ZERO),
             now_ms: 1_800_000_000_000,
             spent: Counted::new(),
             listed_since_ms: None,
@@ -211,43 +207,40 @@ impl Payment {
         let mut time = || (input.choice(2) == 1).then(|| input.u64());
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect,
             listed_since_ms: time(),
             announced_ms: time(),
             now_ms: input.u64(),
-            fee: amount(input),
+            transaction: transaction(effect, amount(input)),
             spent: spent.into(),
             vetoed: input.choice(8) == 1,
         }
     }
 
+    fn transfer(&self) -> Option<(&str, &str, Amount)> {
+        self.transaction.transfers().next()
+    }
+
     fn asset(&self) -> Option<&str> {
-        match &self.effect {
-            Effect::Transfer { asset, .. } => Some(asset),
-            Effect::Cancel { .. } => None,
-        }
+        self.transfer().map(|(asset, _, _)| asset)
     }
 
     fn amount(&self) -> Amount {
-        match self.effect {
-            Effect::Transfer { amount, .. } => amount,
-            Effect::Cancel { .. } => Amount::ZERO,
-        }
+        self.transfer().map_or(Amount::ZERO, |(_, _, amount)| amount)
     }
 
     fn judge(&self, policy: &Policy) -> Verdict {
         let windows = self.asset().map_or(&[][..], |asset| policy.windows(&self.chain, asset));
-        let counted = windows.iter().map(|window| self.counted(window.scope, window.length_ms));
-        let spent: Vec<Amount> = counted.collect();
+        let counted = windows.iter().map(|window| self.counted(window.scope, window.length_ms)).collect();
+        let spent = self.asset().map(|asset| (asset.to_owned(), counted)).into_iter().collect();
+        let listed = self.listed_since_ms.zip(self.transfer());
         let facts = Facts {
             now_ms: self.now_ms,
             custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
             wallet: "alice",
             chain: &self.chain,
-            effect: &self.effect,
-            fee: self.fee,
+            transaction: &self.transaction,
             spent: &spent,
-            listed_since_ms: self.listed_since_ms,
+            listed_since_ms: &listed.map(|(since, (_, to, _))| (to.to_owned(), since)).into_iter().collect(),
             intent: None,
             announced_ms: self.announced_ms,
             vetoed: self.vetoed,
@@ -265,6 +258,17 @@ impl Payment {
             let sum = self.counted(scope, window_seconds * 1000).checked_add(self.amount());
             assert!(sum.is_some_and(|sum| sum <= amount.parse().unwrap()), "over a window of {scope:?}");
         }
+    }
+}
+
+/// With one effect, and a fee that the relayer pays.
+fn transaction(effect: Effect, fee: Amount) -> Transaction {
+    Transaction {
+        id: [1; 32],
+        effects: vec![effect],
+        fee: Fee { asset: "ETH".to_owned(), most: fee, payer: Payer::Relayer },
+        claims: vec![Claim::Sequence(0)],
+        validity: Validity::UntilClaimed,
     }
 }
 
@@ -291,11 +295,11 @@ fn loaded(
     held: &[LocalPolicy],
     hub: &custody::config::HubLimits,
 ) -> Result<Policy, policy::PolicyError> {
-    let mut rules: BTreeMap<ChainId, Box<dyn ChainRules>> = BTreeMap::new();
+    let mut rules = Rules::new();
     for chain in policy::chains(local_policy)? {
         // A chain without adapter is for the policy to refuse.
         if let Ok(adapter) = EvmSafe::new(chain.clone()) {
-            rules.insert(chain, Box::new(adapter));
+            rules.insert(chain, Arc::new(adapter));
         }
     }
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use alloy_primitives::{Address, U256, keccak256};
-use chain::{Amount, Asset, ChainId, ChainRules, Owners, Transaction, WalletDesc};
-use chain_evm::{EvmSafe, Fields};
+use chain::{Amount, Asset, ChainId, ChainRules, KeyRole, Owners, Payer, Payload, Transaction, Validity, WalletDesc};
+use chain_evm::EvmSafe;
 
 use crate::input::Input;
 
@@ -43,12 +43,18 @@ fn decoded(world: &World, unsigned: &[u8]) {
     let decoded = rules.decode(unsigned, wallet, assets);
     assert_eq!(decoded, rules.decode(unsigned, wallet, assets), "decoded otherwise at the second time");
     assert_eq!(decoded, rules.decode_at(unsigned, &wallet.address, assets));
-    if let Ok(Transaction { intent, nonce, digest }) = decoded {
-        assert_eq!(rules.build(&intent, assets, nonce).unwrap(), unsigned, "not built as it was decoded");
+    if let Ok(Transaction { id: digest, effects, fee, claims, validity }) = decoded {
+        let [effect] = &effects[..] else { panic!("a Safe's transaction does one thing: {effects:?}") };
+        let built = rules.build(effect, wallet, assets, &claims);
+        assert_eq!(built.unwrap(), unsigned, "not built as it was decoded");
+        assert_eq!((fee.most, fee.payer, validity), (Amount::ZERO, Payer::Relayer, Validity::UntilClaimed));
         assert_eq!(digest, eip712(unsigned, rules.number(), own), "another digest than the contract's");
+        for role in [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold] {
+            assert_eq!(rules.payloads(unsigned, wallet, role), Ok(vec![Payload::Digest(digest)]));
+        }
         let there = elsewhere.decode_at(unsigned, &wallet.address, assets).unwrap();
-        assert_ne!(there.digest, digest, "one signature for two chains");
-        let other = rules.decode_at(unsigned, &display([0xdd; 20]), assets).map(|other| other.digest);
+        assert_ne!(there.id, digest, "one signature for two chains");
+        let other = rules.decode_at(unsigned, &display([0xdd; 20]), assets).map(|other| other.id);
         assert_ne!(other, Ok(digest), "one signature for two wallets");
     }
 }
@@ -111,8 +117,7 @@ fn token_call(world: &World, input: &mut Input<'_>) {
 
 /// The JSON of the ten fields: what is encoded from it is canonical, whatever it does.
 fn json(world: &World, bytes: &[u8]) {
-    let Ok(fields) = serde_json::from_slice::<Fields>(bytes) else { return };
-    let Ok(unsigned) = fields.encode() else { return };
+    let Ok(unsigned) = world.rules.read(bytes) else { return };
     if let Err(refusal) = world.rules.decode(&unsigned, &world.wallet, &world.assets) {
         assert!(!["Malformed", "NotCanonical"].contains(&refusal.reason), "{refusal}");
     }
@@ -122,16 +127,17 @@ fn json(world: &World, bytes: &[u8]) {
 /// A signature is believed of the key that the contract would find, and of no other.
 fn signature(world: &World, input: &mut Input<'_>) {
     let digest = input.array();
-    let mut signature = world.rules.sign(&[1; 32], &digest).unwrap();
+    let payload = Payload::Digest(digest);
+    let mut signature = world.rules.sign(&[1; 32], &payload).unwrap();
     for _ in 0..input.choice(4) {
         let (at, xor) = (usize::from(input.choice(65)), input.byte());
         signature[at] ^= xor;
     }
     signature.extend_from_slice(input.bytes());
-    let made = signature == world.rules.sign(&[1; 32], &digest).unwrap();
-    assert_eq!(world.rules.verify(&world.wallet.owners.hot, &digest, &signature), made, "malleable");
+    let made = signature == world.rules.sign(&[1; 32], &payload).unwrap();
+    assert_eq!(world.rules.verify(&world.wallet.owners.hot, &payload, &signature), made, "malleable");
     if let Some(key) = world.rules.recover(&digest, &signature) {
-        assert!(world.rules.verify(&key, &digest, &signature));
+        assert!(world.rules.verify(&key, &payload, &signature));
     }
 }
 
