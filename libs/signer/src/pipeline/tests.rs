@@ -3,6 +3,7 @@
 mod coins;
 mod gates;
 mod limits;
+mod old;
 mod rules;
 
 use std::collections::BTreeMap;

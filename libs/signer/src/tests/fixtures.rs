@@ -111,14 +111,25 @@ impl Running {
             let key = SealedKey { namespace: "eip155".to_owned(), public_key, secret: sealed };
             assert!(store.keep_cool_keys(vec![key]).await.unwrap());
         }
+        let running = Self::over(data_dir, store, keys, manifest, approved, sealer);
+        running.serve(role, Terms::default());
+        running
+    }
+
+    /// Over a store that is there; it serves nothing yet.
+    pub(crate) fn over(
+        data_dir: PathBuf,
+        store: Arc<Store>,
+        keys: Arc<Keys>,
+        manifest: VerifiedManifest,
+        approved: Peers,
+        sealer: Arc<Sealer>,
+    ) -> Self {
         let clock = Arc::new(AtomicU64::new(START_MS));
         let time = clock.clone();
         let signer = Signer::new(store.clone(), Arc::new(move || time.load(Ordering::Relaxed)));
         signer.set_lock(Lock::Open);
-        let terms = Terms::default();
-        let running = Self { data_dir, store, keys, signer, clock, approved, manifest, sealer };
-        running.serve(role, terms);
-        running
+        Self { data_dir, store, keys, signer, clock, approved, manifest, sealer }
     }
 
     /// Serves under other terms.
