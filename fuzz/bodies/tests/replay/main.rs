@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
 };
 
-use chain_evm::Fields;
+use chain_adapters::Adapters;
 use custody::{
     config::{Credentials, MemberConfig},
     local_policy::LocalPolicy,
@@ -86,7 +86,8 @@ fn the_good_documents_among_the_seeds_are_read() {
         Request::parse(request, &Loaded::parse(file).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
     }
     audit::read(named("audit_reader", "keeper").as_bytes()).unwrap();
-    serde_json::from_str::<Fields>(named("transaction", "json")).unwrap().encode().unwrap();
+    let rules = Adapters::all().rules(&"eip155:1".parse().unwrap()).unwrap();
+    rules.read(named("transaction", "json").as_bytes()).unwrap();
 }
 
 #[test]
