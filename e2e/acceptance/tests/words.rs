@@ -40,9 +40,10 @@ enum Found {
 }
 
 fn tracked() -> BTreeSet<String> {
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output().unwrap();
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output();
+    let listed = listed.expect("git runs");
     assert!(listed.status.success(), "this test reads the tracked files: {}", String::from_utf8_lossy(&listed.stderr));
-    let names = String::from_utf8(listed.stdout).unwrap();
+    let names = String::from_utf8(listed.stdout).expect("tracked names are UTF-8");
     names.split_terminator('\0').map(str::to_owned).collect()
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn other_wallet(world: &World) -> Result<Outcome> {
 
 /// Both signatures of a payment that the local policy allows.
 async fn signed(arena: &Arena<'_>, tx: &SafeTx) -> Result<Granted> {
-    let granted = arena.world.both(arena.wallet(), &tx).await?;
+    let granted = arena.world.both(arena.wallet(), tx).await?;
     ensure!(granted.refusals.is_empty(), "what the local policy allows is refused: {granted:?}");
     Ok(granted)
 }

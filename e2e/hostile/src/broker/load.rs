@@ -71,11 +71,11 @@ async fn frozen(broker: &Broker<'_>, signer: Role, wallet: &Wallet) -> Result<St
     let done = asked(world, signer, request).await?;
     ensure!(matches!(done, Outcome::Done(_)), "{signer} does not freeze: {done:?}");
     let theft = broker.arena.theft(1, 0);
-    let hot_signature = match signer {
-        Role::Cooler => world.forged_hot(wallet, &theft).await?,
+    let hot_signatures = match signer {
+        Role::Cooler => vec![world.forged_hot(wallet, &theft).await?],
         _ => Vec::new(),
     };
-    match world.sign(signer, Payment { hot_signature, ..world.payment(wallet, &theft.unsigned()) }).await? {
+    match world.sign(signer, Payment { hot_signatures, ..world.payment(wallet, &theft.unsigned()) }).await? {
         Err(reason) => Ok(reason),
         Ok(_) => bail!("{signer} signs for a frozen wallet"),
     }

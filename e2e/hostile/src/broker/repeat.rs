@@ -82,7 +82,7 @@ pub(super) async fn after_a_restart(broker: &Broker<'_>) -> Result<Refusals> {
         return Ok(Refusals::all(KEEPER, now.into_keys().filter(|reason| !before.contains_key(reason))));
     };
     let Outcome::Signed(again) = broker.read(&held, &reply)? else { bail!("keeper answers something else") };
-    ensure!(first.signature == again.signature, "another signature is given");
+    ensure!(first.signatures == again.signatures, "another signature is given");
     Ok(Refusals::one(KEEPER, "the stored signature, sealed to App"))
 }
 

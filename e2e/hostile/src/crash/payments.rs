@@ -263,9 +263,9 @@ struct Won {
 impl Won {
     fn note(&mut self, it: &Try, paid: &Paid, answer: Option<&Outcome>, seen: &mut Seen) -> Result<()> {
         match answer {
-            Some(Outcome::Signed(Signed { digest, signature, .. })) => {
+            Some(Outcome::Signed(Signed { digest, signatures, .. })) => {
                 ensure!(digest[..] == paid.digest[..], "another digest was signed than asked for");
-                let won = (it.rival, paid.digest, signature.clone());
+                let won = (it.rival, paid.digest, signatures.concat());
                 let first = self.signed.entry(it.wallet).or_insert_with(|| won.clone());
                 ensure!(*first == won, "wallet {} has two digests or signatures at one nonce", it.wallet);
                 seen.by.note(self.victim, "the same signature");
@@ -286,7 +286,7 @@ impl Won {
 fn same(before: &Outcome, after: &Outcome) -> Result<()> {
     let fits = match (before, after) {
         (Outcome::Signed(before), Outcome::Signed(after)) => {
-            (&before.digest, &before.signature) == (&after.digest, &after.signature)
+            (&before.digest, &before.signatures) == (&after.digest, &after.signatures)
         }
         (Outcome::Unavailable(_), _) => true,
         (before, after) => before == after,

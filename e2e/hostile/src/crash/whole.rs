@@ -164,12 +164,12 @@ impl Signer {
             let paid = &mut rivals[number];
             explained = Some(paid.digest);
             if self.role == Role::Cooler {
-                paid.cool = Some(signature);
+                paid.cool = Some(signature.concat());
             } else {
                 // Cooler, which would sign what hot has signed.
                 let cool = self.member.cool.keys().secret("eip155")?;
                 paid.cool = Some(self.chain.rules.sign(&cool, &Payload::Digest(paid.digest))?);
-                paid.hot = Some(signature);
+                paid.hot = Some(signature.concat());
             }
         }
         let all: Vec<_> = rivals.iter().collect();
@@ -199,5 +199,5 @@ fn wallet(role: Role, member: &Member, chain: &Chain, keys: &PeerKeys, hot: &Att
     };
     let hot = hot_keys(hot, &[keeper])?;
     let key = hot.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-    Ok(chain.rules.wallet(member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
+    Ok(chain.rules.wallet(&member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
 }

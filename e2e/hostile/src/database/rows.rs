@@ -209,7 +209,7 @@ async fn results(story: &mut Story) -> Result<()> {
             let bad = Response {
                 outcome: Some(Outcome::Signed(Signed {
                     digest: paid.digest.to_vec(),
-                    signature: story.outstanding.hot.clone().unwrap_or_default(),
+                    signatures: story.outstanding.hot.iter().cloned().collect(),
                     head: None,
                 })),
             };

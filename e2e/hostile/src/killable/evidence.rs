@@ -105,8 +105,7 @@ impl Evidence {
 
     fn has(&self, connection: &Connection, given: &Given) -> Result<()> {
         let Given { wallet, chain, nonce, digest } = given;
-        let query =
-            "SELECT EXISTS (SELECT 1 FROM claims WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND id = ?4)";
+        let query = "SELECT EXISTS (SELECT 1 FROM claims WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND id = ?4)";
         let there: bool =
             connection.query_row(query, (wallet, chain, i64::try_from(*nonce)?, digest), |row| row.get(0))?;
         ensure!(there, "{given:?} was given and has no watermark");

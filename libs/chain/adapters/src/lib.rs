@@ -58,7 +58,7 @@ mod tests {
         let (known, unknown): (ChainId, ChainId) = ("eip155:8453".parse().unwrap(), "solana:1".parse().unwrap());
         assert_eq!(*adapters.rules(&known).unwrap().id(), known);
         assert_eq!(adapters.rules(&unknown).err(), Some(ChainError::NoAdapter(unknown.clone())));
-        assert_eq!(adapters.of([known.clone()]).unwrap().into_keys().collect::<Vec<_>>(), [known.clone()]);
+        assert_eq!(adapters.of([known.clone()]).unwrap().into_keys().collect::<Vec<_>>(), vec![known.clone()]);
         assert_eq!(adapters.of([known, unknown.clone()]).err(), Some(ChainError::NoAdapter(unknown)));
     }
 }

@@ -37,7 +37,9 @@ fn only_adapters_registries_and_tests_name_a_chains_own_types() {
     for file in files {
         let path = file.strip_prefix(workspace).unwrap();
         if !is_test(path) && !ALLOWED.iter().any(|(allowed, _)| path.starts_with(allowed)) {
-            found.extend(named(&fs::read_to_string(&file).unwrap()).map(|name| format!("{} names {name}", path.display())));
+            found.extend(
+                named(&fs::read_to_string(&file).unwrap()).map(|name| format!("{} names {name}", path.display())),
+            );
         }
     }
     assert!(found.is_empty(), "ask `chain_adapters` or `chain_clients` instead:\n{}", found.join("\n"));
@@ -64,7 +66,8 @@ fn named(text: &str) -> impl Iterator<Item = &'static str> + '_ {
 
 fn is_test(path: &Path) -> bool {
     let of_tests = ["e2e", "fuzz"].iter().any(|root| path.starts_with(root)) && path.ends_with("Cargo.toml");
-    of_tests || path.components().any(|part| ["tests", "benches"].contains(&part.as_os_str().to_str().unwrap()))
+    of_tests
+        || path.components().any(|part| ["tests", "benches"].contains(&part.as_os_str().to_str().unwrap()))
         || path.ends_with("tests.rs")
 }
 

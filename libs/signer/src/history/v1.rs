@@ -95,7 +95,7 @@ impl From<WalletHistory> for super::WalletHistory {
         for SpentNonce { nonce, digest, .. } in &old.spends {
             if signed.iter().all(|it| it.digest != *digest) {
                 let claims = vec![Claim::Sequence(*nonce)];
-                signed.push(SignedAt { claims, kind: Kind::Payment, digest: digest.clone() });
+                signed.push(SignedAt { claims, kind: Kind::Payment, digest: *digest });
             }
         }
         let settled = old.settled.into_iter();

@@ -38,8 +38,8 @@ pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_con
 pub use gate::Lock;
 pub use peers::{attest, vouchers};
 use registry::Known;
-use request::{Accepted, items};
 pub use request::Asker;
+use request::{Accepted, items};
 use results::{conclude, finish, stored};
 pub use results::{digest, reason};
 pub use settlement::note_settlements;

@@ -257,7 +257,10 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         (changed(&|it| it["role"] = json!("cooler")), "cooler's, this is keeper"),
         (changed(&|it| it["custodyId"] = json!(other)), "is of custody"),
         (changed(&|it| it["wallets"][0]["more"] = json!(1)), "unknown field"),
-        (changed(&|it| it["wallets"][0]["signed"][0]["claims"][0] = json!(format!("nonce {}", u64::MAX))), "above 2^63"),
+        (
+            changed(&|it| it["wallets"][0]["signed"][0]["claims"][0] = json!(format!("nonce {}", u64::MAX))),
+            "above 2^63",
+        ),
         (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!(["nonce 0"])), "payment at nonce 0"),
         (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!([])), "uses nothing up"),
         (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!(["1 coin"])), "neither a nonce nor a coin"),

@@ -25,7 +25,7 @@ async fn start() -> Member {
 
 /// The sealed cool phrase, as it comes from the cool room.
 fn sealed(member: &Member, xkey: &str) -> String {
-    custody::sealed_phrase::seal(&member.cool, &member.manifest(), xkey, &mut OsRng).unwrap().to_json()
+    custody::sealed_phrase::seal(&member.cool, member.manifest(), xkey, &mut OsRng).unwrap().to_json()
 }
 
 /// From nothing to Serving.
@@ -319,7 +319,7 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
         let eth = Balance { asset: Asset { symbol: "ETH".to_owned(), contract: None }, amount: Amount::from(amount) };
         let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances: vec![eth] };
         let states = BTreeMap::from([(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)]);
-        plan(&export, &states, &member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap()
+        plan(&export, &states, member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap()
     };
     let planned = planned_for(77);
 
@@ -330,7 +330,7 @@ async fn it_signs_an_evacuation_with_process_api_server_and_broker_gone_and_to_s
     for plan in [&planned, &planned, &planned_for(78)] {
         let signed = member.exec(&["evac", "sign"], &plan.to_json()).await;
         assert!(signed.status.success(), "{signed:?}");
-        let bundle = Bundle::parse(&signed.stdout).unwrap().verify(&member.manifest(), &Adapters::all()).unwrap();
+        let bundle = Bundle::parse(&signed.stdout).unwrap().verify(member.manifest(), &Adapters::all()).unwrap();
         assert!(bundle.steps()[0].step().signatures.contains_key(&KeyRole::Cool));
         digests.push(bundle.steps()[0].id().to_vec());
     }

@@ -75,7 +75,9 @@ async fn wallets_watermarks_settlements_and_amounts_of_version_2_are_intact() {
     let nonces = look(&store, |ledger| Ok([ledger.nonces("alice", CHAIN, 1)?, ledger.nonces("bob", CHAIN, 0)?])).await;
     assert_eq!((nonces[0].next, nonces[0].highest, nonces[0].outstanding), (1, Some(1), Some(1)));
     assert_eq!((nonces[0].payment, nonces[1].payment), (Some([2; 32]), Some([4; 32])));
-    for known in [mark("alice", 0, Kind::Payment, 1), mark("alice", 1, Kind::Cancel, 3), mark("bob", 0, Kind::Payment, 4)] {
+    for known in
+        [mark("alice", 0, Kind::Payment, 1), mark("alice", 1, Kind::Cancel, 3), mark("bob", 0, Kind::Payment, 4)]
+    {
         assert!(look(&store, move |ledger| ledger.recorded(&known)).await, "it may be signed again");
     }
     for (wallet, nonce) in [("alice", 0), ("alice", 1), ("bob", 0)] {
