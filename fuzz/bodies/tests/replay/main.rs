@@ -12,8 +12,7 @@ use std::{
     path::PathBuf,
 };
 
-use chain::ChainRules;
-use chain_evm::EvmSafe;
+use chain_adapters::Adapters;
 use custody::{
     config::{Credentials, MemberConfig},
     local_policy::LocalPolicy,
@@ -87,7 +86,8 @@ fn the_good_documents_among_the_seeds_are_read() {
         Request::parse(request, &Loaded::parse(file).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
     }
     audit::read(named("audit_reader", "keeper").as_bytes()).unwrap();
-    EvmSafe::new("eip155:1".parse().unwrap()).unwrap().read(named("transaction", "json").as_bytes()).unwrap();
+    let rules = Adapters::all().rules(&"eip155:1".parse().unwrap()).unwrap();
+    rules.read(named("transaction", "json").as_bytes()).unwrap();
 }
 
 #[test]
