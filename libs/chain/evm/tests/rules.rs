@@ -322,6 +322,18 @@ fn money_is_not_sent_where_it_is_lost() {
 }
 
 #[test]
+fn what_would_be_refused_at_any_nonce_is_refused_before_there_is_one() {
+    let admits = |effect: &Effect| rules().admits(effect, &wallet(), &assets()).map_err(|refusal| refusal.reason);
+    let to = |to: &str| Effect::Transfer { asset: "ETH".into(), to: to.into(), amount: 1.into() };
+    assert_eq!(admits(&transfer("USD", 1)), Ok(()));
+    assert_eq!(admits(&Effect::Cancel { to: DESTINATION.into() }), Ok(()));
+    assert_eq!(admits(&to(&wallet().address)), Err("SelfCall"));
+    assert_eq!(admits(&to(&Address::ZERO.to_string())), Err("ZeroAddress"));
+    assert_eq!(admits(&to(TOKEN)), Err("AssetContract"));
+    assert_eq!(admits(&transfer("DOGE", 1)), Err("Malformed"));
+}
+
+#[test]
 fn a_transaction_has_one_encoding_only() {
     let native = native();
     assert_eq!(refusal(&[]), "Malformed");

@@ -50,6 +50,21 @@ fn refusal(unsigned: &[u8]) -> &'static str {
 }
 
 #[test]
+fn what_would_be_refused_with_any_coins_is_refused_before_there_are_any() {
+    let admits = |effect: &Effect| rules().admits(effect, &wallet(1), &assets()).map_err(|refusal| refusal.reason);
+    let transfer_of = |asset: &str, to: &str| Effect::Transfer {
+        asset: asset.to_owned(),
+        to: to.to_owned(),
+        amount: Amount::from(1),
+    };
+    assert_eq!(admits(&transfer(1)), Ok(()));
+    assert_eq!(admits(&Effect::Cancel { to: SAFE.to_owned() }), Ok(()));
+    assert_eq!(admits(&transfer_of("OTHER", BOB)), Err("UnknownAsset"));
+    assert_eq!(admits(&transfer_of("COIN", &wallet(1).address)), Err("UnknownShape"));
+    assert_eq!(admits(&change(1)), Err("UnknownShape"));
+}
+
+#[test]
 fn a_payment_uses_up_coins_gives_change_and_pays_its_fee_from_the_wallet() {
     let decoded = rules().decode(&built(&transfer(150)), &wallet(1), &assets()).unwrap();
     assert_eq!(decoded.effects, [transfer(150), change(130)]);
