@@ -12,10 +12,10 @@ use std::{
 use chain::{ChainId, ChainRules, Claim, KeyRole, Payload};
 use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
+use custodies::{Ceremony, Custody, phrase};
 use custody::{
-    CustodyId,
-    manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
-    phrase::{EIP155, Keys, Phrase},
+    manifest::VerifiedManifest,
+    phrase::{EIP155, Keys},
 };
 use data_encoding::HEXLOWER;
 use evacuation::{Bundle, ExportedWallet, WalletsExport};
@@ -40,18 +40,7 @@ impl Room {
     async fn new(wallets: &[&'static str]) -> Self {
         let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut signed = SignedManifest::new(Manifest {
-            version: VERSION,
-            custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
-            revision: 1,
-            cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
-            cold: PublicHalf::from_keys(KeyRole::Cold, &keys(3)).unwrap(),
-            safe_destinations: [(chain().to_string(), vec![SAFE_PLACE.to_owned()])].into(),
-        })
-        .unwrap();
-        signed.sign(KeyRole::Cool, &keys(2)).unwrap();
-        signed.sign(KeyRole::Cold, &keys(3)).unwrap();
-        let manifest = signed.verify().unwrap();
+        let Custody { signed, manifest, .. } = Ceremony::fixed().destinations(chain().as_str(), &[SAFE_PLACE]).held();
         let (mut addresses, mut records) = (BTreeMap::new(), Vec::new());
         for (name, byte) in wallets.iter().zip(10..) {
             let hot = keys(byte).public_key(EIP155).unwrap().to_vec();
@@ -144,7 +133,7 @@ impl Room {
 }
 
 fn keys(byte: u8) -> Keys {
-    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
+    phrase(byte).keys()
 }
 
 fn chain() -> ChainId {

@@ -10,7 +10,7 @@ use playbook::{
     app::{self, Owner, TrustFile},
     hub::{ClusterSpec, Hub, NatsAccess, multisig_cluster},
     member::{Decisions, Member, Prepared, VaultAccess},
-    rooms::{Ceremonies, ceremonies},
+    stations::{Ceremonies, ceremonies},
     until,
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub const ETH: u128 = 1_000_000_000_000_000_000;
 
 /// Servers up, ceremonies held, nothing installed yet.
 pub struct Ground {
-    /// Rooms of all people.
+    /// Everybody's folders.
     pub folder: tempfile::TempDir,
     /// The project's commands.
     pub commands: Commands,

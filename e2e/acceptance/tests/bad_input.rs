@@ -6,7 +6,7 @@ use std::fs;
 use acceptance::{ETH, Ground, World, until};
 use anyhow::{Context, Result, ensure};
 use custody::Role;
-use playbook::{evacuation, rooms};
+use playbook::{evacuation, stations};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +152,7 @@ async fn refused_at_the_desk(ground: &Ground) -> Result<()> {
 /// Cool and cold phrases that are not the manifest's.
 async fn refused_in_the_rooms(world: &World) -> Result<()> {
     let ground = &world.ground;
-    let other = rooms::ceremonies(
+    let other = stations::ceremonies(
         &ground.commands,
         &ground.folder.path().join("other"),
         &format!("eip155:31337={}", acceptance::SAFE_DESTINATION),

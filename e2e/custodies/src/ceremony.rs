@@ -18,6 +18,11 @@ pub fn phrase(byte: u8) -> Phrase {
     Phrase::from_entropy(&[byte; ENTROPY_BYTES]).unwrap()
 }
 
+/// The id of the custody that is always the same.
+pub fn fixed_id() -> CustodyId {
+    CustodyId::from_slice(&[7; 16]).unwrap()
+}
+
 /// What the stations are about to sign.
 pub struct Ceremony {
     custody_id: CustodyId,
@@ -28,9 +33,9 @@ pub struct Ceremony {
 }
 
 impl Ceremony {
-    /// Always the same: the cool phrase of byte 2, the cold one of byte 3, the custody's id of byte 7.
+    /// Always the same: the cool phrase of byte 2, the cold one of byte 3, [`fixed_id`].
     pub fn fixed() -> Self {
-        Self::of(CustodyId::from_slice(&[7; 16]).unwrap(), phrase(2), phrase(3))
+        Self::of(fixed_id(), phrase(2), phrase(3))
     }
 
     /// Another one each time.

@@ -7,7 +7,7 @@ mod ceremony;
 mod parties;
 mod trust;
 
-pub use ceremony::{Ceremony, Custody, phrase};
+pub use ceremony::{Ceremony, Custody, fixed_id, phrase};
 pub use parties::{identity, own_keys, peers};
 pub use trust::{CERTIFICATE, eth, local_policy, vault};
 

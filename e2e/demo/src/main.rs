@@ -86,9 +86,9 @@ async fn play() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mut report = Report::default();
 
-    chapter("The ground: three kind clusters, two Vaults, NATS, an EVM node, and the images by digest");
+    chapter("Infrastructure: three kind clusters, two Vaults, NATS, an EVM node, and the images by digest");
     let commands = commands().await?;
-    // A lab in which the demo was played before is not the ground it starts from.
+    // The demo starts from a fresh lab.
     let played = lab::folder().join("played");
     if played.exists() {
         lab::down().await?;

@@ -18,10 +18,9 @@ use playbook::{
     app::Owner,
     hub::{ClusterSpec, Hub, NatsAccess, member_cluster, multisig_cluster},
     member::{Decisions, Member, Prepared, VaultAccess},
-    rooms::{Ceremonies, ceremonies},
+    stations::{Ceremonies, ceremonies},
 };
 use serde_json::{Value, json};
-
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
     narrate::{act, chapter, say},
 };
 
-/// An address of nobody here: the safe place.
+/// The safe destination: an address whose key nobody here has.
 pub(crate) const SAFE_DESTINATION: &str = "0x5afe00000000000000000000000000000000beef";
 /// One ETH in wei.
 pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
@@ -39,7 +38,7 @@ const OPERATOR_NAMESPACE: &str = "multisig-system";
 
 /// Everything wired.
 pub(crate) struct Placed {
-    /// Rooms of all people.
+    /// Everybody's folders.
     pub(crate) folder: PathBuf,
     /// Phrases and manifest.
     pub(crate) ceremonies: Ceremonies,
@@ -107,13 +106,13 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
     let approved = approve(commands, &keeper, &cooler, &owner);
     let signers = act("both admins", "read out fingerprints, approve each other's signer and App", approved).await?;
     act(
-        "cool room, admin of ams-2",
+        "cool station, admin of ams-2",
         "multisig-paper cool seal, multisig cool import",
         import_cool(commands, &ceremonies, &cooler, &signers[1]),
     )
     .await?;
     let ready = hub.await_condition(&clusters, "main", "Ready", "True", "");
-    let message = act("operator", "waits until everybody serves", ready).await?;
+    let message = act("operator", "waits until both signers serve", ready).await?;
     say(&format!("MultisigCluster main is Ready: {message}"));
     Ok(Placed { folder: folder.to_owned(), ceremonies, hub, cooler, owner, signers, nats })
 }

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::{Commands, hub::NatsAccess};
 
-/// The owner's room: identity, trust file, relayer key.
+/// The owner's folder: identity, trust file, relayer key.
 #[derive(Debug, Clone)]
 pub struct Owner {
-    /// The room.
+    /// The folder.
     pub folder: PathBuf,
     /// What App says of its keys, with proof.
     pub identity: Identity,

@@ -6,20 +6,20 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::{Commands, rooms::Ceremonies};
+use crate::{Commands, stations::Ceremonies};
 
 /// From Cooler's exported wallets to a plan: unsigned, to be carried to Cooler.
 pub async fn plan(
     commands: &Commands,
-    room: &Path,
+    folder: &Path,
     ceremonies: &Ceremonies,
     wallets: &str,
     rpc: &str,
 ) -> Result<String> {
-    fs::create_dir_all(room)?;
-    let export = room.join("wallets.json");
+    fs::create_dir_all(folder)?;
+    let export = folder.join("wallets.json");
     fs::write(&export, wallets)?;
-    let plan = room.join("plan.json");
+    let plan = folder.join("plan.json");
     commands
         .multisig()
         .words("evac plan --wallets")
@@ -36,8 +36,8 @@ pub async fn plan(
 }
 
 /// Cold signs what cool has signed, at the cold station.
-pub async fn sign_cold(commands: &Commands, room: &Path, ceremonies: &Ceremonies, bundle: &str) -> Result<()> {
-    let signed_by_cool = room.join("bundle-cool.json");
+pub async fn sign_cold(commands: &Commands, folder: &Path, ceremonies: &Ceremonies, bundle: &str) -> Result<()> {
+    let signed_by_cool = folder.join("bundle-cool.json");
     fs::write(&signed_by_cool, bundle)?;
     commands
         .paper()
@@ -45,7 +45,7 @@ pub async fn sign_cold(commands: &Commands, room: &Path, ceremonies: &Ceremonies
         .arg(&ceremonies.manifest)
         .arg(&signed_by_cool)
         .arg("--out")
-        .arg(room.join("bundle.json"))
+        .arg(folder.join("bundle.json"))
         .stdin(format!("{}\n", ceremonies.cold.phrase))
         .succeed()
         .await?;
@@ -53,8 +53,8 @@ pub async fn sign_cold(commands: &Commands, room: &Path, ceremonies: &Ceremonies
 }
 
 /// Sends the signed bundle with a float of its own; returns the report.
-pub async fn broadcast(commands: &Commands, room: &Path, rpc: &str, gas_key: &str) -> Result<Value> {
-    let key = room.join("gas.key");
+pub async fn broadcast(commands: &Commands, folder: &Path, rpc: &str, gas_key: &str) -> Result<Value> {
+    let key = folder.join("gas.key");
     fs::write(&key, gas_key)?;
     commands
         .multisig()
@@ -62,7 +62,7 @@ pub async fn broadcast(commands: &Commands, room: &Path, rpc: &str, gas_key: &st
         .arg(rpc)
         .arg("--gas-key")
         .arg(&key)
-        .arg(room.join("bundle.json"))
+        .arg(folder.join("bundle.json"))
         .succeed()
         .await?
         .json()

@@ -26,7 +26,7 @@ pub struct Member {
     pub server: String,
     /// The data centre's own Vault.
     pub vault: VaultAccess,
-    /// The admin's room: plan, CA and whatever the CLI writes.
+    /// The admin's folder: plan, CA and whatever the CLI writes.
     pub folder: PathBuf,
 }
 

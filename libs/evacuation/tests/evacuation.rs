@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use chain::{Amount, Asset, ChainId, ChainRules, Claim, Effect, KeyRole};
 use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
+use custodies::{Ceremony, phrase};
 use custody::{
     CustodyId, WalletId,
-    manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
-    phrase::{EIP155, Keys, Phrase},
+    manifest::{SignedManifest, VerifiedManifest},
+    phrase::{EIP155, Keys},
 };
 use evacuation::{
     Balance, Bundle, ChainState, EvacuationError, ExportedWallet, Step, VerifiedBundle, WalletsExport, plan,
@@ -23,27 +24,17 @@ const THIEF: &str = "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB";
 const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
 
 fn keys(byte: u8) -> Keys {
-    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
+    phrase(byte).keys()
+}
+
+fn ceremony(custody: u8, cold: u8) -> Ceremony {
+    // Lower case: a destination is compared as an address, not as text.
+    let safe = [&SAFE.to_lowercase(), SECOND_SAFE];
+    Ceremony::fixed().id(CustodyId::from_slice(&[custody; 16]).unwrap()).cold(cold).destinations("eip155:1", &safe)
 }
 
 fn signed_manifest(custody: u8, cold: u8) -> SignedManifest {
-    let manifest = Manifest {
-        version: VERSION,
-        custody_id: CustodyId::from_slice(&[custody; 16]).unwrap(),
-        revision: 1,
-        cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
-        cold: PublicHalf::from_keys(KeyRole::Cold, &keys(cold)).unwrap(),
-        // Lower case: a destination is compared as an address, not as text.
-        safe_destinations: [("eip155:1".to_owned(), vec![SAFE.to_lowercase(), SECOND_SAFE.to_owned()])].into(),
-    };
-    sign_manifest(manifest, cold)
-}
-
-fn sign_manifest(manifest: Manifest, cold: u8) -> SignedManifest {
-    let mut signed = SignedManifest::new(manifest).unwrap();
-    signed.sign(KeyRole::Cool, &keys(2)).unwrap();
-    signed.sign(KeyRole::Cold, &keys(cold)).unwrap();
-    signed
+    ceremony(custody, cold).held().signed
 }
 
 fn manifest_of(custody: u8, cold: u8) -> VerifiedManifest {
@@ -356,9 +347,7 @@ mod coins {
     }
 
     fn manifest() -> VerifiedManifest {
-        let mut of_both = signed_manifest(1, 3).unverified().clone();
-        of_both.safe_destinations = [(test_chain::CHAIN.to_owned(), vec![SAFE.to_lowercase()])].into();
-        sign_manifest(of_both, 3).verify().unwrap()
+        ceremony(1, 3).destinations(test_chain::CHAIN, &[&SAFE.to_lowercase()]).held().manifest
     }
 
     /// Alice has two coins of 100.

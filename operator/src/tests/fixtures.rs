@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use chain::KeyRole;
+use custodies::{Ceremony, Custody};
 use custody::{
     CustodyId,
     config::Credentials,
-    identity::{Identity as Reported, PeerKeys},
-    manifest::{Manifest, PublicHalf, SignedManifest},
-    phrase::Keys,
+    identity::Identity as Reported,
+    manifest::SignedManifest,
     report::{Digests, Report, WorkloadState},
-    trust::{CustodyTrust, MemberTrust, SHAPE_VERSION, VaultTrust},
+    trust::{CustodyTrust, MemberTrust, VaultTrust},
 };
-use data_encoding::HEXLOWER;
-use ed25519_dalek::SigningKey;
 use k8s_openapi::{
     api::{apps::v1::StatefulSetStatus, core::v1::ConfigMap},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
@@ -26,7 +24,7 @@ use multisig_api::{
     place::Place,
     refs::KubeconfigRef,
 };
-use nkeys::{KeyPair, XKey};
+use nkeys::KeyPair;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -132,24 +130,12 @@ pub(crate) fn member(name: &str) -> MemberCluster {
 pub(crate) fn trust(member: &str) -> MemberTrust {
     let role = place_on(member).role();
     MemberTrust {
-        shape_version: SHAPE_VERSION,
-        profile: custody::trust::Profile::Development,
-        role,
         data_center: member.to_owned(),
-        vault: VaultTrust {
-            address: "https://vault.example:8200".to_owned(),
-            ca_bundle: "-----BEGIN CERTIFICATE-----".to_owned(),
-            auth_mount: "jwt".to_owned(),
-            role: "signer".to_owned(),
-            audience: "vault.example".to_owned(),
-            transit_mount: "transit".to_owned(),
-            key: format!("custody.{role}"),
-        },
+        vault: VaultTrust { audience: "vault.example".to_owned(), ..custodies::vault(role) },
         custody: Some(CustodyTrust { id: custody(), manifest_digest: manifest().digest() }),
         peers: BTreeMap::new(),
         local_policy: None,
-        keys: custody::trust::KeyProtection::Vault,
-        images: Vec::new(),
+        ..Custody::fixed().trust(role)
     }
 }
 
@@ -162,28 +148,8 @@ pub(crate) fn manifest() -> SignedManifest {
 }
 
 pub(crate) fn manifest_signed_by(stations: &[KeyRole]) -> SignedManifest {
-    let keys = |role: KeyRole| keys_of(if role == KeyRole::Cool { 1 } else { 2 });
-    let half = |role| PublicHalf::from_keys(role, &keys(role)).unwrap();
-    let mut signed = SignedManifest::new(Manifest {
-        version: custody::manifest::VERSION,
-        custody_id: custody(),
-        revision: 1,
-        cool: half(KeyRole::Cool),
-        cold: half(KeyRole::Cold),
-        safe_destinations: BTreeMap::from([(
-            "eip155:1".to_owned(),
-            vec!["0x5afe000000000000000000000000000000000001".to_owned()],
-        )]),
-    })
-    .unwrap();
-    for role in stations {
-        signed.sign(*role, &keys(*role)).unwrap();
-    }
-    signed
-}
-
-fn keys_of(seed: u8) -> Keys {
-    custody::phrase::Phrase::from_entropy(&[seed; 32]).unwrap().keys()
+    let safe = ["0x5afe000000000000000000000000000000000001"];
+    Ceremony::fixed().id(custody()).destinations("eip155:1", &safe).signed_by(stations)
 }
 
 /// The member of a place and its kubeconfig, as the hub has them.
@@ -300,22 +266,7 @@ pub(crate) fn report(seen: &mut Seen, identity: Option<Reported>, credentials_ge
 
 /// Keys of a workload with valid proofs, always the same for the same seed.
 pub(crate) fn reported(place: Place, seed: u8) -> Reported {
-    let (role, seed) = (place.role(), seed + 80 * place as u8);
-    let message = SigningKey::from_bytes(&[seed; 32]);
-    let user = KeyPair::new_from_raw(nkeys::KeyPairType::User, [seed; 32]).unwrap();
-    let keys = PeerKeys {
-        message_key: HEXLOWER.encode(message.verifying_key().as_bytes()),
-        xkey: XKey::new_from_raw([seed; 32]).public_key(),
-    };
-    let statement = custody::identity::statement(role, Some(custody()), &user.public_key(), &keys);
-    Reported {
-        role,
-        custody_id: Some(custody()),
-        nats_user: user.public_key(),
-        message_proof: custody::identity::prove(&message, &statement),
-        nats_proof: HEXLOWER.encode(&user.sign(&statement).unwrap()),
-        keys,
-    }
+    custodies::identity(place.role(), custody(), seed)
 }
 
 pub(crate) fn shape(place: Place) -> Shape<'static> {

@@ -6,12 +6,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use chain::KeyRole;
+use custodies::{Ceremony, Custody};
 use custody::{
     CustodyId, Role,
-    manifest::{Manifest, PublicHalf, SignedManifest},
-    phrase::Phrase,
-    trust::{self, CustodyTrust, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
+    manifest::SignedManifest,
+    trust::{self, CustodyTrust, MemberTrust, VaultTrust},
 };
 use harness::{Options, cluster::Cluster, nats::Nats, servers};
 use k8s_openapi::{
@@ -126,24 +125,12 @@ impl Ground {
     /// What the data centre's admin has decided.
     pub(crate) fn trust(&self, role: Role) -> MemberTrust {
         MemberTrust {
-            shape_version: SHAPE_VERSION,
-            profile: Profile::Development,
-            role,
-            data_center: if role == Role::Keeper { "fra-1".to_owned() } else { "ams-2".to_owned() },
-            vault: VaultTrust {
-                address: "https://vault.example:8200".to_owned(),
-                ca_bundle: "-----BEGIN CERTIFICATE-----".to_owned(),
-                auth_mount: "jwt".to_owned(),
-                role: "signer".to_owned(),
-                audience: "vault.example".to_owned(),
-                transit_mount: "transit".to_owned(),
-                key: format!("{MEMBER}.{role}"),
-            },
+            vault: VaultTrust { key: format!("{MEMBER}.{role}"), ..custodies::vault(role) },
             custody: Some(CustodyTrust { id: self.custody, manifest_digest: self.manifest.digest() }),
             peers: BTreeMap::new(),
             local_policy: None,
-            keys: custody::trust::KeyProtection::Vault,
             images: vec![digest(role)],
+            ..Custody::fixed().trust(role)
         }
     }
 
@@ -353,20 +340,6 @@ pub(crate) fn image(role: Role) -> String {
 }
 
 fn manifest(custody_id: CustodyId) -> SignedManifest {
-    let keys = |role: KeyRole| Phrase::from_entropy(&[role as u8 + 1; 32]).unwrap().keys();
-    let half = |role| PublicHalf::from_keys(role, &keys(role)).unwrap();
-    let address = "0x5afe000000000000000000000000000000000001".to_owned();
-    let mut signed = SignedManifest::new(Manifest {
-        version: custody::manifest::VERSION,
-        custody_id,
-        revision: 1,
-        cool: half(KeyRole::Cool),
-        cold: half(KeyRole::Cold),
-        safe_destinations: BTreeMap::from([("eip155:1".to_owned(), vec![address])]),
-    })
-    .unwrap();
-    for role in [KeyRole::Cool, KeyRole::Cold] {
-        signed.sign(role, &keys(role)).unwrap();
-    }
-    signed
+    let safe = ["0x5afe000000000000000000000000000000000001"];
+    Ceremony::fixed().id(custody_id).destinations("eip155:1", &safe).held().signed
 }

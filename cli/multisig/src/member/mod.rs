@@ -2,8 +2,6 @@
 
 mod chart;
 mod configmaps;
-#[cfg(test)]
-mod fixture;
 mod hub_token;
 mod images;
 mod local;

@@ -318,12 +318,12 @@ fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use chain::KeyRole;
-
     use std::fs;
 
+    use chain::KeyRole;
+    use custodies::Ceremony;
+
     use super::*;
-    use crate::member::fixture;
 
     const PEM: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     const MINIMAL: &str = "role: keeper\nnamespace: custody-keeper\ndataCenter: fra-1\nprofile: Development\n\
@@ -422,16 +422,15 @@ mod tests {
     fn a_manifest_counts_only_with_both_signatures() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ca.pem"), PEM).unwrap();
-        let mut manifest = fixture::manifest(1);
+        let signed_by = |stations: &[KeyRole]| Ceremony::fixed().signed_by(stations);
         let text = format!("{MINIMAL}manifestFile: manifest.json\n");
         let load = |manifest: &SignedManifest| {
             fs::write(folder.path().join("manifest.json"), manifest.to_json()).unwrap();
             Plan::parse(&text, folder.path())
         };
-        fixture::sign(&mut manifest, KeyRole::Cool);
-        let error = load(&manifest).unwrap_err();
+        let error = load(&signed_by(&[KeyRole::Cool])).unwrap_err();
         assert!(error.contains("manifestFile") && error.contains("not signed by cold"), "{error}");
-        fixture::sign(&mut manifest, KeyRole::Cold);
+        let manifest = signed_by(&[KeyRole::Cool, KeyRole::Cold]);
         assert_eq!(load(&manifest).unwrap().manifest.unwrap().digest(), manifest.digest());
     }
 }

@@ -143,6 +143,7 @@ pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use custodies::Ceremony;
     use std::time::Duration;
 
     use custody::{
@@ -151,10 +152,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::member::{
-        fixture,
-        plan::{Storage, VaultPlan},
-    };
+    use crate::member::plan::{Storage, VaultPlan};
 
     fn plan() -> Plan {
         Plan {
@@ -184,10 +182,12 @@ mod tests {
     }
 
     fn with_manifest(revision: u32) -> Plan {
-        let mut manifest = fixture::manifest(revision);
-        fixture::sign(&mut manifest, chain::KeyRole::Cool);
-        fixture::sign(&mut manifest, chain::KeyRole::Cold);
-        Plan { manifest: Some(manifest.verify().unwrap()), ..plan() }
+        Plan {
+            manifest: Some(
+                Ceremony::fixed().destinations("eip155:1", &[custodies::SAFE]).revision(revision).held().manifest,
+            ),
+            ..plan()
+        }
     }
 
     /// A keeper's member trust with custody, ready to approve peers.
@@ -215,7 +215,7 @@ mod tests {
             images: Some(vec![format!("sha256:{}", "a".repeat(64))]),
             ..with_manifest(1)
         };
-        let identity = fixture::identity(Role::Cooler, 1);
+        let identity = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &identity.keys);
         let trust = approve(&merge(None, &full).unwrap(), Role::Cooler, &identity, &told, false).unwrap();
         assert_eq!(merge(Some(&trust), &full).unwrap(), trust);
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_approval_needs_the_fingerprint_that_was_told() {
-        let identity = fixture::identity(Role::Cooler, 1);
+        let identity = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &identity.keys);
         for spelling in [told.clone(), told.to_uppercase(), told.replace('-', " "), told.replace('-', "")] {
             assert_eq!(parse_fingerprint(&spelling).as_deref(), Ok(told.as_str()));
@@ -258,7 +258,7 @@ mod tests {
         }
         let approved = approve(&trust(), Role::Cooler, &identity, &told, false).unwrap();
         assert_eq!(approved.peers[&Role::Cooler], std::slice::from_ref(&identity.keys));
-        let other = fingerprint(Role::Cooler, &fixture::identity(Role::Cooler, 2).keys);
+        let other = fingerprint(Role::Cooler, &custodies::identity(Role::Cooler, custodies::fixed_id(), 2).keys);
         for told in [other.as_str(), ""] {
             let error = approve(&trust(), Role::Cooler, &identity, told, false).unwrap_err().to_string();
             assert!(error.contains("do not approve"), "{error}");
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn keys_of_another_role_custody_or_without_proof_are_refused() {
-        let good = fixture::identity(Role::Cooler, 1);
+        let good = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &good.keys);
         let refused = |peer, identity: &Identity| approve(&trust(), peer, identity, &told, false).unwrap_err();
         assert!(matches!(refused(Role::Keeper, &good), DecisionError::OwnRole(_)));
@@ -276,9 +276,13 @@ mod tests {
         assert!(matches!(refused(Role::Cooler, &foreign), DecisionError::ForeignCustody { .. }));
         let unproven = Identity { message_proof: "00".repeat(64), ..good.clone() };
         assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
-        let unproven = Identity { nats_proof: fixture::identity(Role::Cooler, 2).nats_proof, ..good.clone() };
+        let unproven = Identity {
+            nats_proof: custodies::identity(Role::Cooler, custodies::fixed_id(), 2).nats_proof,
+            ..good.clone()
+        };
         assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
-        let swapped = Identity { nats_user: fixture::identity(Role::Cooler, 2).nats_user, ..good };
+        let swapped =
+            Identity { nats_user: custodies::identity(Role::Cooler, custodies::fixed_id(), 2).nats_user, ..good };
         assert!(matches!(refused(Role::Cooler, &swapped), DecisionError::Identity(_)));
     }
 
@@ -286,7 +290,7 @@ mod tests {
     fn a_peer_has_two_keys_at_most_unless_they_are_replaced() {
         let mut trust = trust();
         let approve_seed = |trust: &MemberTrust, seed, replace| {
-            let identity = fixture::identity(Role::App, seed);
+            let identity = custodies::identity(Role::App, custodies::fixed_id(), seed);
             approve(trust, Role::App, &identity, &fingerprint(Role::App, &identity.keys), replace)
         };
         for seed in [1, 2, 2, 1] {
@@ -295,6 +299,6 @@ mod tests {
         assert_eq!(trust.peers[&Role::App].len(), 2);
         assert!(matches!(approve_seed(&trust, 3, false), Err(DecisionError::TooManyKeys(Role::App))));
         let replaced = approve_seed(&trust, 3, true).unwrap();
-        assert_eq!(replaced.peers[&Role::App], [fixture::identity(Role::App, 3).keys]);
+        assert_eq!(replaced.peers[&Role::App], [custodies::identity(Role::App, custodies::fixed_id(), 3).keys]);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{DataCentre, NAMESPACE, fixture, path};
+use crate::support::{DataCentre, NAMESPACE, path};
 use custody::trust::MemberTrust;
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace},
@@ -74,7 +74,7 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
         assert!(placeholder.data.is_none(), "{name}");
     }
     let stored = trust(&client).await;
-    assert_eq!(stored.custody.as_ref().unwrap().id, fixture::custody_id());
+    assert_eq!(stored.custody.as_ref().unwrap().id, custodies::fixed_id());
     assert_eq!(stored.vault.key, "custody-keeper.keeper");
 
     // The Vault has what the member trust names.

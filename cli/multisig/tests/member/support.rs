@@ -7,13 +7,11 @@ use std::{
 };
 
 use chain::KeyRole;
+use custodies::Ceremony;
 use custody::manifest::SignedManifest;
 use harness::{Options, cluster::Cluster, vault::Vault};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-#[path = "../../src/member/fixture.rs"]
-pub(crate) mod fixture;
 
 pub(crate) const NAMESPACE: &str = "custody-keeper";
 
@@ -55,12 +53,9 @@ impl DataCentre {
         let room = tempfile::tempdir().unwrap();
         fs::write(room.path().join("vault-ca.pem"), vault.ca_pem()).unwrap();
         fs::write(room.path().join("admin.kubeconfig"), cluster.kubeconfig()).unwrap();
-        let mut manifest = fixture::manifest(1);
-        fixture::sign(&mut manifest, KeyRole::Cool);
         let this = Self { cluster, vault, helm: helm(), room };
-        this.write_manifest("half-signed.json", &manifest);
-        fixture::sign(&mut manifest, KeyRole::Cold);
-        this.write_manifest("manifest.json", &manifest);
+        this.write_manifest("half-signed.json", &ceremony().signed_by(&[KeyRole::Cool]));
+        this.write_manifest("manifest.json", &ceremony().held().signed);
         this
     }
 
@@ -134,6 +129,11 @@ impl DataCentre {
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
         config.try_into().unwrap()
     }
+}
+
+/// For the one chain of the plan.
+fn ceremony() -> Ceremony {
+    Ceremony::fixed().destinations("eip155:1", &[custodies::SAFE])
 }
 
 /// helm as the project builds it.

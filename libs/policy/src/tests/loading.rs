@@ -1,29 +1,13 @@
 //! Which policies are loaded, and what their digest covers.
 
-use chain::KeyRole;
-use custody::{
-    manifest::{self, Manifest, PublicHalf, SignedManifest, VerifiedManifest},
-    phrase::Phrase,
-};
-use rand_core::OsRng;
+use custodies::Ceremony;
+use custody::manifest::VerifiedManifest;
 use sha2::{Digest, Sha256};
 
 use super::*;
 
 fn manifest() -> VerifiedManifest {
-    let (cool, cold) = (Phrase::generate(&mut OsRng).keys(), Phrase::generate(&mut OsRng).keys());
-    let mut signed = SignedManifest::new(Manifest {
-        version: manifest::VERSION,
-        custody_id: custody(),
-        revision: 1,
-        cool: PublicHalf::from_keys(KeyRole::Cool, &cool).unwrap(),
-        cold: PublicHalf::from_keys(KeyRole::Cold, &cold).unwrap(),
-        safe_destinations: BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]),
-    })
-    .unwrap();
-    signed.sign(KeyRole::Cool, &cool).unwrap();
-    signed.sign(KeyRole::Cold, &cold).unwrap();
-    signed.verify().unwrap()
+    Ceremony::random().id(custody()).destinations(CHAIN, &[SAFE]).held().manifest
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The cold room and the cool room: two folders, two phrases, one manifest.
+//! The cold and the cool station: two folders, two phrases, one manifest.
 
 use std::{
     fs,
@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 
 use crate::Commands;
 
-/// A room with its phrase "on paper": the phrase is held by the test alone.
-pub struct Room {
-    /// The room's folder; nothing but public halves and the manifest leaves it.
+/// A station with its phrase "on paper": the phrase is held by the test alone.
+pub struct Station {
+    /// The station's folder; nothing but public halves and the manifest leaves it.
     pub folder: PathBuf,
     /// The phrase that the ceremony showed once.
     pub phrase: String,
@@ -19,15 +19,15 @@ pub struct Room {
 
 /// After the ceremonies.
 pub struct Ceremonies {
-    /// Where cold's phrase was made.
-    pub cold: Room,
-    /// Where cool's phrase was made.
-    pub cool: Room,
+    /// Where the cold phrase was made.
+    pub cold: Station,
+    /// Where the cool phrase was made.
+    pub cool: Station,
     /// The manifest, signed at both stations.
     pub manifest: PathBuf,
     /// Its digest, as both admins pin it.
     pub digest: String,
-    /// The custody's identity.
+    /// The custody's id.
     pub custody_id: String,
 }
 
@@ -51,7 +51,7 @@ impl Ceremonies {
 }
 
 /// One ceremony: shows the phrase once and writes the public half.
-async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Room> {
+async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Station> {
     fs::create_dir_all(folder)?;
     let shown = commands
         .paper()
@@ -61,14 +61,14 @@ async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Room
         .await?
         .json()?;
     let phrase = shown["phrase"].as_str().context("the ceremony shows its phrase")?.to_owned();
-    Ok(Room { folder: folder.to_owned(), phrase })
+    Ok(Station { folder: folder.to_owned(), phrase })
 }
 
 /// Both ceremonies, the manifest and its two signatures; `safe` is `CHAIN=ADDRESS`.
-pub async fn ceremonies(commands: &Commands, rooms: &Path, safe: &str) -> Result<Ceremonies> {
-    let cold = ceremony(commands, &rooms.join("cold-room"), "cold").await?;
-    let cool = ceremony(commands, &rooms.join("cool-room"), "cool").await?;
-    let manifest = rooms.join("manifest.json");
+pub async fn ceremonies(commands: &Commands, folder: &Path, safe: &str) -> Result<Ceremonies> {
+    let cold = ceremony(commands, &folder.join("cold-station"), "cold").await?;
+    let cool = ceremony(commands, &folder.join("cool-station"), "cool").await?;
+    let manifest = folder.join("manifest.json");
     commands
         .paper()
         .words("ceremony manifest --cool")
@@ -81,8 +81,8 @@ pub async fn ceremonies(commands: &Commands, rooms: &Path, safe: &str) -> Result
         .arg(&manifest)
         .succeed()
         .await?;
-    for (role, room) in [("cold", &cold), ("cool", &cool)] {
-        sign(commands, &manifest, role, &room.phrase).await?;
+    for (role, station) in [("cold", &cold), ("cool", &cool)] {
+        sign(commands, &manifest, role, &station.phrase).await?;
     }
     let shown = commands.paper().words("ceremony show -o json").arg(&manifest).succeed().await?.json()?;
     Ok(Ceremonies {
