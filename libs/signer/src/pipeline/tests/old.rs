@@ -86,7 +86,7 @@ async fn an_old_keeper_gives_the_signatures_of_then_and_none_beside_them() {
     let old = Old::read().await;
     let keeper = old.signer(Role::Keeper, 41, KeyProtection::ClientKey);
     has_its_wallets(&old, &keeper).await;
-    let signed_then = keeper.chain().await.iter().filter(|record| record.entry.decision == Decision::Signed).count();
+    let signed_then = keeper.chain().await.iter().filter(|record| record.decision == Decision::Signed.as_str()).count();
     assert_eq!(signed_then, old.payments().len());
     for payment in old.payments().iter().filter(|payment| payment["wallet"] != "carol") {
         let again = signed(keeper.answer(&Old::request(payment, "keeperRequest")).await);
