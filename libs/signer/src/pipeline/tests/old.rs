@@ -95,7 +95,7 @@ async fn an_old_keeper_gives_the_signatures_of_then_and_none_beside_them() {
     }
     let with_key = |payment: Payment| Payment { client_key: old.client_key(), ..payment };
     let ask = async |payment: Payment| keeper.ask(sign(&with_key(payment))).await;
-    assert_eq!(refused(ask(payment("alice", &transfer("ETH", 1), 0)).await), "NonceSettled");
+    assert_eq!(refused(ask(payment("alice", &transfer("ETH", 1), 0)).await), "NonceUsed");
     assert_eq!(refused(ask(payment("alice", &transfer("ETH", 1), 1)).await), "NonceUsed");
     assert_eq!(refused(ask(payment("bob", &transfer("ETH", 1), 0)).await), "NonceUsed");
     assert_eq!(unavailable(ask(payment("carol", &transfer("ETH", 1), 1)).await), "Frozen");
@@ -120,6 +120,6 @@ async fn an_old_cooler_signs_no_second_payment_at_a_nonce() {
     }
     let unsigned_by_hot = payment("bob", &transfer("ETH", 1), 0);
     assert_eq!(refused(cooler.ask(Operation::Check(unsigned_by_hot)).await), "NonceUsed");
-    assert_eq!(refused(cooler.ask(Operation::Check(payment("alice", &transfer("ETH", 1), 0))).await), "NonceSettled");
+    assert_eq!(refused(cooler.ask(Operation::Check(payment("alice", &transfer("ETH", 1), 0))).await), "NonceUsed");
     assert!(matches!(cooler.ask(Operation::Check(payment("bob", &transfer("ETH", 1), 1))).await, Outcome::Allowed(_)));
 }
