@@ -145,7 +145,7 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
     ("operation id of another payment", "keeper: OperationIdReused", |w| operations::reused_id(w).boxed_local()),
     ("batch in a batch", "keeper: Malformed; cooler: Malformed", |w| operations::nested_batch(w).boxed_local()),
     ("batch of 501 payments", "keeper: Malformed; cooler: Malformed", |w| operations::long_batch(w).boxed_local()),
-    ("settlement in a batch", "keeper: NotSentinel; cooler: NotSentinel", |w| operations::smuggled(w).boxed_local()),
+    ("settlement in a batch", "keeper: Malformed; cooler: Malformed", |w| operations::smuggled(w).boxed_local()),
     ("payment of a frozen wallet", "keeper: Frozen; cooler: Frozen", |w| gates::frozen_wallet(w).boxed_local()),
     ("stored signature of a frozen wallet", "keeper: Frozen; cooler: Frozen", |w| gates::frozen_retry(w).boxed_local()),
     ("payment while a start is locked", "keeper: Locked; cooler: Locked", |w| gates::locked(w).boxed_local()),

@@ -22,6 +22,9 @@ const FLOOD: usize = 7_000;
 /// Of seven messages so many are garbage; the others are copies of one genuine request.
 const GARBAGE: usize = 5;
 
+/// For as long copies of a request are copies of one that has not expired.
+const FRESH: Duration = Duration::from_secs(20);
+
 /// While it goes on, and after it, payments are made. A freeze gets through it, and holds.
 pub(super) async fn flood(broker: &Broker<'_>) -> Result<Refusals> {
     let mut refusals = Refusals::default();
@@ -50,9 +53,11 @@ pub(super) async fn flood(broker: &Broker<'_>) -> Result<Refusals> {
 /// Publishes until it has sent enough and the others are done; how many messages.
 async fn flooded(broker: &Broker<'_>, signer: Role, genuine: &[u8], done: &Cell<bool>) -> Result<usize> {
     let garbage = vec![0xa5; genuine.len()];
-    let mut sent = 0;
+    let (mut sent, begun) = (0, Instant::now());
     while sent < FLOOD || !done.get() {
-        let bytes = if sent % 7 < GARBAGE { &garbage } else { genuine };
+        // Copies that have expired would be dropped for that, not for being copies.
+        let copies = begun.elapsed() < FRESH;
+        let bytes = if sent % 7 < GARBAGE || !copies { &garbage } else { genuine };
         let (subject, reply, bytes) = broker.to(signer, bytes.to_vec());
         broker.wire.publish(&subject, reply.as_deref(), bytes).await?;
         sent += 1;
