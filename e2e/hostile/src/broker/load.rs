@@ -1,6 +1,6 @@
 //! Too much, and nothing at all.
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use custody::Role;
@@ -17,7 +17,7 @@ use crate::{
     world::{Wallet, asked, operation_id},
 };
 
-/// Messages of each flood at least.
+/// Messages of each flood.
 const FLOOD: usize = 7_000;
 /// Of seven messages so many are garbage; the others are copies of one genuine request.
 const GARBAGE: usize = 5;
@@ -25,21 +25,18 @@ const GARBAGE: usize = 5;
 /// For as long copies of a request are copies of one that has not expired.
 const FRESH: Duration = Duration::from_secs(20);
 
-/// While it goes on, and after it, payments are made. A freeze gets through it, and holds.
+/// A freeze and a payment are asked for while it goes on, and asked for again until they are answered; the freeze holds.
 pub(super) async fn flood(broker: &Broker<'_>) -> Result<Refusals> {
     let mut refusals = Refusals::default();
     for signer in [Role::Keeper, Role::Cooler] {
         let before = broker.rejections(signer).await?;
         let Some(wallet) = broker.world.wallets(1).await?.pop() else { bail!("no wallet was made") };
         let genuine = broker.held(signer, 0).await?.bytes;
-        let done = Cell::new(false);
         let meanwhile = async {
             let outcome = frozen(broker, signer, &wallet).await;
-            let paid = broker.pay().await;
-            done.set(true);
-            paid.and(outcome)
+            broker.pay().await.and(outcome)
         };
-        let (sent, reason) = tokio::join!(flooded(broker, signer, &genuine, &done), meanwhile);
+        let (sent, reason) = tokio::join!(flooded(broker, signer, &genuine), meanwhile);
         ensure!(sent? >= FLOOD, "the flood ended early");
         refusals.note(By::Party(signer), &reason?);
         let now = broker.rejections(signer).await?;
@@ -50,11 +47,11 @@ pub(super) async fn flood(broker: &Broker<'_>) -> Result<Refusals> {
     Ok(refusals)
 }
 
-/// Publishes until it has sent enough and the others are done; how many messages.
-async fn flooded(broker: &Broker<'_>, signer: Role, genuine: &[u8], done: &Cell<bool>) -> Result<usize> {
+/// Publishes the flood; how many messages.
+async fn flooded(broker: &Broker<'_>, signer: Role, genuine: &[u8]) -> Result<usize> {
     let garbage = vec![0xa5; genuine.len()];
     let (mut sent, begun) = (0, Instant::now());
-    while sent < FLOOD || !done.get() {
+    while sent < FLOOD {
         // Copies that have expired would be dropped for that, not for being copies.
         let copies = begun.elapsed() < FRESH;
         let bytes = if sent % 7 < GARBAGE || !copies { &garbage } else { genuine };
