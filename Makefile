@@ -1,4 +1,4 @@
-# Everything here installs or builds what it misses; see README.md for what the first run costs.
+# Every target installs or builds what it needs; README.md says what the first run costs.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -7,18 +7,18 @@ CARGO_FUZZ_VERSION := 0.13.2
 # How long each target is fuzzed.
 FUZZ_SECONDS ?= 60
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/multisig-operator
-# Images hold static binaries; the same are measured.
+# Images contain static binaries; the benchmarks measure the same.
 STATIC := $(shell uname -m)-unknown-linux-gnu
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 .PHONY: help
-help: ## this list
+help: ## shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: ## the main job, narrated, on three kind clusters (KEEP=1 leaves them up)
+demo: ## the main job, narrated, on three kind clusters (KEEP=1 leaves them running)
 	cargo run -q -p demo -- $(if $(KEEP),--keep)
 
 .PHONY: test
@@ -30,19 +30,19 @@ lint: fmt clippy deny
 .PHONY: fmt
 fmt:
 	cargo fmt --all --check
-	@test -z "$$(gofmt -l e2e/second)" || { echo 'not formatted by gofmt:'; gofmt -l e2e/second; exit 1; }
+	@test -z "$$(gofmt -l e2e/go-app)" || { echo 'gofmt would change these files:'; gofmt -l e2e/go-app; exit 1; }
 
 .PHONY: clippy
 clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	go -C e2e/second vet -mod=readonly ./...
+	go -C e2e/go-app vet -mod=readonly ./...
 
 .PHONY: deny
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) --log-level warn check bans licenses sources
 	@if timeout 120 $(CARGO_DENY) --log-level error fetch db >/dev/null 2>&1; \
 	then $(CARGO_DENY) check advisories; \
-	else echo 'deny: advisories not checked (their database does not answer)'; fi
+	else echo 'deny: advisories not checked (their database cannot be reached)'; fi
 
 $(CARGO_DENY):
 	@echo 'tools: building cargo-deny (once, about 3 minutes)'
@@ -53,8 +53,8 @@ $(CARGO_DENY):
 .PHONY: test-rust
 test-rust: servers ## unit, property and integration tests on real servers
 	cargo build --workspace --locked --exclude hostile
-	cargo test --workspace --locked --no-fail-fast --exclude e2e-tests --exclude hostile
-	cargo test --locked --no-fail-fast -p e2e-tests -- --test-threads=1
+	cargo test --workspace --locked --no-fail-fast --exclude acceptance --exclude hostile
+	cargo test --locked --no-fail-fast -p acceptance -- --test-threads=1
 
 .PHONY: test-lab
 test-lab: servers ## the main job on three kind clusters
@@ -63,47 +63,47 @@ test-lab: servers ## the main job on three kind clusters
 	$(MAKE) demo
 
 .PHONY: servers
-servers: ## builds the test servers that are missing (once, about 20 minutes on 2 cores)
+servers: ## builds the missing test servers (once, about 20 minutes on 2 cores)
 	e2e/servers/build
 
 .PHONY: lab-up
-lab-up: ## three kind clusters, two Vaults, NATS and an EVM node
+lab-up: ## starts three kind clusters, two Vaults, NATS and an EVM node
 	cargo run -q -p lab -- up
 
 .PHONY: lab-down
-lab-down: ## removes all that lab-up and demo made
+lab-down: ## removes everything that lab-up and demo made
 	cargo run -q -p lab -- down
 
 .PHONY: bench
 bench: export RUSTFLAGS := -C target-feature=+crt-static
 bench: servers ## figures: time to Ready, signature round trip, memory, image sizes
 	cargo build -q --locked --release --target $(STATIC) \
-	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
-	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench figures
+	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench figures
 
 .PHONY: bench-sign
 bench-sign: export RUSTFLAGS := -C target-feature=+crt-static
-bench-sign: servers ## signatures per second beside Vault Transit, a broker echo and the bare library
+bench-sign: servers ## signatures per second, compared with Vault Transit, a broker echo and the bare library
 	cargo build -q --locked --release --target $(STATIC) \
-	  -p multisig -p multisig-paper -p multisig-operator -p keeper -p cooler -p app
-	cargo bench -q --locked --target $(STATIC) -p e2e-tests --bench sign
+	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench sign
 
-# Kills of suite crash; `make verify` asks for more. What is attacked is built apart from it, since together they would be
-# compiled with its fault points.
+# Kills in suite crash; `make verify` asks for more. The programs under attack are built separately, because built together
+# they would contain the suite's fault points.
 POINTS ?= 200
 
 .PHONY: hostile
 hostile: servers ## attacks with each domain's own credentials; a table and target/hostile/report.json (SUITES, POINTS)
-	cargo build -q --locked -p keeper -p cooler
+	cargo build -q --locked -p signer-workload
 	cargo build -q --locked -p hostile --bins
 	cargo build -q --locked -p hostile --bins
 	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)
 
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) $(FUZZ_TARGETS:%=fuzz-%) ## each target for FUZZ_SECONDS (60); a finding ends it and is named
+fuzz: $(CARGO_FUZZ) $(FUZZ_TARGETS:%=fuzz-%) ## each target for FUZZ_SECONDS (60); a finding ends the run and is named
 
-# Stable Rust has coverage but no sanitizers; without unsafe code of ours there is little for them to see. What is new
-# goes to target/, so that the committed corpora stay as they are.
+# Stable Rust has coverage but no sanitizers; we have no unsafe code, so they would find little. New inputs go to target/, so
+# that the committed corpora stay as they are.
 .PHONY: $(FUZZ_TARGETS:%=fuzz-%)
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(CARGO_FUZZ)
 	mkdir -p target/fuzz-corpus/$* fuzz/regressions/$*
@@ -119,9 +119,9 @@ $(CARGO_FUZZ):
 
 .PHONY: verify
 verify: POINTS = 10000
-verify: test bench bench-sign fuzz ## what takes longer than CI may
+verify: test bench bench-sign fuzz ## everything, including what takes too long for CI
 
 .PHONY: crds
-crds: ## writes crds/ and the chart of them anew from the types
+crds: ## writes crds/ and their chart again from the types
 	cargo run -q -p multisig-operator -- crd --dir crds
 	cargo run -q -p multisig-operator -- crd --dir charts/multisig-operator-crds/templates

@@ -17,7 +17,7 @@ pub enum CallError {
     #[error("{0}")]
     Unreachable(String),
     /// The credential is not accepted.
-    #[error("the credential is refused (401)")]
+    #[error("the API server refuses the credential (401)")]
     Unauthorized,
     /// The credential is accepted but lacks the right.
     #[error("{}", .0.message)]
@@ -48,7 +48,7 @@ impl From<kube::Error> for CallError {
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict(status),
             // The front end of an API server that is going down or coming up: as good as no answer.
             kube::Error::Api(status) if matches!(status.code, 429 | 502..=504) => {
-                Self::Unreachable(format!("it answers {}: {}", status.code, status.message))
+                Self::Unreachable(format!("it answered {}: {}", status.code, status.message))
             }
             kube::Error::Api(status) => Self::Refused(status),
             error @ (kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_)) => {
@@ -62,20 +62,20 @@ impl From<kube::Error> for CallError {
 /// As seen by whoever wanted to know something of a member.
 impl From<&CallError> for Finding {
     fn from(error: &CallError) -> Self {
-        let prepare = "the data centre's admin runs `multisig member prepare` again";
+        let prepare = "the data centre admin must run `multisig member prepare` again";
         match error {
             CallError::Unreachable(why) => Self::bad(
                 reason::UNREACHABLE,
                 format!(
-                    "the API server does not answer: {why}; check the address in the kubeconfig, firewalls and the \
-                     cluster itself"
+                    "the API server does not answer: {why}; check the address in the kubeconfig, the firewalls and \
+                     the cluster itself"
                 ),
             ),
             CallError::Unauthorized => {
-                Self::bad(reason::UNAUTHORIZED, format!("the hub's credential is refused there: {prepare}"))
+                Self::bad(reason::UNAUTHORIZED, format!("the member refuses the hub's credential; {prepare}"))
             }
             CallError::Forbidden(status) => Self::bad(reason::FORBIDDEN, format!("{}; {prepare}", status.message)),
-            error => Self::unknown(reason::NOT_OBSERVED, format!("it could not be asked: {error}")),
+            error => Self::unknown(reason::NOT_OBSERVED, format!("the member could not be queried: {error}")),
         }
     }
 }

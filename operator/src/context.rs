@@ -5,7 +5,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 
-use crate::{members::Members, metrics::SharedMetrics, nats::Brokers};
+use crate::{members::client::Members, metrics::SharedMetrics, nats::broker::Brokers};
 
 /// Shared by the controllers of a process.
 pub struct Context {

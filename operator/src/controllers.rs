@@ -24,12 +24,12 @@ use kube::{
 use multisig_api::{
     MemberCluster, MultisigCluster,
     conditions::condition,
-    multisig_cluster::{account_secret, app_credentials_map},
+    multisig_cluster::nats::{account_secret, app_credentials_map},
 };
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::{calls::CallError, context::Context, members, reconcile, schedule};
+use crate::{calls::CallError, context::Context, member_cluster, multisig_cluster, places, schedule};
 
 type Cluster = DeserializeGuard<MultisigCluster>;
 type Member = DeserializeGuard<MemberCluster>;
@@ -61,24 +61,24 @@ trait Reconciled: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'st
 }
 
 impl Reconciled for MultisigCluster {
-    const KIND: &'static str = reconcile::KIND;
+    const KIND: &'static str = multisig_cluster::pass::KIND;
     const CONDITIONS: &'static [&'static str] = &condition::MULTISIG_CLUSTER;
-    type Error = reconcile::Error;
+    type Error = multisig_cluster::pass::Error;
 
-    async fn pass(&self, context: &Context, now: Timestamp) -> Result<Action, reconcile::Error> {
-        Box::pin(reconcile::reconcile(self, context, now)).await
+    async fn pass(&self, context: &Context, now: Timestamp) -> Result<Action, Self::Error> {
+        Box::pin(multisig_cluster::reconcile(self, context, now)).await
     }
 
     fn forget(_: &Context, _: &str, _: &str) {}
 }
 
 impl Reconciled for MemberCluster {
-    const KIND: &'static str = members::KIND;
+    const KIND: &'static str = member_cluster::KIND;
     const CONDITIONS: &'static [&'static str] = &condition::MEMBER_CLUSTER;
     type Error = CallError;
 
     async fn pass(&self, context: &Context, now: Timestamp) -> Result<Action, CallError> {
-        Box::pin(members::reconcile(self, context, now)).await
+        Box::pin(member_cluster::reconcile(self, context, now)).await
     }
 
     fn forget(context: &Context, namespace: &str, name: &str) {
@@ -92,7 +92,7 @@ async fn clusters(context: Arc<Context>, namespace: &str, stop: CancellationToke
     let controller = Controller::new(Api::<Cluster>::namespaced(hub.clone(), namespace), config.clone());
     let [by_member, by_secret, by_map, by_signal] = [(); 4].map(|()| controller.store());
     let uses_member = |cluster: &MultisigCluster, name: &str| {
-        cluster.spec.keeper.member_ref.name == name || cluster.spec.cooler.member_ref.name == name
+        places::configured(cluster).iter().any(|(_, place)| place.member == name)
     };
     let uses_secret = |cluster: &MultisigCluster, name: &str| {
         let managed = cluster.spec.nats.account.managed.as_ref();
@@ -204,15 +204,15 @@ where
 /// The members that a MultisigCluster names. One that it no longer names finds out at its next probe.
 fn used_by(cluster: &Cluster, namespace: &str) -> Vec<ObjectRef<Member>> {
     let DeserializeGuard(Ok(cluster)) = cluster else { return Vec::new() };
-    let names = [&cluster.spec.keeper.member_ref.name, &cluster.spec.cooler.member_ref.name];
-    names.map(|name| ObjectRef::new(name).within(namespace)).into()
+    let places = places::configured(cluster);
+    places.iter().map(|(_, place)| ObjectRef::new(place.member).within(namespace)).collect()
 }
 
 /// An object that an older or newer version wrote: said once, and left alone until it changes.
 fn unreadable<K: Reconciled>(invalid: &InvalidObject) {
     let name = invalid.metadata.name.as_deref().unwrap_or_default();
     let error = &invalid.error;
-    tracing::error!(kind = K::KIND, name, error, "this object can't be read by this version; correct it");
+    tracing::error!(kind = K::KIND, name, error, "this version can't read the object; correct it");
 }
 
 /// Failures in a row of each object.
@@ -231,7 +231,7 @@ impl Failures {
                 let mut failures = self.lock();
                 let count = failures.entry(name.clone()).or_default();
                 *count = count.saturating_add(1);
-                tracing::warn!(kind, name, %error, failures = *count, "a pass failed and is tried again");
+                tracing::warn!(kind, name, %error, failures = *count, "a pass failed and will be retried");
                 "error"
             }
         };

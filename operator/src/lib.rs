@@ -5,15 +5,17 @@ pub mod conditions;
 pub mod context;
 pub mod controllers;
 pub mod crd;
-#[cfg(test)]
-mod fixtures;
+pub mod document;
 pub mod health;
 pub mod hub;
+pub mod member_cluster;
 pub mod members;
 pub mod metrics;
+pub mod multisig_cluster;
 pub mod nats;
-pub mod reconcile;
+pub mod places;
 pub mod run;
 pub mod schedule;
 pub mod secret;
-pub mod signers;
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Places Keeper and Cooler in two clusters that share nothing, and wires them.
+/// Runs Keeper and Cooler in two clusters that share nothing, and connects them.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -25,7 +25,7 @@ enum Command {
     Run(RunArgs),
     /// Prints the custom resource definitions.
     Crd {
-        /// Writes a file for each into this folder instead.
+        /// Writes one file per definition into this folder instead.
         #[arg(long)]
         dir: Option<PathBuf>,
     },
@@ -33,16 +33,16 @@ enum Command {
 
 #[derive(Args)]
 struct RunArgs {
-    /// Kubeconfig of the hub; the pod's own ServiceAccount when not given.
+    /// Kubeconfig of the hub; by default the pod's own ServiceAccount.
     #[arg(long, env = "MULTISIG_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
-    /// Namespace of MultisigClusters and MemberClusters; may be given more than once.
+    /// Namespace of MultisigClusters and MemberClusters; can be given more than once.
     #[arg(long = "namespace", env = "MULTISIG_NAMESPACES", value_delimiter = ',', required = true)]
     namespaces: Vec<String>,
-    /// Name of the Lease by which one of several operators leads.
+    /// Name of the Lease that decides which of several operators leads.
     #[arg(long, env = "MULTISIG_LEASE_NAME", default_value = "multisig-operator")]
     lease_name: String,
-    /// Namespace of the Lease; the first --namespace when not given.
+    /// Namespace of the Lease; by default the first --namespace.
     #[arg(long, env = "MULTISIG_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
     /// Address of /livez, /readyz and /metrics.
@@ -90,7 +90,7 @@ async fn start(args: RunArgs) -> Result<(), String> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("stopping on a signal");
         told.cancel();
         std::future::pending::<()>().await
     };

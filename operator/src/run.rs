@@ -26,7 +26,7 @@ use crate::{
     context::Context,
     controllers,
     health::{self, Gates},
-    members::counted,
+    members::client::counted,
     metrics::{Metrics, Target},
 };
 
@@ -66,19 +66,19 @@ pub enum RunError {
     #[error("the HTTP server ended: {0}")]
     Http(std::io::Error),
     /// The kubeconfig of the hub. A parser's words are left out: they may quote a credential.
-    #[error("the hub's kubeconfig {} is no kubeconfig; choose another --kubeconfig", .0.display())]
+    #[error("{} is not a valid kubeconfig for the hub; choose another --kubeconfig", .0.display())]
     KubeconfigMalformed(PathBuf),
     /// The kubeconfig of the hub.
     #[error("the hub's kubeconfig can't be used: {0}")]
     Kubeconfig(#[from] KubeconfigError),
-    /// Neither a kubeconfig nor a pod.
-    #[error("no --kubeconfig given, and this is no pod: {0}")]
+    /// No kubeconfig was given, and there is no pod's ServiceAccount.
+    #[error("--kubeconfig is not given, and the process does not run in a pod: {0}")]
     InCluster(#[from] InClusterError),
     /// No client can be built from it.
-    #[error("no client for the hub: {0}")]
+    #[error("can't create a client for the hub: {0}")]
     Client(Box<kube::Error>),
     /// Somebody else may be leading.
-    #[error("the lease was lost; this process ends so that nothing of it outlives the lease")]
+    #[error("the lease was lost; the process ends so that nothing of it outlives the lease")]
     LeaseLost,
 }
 
@@ -86,7 +86,7 @@ pub enum RunError {
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
     let (gates, metrics) = (Arc::new(Gates::default()), Arc::new(Metrics::new()));
     gates.close(HUB, "not reached yet");
-    gates.close(CRDS, "not looked for yet");
+    gates.close(CRDS, "not checked yet");
     let listener = health::listen(options.listen).await.map_err(|error| RunError::Listen(options.listen, error))?;
     let http = health::serve(listener, gates.clone(), metrics.clone());
     let identity = format!("{}-{:08x}", options.name, OsRng.next_u32());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use chain::{Amount, Asset, ChainRules};
-use custody::trust::is_symbol;
+use custody::local_policy::is_symbol;
 use serde::Deserialize;
 
 const NATIVE: &str = "native";
@@ -23,7 +23,7 @@ struct Listed {
 
 impl Assets {
     /// Reads the list. A malformed contract is left for the decoder, which refuses it by name.
-    pub(crate) fn parse(json: &[u8], rules: &impl ChainRules) -> Result<Self> {
+    pub(crate) fn parse(json: &[u8], rules: &dyn ChainRules) -> Result<Self> {
         let mut list: Vec<Listed> = serde_json::from_slice(json)?;
         let mut seen = BTreeSet::new();
         for Listed { asset, symbol, .. } in &mut list {

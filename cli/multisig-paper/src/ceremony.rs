@@ -1,4 +1,4 @@
-//! The ceremonies: two phrases made apart, one manifest signed at both stations.
+//! The ceremonies: two phrases made separately, one manifest signed at both stations.
 
 use std::{
     collections::BTreeMap,
@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use chain::{ChainId, ChainRules};
-use chain_evm::EvmSafe;
+use chain::{ChainId, KeyRole};
+use chain_adapters::Adapters;
 use clap::{Args, Subcommand};
 use custody::{
-    CustodyId, KeyRole,
+    CustodyId,
     manifest::{self, Manifest, PublicHalf, SignedManifest},
     phrase::Phrase,
 };
@@ -21,18 +21,18 @@ use serde_json::{Value, json};
 use crate::{
     Output, Station,
     files::{self, NewFile},
-    paper,
+    phrase_prompt,
 };
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make the cold phrase: shown once, only its public half is written.
+    /// Make the cold phrase: it is shown once, and only its public half is written.
     Cold(Make),
-    /// Make the cool phrase: shown once, only its public half is written.
+    /// Make the cool phrase: it is shown once, and only its public half is written.
     Cool(Make),
-    /// Put the two public halves and the safe destinations into a manifest that nobody has signed yet.
+    /// Make an unsigned manifest from the two public halves and the safe destinations.
     Manifest(Compose),
-    /// Sign the manifest at a station; its phrase is read from standard input.
+    /// Sign the manifest at a station; the station's phrase is read from standard input.
     Sign(Sign),
     /// Show a manifest, its digest and who has signed it.
     Show(Show),
@@ -50,10 +50,10 @@ pub(crate) struct Make {
 
 #[derive(Args)]
 pub(crate) struct Compose {
-    /// The cool room's public half.
+    /// The cool station's public half.
     #[arg(long, value_name = "FILE")]
     cool: PathBuf,
-    /// The cold room's public half.
+    /// The cold station's public half.
     #[arg(long, value_name = "FILE")]
     cold: PathBuf,
     /// An address that an evacuation may send to, for example eip155:1=0x5aAe...; repeatable.
@@ -103,9 +103,9 @@ fn make_phrase(role: KeyRole, make: &Make, output: Output) -> Result<()> {
     let phrase = Phrase::generate(&mut OsRng);
     let half = PublicHalf::from_keys(role, &phrase.keys())?;
     if output == Output::Text {
-        paper::show(role, &phrase)?;
+        phrase_prompt::show(role, &phrase)?;
         if !make.no_confirm {
-            paper::confirm(role, &phrase)?;
+            phrase_prompt::confirm(role, &phrase)?;
         }
     }
     file.finish(&half.to_json())?;
@@ -125,7 +125,7 @@ fn compose_manifest(compose: Compose, output: Output) -> Result<()> {
     let (custody_id, revision) = match &compose.previous {
         Some(path) => {
             let previous = files::verified_manifest(path)?;
-            let next = previous.manifest().revision.checked_add(1).context("the revision can't rise further")?;
+            let next = previous.manifest().revision.checked_add(1).context("the revision cannot rise further")?;
             (previous.custody_id(), next)
         }
         None => (compose.custody_id.unwrap_or_else(|| CustodyId::generate(&mut OsRng)), 1),
@@ -156,7 +156,7 @@ fn sign_manifest(sign: &Sign, output: Output) -> Result<()> {
         Output::Text => print!("The {role} station signs:\n{shown}"),
         Output::Json => eprint!("The {role} station signs:\n{shown}"),
     }
-    let phrase = paper::read(role)?;
+    let phrase = phrase_prompt::read(role)?;
     signed.sign(role, &phrase.keys())?;
     files::replace(&sign.manifest, &signed.to_json())?;
     let signers = signers(&signed, &sign.manifest)?;
@@ -202,8 +202,8 @@ fn signed_by(signers: &[KeyRole]) -> String {
     let missing: Vec<_> = [KeyRole::Cool, KeyRole::Cold].into_iter().filter(|role| !signers.contains(role)).collect();
     match missing.as_slice() {
         [] => "signed by cool and cold: complete\n".to_owned(),
-        [role] => format!("signed by {}, not by {role} yet\n", signers[0]),
-        _ => "signed by nobody yet\n".to_owned(),
+        [role] => format!("signed by {}, not yet by {role}\n", signers[0]),
+        _ => "not signed yet\n".to_owned(),
     }
 }
 
@@ -221,19 +221,20 @@ fn summary(signed: &SignedManifest, signers: &[KeyRole]) -> Value {
     })
 }
 
-/// `CHAIN=ADDRESS`; the address with a right checksum or in lower case, kept in display form.
+/// `CHAIN=ADDRESS`; the address with a correct checksum or in lower case, kept in display form.
 fn destination(text: &str) -> Result<(ChainId, String)> {
     let Some((chain, address)) = text.split_once('=') else {
         bail!("expected CHAIN=ADDRESS, for example eip155:1=0x5aAe...");
     };
-    let rules = EvmSafe::new(chain.parse()?)?;
-    Ok((rules.id().clone(), rules.address(address)?))
+    let chain = chain.parse()?;
+    let address = Adapters::all().rules(&chain)?.address(address)?;
+    Ok((chain, address))
 }
 
 /// An address with a wrong checksum is a misread one.
 fn check_destinations(manifest: &Manifest) -> Result<()> {
     for (chain, addresses) in &manifest.safe_destinations {
-        let rules = EvmSafe::new(chain.parse()?)?;
+        let rules = Adapters::all().rules(&chain.parse()?)?;
         for address in addresses {
             rules.address(address).with_context(|| format!("safe destination on {chain}"))?;
         }

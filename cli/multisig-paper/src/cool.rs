@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use chain::KeyRole;
 use clap::{Args, Subcommand};
-use custody::{KeyRole, Role, coolseal, fingerprint, manifest::VerifiedManifest, wiring::Identity};
+use custody::{Role, identity::Identity, manifest::VerifiedManifest};
 use rand_core::OsRng;
 use serde_json::json;
 
 use crate::{
     Output,
     files::{self, NewFile},
-    paper,
+    phrase_prompt,
 };
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Seal the cool phrase (read from standard input) to Cooler's XKey; nobody else can open the file.
+    /// Seal the cool phrase (read from standard input) to Cooler's XKey; only Cooler can open the file.
     Seal(Seal),
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Seal {
     /// The manifest, signed by both stations.
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
-    /// Cooler's XKey (X...), or a file with Cooler's identity as JSON, of which the fingerprint is printed.
+    /// Cooler's XKey (X...), or a file with Cooler's identity as JSON; its fingerprint is then printed.
     #[arg(long, value_name = "XKEY|FILE")]
     to: String,
     /// Where the sealed phrase is written (JSON).
@@ -49,9 +50,9 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
         Some(fingerprint) => format!("sealing to Cooler with fingerprint {fingerprint}"),
         None => format!("sealing to {xkey}"),
     };
-    eprintln!("{announce}; compare it with what Cooler's admin reads out before the phrase is typed");
-    let phrase = paper::read(KeyRole::Cool)?;
-    let sealed = coolseal::seal(&phrase, &manifest, &xkey, &mut OsRng)?;
+    eprintln!("{announce}; compare it with what Cooler's admin reads out before you type the phrase");
+    let phrase = phrase_prompt::read(KeyRole::Cool)?;
+    let sealed = custody::sealed_phrase::seal(&phrase, &manifest, &xkey, &mut OsRng)?;
     file.finish(&sealed.to_json())?;
     match output {
         Output::Text => println!("sealed cool phrase: {}", out.display()),
@@ -78,14 +79,14 @@ fn recipient(to: &str, manifest: &VerifiedManifest) -> Result<Recipient> {
         bail!("--to '{to}' is neither an XKey (X...) nor a file");
     }
     let identity: Identity =
-        serde_json::from_slice(&files::read(path)?).with_context(|| format!("{to} is no identity"))?;
+        serde_json::from_slice(&files::read(path)?).with_context(|| format!("{to} is not an identity"))?;
     if identity.role != Role::Cooler {
-        bail!("{to} is the identity of {}; the cool phrase goes to cooler only", identity.role);
+        bail!("{to} is the identity of {}; the cool phrase goes only to cooler", identity.role);
     }
     if identity.custody_id.is_some_and(|id| id != manifest.custody_id()) {
-        bail!("{to} is the identity of a cooler of another custody");
+        bail!("{to} is the identity of another custody's cooler");
     }
-    fingerprint::verify(&identity).with_context(|| to.to_owned())?;
-    let fingerprint = fingerprint::fingerprint(identity.role, &identity.keys);
+    custody::identity::verify(&identity).with_context(|| to.to_owned())?;
+    let fingerprint = custody::identity::fingerprint(identity.role, &identity.keys);
     Ok(Recipient { xkey: identity.keys.xkey, fingerprint: Some(fingerprint) })
 }

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use chain::{Claim, KeyRole};
+use chain_adapters::Adapters;
 use clap::{Args, Subcommand};
-use custody::KeyRole;
 use evacuation::{Bundle, Step, VerifiedBundle};
 use serde_json::{Value, json};
 
 use crate::{
     Output, Station,
     files::{self, NewFile},
-    paper,
+    phrase_prompt,
 };
 
 #[derive(Subcommand)]
@@ -27,7 +28,7 @@ pub(crate) struct Sign {
     /// The manifest, signed by both stations.
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
-    /// Which station this is; cool where Cooler is lost and its phrase is typed from paper.
+    /// Which station this is; cool if Cooler is lost and its phrase is typed from paper.
     #[arg(long, value_enum, default_value_t = Station::Cold)]
     role: Station,
     /// Where the signed bundle is written (JSON).
@@ -41,14 +42,15 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
     let file = NewFile::create(&sign.out)?;
     let manifest = files::verified_manifest(&sign.manifest)?;
     let name = || sign.bundle.display().to_string();
-    let mut bundle =
-        Bundle::parse(&files::read(&sign.bundle)?).and_then(|bundle| bundle.verify(&manifest)).with_context(name)?;
+    let mut bundle = Bundle::parse(&files::read(&sign.bundle)?)
+        .and_then(|bundle| bundle.verify(&manifest, &Adapters::all()))
+        .with_context(name)?;
     let shown = table(role, &bundle);
     match output {
         Output::Text => print!("{shown}"),
         Output::Json => eprint!("{shown}"),
     }
-    let keys = paper::read(role)?.keys();
+    let keys = phrase_prompt::read(role)?.keys();
     bundle.sign(role, |namespace| keys.secret(namespace))?;
     file.finish(&bundle.bundle().to_json())?;
     match output {
@@ -60,7 +62,7 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
 
 /// What moves where, one transaction a line, every value recomputed from the bytes to be signed.
 fn table(role: KeyRole, bundle: &VerifiedBundle) -> String {
-    let header = ["wallet", "chain", "from", "nonce", "amount (smallest unit)", "asset", "to", "signed by"];
+    let header = ["wallet", "chain", "from", "uses up", "amount (smallest unit)", "asset", "to", "signed by"];
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(bundle.steps().iter().map(|step| row(step.step())));
     let mut widths = [0; 8];
@@ -80,7 +82,7 @@ fn table(role: KeyRole, bundle: &VerifiedBundle) -> String {
 }
 
 fn row(step: &Step) -> [String; 8] {
-    let Step { wallet, chain, address, nonce, amount, asset, contract, destination, signatures, .. } = step;
+    let Step { wallet, chain, address, amount, fee, asset, contract, destination, signatures, .. } = step;
     // The symbol is only a name that the plan gives; the contract is what is signed.
     let asset = contract.as_ref().map_or("native coin".to_owned(), |contract| format!("{asset} {contract}"));
     let signers: Vec<&str> = signatures.keys().map(|role| role.as_str()).collect();
@@ -89,8 +91,8 @@ fn row(step: &Step) -> [String; 8] {
         wallet.to_string(),
         chain.to_string(),
         address.clone(),
-        nonce.to_string(),
-        amount.to_string(),
+        step.uses(),
+        fee.map_or(amount.to_string(), |fee| format!("{amount} and {fee} for the fee")),
         asset,
         destination.clone(),
         signers,
@@ -103,17 +105,24 @@ fn summary(role: KeyRole, bundle: &VerifiedBundle) -> Value {
         .iter()
         .map(|verified| {
             let step = verified.step();
-            json!({
+            let mut shown = json!({
                 "wallet": step.wallet,
                 "chain": step.chain,
                 "address": step.address,
-                "nonce": step.nonce,
                 "asset": step.asset,
                 "contract": step.contract,
                 "amount": step.amount,
                 "destination": step.destination,
                 "signedBy": step.signatures.keys().collect::<Vec<_>>(),
-            })
+            });
+            match step.claims.as_slice() {
+                [Claim::Sequence(nonce)] => shown["nonce"] = json!(nonce),
+                claims => shown["claims"] = json!(claims.iter().map(Claim::to_string).collect::<Vec<_>>()),
+            }
+            if let Some(fee) = step.fee {
+                shown["fee"] = json!(fee);
+            }
+            shown
         })
         .collect();
     json!({"role": role, "steps": steps})

@@ -18,21 +18,21 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Refuses a name that exists and a folder that can't be written, before any work is done.
+    /// Refuses a name that exists and a folder that cannot be written, before any work is done.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
-            bail!("{} exists already; move it away or choose another --out", path.display());
+            bail!("{} already exists; move it away or choose another --out", path.display());
         }
         Ok(Self { temporary: temporary_beside(path)?, path: path.to_owned() })
     }
 
     /// Writes `text` and gives the file its name, unless somebody else took it meanwhile.
     pub(crate) fn finish(mut self, text: &str) -> Result<()> {
-        write(&mut self.temporary, text).with_context(|| format!("can't write {}", self.path.display()))?;
+        write(&mut self.temporary, text).with_context(|| format!("cannot write {}", self.path.display()))?;
         self.temporary
             .persist_noclobber(&self.path)
             .map_err(|error| error.error)
-            .with_context(|| format!("can't create {}", self.path.display()))?;
+            .with_context(|| format!("cannot create {}", self.path.display()))?;
         Ok(())
     }
 }
@@ -40,17 +40,17 @@ impl NewFile {
 /// Replaces a file's content in one step.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     let mut temporary = temporary_beside(path)?;
-    write(&mut temporary, text).with_context(|| format!("can't write {}", path.display()))?;
+    write(&mut temporary, text).with_context(|| format!("cannot write {}", path.display()))?;
     temporary
         .persist(path)
         .map_err(|error| error.error)
-        .with_context(|| format!("can't replace {}", path.display()))?;
+        .with_context(|| format!("cannot replace {}", path.display()))?;
     Ok(())
 }
 
 /// The whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("can't read {}", path.display()))
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// A manifest that may lack signatures.
@@ -69,7 +69,7 @@ fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder)
-        .with_context(|| format!("can't write in folder {}", folder.display()))
+        .with_context(|| format!("cannot write in folder {}", folder.display()))
 }
 
 fn write(file: &mut NamedTempFile, text: &str) -> std::io::Result<()> {

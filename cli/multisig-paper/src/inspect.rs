@@ -4,36 +4,26 @@ use std::{
     fmt,
     io::{Read, stdin},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result};
-use chain::{ChainId, ChainRules, Decoded, Intent, Owners, Refusal, WalletDesc};
-use chain_evm::{
-    EvmSafe, Fields, Reason,
-    constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD},
-    key_address,
-};
+use chain::{ChainId, ChainRules, Claim, Effect, KeyRole, Owners, Payer, Transaction, WalletDesc};
+use chain_adapters::Adapters;
 use clap::{Args, Subcommand, ValueEnum};
-use custody::{
-    KeyRole,
-    phrase::{EIP155, EIP155_PATH},
-};
+use custody::phrase::{EIP155, EIP155_PATH};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{Output, assets::Assets, files, paper};
-
-/// What the wallet pays to whoever sends the transaction, in the smallest unit: signers refuse all refund fields but
-/// zero (`RefundFields`). Gas is paid by the sender and is no part of what is signed.
-const FEE: &str = "0";
+use crate::{Output, assets::Assets, files, phrase_prompt};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Show the public key and address under a phrase, which is read from standard input.
+    /// Show the public key and address of a phrase, which is read from standard input.
     Keys(Keys),
-    /// Compute the wallet of three owners as signers do, and show all that its address is made of.
+    /// Compute the wallet of three owners as signers do, and show everything that its address is computed from.
     Wallet(Wallet),
-    /// Show what a signer sees in a transaction: its effect, fee, nonce and digest, or why it is refused.
+    /// Show what a signer decodes from a transaction: its effect, fee, nonce and digest, or why it is refused.
     Decode(Decode),
 }
 
@@ -72,7 +62,7 @@ pub(crate) struct Decode {
     /// The assets that may move: [{"asset":"native"},{"asset":"0x...","symbol":"USDT","decimals":6}].
     #[arg(long, value_name = "FILE")]
     assets: PathBuf,
-    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - is standard input.
+    /// A file with the ten SafeTx fields as JSON, numbers as decimal strings; - means standard input.
     tx: PathBuf,
 }
 
@@ -89,7 +79,7 @@ struct Chain {
 /// Chains that share keys and rules.
 #[derive(Clone, Copy, ValueEnum)]
 enum Family {
-    /// Ethereum and its like: the 2-of-3 Safe 1.4.1.
+    /// Ethereum and compatible chains: the 2-of-3 Safe 1.4.1.
     Evm,
 }
 
@@ -102,16 +92,18 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
 }
 
 impl Chain {
-    fn rules(&self) -> Result<EvmSafe> {
+    fn rules(&self) -> Result<Arc<dyn ChainRules>> {
         let Self { family: Family::Evm, number } = self;
         let id: ChainId = format!("{EIP155}:{number}").parse()?;
-        Ok(EvmSafe::new(id)?)
+        Ok(Adapters::all().rules(&id)?)
     }
 }
 
 fn keys(output: Output) -> Result<()> {
-    let key = paper::read_any()?.keys().public_key(EIP155)?;
-    let address = key_address(&key).context("this phrase has no address")?;
+    let key = phrase_prompt::read_any()?.keys().public_key(EIP155)?;
+    // The same on every chain of the family.
+    let any = Chain { family: Family::Evm, number: 1 };
+    let address = any.rules()?.owner_address(&key)?;
     let key = shown(&key);
     match output {
         Output::Text => print!("{}", table(&[("path", &EIP155_PATH), ("public key", &key), ("address", &address)])),
@@ -125,46 +117,43 @@ fn show_wallet(wallet: &Wallet, output: Output) -> Result<()> {
     let rules = chain.rules()?;
     let owners = Owners { hot: hot.to_vec(), cool: cool.to_vec(), cold: cold.to_vec() };
     let wallet = rules.wallet(&owners, salt.unwrap_or_default())?;
-    let initializer = shown(&rules.initializer(&wallet)?);
+    let anatomy = rules.anatomy(&wallet)?;
     match output {
-        Output::Text => print!("{}", wallet_table(&wallet, &initializer)),
-        Output::Json => println!("{}", wallet_json(&wallet, &initializer)),
+        Output::Text => print!("{}", wallet_table(&wallet, &anatomy)),
+        Output::Json => println!("{}", wallet_json(&wallet, anatomy)),
     }
     Ok(())
 }
 
-fn wallet_table(wallet: &WalletDesc, initializer: &str) -> String {
+fn wallet_table(wallet: &WalletDesc, anatomy: &[(&str, String)]) -> String {
     let owners = owners(wallet).map(|(role, key, address)| (role, format!("{address} {key}")));
-    let [(hot, hot_key), (cool, cool_key), (cold, cold_key)] = &owners;
-    table(&[
-        ("address", &wallet.address),
-        (hot.as_str(), hot_key),
-        (cool.as_str(), cool_key),
-        (cold.as_str(), cold_key),
-        ("threshold", &THRESHOLD),
-        ("saltNonce", &shown(&wallet.salt)),
-        ("singleton", &SINGLETON),
-        ("factory", &FACTORY),
-        ("proxy init code hash", &PROXY_INIT_CODE_HASH),
-        ("initializer", &initializer),
-    ])
+    let salt = shown(&wallet.salt);
+    let mut facts: Vec<(&str, &dyn fmt::Display)> = vec![("address", &wallet.address)];
+    facts.extend(owners.iter().map(|(role, owner)| (role.as_str(), owner as &dyn fmt::Display)));
+    facts.push(("saltNonce", &salt));
+    facts.extend(anatomy.iter().map(|(name, value)| (*name, value as &dyn fmt::Display)));
+    table(&facts)
 }
 
-fn wallet_json(wallet: &WalletDesc, initializer: &str) -> Value {
+fn wallet_json(wallet: &WalletDesc, anatomy: Vec<(&str, String)>) -> Value {
     let owners = owners(wallet).map(|(role, key, address)| json!({"role": role, "publicKey": key, "address": address}));
-    json!({
+    // Counts are numbers.
+    let value = |text: String| text.parse::<u64>().map_or_else(|_| text.into(), Value::from);
+    let mut constants: Map<String, Value> =
+        anatomy.into_iter().map(|(name, text)| (name.to_owned(), value(text))).collect();
+    // The only one that is this wallet's own.
+    let initializer = constants.remove("initializer");
+    let mut shown_wallet = json!({
         "chain": wallet.chain,
         "address": wallet.address,
-        "initializer": initializer,
         "salt": shown(&wallet.salt),
         "owners": owners,
-        "constants": {
-            "singleton": SINGLETON.to_string(),
-            "factory": FACTORY.to_string(),
-            "proxyInitCodeHash": PROXY_INIT_CODE_HASH.to_string(),
-            "threshold": THRESHOLD,
-        },
-    })
+        "constants": constants,
+    });
+    if let Some(initializer) = initializer {
+        shown_wallet["initializer"] = initializer;
+    }
+    shown_wallet
 }
 
 /// Role, public key and address, in the order that the contract has them.
@@ -178,11 +167,11 @@ fn show_effect(decode: &Decode, output: Output) -> Result<()> {
     let Decode { chain, wallet, assets, tx } = decode;
     let rules = chain.rules()?;
     let wallet = rules.address(wallet).context("--wallet")?;
-    let assets = Assets::parse(&files::read(assets)?, &rules).with_context(|| assets.display().to_string())?;
-    let unsigned = fields(&transaction(tx)?)?.encode()?;
+    let assets = Assets::parse(&files::read(assets)?, rules.as_ref()).with_context(|| assets.display().to_string())?;
+    let unsigned = rules.read(&transaction(tx)?)?;
     let decoded = rules.decode_at(&unsigned, &wallet, &assets.to_decode())?;
     match output {
-        Output::Text => print!("{}", effect_table(&wallet, &rules, &decoded, &assets)),
+        Output::Text => print!("{}", effect_table(&wallet, rules.id(), &decoded, &assets)),
         Output::Json => println!("{}", effect_json(&decoded)),
     }
     Ok(())
@@ -193,44 +182,55 @@ fn transaction(path: &Path) -> Result<Vec<u8>> {
         return files::read(path);
     }
     let mut bytes = Vec::new();
-    stdin().read_to_end(&mut bytes).context("can't read standard input")?;
+    stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
     Ok(bytes)
 }
 
-fn fields(json: &[u8]) -> Result<Fields, Refusal> {
-    serde_json::from_slice(json).map_err(|error| Refusal {
-        reason: Reason::Malformed.as_str(),
-        message: format!("no SafeTx of ten fields, all of them strings: {error}"),
-    })
+fn effect_table(wallet: &str, chain: &ChainId, decoded: &Transaction, assets: &Assets) -> String {
+    let mut facts = vec![("wallet", format!("{wallet} on {chain}"))];
+    for effect in &decoded.effects {
+        let (kind, asset, to, amount) = match effect {
+            Effect::Transfer { asset, to, amount } => ("transfer", asset.as_str(), to.as_str(), Some((asset, amount))),
+            Effect::Change { asset, amount } => ("change", asset.as_str(), wallet, Some((asset, amount))),
+            Effect::Cancel { to } => ("cancel", "none", to.as_str(), None),
+        };
+        let amount = amount.map_or("0".to_owned(), |(asset, amount)| assets.readable(asset, *amount));
+        facts.extend([("effect", kind.to_owned()), ("asset", asset.to_owned())]);
+        facts.extend([("to", to.to_owned()), ("amount", amount)]);
+    }
+    facts.push(("fee", fee(decoded)));
+    facts.extend(decoded.claims.iter().map(|claim| match claim {
+        Claim::Sequence(nonce) => ("nonce", nonce.to_string()),
+        Claim::Coin(..) => ("uses up", claim.to_string()),
+    }));
+    facts.push(("digest", shown(&decoded.id)));
+    table(&facts.iter().map(|(name, value)| (*name, value as &dyn fmt::Display)).collect::<Vec<_>>())
 }
 
-fn effect_table(wallet: &str, rules: &EvmSafe, decoded: &Decoded, assets: &Assets) -> String {
-    let Decoded { intent, nonce, digest } = decoded;
-    let (effect, asset, to, amount) = match intent {
-        Intent::Transfer { asset, to, amount } => ("transfer", asset.as_str(), to, assets.readable(asset, *amount)),
-        Intent::Cancel { to } => ("cancel", "none", to, "0".to_owned()),
-    };
-    table(&[
-        ("wallet", &format!("{wallet} on {}", rules.id())),
-        ("effect", &effect),
-        ("asset", &asset),
-        ("to", to),
-        ("amount", &amount),
-        ("fee", &FEE),
-        ("nonce", nonce),
-        ("digest", &shown(digest)),
-    ])
-}
-
-fn effect_json(decoded: &Decoded) -> Value {
-    let Decoded { intent, nonce, digest } = decoded;
-    let effect = match intent {
-        Intent::Transfer { asset, to, amount } => {
+fn effect_json(decoded: &Transaction) -> Value {
+    let effect = |effect: &Effect| match effect {
+        Effect::Transfer { asset, to, amount } => {
             json!({"kind": "transfer", "asset": asset, "to": to, "amount": amount})
         }
-        Intent::Cancel { to } => json!({"kind": "cancel", "to": to}),
+        Effect::Change { asset, amount } => json!({"kind": "change", "asset": asset, "amount": amount}),
+        Effect::Cancel { to } => json!({"kind": "cancel", "to": to}),
     };
-    json!({"effects": [effect], "fee": FEE, "nonce": nonce.to_string(), "digest": shown(digest)})
+    let effects: Vec<Value> = decoded.effects.iter().map(effect).collect();
+    let mut transaction = json!({"effects": effects, "fee": fee(decoded), "digest": shown(&decoded.id)});
+    match decoded.claims.as_slice() {
+        [Claim::Sequence(nonce)] => transaction["nonce"] = json!(nonce.to_string()),
+        claims => transaction["claims"] = json!(claims.iter().map(Claim::to_string).collect::<Vec<_>>()),
+    }
+    transaction
+}
+
+/// What the wallet pays at most beside what it moves, in the smallest unit. On EVM nothing: signers refuse all refund
+/// fields but zero (`RefundFields`), and gas is paid by the sender and is no part of what is signed.
+fn fee(decoded: &Transaction) -> String {
+    match decoded.fee.payer {
+        Payer::Wallet => decoded.fee.most.to_string(),
+        Payer::Relayer => "0".to_owned(),
+    }
 }
 
 /// One fact a line.

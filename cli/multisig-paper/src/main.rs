@@ -1,4 +1,4 @@
-//! Offline command line for the cold and cool rooms. Links no network crate.
+//! Offline command line for the cold and cool stations. Links no network crate.
 
 mod assets;
 mod ceremony;
@@ -6,25 +6,24 @@ mod cool;
 mod evac;
 mod files;
 mod inspect;
-mod paper;
+mod phrase_prompt;
 
 use std::process::ExitCode;
 
-use chain::Refusal;
+use chain::{KeyRole, Refusal};
 use clap::{Parser, Subcommand, ValueEnum};
-use custody::KeyRole;
 use serde_json::json;
 
-/// The offline tools of a custody: run them on a machine without network, one in the cold room, one in the cool room.
+/// The offline tools of a custody: run them on machines without a network, one at the cold station, one at the cool station.
 ///
-/// Phrases are read from standard input and from nowhere else; only public things are written to files, and no file is
-/// ever overwritten, but the manifest by its own signature.
+/// Phrases are read only from standard input, and only public data is written to files. No file is ever overwritten,
+/// except that signing adds a signature to the manifest.
 #[derive(Parser)]
 #[command(name = "multisig-paper", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How the result is printed on standard output.
+    /// Format of the result on standard output.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -37,18 +36,18 @@ enum Command {
     /// Make the cool and cold phrases and the custody manifest.
     #[command(subcommand)]
     Ceremony(ceremony::Command),
-    /// Bring the cool phrase to Cooler.
+    /// Seal the cool phrase for Cooler.
     #[command(subcommand)]
     Cool(cool::Command),
     /// Sign an evacuation.
     #[command(subcommand)]
     Evac(evac::Command),
-    /// Show what a signer computes and sees, for auditors.
+    /// Show auditors what a signer computes and decodes.
     #[command(subcommand)]
     Chain(inspect::Command),
 }
 
-/// Form of the result.
+/// Format of the result.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people.

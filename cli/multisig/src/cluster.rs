@@ -15,7 +15,7 @@ use crate::failure::{bad_input, one_line};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Which cluster, with whose rights.
+/// Which cluster, and with whose rights.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClusterArgs {
     /// Your own kubeconfig for the member cluster [default: $KUBECONFIG, then ~/.kube/config]
@@ -58,7 +58,7 @@ impl ClusterArgs {
                 .kubeconfig
                 .as_ref()
                 .map_or("$KUBECONFIG or ~/.kube/config".to_owned(), |file| file.display().to_string());
-            bad_input(format!("kubeconfig ({from}): {error:#}; name one with --kubeconfig and --context"))
+            bad_input(format!("kubeconfig ({from}): {error:#}; choose one with --kubeconfig and --context"))
         })?;
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
         let client = Client::try_from(config.clone()).context("the kubeconfig's credentials can't be used")?;
@@ -73,7 +73,7 @@ impl ClusterArgs {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
         if config.accept_invalid_certs {
-            return Err(anyhow!("it skips TLS verification; name the cluster's CA instead"));
+            return Err(anyhow!("it skips TLS verification; give the cluster's CA instead"));
         }
         if config.cluster_url.scheme_str() != Some("https") {
             return Err(anyhow!("its server {} is not https", config.cluster_url));
@@ -99,8 +99,8 @@ impl Cluster {
         match error {
             kube::Error::Api(status) => anyhow!("{what}: {}", explain_status(&server.to_string(), &status)),
             kube::Error::Service(_) | kube::Error::HyperError(_) => anyhow!(
-                "{what}: the API server {server} does not answer ({}); check address and CA in the kubeconfig, and the \
-                 network",
+                "{what}: the API server {server} does not answer ({}); check the address and CA in the kubeconfig, \
+                 and the network",
                 innermost(&error)
             ),
             other => anyhow!("{what}: {}", one_line(&other.to_string())),
@@ -112,8 +112,8 @@ fn explain_status(server: &str, status: &Status) -> String {
     let message = one_line(&status.message);
     match status.code {
         401 => format!("{server} does not accept the kubeconfig's credentials; renew them"),
-        403 => format!("not allowed ({message}); use a kubeconfig with the rights of this data centre's admin"),
-        409 => format!("conflict ({message}); see who else writes it, then run this again"),
+        403 => format!("not allowed ({message}); use the kubeconfig of this data centre's admin"),
+        409 => format!("conflict ({message}); find out who else writes it, then run this again"),
         _ => message,
     }
 }

@@ -1,5 +1,5 @@
-//! `multisig cool ...`: Cooler's local commands, run in its pod with the rights of its data centre's admin. The hub has
-//! no such rights, and none of this needs it.
+//! `multisig cool ...`: Cooler's local commands, run in its pod with the rights of the data centre admin. The hub has no
+//! such rights and is not needed.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ use crate::{
 /// Cooler's local commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CoolCommand {
-    /// Bring the cool phrase, sealed to this Cooler by `multisig-paper cool seal`
+    /// Import the cool phrase, sealed to this Cooler by `multisig-paper cool seal`
     Import(WithInput),
-    /// Print the wallet records (JSON), for an evacuation plan
+    /// Print the wallet records (JSON) for an evacuation plan
     WalletsExport(WithoutInput),
-    /// Let Cooler sign an evacuation plan; prints the bundle
+    /// Have Cooler sign an evacuation plan, and print the bundle
     EvacSign(WithInput),
 }
 

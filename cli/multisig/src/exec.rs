@@ -54,11 +54,11 @@ pub(crate) async fn run(
         .map_err(|_| anyhow!("pod {pod}: its node did not start the command within {} s", START.as_secs()))?
         .map_err(|error| explain(cluster, &pod, error))?;
 
-    let ended = process.take_status().context("no outcome to wait for")?;
+    let ended = process.take_status().context("the API server gives no exit status")?;
     // On its own: a command may end without reading all of its input.
     let sending = tokio::spawn(send(process.stdin(), input.unwrap_or_default()));
     let finished = tokio::try_join!(
-        async { ended.await.context("the connection to the pod broke before the command ended; run it again") },
+        async { ended.await.context("the connection to the pod was lost before the command ended; run it again") },
         pass(process.stdout(), tokio::io::stdout()),
         pass(process.stderr(), tokio::io::stderr()),
     );
@@ -73,15 +73,15 @@ async fn send(stdin: Option<impl AsyncWrite + Unpin>, input: Zeroizing<Vec<u8>>)
 }
 
 async fn pass(from: Option<impl AsyncRead + Unpin>, mut to: impl AsyncWrite + Unpin) -> Result<()> {
-    let mut from = from.context("no output to read")?;
-    copy(&mut from, &mut to).await.context("the command's output can't be written")?;
-    to.flush().await.context("the command's output can't be written")
+    let mut from = from.context("the command's output cannot be read")?;
+    copy(&mut from, &mut to).await.context("the command's output cannot be written")?;
+    to.flush().await.context("the command's output cannot be written")
 }
 
 fn explain(cluster: &Cluster, pod: &str, error: kube::Error) -> anyhow::Error {
     if is_missing(&error) {
         return anyhow!(
-            "namespace {} has no pod {pod}; name the signer's namespace with -n, or see `multisig member status`",
+            "namespace {} has no pod {pod}; give the signer's namespace with -n, or see `multisig member status`",
             cluster.namespace
         );
     }

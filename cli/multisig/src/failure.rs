@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-pub(crate) use documents::one_line;
+pub(crate) use policy_file::one_line;
 
 /// A command line or a file named on it that is wrong: found before anything was changed.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct RemoteExit(pub(crate) u8);
 
 impl fmt::Display for RemoteExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the command in the pod ended with code {}", self.0)
+        write!(f, "the command in the pod exited with code {}", self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-pub(crate) use documents::parse_yaml;
+pub(crate) use policy_file::parse_yaml;
 use zeroize::Zeroizing;
 
 use crate::failure::bad_input;
@@ -15,7 +15,7 @@ const LARGEST_FOR_POD: u64 = 256 << 20;
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MEGABYTE {
-        return Err(format!("{length} bytes are too many; is this the right file?"));
+        return Err(format!("the file is too large ({length} bytes); is it the right one?"));
     }
     fs::read_to_string(path).map_err(|error| error.to_string())
 }
@@ -26,7 +26,7 @@ pub(crate) fn read_for_pod(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let wrong = |error: String| bad_input(format!("{}: {error}", file.display()));
     let length = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
     if length > LARGEST_FOR_POD {
-        return Err(wrong(format!("{length} bytes are too many; is this the right file?")));
+        return Err(wrong(format!("the file is too large ({length} bytes); is it the right one?")));
     }
     fs::read(path).map(Zeroizing::new).map_err(|error| wrong(error.to_string()))
 }

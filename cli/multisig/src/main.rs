@@ -1,4 +1,4 @@
-//! Online command line for the administrators of each place. As `kubectl-multisig` on the PATH it is also a kubectl
+//! Online command line for the admins of each place. As `kubectl-multisig` on the PATH it is also a kubectl
 //! plug-in: `kubectl multisig member status`.
 
 mod audit;
@@ -20,17 +20,17 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::output::Output;
 
 const AFTER_HELP: &str = "\
-As a kubectl plug-in: put a link called kubectl-multisig to this program on the PATH, then `kubectl multisig ...`.
+As a kubectl plug-in: put a link to this program named kubectl-multisig on the PATH, then run `kubectl multisig ...`.
 
-Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file that it
-names is wrong, nothing was changed; what runs in a signer's pod ends with the code of the command there.";
+Exit codes: 0 done; 1 failed or refused, with one line that says what to do; 2 the command line or a file named on it
+is wrong, and nothing was changed. A command that runs in a signer's pod exits with its own code.";
 
-/// For the administrators of a custody: prepare a data centre, approve peers, import the cool key, try a policy, audit,
+/// For the admins of a custody: prepare a data centre, approve peers, import the cool key, try a policy, audit,
 /// evacuate.
 #[derive(Parser)]
 #[command(name = "multisig", version, after_help = AFTER_HELP)]
 struct Cli {
-    /// Form of the result on standard output; progress goes to standard error
+    /// Format of the result on standard output; progress goes to standard error
     #[arg(short, long, global = true, value_enum, default_value = "text")]
     output: Output,
     #[command(subcommand)]
@@ -39,19 +39,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The data centre's own side of a signer: set it up, approve peers, look at it, freeze, unlock, veto
+    /// Manage a signer in its data centre: set up, approve peers, inspect, freeze, unlock, veto
     #[command(subcommand)]
     Member(member::MemberCommand),
     /// Run Cooler's local commands in its pod: import the cool phrase, export wallets, sign an evacuation
     #[command(subcommand)]
     Cool(cool::CoolCommand),
-    /// Read exported audit chains: was anything removed or changed, did one signer sign alone?
+    /// Check exported audit chains: was anything removed or changed, did one signer sign alone?
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Evacuate: plan what cool and cold sign, and send what they have signed
+    /// Evacuate: plan what cool and cold will sign, and broadcast what they have signed
     #[command(subcommand)]
     Evac(evac::EvacCommand),
-    /// What a policy says of a payment; needs no cluster
+    /// Test what a policy says about a payment; needs no cluster
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
 }

@@ -209,10 +209,10 @@ fn a_file_that_can_not_be_used_ends_with_code_2() {
     folder.export("cooler", "cooler", [entry("cooler", 1)]);
     fs::write(folder.path("text"), "hello\n").unwrap();
     folder.tamper("keeper", "newer", |lines| lines[0] = lines[0].replace("\"version\":1", "\"version\":2"));
-    folder.refused("verify missing", 2, "can't read missing");
-    folder.refused("verify text", 2, "text: the first line is no header of an audit export");
+    folder.refused("verify missing", 2, "cannot read missing");
+    folder.refused("verify text", 2, "text: the first line is not the header of an audit export");
     folder.refused("verify newer", 2, "version 2");
-    folder.refused("verify keeper cooler", 2, "cooler is of another signer or custody");
-    folder.refused("verify keeper --head cooler", 2, "cooler is of another signer or custody");
+    folder.refused("verify keeper cooler", 2, "cooler belongs to another signer or custody");
+    folder.refused("verify keeper --head cooler", 2, "cooler belongs to another signer or custody");
     folder.refused("compare cooler keeper", 2, "cooler is the export of cooler, not of keeper");
 }

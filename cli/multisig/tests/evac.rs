@@ -9,14 +9,15 @@ use std::{
     process::{Command, Output},
 };
 
-use alloy_primitives::hex;
-use chain::{ChainId, ChainRules, Owners};
+use chain::{ChainId, ChainRules, Claim, KeyRole, Payload};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
+use custodies::{Ceremony, Custody, phrase};
 use custody::{
-    CustodyId, KeyRole,
-    manifest::{Manifest, PublicHalf, SignedManifest, VERSION, VerifiedManifest},
-    phrase::{EIP155, Keys, Phrase},
+    manifest::VerifiedManifest,
+    phrase::{EIP155, Keys},
 };
+use data_encoding::HEXLOWER;
 use evacuation::{Bundle, ExportedWallet, WalletsExport};
 use harness::{Options, evm::Anvil};
 use serde_json::{Value, json};
@@ -39,22 +40,11 @@ impl Room {
     async fn new(wallets: &[&'static str]) -> Self {
         let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut signed = SignedManifest::new(Manifest {
-            version: VERSION,
-            custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
-            revision: 1,
-            cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
-            cold: PublicHalf::from_keys(KeyRole::Cold, &keys(3)).unwrap(),
-            safe_destinations: [(chain().to_string(), vec![SAFE_PLACE.to_owned()])].into(),
-        })
-        .unwrap();
-        signed.sign(KeyRole::Cool, &keys(2)).unwrap();
-        signed.sign(KeyRole::Cold, &keys(3)).unwrap();
-        let manifest = signed.verify().unwrap();
+        let Custody { signed, manifest, .. } = Ceremony::fixed().destinations(chain().as_str(), &[SAFE_PLACE]).held();
         let (mut addresses, mut records) = (BTreeMap::new(), Vec::new());
         for (name, byte) in wallets.iter().zip(10..) {
             let hot = keys(byte).public_key(EIP155).unwrap().to_vec();
-            let owners = Owners::of(&manifest, &chain(), &hot).unwrap();
+            let owners = manifest.owners(&chain(), &hot).unwrap();
             let address = rules().wallet(&owners, [0; 32]).unwrap().address;
             let hot = [(EIP155.to_owned(), hot)].into();
             records.push(ExportedWallet::new(
@@ -90,7 +80,7 @@ impl Room {
     /// Both stations sign the plan.
     fn sign(&self) {
         let plan = Bundle::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap();
-        let mut bundle = plan.verify(&self.manifest).unwrap();
+        let mut bundle = plan.verify(&self.manifest, &Adapters::all()).unwrap();
         bundle.sign(KeyRole::Cool, |namespace| keys(2).secret(namespace)).unwrap();
         bundle.sign(KeyRole::Cold, |namespace| keys(3).secret(namespace)).unwrap();
         fs::write(self.path("bundle.json"), bundle.bundle().to_json()).unwrap();
@@ -118,32 +108,32 @@ impl Room {
     /// Deploys a wallet and lets hot and cool pay `wei`, as App would.
     async fn pay(&self, wallet: &str, byte: u8, nonce: u64, wei: u128) {
         let hot = keys(byte).public_key(EIP155).unwrap();
-        let owners = Owners::of(&self.manifest, &chain(), &hot).unwrap();
+        let owners = self.manifest.owners(&chain(), &hot).unwrap();
         let desc = rules().wallet(&owners, [0; 32]).unwrap();
         assert_eq!(desc.address, self.addresses[wallet]);
         let assets = [chain::Asset { symbol: "ETH".into(), contract: None }];
         let to = self.anvil.dev_accounts().unwrap()[7].address.clone();
         let to = rules().address(&to).unwrap();
-        let intent = chain::Intent::Transfer { asset: "ETH".into(), to, amount: wei.into() };
-        let unsigned = rules().build(&intent, &assets, nonce).unwrap();
-        let digest = rules().decode(&unsigned, &desc, &assets).unwrap().digest;
-        let sign = |byte| rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap();
+        let intent = chain::Effect::Transfer { asset: "ETH".into(), to, amount: wei.into() };
+        let unsigned = rules().build(&intent, &desc, &assets, &[Claim::Sequence(nonce)]).unwrap();
+        let digest = Payload::Digest(rules().decode(&unsigned, &desc, &assets).unwrap().id);
+        let sign = |byte| vec![rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap()];
         let signatures = [(KeyRole::Hot, sign(byte)), (KeyRole::Cool, sign(2))];
         if nonce == 0 {
-            self.call(rules().deployment(&desc).unwrap()).await;
+            self.call(rules().creation(&desc).unwrap().unwrap()).await;
         }
         self.call(rules().assemble(&unsigned, &desc, &signatures).unwrap()).await;
     }
 
-    async fn call(&self, call: chain_evm::Call) {
+    async fn call(&self, call: chain::Call) {
         let from = self.anvil.dev_accounts().unwrap()[5].address.clone();
-        let data = hex::encode_prefixed(&call.data);
-        self.anvil.send(json!({"from": from, "to": call.to.to_string(), "data": data})).await.unwrap();
+        let data = format!("0x{}", HEXLOWER.encode(&call.data));
+        self.anvil.send(json!({"from": from, "to": call.to, "data": data})).await.unwrap();
     }
 }
 
 fn keys(byte: u8) -> Keys {
-    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
+    phrase(byte).keys()
 }
 
 fn chain() -> ChainId {
@@ -268,7 +258,7 @@ async fn a_wallet_that_paid_in_between_or_lost_money_is_named_and_holds_up_no_ot
     room.pay("alice", 10, 1, 1).await;
     let _: Value = room.anvil.rpc("anvil_setBalance", json!([room.addresses["bob"], "0x1"])).await.unwrap();
     let output = room.broadcast();
-    refused(&output, 1, "2 of 3 transactions have not moved their money");
+    refused(&output, 1, "2 of 3 transactions are not done");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(statuses(&report), ["superseded", "failed", "executed"], "{report:#}");
     assert!(report["wallets"][1]["message"].as_str().unwrap().contains("GS013"), "{report:#}");
@@ -284,7 +274,7 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     let room = Room::new(&["alice"]).await;
     room.fund("alice", ETH).await;
     let plan = |words: &str| room.program(&format!("evac plan --out plan.json {words}"));
-    refused(&plan("--wallets none.json --manifest manifest.json"), 2, "can't read none.json");
+    refused(&plan("--wallets none.json --manifest manifest.json"), 2, "cannot read none.json");
     refused(&plan("--wallets manifest.json --manifest manifest.json"), 2, "manifest.json: malformed");
     refused(&plan("--wallets wallets.json --manifest wallets.json"), 2, "wallets.json: malformed");
     refused(&plan("--wallets wallets.json --manifest manifest.json --chain eip155:1"), 1, "not eip155:1");
@@ -296,13 +286,36 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     fs::copy(room.path("plan.json"), room.path("bundle.json")).unwrap();
     refused(&room.broadcast(), 2, "not signed by cool");
     room.sign();
+    let bundle = Bundle::parse(&fs::read(room.path("bundle.json")).unwrap()).unwrap();
+    let mut swapped = bundle.clone();
+    let cold = swapped.steps[0].signatures[&KeyRole::Cold].clone();
+    swapped.steps[0].signatures.insert(KeyRole::Cool, cold);
+    fs::write(room.path("bundle.json"), swapped.to_json()).unwrap();
+    refused(&room.broadcast(), 2, "the cool signature does not fit");
+    fs::write(room.path("bundle.json"), bundle.to_json()).unwrap();
     fs::write(room.path("gas.key"), "SECRET").unwrap();
     let output = room.broadcast();
     refused(&output, 2, "gas.key: the relayer key is malformed");
     assert!(!stderr(&output).contains("SECRET"));
     fs::write(room.path("gas.key"), "07".repeat(32)).unwrap();
     let output = room.broadcast();
-    refused(&output, 1, "1 of 1 transactions have not moved");
+    refused(&output, 1, "1 of 1 transactions are not done");
     assert!(String::from_utf8_lossy(&output.stdout).contains("send it more"), "an empty float is named");
     assert_eq!(room.balance(SAFE_PLACE).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_without_a_manifest_is_verified_by_the_one_that_is_named() {
+    let room = Room::new(&["alice"]).await;
+    room.fund("alice", ETH).await;
+    room.plan("");
+    room.sign();
+    let bundle = Bundle::parse(&fs::read(room.path("bundle.json")).unwrap()).unwrap();
+    assert!(bundle.manifest.is_some());
+    fs::write(room.path("bundle.json"), Bundle { manifest: None, ..bundle }.to_json()).unwrap();
+    refused(&room.broadcast(), 2, "bundle.json carries no manifest; name it with --manifest FILE");
+    let words = "evac broadcast -o json bundle.json --gas-key gas.key --manifest";
+    refused(&room.program(&format!("{words} wallets.json")), 2, "wallets.json: malformed");
+    assert_eq!(statuses(&json_of(&room.program(&format!("{words} manifest.json")))), ["executed"]);
+    assert_eq!(room.balance(SAFE_PLACE).await, ETH);
 }

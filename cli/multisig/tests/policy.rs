@@ -38,7 +38,7 @@ impl Desk {
     }
 }
 
-fn floor() -> Value {
+fn local_policy() -> Value {
     json!({
         "assets": [{
             "chain": "eip155:1", "symbol": "ETH", "asset": "native", "decimals": 18, "perTransaction": "1000",
@@ -52,7 +52,7 @@ fn floor() -> Value {
 }
 
 fn policy() -> Value {
-    json!({"floor": floor(), "safeDestinations": {"eip155:1": [SAFE]}})
+    json!({"localPolicy": local_policy(), "safeDestinations": {"eip155:1": [SAFE]}})
 }
 
 /// A payment of 400 that is allowed.
@@ -132,7 +132,7 @@ fn a_cancel_goes_to_the_safe_destinations_of_the_file() {
     let cancel = |to: &str| json!({"wallet": "alice", "chain": "eip155:1", "kind": "cancel", "to": to});
     assert_eq!(explained(&policy(), &cancel(SAFE), 0)["verdict"], "Allowed");
     assert_eq!(explained(&policy(), &cancel(BOB), 1)["reason"], "NotASafeDestination");
-    assert_eq!(explained(&json!({"floor": floor()}), &cancel(SAFE), 1)["reason"], "NotASafeDestination");
+    assert_eq!(explained(&json!({"localPolicy": local_policy()}), &cancel(SAFE), 1)["reason"], "NotASafeDestination");
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn an_intent_is_verified_as_the_signers_do() {
 }
 
 #[test]
-fn an_earlier_floor_and_the_hub_hold_too() {
-    let mut earlier = floor();
+fn an_earlier_local_policy_and_the_hub_hold_too() {
+    let mut earlier = local_policy();
     earlier["assets"][0]["perTransaction"] = json!("399");
-    let loosened = with(policy(), json!({"earlierFloors": [earlier]}));
+    let loosened = with(policy(), json!({"earlierPolicies": [earlier]}));
     let refused = explained(&loosened, &request(), 1);
     assert_eq!(refused["reason"], "OverLimit");
     assert!(refused.to_string().contains("loosening delay"), "{refused}");
@@ -177,19 +177,19 @@ fn an_earlier_floor_and_the_hub_hold_too() {
 }
 
 #[test]
-fn a_trust_bundle_is_a_policy_too() {
+fn a_member_trust_is_a_policy_too() {
     let trust = json!({
         "shapeVersion": 1, "profile": "Development", "role": "keeper", "dataCenter": "fra-1",
         "vault": {
             "address": "https://vault:8200", "caBundle": "-----BEGIN CERTIFICATE-----", "authMount": "a",
             "role": "r", "audience": "a", "transitMount": "t", "key": "k",
         },
-        "floor": floor(),
+        "localPolicy": local_policy(),
     });
     assert_eq!(explained(&trust, &request(), 0)["verdict"], "Allowed");
-    let mut floorless = trust.clone();
-    floorless.as_object_mut().unwrap().remove("floor");
-    assert!(bad_input(&floorless.to_string(), &request().to_string()).contains("no floor"));
+    let mut without_policy = trust.clone();
+    without_policy.as_object_mut().unwrap().remove("localPolicy");
+    assert!(bad_input(&without_policy.to_string(), &request().to_string()).contains("no local policy"));
     let unknown = with(trust, json!({"shapeVersion": 2}));
     assert!(bad_input(&unknown.to_string(), &request().to_string()).contains("shape version 2"));
 }
@@ -215,13 +215,13 @@ fn what_can_not_be_judged_is_named_in_one_line() {
         let line = bad_input(&policy().to_string(), &with(request(), change).to_string());
         assert!(line.contains("request: ") && line.contains(named), "{named}: {line}");
     }
-    let mut bad_floor = floor();
-    bad_floor["assets"][0]["perTransaction"] = json!("lots");
+    let mut bad_local_policy = local_policy();
+    bad_local_policy["assets"][0]["perTransaction"] = json!("lots");
     for (file, named) in [
-        (json!({"floor": floor(), "hubs": {}}), "hubs"),
-        (json!({"floor": bad_floor}), "lots"),
-        (json!({"floor": floor(), "safeDestinations": {"eip155:1": ["0x12"]}}), "0x12"),
-        (json!({"hub": {"limits": []}}), "floor"),
+        (json!({"localPolicy": local_policy(), "hubs": {}}), "hubs"),
+        (json!({"localPolicy": bad_local_policy}), "lots"),
+        (json!({"localPolicy": local_policy(), "safeDestinations": {"eip155:1": ["0x12"]}}), "0x12"),
+        (json!({"hub": {"limits": []}}), "localPolicy"),
     ] {
         let line = bad_input(&file.to_string(), &request().to_string());
         assert!(line.contains("policy: ") && line.contains(named), "{named}: {line}");

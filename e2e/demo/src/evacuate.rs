@@ -1,15 +1,15 @@
-//! The worst day: hub, data centre A and the broker are gone; cool and cold move everything to the safe place.
+//! The worst day: hub, data centre A and the broker are gone; cool and cold move everything to the safe destination.
 
 use std::fs;
 
 use alloy_primitives::hex;
 use alloy_sol_types::{SolCall, sol};
 use anyhow::{Context, Result};
-use custody::KeyRole;
+use chain::KeyRole;
 use evacuation::Bundle;
 use lab::Lab;
+use playbook::Commands;
 use serde_json::{Value, json};
-use stage::Commands;
 
 use crate::{
     Report,
@@ -18,7 +18,8 @@ use crate::{
 };
 
 sol! {
-    /// Safe 1.4.1: what a relayer calls.
+    /// Safe 1.4.1: what a relayer calls. Declared here once more on purpose: the contract itself is asked, without our
+    /// adapter, which would not assemble a call with one signature.
     #[derive(Default)]
     function execTransaction(
         address to,
@@ -49,12 +50,12 @@ pub(crate) async fn evacuate(
 
     chapter("cool + cold evacuate: paper, Cooler's data centre and a node are enough");
     let rpc = &lab.servers.anvil.loopback_url;
-    let room = placed.folder.join("evacuation");
+    let folder = placed.folder.join("evacuation");
     let exported = placed.cooler.multisig(commands, "cool wallets-export").succeed();
     let wallets = act("admin of ams-2", "multisig cool wallets-export", exported).await?.stdout;
-    let planned = stage::evacuation::plan(commands, &room, &placed.ceremonies, &wallets, rpc);
+    let planned = playbook::evacuation::plan(commands, &folder, &placed.ceremonies, &wallets, rpc);
     act("anyone with a node", "multisig evac plan", planned).await?;
-    let signed = placed.cooler.multisig(commands, "cool evac-sign").arg(room.join("plan.json")).succeed();
+    let signed = placed.cooler.multisig(commands, "cool evac-sign").arg(folder.join("plan.json")).succeed();
     let bundle = act("admin of ams-2", "multisig cool evac-sign", signed).await?.stdout;
 
     tampered(commands, placed, &bundle, report).await?;
@@ -62,15 +63,18 @@ pub(crate) async fn evacuate(
 
     let anvil = lab.anvil().await?;
     let before = anvil.balance(wallet).await?;
-    let cold = stage::evacuation::sign_cold(commands, &room, &placed.ceremonies, &bundle);
-    act("cold room", "multisig-paper evac sign, after reading what moves where", cold).await?;
+    let cold = playbook::evacuation::sign_cold(commands, &folder, &placed.ceremonies, &bundle);
+    act("cold station", "multisig-paper evac sign, after reading what moves where", cold).await?;
     let gas_key = anvil.dev_accounts()?[1].key.clone();
-    let sent = stage::evacuation::broadcast(commands, &room, rpc, &gas_key);
+    let sent = playbook::evacuation::broadcast(commands, &folder, rpc, &gas_key);
     let moved = act("anyone with a float", "multisig evac broadcast", sent).await?;
     let after = anvil.balance(wallet).await?;
     anyhow::ensure!(after == 0, "{after} wei are left in {wallet}");
-    anyhow::ensure!(anvil.balance(SAFE_DESTINATION).await? == before, "the safe place did not get all: {moved:#}");
-    say(&format!("{before} wei are in the safe place; the wallet holds 0"));
+    anyhow::ensure!(
+        anvil.balance(SAFE_DESTINATION).await? == before,
+        "the safe destination did not receive everything: {moved:#}"
+    );
+    say(&format!("{before} wei are at the safe destination; the wallet holds 0"));
     let tx = &moved["wallets"][0]["tx"];
     anyhow::ensure!(tx.is_string(), "the broadcast names no transaction: {moved:#}");
     report.evacuation = json!({"tx": tx, "to": SAFE_DESTINATION, "amountWei": before.to_string(),
@@ -78,7 +82,7 @@ pub(crate) async fn evacuate(
     Ok(())
 }
 
-/// Somebody changes one digit of the amount on the way from Cooler to the cold room.
+/// Somebody changes one digit of the amount on the way from Cooler to the cold station.
 async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &mut Report) -> Result<()> {
     let mut bundle = Bundle::parse(bundle.as_bytes())?;
     let step = bundle.steps.first_mut().context("a bundle has a step")?;
@@ -106,7 +110,7 @@ async fn tampered(commands: &Commands, placed: &Placed, bundle: &str, report: &m
 async fn one_signature(lab: &Lab, wallet: &str, bundle: &str, report: &mut Report) -> Result<()> {
     let bundle = Bundle::parse(bundle.as_bytes())?;
     let step = bundle.steps.first().context("a bundle has a step")?;
-    let cool = step.signatures.get(&KeyRole::Cool).context("Cooler has signed")?;
+    let cool = step.signatures.get(&KeyRole::Cool).and_then(|each| each.first()).context("Cooler has signed")?;
     let call = execTransactionCall {
         to: step.destination.parse()?,
         value: step.amount.to_string().parse()?,

@@ -11,8 +11,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use lab::Lab;
+use playbook::Commands;
 use serde_json::{Value, json};
-use stage::Commands;
 
 use crate::narrate::{chapter, say};
 
@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
     harness::install_crypto();
     let played = play().await;
     let removed = if args.keep || (played.is_err() && std::env::var_os("CI").is_none()) {
-        say("lab and chain stay up; `make lab-down` removes them");
+        say("lab and chain keep running; `make lab-down` removes them");
         Ok(())
     } else {
         lab::down().await
@@ -86,9 +86,9 @@ async fn play() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mut report = Report::default();
 
-    chapter("The ground: three kind clusters, two Vaults, NATS, an EVM node, and our images by digest");
+    chapter("Infrastructure: three kind clusters, two Vaults, NATS, an EVM node, and the images by digest");
     let commands = commands().await?;
-    // A lab in which the demo was played before is not the ground it starts from.
+    // The demo starts from a fresh lab.
     let played = lab::folder().join("played");
     if played.exists() {
         lab::down().await?;

@@ -4,11 +4,11 @@ use std::{fs, process::Stdio};
 
 use anyhow::{Context, Result};
 use lab::Lab;
-use serde_json::{Value, json};
-use stage::{
+use playbook::{
     Commands,
     app::{Api, TrustFile},
 };
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -33,10 +33,10 @@ pub(crate) async fn pay(lab: &Lab, commands: &Commands, placed: &Placed, report:
     report.wallet = json!({"address": address, "owners": wallet["owners"], "threshold": wallet["threshold"]});
     say(&format!("wallet {address}: hot {}, cool {}, cold {}", owners[0], owners[1], owners[2]));
 
-    chapter("hot + cool pay, and each refuses alone what is over its own floor");
+    chapter("hot + cool pay, and either signer rejects a payment above its own local policy");
     let anvil = lab.anvil().await?;
     anvil.fund(&address, 10 * ETH).await?;
-    say("somebody deposits 10 ETH; the Safe has no code yet");
+    say("somebody deposits 10 ETH; the wallet has no code yet");
     let paid = act("user", "POST /payments: 0.5 ETH", payment(&api, "order-1", ETH / 2)).await?;
     anyhow::ensure!(paid["status"] == "confirmed", "the payment was not made: {paid:#}");
     say(&format!("paid in transaction {}", paid["tx"]));
@@ -95,7 +95,7 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
 /// `kubectl port-forward`, which ends with the demo.
 async fn forward(lab: &Lab) -> Result<(Child, Api)> {
     let port = harness::ports::free([127, 0, 0, 1].into())?;
-    stage::until(|| async {
+    playbook::until(|| async {
         let rollout = Command::new(&lab.kubectl)
             .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", NAMESPACE])
             .env("KUBECONFIG", &lab.hub.kubeconfig)

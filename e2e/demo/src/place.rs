@@ -7,21 +7,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use custody::{Role, trust::KeyProtection, wiring::Identity};
+use custody::{Role, identity::Identity, trust::KeyProtection};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use lab::{Lab, cluster::Cluster};
-use serde_json::{Value, json};
-use stage::{
+use playbook::{
     Commands,
     app::Owner,
     hub::{ClusterSpec, Hub, NatsAccess, member_cluster, multisig_cluster},
     member::{Decisions, Member, Prepared, VaultAccess},
-    rooms::{Ceremonies, ceremonies},
+    stations::{Ceremonies, ceremonies},
 };
-
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
     narrate::{act, chapter, say},
 };
 
-/// An address of nobody here: the safe place.
+/// The safe destination: an address whose key nobody here has.
 pub(crate) const SAFE_DESTINATION: &str = "0x5afe00000000000000000000000000000000beef";
 /// One ETH in wei.
 pub(crate) const ETH: u128 = 1_000_000_000_000_000_000;
@@ -39,11 +38,11 @@ const OPERATOR_NAMESPACE: &str = "multisig-system";
 
 /// Everything wired.
 pub(crate) struct Placed {
-    /// Rooms of all people.
+    /// Everybody's folders.
     pub(crate) folder: PathBuf,
     /// Phrases and manifest.
     pub(crate) ceremonies: Ceremonies,
-    /// Platform team.
+    /// Hub admin.
     pub(crate) hub: Hub,
     /// Data centre B's admin.
     pub(crate) cooler: Member,
@@ -60,13 +59,13 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
     let chain_id = lab.servers.anvil.chain_id;
     report.chain = json!({"rpc": lab.servers.anvil.loopback_url, "chainId": chain_id});
 
-    chapter("Cold room and cool room: two phrases on paper, one manifest signed at both stations");
+    chapter("Cold and cool stations: two phrases on paper, one manifest signed at both stations");
     let safe = format!("eip155:{chain_id}={SAFE_DESTINATION}");
     let ceremonies =
-        act("cold room, cool room", "hold their ceremonies, offline", ceremonies(commands, folder, &safe)).await?;
+        act("both stations", "hold their ceremonies, offline", ceremonies(commands, folder, &safe)).await?;
     say(&format!("custody {}; the manifest's digest is {}", ceremonies.custody_id, ceremonies.digest));
 
-    chapter("Each data centre's admin prepares a member: namespace, roles, volume, Vault, trust");
+    chapter("Each data centre admin prepares a member: namespace, roles, volume, Vault, member trust");
     let keeper = member(lab, &lab.dc_a, Role::Keeper, "fra-1", folder)?;
     let cooler = member(lab, &lab.dc_b, Role::Cooler, "ams-2", folder)?;
     let prepared = (
@@ -83,13 +82,13 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
         )
         .await?,
     );
-    say("Keeper's floor: 2 ETH a payment; Cooler's, decided apart: 1 ETH");
+    say("Keeper's local policy: 2 ETH per payment; Cooler's, set independently: 1 ETH");
 
-    chapter("The platform team installs the operator and applies two kinds of resources");
+    chapter("The hub admin installs the operator and applies two kinds of resources");
     let hub = hub(&lab.hub).await?;
     let nats = nats_access(lab)?;
     hub.apply_ground(&fs::read_to_string(&ceremonies.manifest)?, &nats).await?;
-    act("platform team", "helm install, kubectl apply", install(lab, commands)).await?;
+    act("hub admin", "helm install, kubectl apply", install(lab, commands)).await?;
     report.clusters = clusters(&hub, &prepared).await?;
     same_data_center(&hub, lab, &ceremonies, &keeper, &cooler, &prepared, report).await?;
 
@@ -103,17 +102,17 @@ pub(crate) async fn place(lab: &Lab, commands: &Commands, folder: &Path, report:
     let separated = hub.await_condition(&clusters, "main", "Separated", "True", "");
     act("operator", "proves the separation and places Keeper and Cooler", separated).await?;
 
-    chapter("The admins telephone, and the cool phrase reaches Cooler sealed to its own key");
+    chapter("The admins verify fingerprints out of band, and the cool phrase reaches Cooler sealed to its own key");
     let approved = approve(commands, &keeper, &cooler, &owner);
     let signers = act("both admins", "read out fingerprints, approve each other's signer and App", approved).await?;
     act(
-        "cool room, admin of ams-2",
+        "cool station, admin of ams-2",
         "multisig-paper cool seal, multisig cool import",
         import_cool(commands, &ceremonies, &cooler, &signers[1]),
     )
     .await?;
     let ready = hub.await_condition(&clusters, "main", "Ready", "True", "");
-    let message = act("operator", "waits until everybody serves", ready).await?;
+    let message = act("operator", "waits until both signers serve", ready).await?;
     say(&format!("MultisigCluster main is Ready: {message}"));
     Ok(Placed { folder: folder.to_owned(), ceremonies, hub, cooler, owner, signers, nats })
 }
@@ -181,7 +180,7 @@ async fn hub(cluster: &Cluster) -> Result<Hub> {
     Ok(Hub { client: Client::try_from(config)?, namespace: NAMESPACE.to_owned() })
 }
 
-/// Both charts, with the platform team's kubeconfig.
+/// Both charts, with the hub admin's kubeconfig.
 async fn install(lab: &Lab, commands: &Commands) -> Result<()> {
     helm(lab, commands, "multisig-operator-crds", OPERATOR_NAMESPACE, &json!({})).await?;
     let image = image(lab, "multisig-operator")?;
@@ -241,8 +240,8 @@ async fn same_data_center(
 
 async fn approve(commands: &Commands, keeper: &Member, cooler: &Member, owner: &Owner) -> Result<[Identity; 2]> {
     for (here, there) in [(keeper, cooler), (cooler, keeper)] {
-        let fingerprint = stage::until(|| async { Ok(there.fingerprint(commands).await?.0) }).await?;
-        stage::until(|| here.approve(commands, there.role, &fingerprint)).await?;
+        let fingerprint = playbook::until(|| async { Ok(there.fingerprint(commands).await?.0) }).await?;
+        playbook::until(|| here.approve(commands, there.role, &fingerprint)).await?;
         here.approve_app(commands, &owner.identity_file(), &owner.fingerprint).await?;
     }
     Ok([keeper.fingerprint(commands).await?.1, cooler.fingerprint(commands).await?.1])

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod evm;
 mod files;
+pub mod go_app;
 pub mod kubelet;
 pub mod nats;
 pub mod node;
@@ -14,7 +15,6 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod run;
-pub mod second;
 pub mod servers;
 pub mod tls;
 pub mod vault;

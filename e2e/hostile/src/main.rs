@@ -4,7 +4,11 @@ mod app;
 mod broker;
 mod crash;
 mod database;
+mod files;
+mod killable;
+mod refusals;
 mod report;
+mod stolen;
 mod suite;
 mod world;
 

@@ -5,7 +5,7 @@ use std::{fmt, fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::suite::NOBODY;
+use crate::refusals::NOBODY;
 
 /// The domain whose credentials the attacker has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -45,22 +45,51 @@ pub(crate) struct Row {
     pub(crate) suite: Suite,
     /// What was tried, in a few words.
     pub(crate) attack: String,
-    /// What refused it: a stable reason, or the part that noticed.
+    /// Who refused it and for which reasons, or the part that noticed.
     pub(crate) refused_by: String,
+    /// What has to refuse it. Absent where the attack itself has looked at each answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<String>,
     /// What moved on the chain and no legitimate request explains, decimal, in the asset's smallest unit.
     pub(crate) moved: String,
-    /// What the floor lets such an attacker have at most, in the same unit; only of suite `app`.
+    /// What the local policy lets such an attacker have at most, in the same unit; only of suite `app`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<String>,
 }
 
 impl Row {
-    /// Something refused it, and no more moved than the floor allows; without a limit, nothing.
+    /// An attack that may move nothing.
+    pub(crate) fn new(suite: Suite, attack: &str, refused_by: String, moved: u128) -> Self {
+        let (attack, moved) = (attack.to_owned(), moved.to_string());
+        Self { suite, attack, refused_by, expected: None, moved, limit: None }
+    }
+
+    /// Which has to be refused by these, for these reasons and no others.
+    pub(crate) fn expecting(self, refusals: &str) -> Self {
+        Self { expected: Some(refusals.to_owned()), ..self }
+    }
+
+    /// Which may move so much.
+    pub(crate) fn within(self, limit: u128) -> Self {
+        Self { limit: Some(limit.to_string()), ..self }
+    }
+
+    /// What has to refuse it did, and no more moved than the local policy allows; without a limit, nothing.
     fn held(&self) -> bool {
         let number = |text: &str| text.parse::<u128>().ok();
         let limit = self.limit.as_deref().map_or(Some(0), number);
         let bounded = number(&self.moved).zip(limit).is_some_and(|(moved, limit)| moved <= limit);
-        bounded && self.refused_by != NOBODY && !self.refused_by.is_empty()
+        let refused = self.refused_by != NOBODY && !self.refused_by.is_empty();
+        bounded && refused && self.expected.as_ref().is_none_or(|expected| *expected == self.refused_by)
+    }
+
+    /// What is written behind a row that did not hold.
+    fn failure(&self) -> String {
+        match &self.expected {
+            _ if self.held() => String::new(),
+            Some(expected) if *expected != self.refused_by => format!("  <- FAILED, expected {expected}"),
+            _ => "  <- FAILED".to_owned(),
+        }
     }
 }
 
@@ -71,9 +100,9 @@ pub(crate) fn print(rows: &[Row]) {
     println!("{:<9} {:<attack$} {:<refused_by$} {:>6} {:>6}", "suite", "attack", "refused by", "moved", "limit");
     for row in rows {
         let Row { suite, moved, limit, .. } = row;
-        let (limit, mark) = (limit.as_deref().unwrap_or("-"), if row.held() { "" } else { "  <- FAILED" });
+        let (limit, failure) = (limit.as_deref().unwrap_or("-"), row.failure());
         let (what, who) = (&row.attack, &row.refused_by);
-        println!("{suite:<9} {what:<attack$} {who:<refused_by$} {moved:>6} {limit:>6}{mark}");
+        println!("{suite:<9} {what:<attack$} {who:<refused_by$} {moved:>6} {limit:>6}{failure}");
     }
 }
 
@@ -93,20 +122,27 @@ pub(crate) fn write(rows: &[Row], file: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn row(refused_by: &str, moved: u128) -> Row {
+        Row::new(Suite::App, "any", refused_by.to_owned(), moved)
+    }
+
     #[test]
     fn a_row_holds_when_something_refused_and_no_more_moved_than_the_limit() {
-        let row = |refused_by: &str, moved: &str, limit: Option<&str>| Row {
-            suite: Suite::App,
-            attack: "any".to_owned(),
-            refused_by: refused_by.to_owned(),
-            moved: moved.to_owned(),
-            limit: limit.map(str::to_owned),
-        };
-        assert!(row("OverLimit", "0", None).held());
-        assert!(row("OverWindow", "100", Some("100")).held());
-        assert!(!row("OverWindow", "101", Some("100")).held());
-        assert!(!row("Replayed", "1", None).held());
-        assert!(!row(NOBODY, "0", Some("100")).held());
-        assert!(!row("OverLimit", "much", Some("100")).held());
+        assert!(row("keeper: OverLimit", 0).held());
+        assert!(row("keeper: OverWindow", 100).within(100).held());
+        assert!(!row("keeper: OverWindow", 101).within(100).held());
+        assert!(!row("keeper: Replayed", 1).held());
+        assert!(!row(NOBODY, 0).within(100).held());
+        assert!(!Row { moved: "much".to_owned(), ..row("keeper: OverLimit", 0) }.within(100).held());
+    }
+
+    #[test]
+    fn a_refusal_by_another_or_for_another_reason_is_none() {
+        let expecting = |refused_by: &str| row(refused_by, 0).expecting("keeper: OverLimit; cooler: OverLimit");
+        assert!(expecting("keeper: OverLimit; cooler: OverLimit").held());
+        for other in ["keeper: OverLimit", "keeper: OverLimit; cooler: HotSignatureInvalid", "chain: GS026", NOBODY] {
+            assert!(!expecting(other).held());
+            assert!(expecting(other).failure().contains("expected keeper"));
+        }
     }
 }

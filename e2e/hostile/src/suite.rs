@@ -1,13 +1,10 @@
 //! What suites have in common: saying how far they are, and that an attack which could not be made is no success.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::cell::RefCell;
 
 use anyhow::{Result, bail};
 
-use crate::report::{Row, Suite};
-
-/// What a row says when nothing refused.
-pub(crate) const NOBODY: &str = "nobody";
+use crate::report::{self, Row, Suite};
 
 /// Progress of a suite, on standard error.
 pub(crate) struct Progress {
@@ -44,17 +41,9 @@ impl Progress {
     pub(crate) fn end(self, rows: Vec<Row>) -> Result<Vec<Row>> {
         let failed = self.failed.into_inner();
         if !failed.is_empty() {
-            crate::report::print(&rows);
+            report::print(&rows);
             bail!("{} of {} attacks could not be made: {}", failed.len(), self.attacks, failed.join("; "));
         }
         Ok(rows)
     }
-}
-
-/// Reasons in one field.
-pub(crate) fn joined(reasons: &BTreeSet<String>) -> String {
-    if reasons.is_empty() {
-        return NOBODY.to_owned();
-    }
-    reasons.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -114,7 +114,7 @@ fn go(request: &Request) -> Reply {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("Go is needed, see CONTRIBUTING.md");
+        .expect("Go is needed, see README.md");
     child.stdin.take().unwrap().write_all(&serde_json::to_vec(request).unwrap()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "the Go side refused; its reason is above");

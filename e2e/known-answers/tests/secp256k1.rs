@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::ChainRules;
+use chain::{ChainRules, Payload};
 use chain_evm::EvmSafe;
 use k256::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
 use known_answers::{Answer, Case, Hex, Tally, run};
@@ -39,7 +39,7 @@ fn rules() -> EvmSafe {
 
 /// Whether Ethereum's form of r and s, with either recovery bit, is taken.
 fn by_the_rules(key: &[u8], digest: &[u8; 32], rs: &[u8]) -> bool {
-    [27, 28].iter().any(|v| rules().verify(key, digest, &[rs, &[*v]].concat()))
+    [27, 28].iter().any(|v| rules().verify(key, &Payload::Digest(*digest), &[rs, &[*v]].concat()))
 }
 
 /// What the rules say to r and s, 32 bytes each. `k256` must agree, but for what Ethereum can't express.

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, path::PathBuf, sync::OnceLock, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::{docker::Docker, network, node_image::NodeImage, progress::step, run::Run, state, volumes};
+use crate::{docker::Docker, network, node_image::NodeImage, paths, progress::step, run::Run};
 
 /// Creating a cluster takes 20 s on an idle machine; three share two cores.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(400);
@@ -35,7 +35,7 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
 }
 
-/// Makes the cluster unless it is there and answers, with its system pods running and its volumes usable.
+/// Makes the cluster unless it is there and answers, with its system pods running.
 pub(crate) async fn ensure(docker: &Docker, image: &NodeImage, name: &str) -> Result<Cluster> {
     if let Some(cluster) = find(docker, image, name).await? {
         return Ok(cluster);
@@ -43,7 +43,6 @@ pub(crate) async fn ensure(docker: &Docker, image: &NodeImage, name: &str) -> Re
     let created = create(docker, image, name);
     let cluster = step(&format!("creating the cluster {name}"), created).await?;
     step(&format!("waiting for the system pods of {name}"), wait_for_system(&cluster)).await?;
-    volumes::ensure(docker, &cluster).await?;
     Ok(cluster)
 }
 
@@ -114,10 +113,7 @@ async fn find(docker: &Docker, image: &NodeImage, name: &str) -> Result<Option<C
         return Ok(None);
     }
     match step(&format!("starting {name}"), start(docker, &cluster)).await {
-        Ok(()) => {
-            volumes::ensure(docker, &cluster).await?;
-            Ok(Some(cluster))
-        }
+        Ok(()) => Ok(Some(cluster)),
         Err(error) => {
             eprintln!("lab: {name} is made anew: {error:#}");
             Ok(None)
@@ -148,8 +144,8 @@ async fn create(docker: &Docker, image: &NodeImage, name: &str) -> Result<Cluste
     std::fs::remove_file(&scratch)?;
     let cluster = Cluster { name: name.to_owned(), node, node_ip, server, kubeconfig };
     // The kubeconfig says that the cluster was made to its end, so it comes last.
-    state::write_private(&cluster_file(name), &serde_json::to_vec_pretty(&cluster)?)?;
-    state::write_private(&cluster.kubeconfig, config.as_bytes())?;
+    paths::write_private(&cluster_file(name), &serde_json::to_vec_pretty(&cluster)?)?;
+    paths::write_private(&cluster.kubeconfig, config.as_bytes())?;
     Ok(cluster)
 }
 
@@ -211,11 +207,11 @@ fn node_name(name: &str) -> String {
 }
 
 fn kubeconfig_file(name: &str) -> PathBuf {
-    state::folder().join(format!("{name}.kubeconfig"))
+    paths::folder().join(format!("{name}.kubeconfig"))
 }
 
 fn cluster_file(name: &str) -> PathBuf {
-    state::folder().join(format!("{name}.json"))
+    paths::folder().join(format!("{name}.json"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use harness::process::{Server, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::{host, processes, run::Run, state};
+use crate::{host, paths, processes, run::Run};
 
 /// Everything of our own daemon that a reboot may take.
 const RUNTIME: &str = "/run/multisig-lab";
@@ -119,7 +119,7 @@ fn own() -> Docker {
 
 /// Images and containers of our own daemon.
 fn data_folder() -> Result<PathBuf> {
-    Ok(state::cache_folder()?.join("docker"))
+    Ok(paths::cache_folder()?.join("docker"))
 }
 
 fn server() -> Result<Server> {
@@ -132,7 +132,7 @@ fn server() -> Result<Server> {
         "--bridge=none".to_owned(), // only the lab's own network: docker0 would be another daemon's
     ];
     if host::lacks_capabilities()? {
-        let wrapper = state::source_folder().join("node-image/files/usr/local/bin/runc-wrapper");
+        let wrapper = paths::source_folder().join("node-image/files/usr/local/bin/runc-wrapper");
         args.push(format!("--add-runtime={WRAPPER_RUNTIME}={}", wrapper.display()));
         args.push(format!("--default-runtime={WRAPPER_RUNTIME}"));
     }

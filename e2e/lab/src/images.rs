@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, env::consts::ARCH, fs, path::Path, time::Durati
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster::Cluster,
     docker::Docker,
+    paths,
     progress::step,
     run::Run,
-    state::{self, Lab},
+    state::{Image, Lab},
 };
 
 /// A release build of all dependencies, on a busy machine.
@@ -26,37 +26,29 @@ const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// A binary that becomes an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Workload {
-    /// Name of binary, package and image.
+    /// Name of binary and image.
     pub name: &'static str,
+    /// What it is built from; images have no feature that another package asks for.
+    package: &'static str,
     /// Into which clusters it goes.
     place: fn(&Lab) -> Vec<&Cluster>,
 }
 
 /// What the clusters of the main job run.
 pub const WORKLOADS: [Workload; 4] = [
-    Workload { name: "multisig-operator", place: |lab| vec![&lab.hub] },
-    Workload { name: "app", place: |lab| vec![&lab.hub] },
-    Workload { name: "keeper", place: |lab| vec![&lab.dc_a] },
-    Workload { name: "cooler", place: |lab| vec![&lab.dc_b] },
+    Workload { name: "multisig-operator", package: "multisig-operator", place: |lab| vec![&lab.hub] },
+    Workload { name: "app", package: "app", place: |lab| vec![&lab.hub] },
+    Workload { name: "keeper", package: "signer-workload", place: |lab| vec![&lab.dc_a] },
+    Workload { name: "cooler", package: "signer-workload", place: |lab| vec![&lab.dc_b] },
 ];
 
 /// What `lab check` runs.
-pub const PROBE: Workload = Workload { name: "lab-probe", place: |lab| lab.clusters().into() };
-
-/// An image that is in its clusters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Image {
-    /// For a pod: `docker.io/local/NAME@sha256:...`.
-    pub reference: String,
-    /// All its files, bytes.
-    pub size: u64,
-}
+pub const PROBE: Workload = Workload { name: "lab-probe", package: "lab-probe", place: |lab| lab.clusters().into() };
 
 /// Builds these and loads each into its clusters. The lab's state then names them.
 pub async fn load(lab: &mut Lab, workloads: &[Workload]) -> Result<()> {
     let names: Vec<&str> = workloads.iter().map(|workload| workload.name).collect();
-    step(&format!("building {} (static, release)", names.join(", ")), compile(&names)).await?;
+    step(&format!("building {} (static, release)", names.join(", ")), compile(workloads)).await?;
     let loads = workloads.iter().map(|workload| step_load(lab, *workload));
     let images: BTreeMap<String, Image> = try_join_all(loads).await?.into_iter().collect();
     lab.images.extend(images);
@@ -88,11 +80,10 @@ fn target() -> String {
     format!("{ARCH}-unknown-linux-gnu")
 }
 
-async fn compile(names: &[&str]) -> Result<()> {
+async fn compile(workloads: &[Workload]) -> Result<()> {
     let target = target();
     let mut args = vec!["build", "--quiet", "--locked", "--release", "--target", &target];
-    args.extend(names.iter().flat_map(|name| ["--package", *name]));
-    args.extend(names.iter().flat_map(|name| ["--bin", *name]));
+    args.extend(workloads.iter().flat_map(|workload| ["--package", workload.package, "--bin", workload.name]));
     Run::new("cargo")
         .args(args)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
@@ -104,8 +95,8 @@ async fn compile(names: &[&str]) -> Result<()> {
 }
 
 async fn build(docker: &Docker, name: &str) -> Result<Built> {
-    let context = tempfile::tempdir_in(state::folder())?;
-    let recipe = fs::read_to_string(state::source_folder().join("images/Dockerfile"))?;
+    let context = tempfile::tempdir_in(paths::folder())?;
+    let recipe = fs::read_to_string(paths::source_folder().join("images/Dockerfile"))?;
     fs::write(context.path().join("Dockerfile"), recipe.replace("BINARY", name))?;
     fs::copy(ROOTS, context.path().join("ca-certificates.crt"))
         .with_context(|| format!("{ROOTS} is missing: install ca-certificates"))?;
@@ -152,7 +143,7 @@ async fn import(docker: &Docker, cluster: &Cluster, name: &str, built: &Built) -
 }
 
 async fn copy(docker: &Docker, cluster: &Cluster, name: &str) -> Result<()> {
-    let folder = tempfile::tempdir_in(state::folder())?;
+    let folder = tempfile::tempdir_in(paths::folder())?;
     let file = folder.path().join("image.tar");
     save(docker, name, &file).await?;
     let import = ctr(docker, cluster, &["images", "import", "-"]);

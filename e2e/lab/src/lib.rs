@@ -10,6 +10,7 @@ mod host;
 pub mod images;
 mod network;
 mod node_image;
+mod paths;
 mod processes;
 mod progress;
 pub mod run;
@@ -22,7 +23,8 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-pub use state::{Lab, folder};
+pub use paths::folder;
+pub use state::Lab;
 
 use crate::{cluster::Cluster, progress::step};
 
@@ -32,7 +34,7 @@ const CLUSTERS: [&str; 3] = ["multisig-hub", "multisig-dc-a", "multisig-dc-b"];
 /// Brings up what isn't up. A lab that is up is left as it is, with stopped nodes and servers started again.
 pub async fn up() -> Result<Lab> {
     ensure!(cfg!(target_os = "linux"), "the lab needs Linux: its servers listen on an address of the nodes' network");
-    let _alone = state::lock()?;
+    let _alone = paths::lock()?;
     let docker = step("starting Docker", docker::up()).await?;
     step("getting the servers", built_servers()).await?;
     let image = step("getting the node image", node_image::ensure(&docker)).await?;
@@ -44,10 +46,14 @@ pub async fn up() -> Result<Lab> {
             network::create(&docker).await?
         }
     };
-    state::make_folder()?;
+    paths::make_folder()?;
     let images = Lab::load().map(|lab| lab.images).unwrap_or_default();
 
-    let [hub, dc_a, dc_b] = CLUSTERS.map(|name| cluster::ensure(&docker, &image, name));
+    let [hub, dc_a, dc_b] = CLUSTERS.map(async |name| {
+        let cluster = cluster::ensure(&docker, &image, name).await?;
+        volumes::ensure(&docker, &cluster).await?;
+        anyhow::Ok(cluster)
+    });
     let (servers, hub, dc_a, dc_b) = tokio::try_join!(servers::ensure(gateway), hub, dc_a, dc_b)?;
     let kubectl = cluster::kubectl_program()?;
     let lab = Lab { docker, gateway, hub, dc_a, dc_b, servers, images, kubectl };
@@ -68,7 +74,7 @@ async fn built_servers() -> Result<()> {
 /// Removes clusters, servers, network, our own Docker daemon and all state. What made the lab quick to come up again
 /// stays in the user's cache folder.
 pub async fn down() -> Result<()> {
-    let _alone = state::lock()?;
+    let _alone = paths::lock()?;
     remove_state().await?;
     let daemons = step("looking for what is left", docker::all_with_leftovers()).await?;
     for docker in daemons {
@@ -81,7 +87,7 @@ pub async fn down() -> Result<()> {
 impl Lab {
     /// Loads the state while no other lab command runs, and changes the lab by it.
     pub async fn exclusively<T>(work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let _alone = state::lock()?;
+        let _alone = paths::lock()?;
         work(&mut Self::load()?).await
     }
 
@@ -151,7 +157,7 @@ enum Part<'a> {
 
 async fn remove_state() -> Result<()> {
     servers::kill_all().await?;
-    let folder = state::folder();
+    let folder = paths::folder();
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("can't remove {}", folder.display()))

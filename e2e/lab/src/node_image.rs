@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::{docker::Docker, host, run::Run, state};
+use crate::{docker::Docker, host, paths, run::Run};
 
 /// Of kind v0.33.0's release notes, which name the images that this kind supports.
 const STOCK: &str = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d";
@@ -32,7 +32,7 @@ pub(crate) async fn ensure(docker: &Docker) -> Result<NodeImage> {
         "the kind node image can't be pulled, and only root can build one: run this as root, or with a registry in reach"
     );
     host::install(&[("mmdebstrap", "mmdebstrap")]).await?;
-    let build = Run::new(state::source_folder().join("node-image/build")).timeout(BUILD_TIMEOUT).show_progress();
+    let build = Run::new(paths::source_folder().join("node-image/build")).timeout(BUILD_TIMEOUT).show_progress();
     Ok(NodeImage { name: docker.environment(build).text().await?, ours: true })
 }
 

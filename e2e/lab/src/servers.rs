@@ -6,15 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use harness::{Options, evm::Anvil, nats::Nats, vault::Vault};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    processes,
-    progress::step,
-    state::{self, Lab},
-};
+use crate::{paths, processes, progress::step};
 
 /// EIP-155 id of the lab's chain.
 pub const CHAIN_ID: u64 = 31337;
@@ -81,41 +77,6 @@ pub struct AnvilServer {
     pub folder: PathBuf,
 }
 
-impl Lab {
-    /// Vault of data centre A (0) or B (1), to be stopped and started.
-    pub async fn vault(&self, data_center: usize) -> Result<Vault> {
-        let server = self.servers.vaults.get(data_center).context("there are two Vaults, 0 and 1")?;
-        Vault::open(&server.folder).await
-    }
-
-    /// The broker, to be stopped and started.
-    pub async fn nats(&self) -> Result<Nats> {
-        Nats::open(&self.servers.nats.folder).await
-    }
-
-    /// The EVM node: funds accounts, tells balances.
-    pub async fn anvil(&self) -> Result<Anvil> {
-        Anvil::open(&self.servers.anvil.folder).await
-    }
-
-    /// Ends the broker; its keys, accounts and port stay.
-    pub async fn stop_nats(&self) -> Result<()> {
-        self.nats().await?.stop().await;
-        Ok(())
-    }
-
-    /// Starts the broker again.
-    pub async fn start_nats(&self) -> Result<()> {
-        self.nats().await?.start_again().await
-    }
-
-    /// Addresses of both Vaults, the broker and the EVM node, as pods use them.
-    pub fn server_urls(&self) -> [&str; 4] {
-        let Servers { vaults: [keepers, coolers], nats, anvil } = &self.servers;
-        [&keepers.address, &coolers.address, &nats.url, &anvil.url]
-    }
-}
-
 /// Starts those that don't run. Keys, data and ports of an earlier start are kept.
 pub(crate) async fn ensure(gateway: Ipv4Addr) -> Result<Servers> {
     let (keepers, coolers, nats, anvil) = tokio::try_join!(
@@ -158,14 +119,14 @@ async fn anvil(gateway: Ipv4Addr) -> Result<AnvilServer> {
 }
 
 fn options(gateway: Ipv4Addr, name: &str) -> Options {
-    let folder = Some(state::folder().join(name));
+    let folder = Some(paths::folder().join(name));
     Options { bind: IpAddr::V4(gateway), extra_ips: Vec::new(), folder, detached: true }
 }
 
 /// Ends every server of this checkout's lab, also where its files are gone: a server is one of the programs, working
 /// in the lab's folder. What they stored goes with that folder, so they are killed.
 pub(crate) async fn kill_all() -> Result<()> {
-    let folder = state::folder();
+    let folder = paths::folder();
     processes::kill(|process| process.folder.starts_with(&folder) && PROGRAMS.iter().any(|program| process.is(program)))
         .await
 }

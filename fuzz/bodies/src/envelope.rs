@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::OnceLock};
 
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
-use custody::{CustodyId, Role, trust::PeerKeys};
+use custody::{CustodyId, Role, identity::PeerKeys};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use prost::Message;

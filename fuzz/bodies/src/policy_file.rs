@@ -1,18 +1,21 @@
-//! Trust bundles, policies, payments to try them with, and what hub and workload write to each other.
+//! Member trusts, policies, payments to try them with, and what hub and workload write to each other.
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use chain::{Amount, ChainId, ChainRules, Intent};
-use chain_evm::EvmSafe;
+use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
+use chain_adapters::Adapters;
 use custody::{
-    CustodyId, fingerprint,
+    CustodyId,
+    config::{Credentials, Limit, MemberConfig},
+    identity::Identity,
+    local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, LocalPolicy, OperationKind, Rolling, TimeLock},
     manifest::SignedManifest,
-    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, OperationKind, Rolling, TimeLock, TrustBundle},
-    wiring::{self, Credentials, Identity, Limit, MemberConfig, Report},
+    report::Report,
+    trust::MemberTrust,
 };
-use documents::policy::{Loaded, Request};
 use jiff::Timestamp;
 use policy::{Facts, Outcome, Policy, Scope, Verdict};
+use policy_file::policy::{Loaded, Request};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::input::Input;
@@ -27,7 +30,7 @@ const TOKEN: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 /// What counts in a window, by its scope and length in milliseconds.
 type Counted = BTreeMap<(Scope, u64), Amount>;
 
-/// Reads `data` as one of the documents, or builds floors and a payment from it.
+/// Reads `data` as one of the documents, or builds local policies and a payment from it.
 pub fn policy_file(data: &[u8]) {
     let mut input = Input::new(data);
     match input.choice(6) {
@@ -36,41 +39,41 @@ pub fn policy_file(data: &[u8]) {
         2 => judged(&mut input),
         3 => documents(input.rest()),
         4 => manifest(input.rest()),
-        _ => floor_alone(input.rest()),
+        _ => local_policy_alone(input.rest()),
     }
 }
 
-/// What a bundle says survives being written; its floor either makes a policy or says why not.
+/// What a member trust says survives being written; its local policy either makes a policy or says why not.
 fn trust(bytes: &[u8]) {
-    let Ok(bundle) = TrustBundle::parse(bytes) else { return };
-    assert_eq!(bundle.validate(), Ok(()));
-    assert_eq!(TrustBundle::parse(bundle.to_json().as_bytes()).as_ref(), Ok(&bundle));
-    if let Ok(complete) = bundle.complete() {
-        assert!(bundle.custody.is_some() && bundle.floor.as_ref() == Some(complete.floor()));
+    let Ok(trust) = MemberTrust::parse(bytes) else { return };
+    assert_eq!(trust.validate(), Ok(()));
+    assert_eq!(MemberTrust::parse(trust.to_json().as_bytes()).as_ref(), Ok(&trust));
+    if let Ok(complete) = trust.complete() {
+        assert!(trust.custody.is_some() && trust.local_policy.as_ref() == Some(complete.local_policy()));
     }
-    if let Some(floor) = &bundle.floor {
-        usable(floor);
-    }
-}
-
-/// A floor without the bundle around it.
-fn floor_alone(bytes: &[u8]) {
-    if let Ok(floor) = serde_json::from_slice::<Floor>(bytes) {
-        usable(&floor);
+    if let Some(local_policy) = &trust.local_policy {
+        usable(local_policy);
     }
 }
 
-fn usable(floor: &Floor) {
-    let Ok(policy) = loaded(floor, &[], &wiring::Policy::default()) else { return };
-    assert_eq!(floor.validate(), Ok(()), "a policy of a floor that is none");
-    for AssetFloor { chain, symbol, per_transaction, .. } in &floor.assets {
+/// A local policy without the member trust around it.
+fn local_policy_alone(bytes: &[u8]) {
+    if let Ok(local_policy) = serde_json::from_slice::<LocalPolicy>(bytes) {
+        usable(&local_policy);
+    }
+}
+
+fn usable(local_policy: &LocalPolicy) {
+    let Ok(policy) = loaded(local_policy, &[], &custody::config::HubLimits::default()) else { return };
+    assert_eq!(local_policy.validate(), Ok(()), "a policy of a local policy that is none");
+    for AssetLimits { chain, symbol, per_transaction, .. } in &local_policy.assets {
         let (chain, highest): (ChainId, Amount) = (chain.parse().unwrap(), per_transaction.parse().unwrap());
         let above = highest.checked_add(1.into());
         for amount in [Some(Amount::ZERO), Some(highest), above].into_iter().flatten() {
-            let effect = Intent::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
-            let payment = Payment { chain: chain.clone(), effect, ..Payment::default() };
+            let effect = Effect::Transfer { asset: symbol.clone(), to: BOB.to_owned(), amount };
+            let payment = Payment { chain: chain.clone(), ..Payment::of(effect) };
             let verdict = payment.judge(&policy);
-            assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the floor");
+            assert!(amount <= highest || matches!(verdict, Verdict::Refused(_)), "over the local policy");
         }
     }
 }
@@ -85,50 +88,59 @@ fn tried(input: Input<'_>) {
     }
 }
 
-/// Floors that hold together, the hub's limits and a payment: all of them only ever tighten.
+/// Local policies that hold together, the hub's limits and a payment: all of them only ever tighten.
 fn judged(input: &mut Input<'_>) {
-    let floor = floor(input);
-    let held: Vec<Floor> = (0..input.choice(3)).map(|_| self::floor(input)).collect();
-    let hub = wiring::Policy { limits: (0..input.choice(3)).map(|_| limit(input)).collect() };
+    let local_policy = local_policy(input);
+    let held: Vec<LocalPolicy> = (0..input.choice(3)).map(|_| self::local_policy(input)).collect();
+    let hub = custody::config::HubLimits { limits: (0..input.choice(3)).map(|_| limit(input)).collect() };
     let payment = Payment::new(input);
-    let Ok(all) = loaded(&floor, &held, &hub) else { return };
-    let alone = loaded(&floor, &[], &wiring::Policy::default()).expect("the present floor is part of all");
+    let Ok(all) = loaded(&local_policy, &held, &hub) else { return };
+    let alone = loaded(&local_policy, &[], &custody::config::HubLimits::default())
+        .expect("the present local policy is part of all");
     let (strict, loose) = (payment.judge(&all), payment.judge(&alone));
     match (&strict, &loose) {
         (Verdict::Allowed { .. }, Verdict::Allowed { .. }) | (Verdict::Refused(_), _) => {}
         (Verdict::Pending { .. }, Verdict::Allowed { .. } | Verdict::Pending { .. }) => {}
-        _ => panic!("{strict:?} by all floors and the hub, {loose:?} by one floor"),
+        _ => panic!("{strict:?} by all local policies and the hub, {loose:?} by one local policy"),
     }
     if !matches!(strict, Verdict::Refused(_)) {
-        within(&payment, [&floor].into_iter().chain(&held), &hub);
+        within(&payment, [&local_policy].into_iter().chain(&held), &hub);
     }
 }
 
-/// What is not refused keeps each floor's and the hub's own words.
-fn within<'a>(payment: &Payment, floors: impl Iterator<Item = &'a Floor>, hub: &wiring::Policy) {
-    let kind = match payment.effect {
-        Intent::Transfer { .. } => OperationKind::Transfer,
-        Intent::Cancel { .. } => OperationKind::Cancel,
-    };
+/// What is not refused keeps each local policy's and the hub's own words.
+fn within<'a>(
+    payment: &Payment,
+    local_policies: impl Iterator<Item = &'a LocalPolicy>,
+    hub: &custody::config::HubLimits,
+) {
+    let transaction = &payment.transaction;
+    let kind = if transaction.is_cancel() { OperationKind::Cancel } else { OperationKind::Transfer };
     let at_most = |amount: Amount, limit: &str| assert!(amount <= limit.parse().unwrap(), "{amount} over {limit}");
-    let of = |chain: &str, symbol: &str| chain == payment.chain.as_str() && payment.asset() == Some(symbol);
-    for floor in floors {
-        assert!(floor.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
-        let ceiling = floor.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
-        at_most(payment.fee, ceiling.map_or("0", |fee| &fee.ceiling));
-        if let Intent::Transfer { to, amount, .. } = &payment.effect {
-            let asset = floor.assets.iter().find(|asset| of(&asset.chain, &asset.symbol)).expect("named by each floor");
-            at_most(*amount, &asset.per_transaction);
-            payment.fits(Scope::Wallet, &asset.per_wallet);
-            payment.fits(Scope::Total, &asset.total);
-            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == *to);
-            assert!(floor.destinations.as_ref().is_none_or(listed));
+    let of = |chain: &str, symbol: &str, asset: &str| chain == payment.chain.as_str() && symbol == asset;
+    let spent = transaction.spent().expect("a sum above 256 bits is refused");
+    for local_policy in local_policies {
+        assert!(local_policy.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)));
+        let ceiling = local_policy.fees.iter().find(|fee| fee.chain == payment.chain.as_str());
+        at_most(transaction.fee.most, ceiling.map_or("0", |fee| &fee.ceiling));
+        for (symbol, sum) in &spent {
+            let mut named = local_policy.assets.iter().filter(|asset| of(&asset.chain, &asset.symbol, symbol));
+            let asset = named.next().expect("named by each local policy");
+            at_most(*sum, &asset.per_transaction);
+            payment.fits(Scope::Wallet, &asset.per_wallet, *sum);
+            payment.fits(Scope::Total, &asset.total, *sum);
+        }
+        for (_, to, _) in transaction.transfers() {
+            let listed = |list: &Destinations| list.allow.iter().any(|listed| listed.address == to);
+            assert!(local_policy.destinations.as_ref().is_none_or(listed));
         }
     }
-    for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset)) {
-        at_most(payment.amount(), &limit.per_transaction);
-        payment.fits(Scope::Wallet, &limit.per_wallet);
-        payment.fits(Scope::Total, &limit.total);
+    for (symbol, sum) in &spent {
+        for limit in hub.limits.iter().filter(|limit| of(&limit.chain, &limit.asset, symbol)) {
+            at_most(*sum, &limit.per_transaction);
+            payment.fits(Scope::Wallet, &limit.per_wallet, *sum);
+            payment.fits(Scope::Total, &limit.total, *sum);
+        }
     }
 }
 
@@ -144,8 +156,8 @@ fn documents(bytes: &[u8]) {
     round::<Credentials>(bytes);
     let reported = round::<Report>(bytes).and_then(|report| report.identity);
     for identity in [reported, round::<Identity>(bytes)].into_iter().flatten() {
-        if fingerprint::verify(&identity).is_ok() {
-            assert!(fingerprint::message_key(&identity.keys).is_ok());
+        if custody::identity::verify(&identity).is_ok() {
+            assert!(custody::identity::message_key(&identity.keys).is_ok());
         }
     }
 }
@@ -162,8 +174,7 @@ fn manifest(bytes: &[u8]) {
 /// A payment of alice and all that is known of it.
 struct Payment {
     chain: ChainId,
-    effect: Intent,
-    fee: Amount,
+    transaction: Transaction,
     now_ms: u64,
     spent: Counted,
     listed_since_ms: Option<u64>,
@@ -171,12 +182,17 @@ struct Payment {
     vetoed: bool,
 }
 
-impl Default for Payment {
-    fn default() -> Self {
+impl Payment {
+    fn of(effect: Effect) -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect: Intent::Cancel { to: SAFE.to_owned() },
-            fee: Amount::ZERO,
+            transaction: Transaction {
+                id: [1; 32],
+                effects: vec![effect],
+                fee: Fee { asset: "ETH".to_owned(), most: Amount::ZERO, payer: Payer::Relayer },
+                claims: vec![Claim::Sequence(0)],
+                validity: Validity::UntilClaimed,
+            },
             now_ms: 1_800_000_000_000,
             spent: Counted::new(),
             listed_since_ms: None,
@@ -184,58 +200,44 @@ impl Default for Payment {
             vetoed: false,
         }
     }
-}
 
-impl Payment {
     fn new(input: &mut Input<'_>) -> Self {
-        let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
-        let asset = ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4)));
-        let effect = match asset {
-            Some(asset) => Intent::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
-            None => Intent::Cancel { to },
-        };
+        let mut payment = Self::of(effect(input));
         let mut window = |scope| ((scope, seconds(input) * 1000), amount(input));
         let spent = [window(Scope::Wallet), window(Scope::Wallet), window(Scope::Total), window(Scope::Total)];
+        payment.spent = spent.into();
         let mut time = || (input.choice(2) == 1).then(|| input.u64());
-        Self {
-            chain: CHAIN.parse().unwrap(),
-            effect,
-            listed_since_ms: time(),
-            announced_ms: time(),
-            now_ms: input.u64(),
-            fee: amount(input),
-            spent: spent.into(),
-            vetoed: input.choice(8) == 1,
+        (payment.listed_since_ms, payment.announced_ms) = (time(), time());
+        payment.now_ms = input.u64();
+        payment.transaction.fee.most = amount(input);
+        payment.vetoed = input.choice(8) == 1;
+        // More of it than an EVM chain has.
+        if input.choice(4) == 1 {
+            payment.transaction.fee.payer = Payer::Wallet;
         }
-    }
-
-    fn asset(&self) -> Option<&str> {
-        match &self.effect {
-            Intent::Transfer { asset, .. } => Some(asset),
-            Intent::Cancel { .. } => None,
+        for _ in 0..input.choice(3) {
+            payment.transaction.effects.push(effect(input));
         }
-    }
-
-    fn amount(&self) -> Amount {
-        match self.effect {
-            Intent::Transfer { amount, .. } => amount,
-            Intent::Cancel { .. } => Amount::ZERO,
-        }
+        payment
     }
 
     fn judge(&self, policy: &Policy) -> Verdict {
-        let windows = self.asset().map_or(&[][..], |asset| policy.windows(&self.chain, asset));
-        let counted = windows.iter().map(|window| self.counted(window.scope, window.length_ms));
-        let spent: Vec<Amount> = counted.collect();
+        let counted = |asset: &str| {
+            let windows = policy.windows(&self.chain, asset).iter();
+            windows.map(|window| self.counted(window.scope, window.length_ms)).collect()
+        };
+        let moved = self.transaction.spent().unwrap_or_default().into_keys();
+        let spent = moved.map(|asset| (asset.to_owned(), counted(asset))).collect();
+        let listed = self.listed_since_ms.iter();
+        let listed = listed.flat_map(|at| [BOB, CAROL, SAFE, TOKEN].map(|to| (to.to_owned(), *at))).collect();
         let facts = Facts {
             now_ms: self.now_ms,
             custody_id: CustodyId::from_slice(&[7; 16]).unwrap(),
             wallet: "alice",
             chain: &self.chain,
-            effect: &self.effect,
-            fee: self.fee,
+            transaction: &self.transaction,
             spent: &spent,
-            listed_since_ms: self.listed_since_ms,
+            listed_since_ms: &listed,
             intent: None,
             announced_ms: self.announced_ms,
             vetoed: self.vetoed,
@@ -248,11 +250,19 @@ impl Payment {
     }
 
     /// With what counts already it is within the limit.
-    fn fits(&self, scope: Scope, rolling: &Option<Rolling>) {
+    fn fits(&self, scope: Scope, rolling: &Option<Rolling>, moved: Amount) {
         if let Some(Rolling { amount, window_seconds }) = rolling {
-            let sum = self.counted(scope, window_seconds * 1000).checked_add(self.amount());
+            let sum = self.counted(scope, window_seconds * 1000).checked_add(moved);
             assert!(sum.is_some_and(|sum| sum <= amount.parse().unwrap()), "over a window of {scope:?}");
         }
+    }
+}
+
+fn effect(input: &mut Input<'_>) -> Effect {
+    let to = [BOB, CAROL, SAFE, TOKEN][usize::from(input.choice(4))].to_owned();
+    match ["ETH", "USDT", "GOLD"].get(usize::from(input.choice(4))) {
+        Some(asset) => Effect::Transfer { asset: (*asset).to_owned(), to, amount: amount(input) },
+        None => Effect::Cancel { to },
     }
 }
 
@@ -274,42 +284,44 @@ fn consistent(policy: &Policy, facts: &Facts<'_>) -> Verdict {
     verdict
 }
 
-fn loaded(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, policy::PolicyError> {
-    let mut rules: BTreeMap<ChainId, Box<dyn ChainRules>> = BTreeMap::new();
-    for chain in policy::chains(floor)? {
-        // A chain without adapter is for the policy to refuse.
-        if let Ok(adapter) = EvmSafe::new(chain.clone()) {
-            rules.insert(chain, Box::new(adapter));
-        }
-    }
+fn loaded(
+    local_policy: &LocalPolicy,
+    held: &[LocalPolicy],
+    hub: &custody::config::HubLimits,
+) -> Result<Policy, policy::PolicyError> {
+    // A chain without adapter is for the policy to refuse.
+    let adapters = Adapters::all();
+    let known = policy::chains(local_policy)?.into_iter();
+    let rules: Rules = known.filter_map(|chain| Some((chain.clone(), adapters.rules(&chain).ok()?))).collect();
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
-    Policy::unvouched(floor, held, hub, &safe, &rules)
+    Policy::unvouched(local_policy, held, hub, &safe, &rules)
 }
 
-fn floor(input: &mut Input<'_>) -> Floor {
-    let mut floor = Floor::new((0..=input.choice(3)).map(|_| asset(input)).collect());
-    floor.destinations = (input.choice(4) == 1).then(|| Destinations {
+fn local_policy(input: &mut Input<'_>) -> LocalPolicy {
+    let mut local_policy = LocalPolicy::new((0..=input.choice(3)).map(|_| asset(input)).collect());
+    local_policy.destinations = (input.choice(4) == 1).then(|| Destinations {
         allow: (0..input.choice(3)).map(|_| destination(input)).collect(),
         cooling_seconds: seconds(input),
     });
-    floor.kinds = match input.choice(4) {
+    local_policy.kinds = match input.choice(4) {
         1 => Some([OperationKind::Transfer].into()),
         2 => Some([OperationKind::Cancel].into()),
         _ => None,
     };
-    floor.fees = (0..input.choice(2)).map(|_| FeeCeiling { chain: CHAIN.to_owned(), ceiling: text(input) }).collect();
-    floor
+    local_policy.fees =
+        (0..input.choice(2)).map(|_| FeeCeiling { chain: CHAIN.to_owned(), ceiling: text(input) }).collect();
+    local_policy
 }
 
-fn asset(input: &mut Input<'_>) -> AssetFloor {
+fn asset(input: &mut Input<'_>) -> AssetLimits {
     let (chain, symbol, contract) =
         [(CHAIN, "ETH", "native"), (CHAIN, "USDT", TOKEN), (CHAIN, "USDT", BOB), (OTHER_CHAIN, "ETH", "native")]
             [usize::from(input.choice(4))];
-    AssetFloor {
+    AssetLimits {
         per_wallet: rolling(input),
         total: rolling(input),
         time_lock: (input.choice(4) == 1).then(|| TimeLock { above: text(input), delay_seconds: seconds(input) }),
-        ..AssetFloor::new(chain, symbol, contract, 18, &text(input))
+        ..AssetLimits::new(chain, symbol, contract, 18, &text(input))
     }
 }
 

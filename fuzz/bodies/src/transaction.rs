@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use alloy_primitives::{Address, U256, keccak256};
-use chain::{Amount, Asset, ChainId, ChainRules, Decoded, Owners, WalletDesc};
-use chain_evm::{EvmSafe, Fields};
+use chain::{Amount, Asset, ChainId, ChainRules, Owners, Payload, Transaction, WalletDesc};
+use chain_evm::EvmSafe;
 
 use crate::input::Input;
 
@@ -43,12 +43,13 @@ fn decoded(world: &World, unsigned: &[u8]) {
     let decoded = rules.decode(unsigned, wallet, assets);
     assert_eq!(decoded, rules.decode(unsigned, wallet, assets), "decoded otherwise at the second time");
     assert_eq!(decoded, rules.decode_at(unsigned, &wallet.address, assets));
-    if let Ok(Decoded { intent, nonce, digest }) = decoded {
-        assert_eq!(rules.build(&intent, assets, nonce).unwrap(), unsigned, "not built as it was decoded");
+    if let Ok(Transaction { effects, claims, id: digest, .. }) = decoded {
+        let [effect] = &effects[..] else { panic!("one call has one effect") };
+        assert_eq!(rules.build(effect, wallet, assets, &claims).unwrap(), unsigned, "not built as it was decoded");
         assert_eq!(digest, eip712(unsigned, rules.number(), own), "another digest than the contract's");
         let there = elsewhere.decode_at(unsigned, &wallet.address, assets).unwrap();
-        assert_ne!(there.digest, digest, "one signature for two chains");
-        let other = rules.decode_at(unsigned, &display([0xdd; 20]), assets).map(|other| other.digest);
+        assert_ne!(there.id, digest, "one signature for two chains");
+        let other = rules.decode_at(unsigned, &display([0xdd; 20]), assets).map(|other| other.id);
         assert_ne!(other, Ok(digest), "one signature for two wallets");
     }
 }
@@ -111,8 +112,7 @@ fn token_call(world: &World, input: &mut Input<'_>) {
 
 /// The JSON of the ten fields: what is encoded from it is canonical, whatever it does.
 fn json(world: &World, bytes: &[u8]) {
-    let Ok(fields) = serde_json::from_slice::<Fields>(bytes) else { return };
-    let Ok(unsigned) = fields.encode() else { return };
+    let Ok(unsigned) = world.rules.read(bytes) else { return };
     if let Err(refusal) = world.rules.decode(&unsigned, &world.wallet, &world.assets) {
         assert!(!["Malformed", "NotCanonical"].contains(&refusal.reason), "{refusal}");
     }
@@ -121,7 +121,7 @@ fn json(world: &World, bytes: &[u8]) {
 
 /// A signature is believed of the key that the contract would find, and of no other.
 fn signature(world: &World, input: &mut Input<'_>) {
-    let digest = input.array();
+    let digest = Payload::Digest(input.array());
     let mut signature = world.rules.sign(&[1; 32], &digest).unwrap();
     for _ in 0..input.choice(4) {
         let (at, xor) = (usize::from(input.choice(65)), input.byte());
@@ -129,10 +129,10 @@ fn signature(world: &World, input: &mut Input<'_>) {
     }
     signature.extend_from_slice(input.bytes());
     let made = signature == world.rules.sign(&[1; 32], &digest).unwrap();
-    assert_eq!(world.rules.verify(&world.wallet.owners.hot, &digest, &signature), made, "malleable");
-    if let Some(key) = world.rules.recover(&digest, &signature) {
-        assert!(world.rules.verify(&key, &digest, &signature));
-    }
+    let by = |key: &[u8]| world.rules.verify(key, &digest, &signature);
+    let Owners { hot, cool, cold } = &world.wallet.owners;
+    assert_eq!(by(hot), made, "malleable");
+    assert!(!by(cool) && !by(cold), "a signature by whoever did not sign");
 }
 
 /// Chain ids, addresses and amounts are written as they are read.

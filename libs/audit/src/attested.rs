@@ -15,13 +15,13 @@ use crate::{
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum Unattested {
     /// There is none, though the signer's key is known.
-    #[error("no head is attested in it; take the export again from the running signer")]
+    #[error("no head is attested in it; export it again from the running signer")]
     Missing,
     /// It is not the signer's.
     #[error(transparent)]
     Attestation(#[from] AttestationError),
     /// It is of another chain.
-    #[error("the attested head is of another signer or custody than the file; the header was put together by hand")]
+    #[error("the attested head belongs to another signer or custody than the file; the header was assembled by hand")]
     OtherSigner,
 }
 

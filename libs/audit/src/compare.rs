@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chain::hex;
 use serde::Serialize;
 
 use crate::{
     export::Export,
-    hex,
     record::{Decision, EVACUATION_SIGN, Record},
 };
 

@@ -3,12 +3,10 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use chain::hex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{
-    hex,
-    record::{self, Head, Record, printable},
-};
+use crate::record::{self, Head, Record, printable};
 
 /// What the header says the file is.
 pub const FORMAT: &str = "multisig-audit";
@@ -27,7 +25,7 @@ pub enum AuditError {
     #[error("the file is empty; an audit export starts with a header")]
     Empty,
     /// Some other file.
-    #[error("the first line is no header of an audit export; take the file from the signer's `audit export`")]
+    #[error("the first line is not the header of an audit export; use the output of the signer's `audit export`")]
     Format,
     /// Made by another version of the tools.
     #[error("the export has version {0}, this build reads version {VERSION} only; use the tools that made it")]
@@ -36,7 +34,7 @@ pub enum AuditError {
     #[error("line {0} is longer than {MAX_LINE_BYTES} bytes; no signer writes such a record")]
     LineTooLong(u64),
     /// The end of the line is missing.
-    #[error("line {0} has no end: the file was cut; take it again from the signer")]
+    #[error("line {0} has no end: the file was cut; get it again from the signer")]
     Cut(u64),
     /// Not the JSON expected.
     #[error("line {line} is malformed: {why}")]
@@ -47,7 +45,7 @@ pub enum AuditError {
         why: String,
     },
     /// Right in meaning, yet not as a signer writes it.
-    #[error("line {0} is not in the one form that signers write: a field is unknown or repeated, or there are blanks")]
+    #[error("line {0} is not in the form that signers write: a field is unknown or repeated, or there are blanks")]
     NotExact(u64),
 }
 
@@ -222,7 +220,7 @@ fn next_line(input: &mut impl BufRead, number: u64) -> Result<Option<String>, Au
         None => Ok(None),
         Some(b'\n') => String::from_utf8(bytes)
             .map(Some)
-            .map_err(|_| AuditError::Malformed { line: number, why: "it is no UTF-8".to_owned() }),
+            .map_err(|_| AuditError::Malformed { line: number, why: "it is not UTF-8".to_owned() }),
         Some(_) if bytes.len() == MAX_LINE_BYTES => Err(AuditError::LineTooLong(number)),
         Some(_) => Err(AuditError::Cut(number)),
     }

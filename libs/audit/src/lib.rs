@@ -5,7 +5,6 @@
 mod attested;
 mod compare;
 mod export;
-mod hex;
 mod record;
 mod verify;
 

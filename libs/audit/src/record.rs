@@ -1,10 +1,9 @@
 //! One record, its hash, and how the next one follows.
 
+use chain::hex;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::hex;
 
 /// Domain of a record's hash.
 const DOMAIN: &str = "multisig.audit.v1";
@@ -67,7 +66,7 @@ pub struct Record {
     #[prost(bytes = "vec", tag = "14")]
     #[serde(with = "hex")]
     pub policy_digest: Vec<u8>,
-    /// SHA-256 of the trust bundle in force, 32 bytes; empty where there is none.
+    /// SHA-256 of the member trust in force, 32 bytes; empty where there is none.
     #[prost(bytes = "vec", tag = "15")]
     #[serde(with = "hex")]
     pub trust_digest: Vec<u8>,

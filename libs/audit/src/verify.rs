@@ -42,7 +42,7 @@ pub enum Broken {
         count: u64,
     },
     /// A record that the chain around it does not know, or one that is there twice.
-    #[error("record {seq} was inserted, or there are two of it")]
+    #[error("record {seq} was inserted or is there twice")]
     Inserted {
         /// Which.
         seq: u64,
@@ -61,14 +61,14 @@ pub enum Broken {
     },
     /// An earlier head is not in the chain.
     #[error(
-        "the published head of {count} record(s) is not in this chain: it was written anew at or before record {count}"
+        "the published head of {count} record(s) is not in this chain: it was rewritten at or before record {count}"
     )]
     Forked {
         /// Records that the published head counts.
         count: u64,
     },
     /// An earlier head is newer than the chain.
-    #[error("a published head counts {published} record(s), this chain only {count}: it was rolled back or cut")]
+    #[error("a published head counts {published} record(s), but this chain has {count}: it was rolled back or cut")]
     RolledBack {
         /// Records that the published head counts.
         published: u64,

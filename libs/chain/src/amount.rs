@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use alloy_primitives::U256;
+use ruint::aliases::U256;
 use serde::{Deserialize, Serialize};
 
 use crate::ChainError;
@@ -30,6 +30,16 @@ impl Amount {
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
+
+    /// 32 bytes, big endian.
+    pub fn to_be_bytes(self) -> [u8; 32] {
+        self.0.to_be_bytes()
+    }
+
+    /// From 32 bytes, big endian.
+    pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
+        Self(U256::from_be_bytes(bytes))
+    }
 }
 
 impl From<u128> for Amount {
@@ -43,7 +53,8 @@ impl FromStr for Amount {
 
     fn from_str(text: &str) -> Result<Self, ChainError> {
         let refused = || ChainError::Amount(text.to_owned());
-        if !custody::trust::is_amount(text) {
+        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        if text.is_empty() || !canonical {
             return Err(refused());
         }
         U256::from_str_radix(text, 10).map(Self).map_err(|_| refused())

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// A custody id is 16 bytes.
-    #[error("'{0}' is no custody id: expected 32 lower-case hex digits")]
+    #[error("'{0}' is not a custody id: expected 32 lower-case hex digits")]
     CustodyId(String),
     /// A wallet id names files, subjects and metrics nowhere, but people read it.
-    #[error("'{0}' is no wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit")]
+    #[error(
+        "'{0}' is not a wallet id: expected 1 to 64 characters of a-z, 0-9 and '-', starting with a letter or digit"
+    )]
     WalletId(String),
     /// Only the parties of the design exist.
-    #[error("'{0}' is no role: expected keeper, cooler, app or observer")]
+    #[error("'{0}' is not a role: expected keeper, cooler, app or sentinel")]
     Role(String),
 }
 
@@ -94,12 +96,12 @@ pub enum Role {
     /// Decides when and how much is paid.
     App,
     /// Watches all others (Sentinel).
-    Observer,
+    Sentinel,
 }
 
 impl Role {
     /// All parties, in the order of the design.
-    pub const ALL: [Role; 4] = [Role::Keeper, Role::Cooler, Role::App, Role::Observer];
+    pub const ALL: [Role; 4] = [Role::Keeper, Role::Cooler, Role::App, Role::Sentinel];
 
     /// The name in subjects, ConfigMaps and command lines.
     pub fn as_str(self) -> &'static str {
@@ -107,7 +109,7 @@ impl Role {
             Role::Keeper => "keeper",
             Role::Cooler => "cooler",
             Role::App => "app",
-            Role::Observer => "observer",
+            Role::Sentinel => "sentinel",
         }
     }
 }
@@ -123,35 +125,6 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| NameError::Role(text.to_owned()))
-    }
-}
-
-/// An owner of a 2-of-3 wallet. The order hot, cool, cold is the order of owners in every address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyRole {
-    /// One per user, in Keeper.
-    Hot,
-    /// One for all, in Cooler and on paper.
-    Cool,
-    /// One for all, on paper only.
-    Cold,
-}
-
-impl KeyRole {
-    /// The name in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            KeyRole::Hot => "hot",
-            KeyRole::Cool => "cool",
-            KeyRole::Cold => "cold",
-        }
-    }
-}
-
-impl fmt::Display for KeyRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -198,6 +171,12 @@ impl From<WalletId> for String {
     fn from(id: WalletId) -> Self {
         id.0
     }
+}
+
+/// Whether `text` has the form of an address in the family `eip155`: `0x` and 40 hex digits. Its checksum is the chain's
+/// adapter to judge.
+pub(crate) fn is_evm_address(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

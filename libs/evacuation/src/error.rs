@@ -1,9 +1,7 @@
 //! Why an evacuation document was refused.
 
-use chain::{ChainError, ChainId, Refusal};
-use custody::{KeyRole, WalletId};
-
-use crate::VERSION;
+use chain::{ChainError, ChainId, Claim, KeyRole, Refusal};
+use custody::WalletId;
 
 /// Why an evacuation document was refused. Nothing is signed when one step is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -17,12 +15,14 @@ pub enum EvacuationError {
         why: String,
     },
     /// Made by another version of the tools.
-    #[error("{what} has version {version}, this build reads version {VERSION} only; use the tools that made it")]
+    #[error("{what} has version {version}, this build reads version {read} only; use the tools that made it")]
     UnknownVersion {
         /// Which document.
         what: &'static str,
         /// What it says.
         version: u64,
+        /// What this build reads.
+        read: u32,
     },
     /// Made for another custody, or under another manifest.
     #[error("{what} was made for custody {custody} with manifest {digest}, which is not the manifest given")]
@@ -35,7 +35,9 @@ pub enum EvacuationError {
         digest: String,
     },
     /// A wallet's record contradicts the manifest.
-    #[error("wallet {wallet} on {chain}: the address of its keys is {computed}, the document says {said}; do not sign")]
+    #[error(
+        "wallet {wallet} on {chain}: the address of its keys is {computed}, but the document says {said}; do not sign"
+    )]
     OtherAddress {
         /// Which wallet.
         wallet: WalletId,
@@ -57,7 +59,7 @@ pub enum EvacuationError {
         source: ChainError,
     },
     /// Hex that is none, or of the wrong length.
-    #[error("wallet {wallet}: {field} is no 0x hex of the right length")]
+    #[error("wallet {wallet}: {field} is not 0x hex of the right length")]
     Hex {
         /// Which wallet.
         wallet: WalletId,
@@ -96,8 +98,10 @@ pub enum EvacuationError {
         /// Of the decoder.
         refusal: Refusal,
     },
-    /// The bytes do something else than the document says.
-    #[error("wallet {wallet} on {chain}: the transaction's {field} is {found}, the document says {said}; do not sign")]
+    /// The bytes do something else than but the document says.
+    #[error(
+        "wallet {wallet} on {chain}: the transaction's {field} is {found}, but the document says {said}; do not sign"
+    )]
     Mismatch {
         /// Which wallet.
         wallet: WalletId,
@@ -110,15 +114,15 @@ pub enum EvacuationError {
         /// In the document.
         said: String,
     },
-    /// Two steps with one nonce: only one of them could ever happen.
-    #[error("wallet {wallet} on {chain} has two steps with nonce {nonce}; make the plan again")]
+    /// One claim twice: only one of two steps could ever happen.
+    #[error("wallet {wallet} on {chain} uses {claim} twice; make the plan again")]
     Duplicate {
         /// Which wallet.
         wallet: WalletId,
         /// On which chain.
         chain: ChainId,
-        /// The nonce.
-        nonce: u64,
+        /// The claim.
+        claim: Claim,
     },
     /// Only cool and cold evacuate.
     #[error("an evacuation is signed by cool and cold, not by {0}")]

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use chain::{ChainId, ChainRules, Owners, WalletDesc};
-use chain_evm::EvmSafe;
+use chain::{ChainId, WalletDesc};
+use chain_adapters::Adapters;
 use custody::{CustodyId, WalletId, manifest::VerifiedManifest};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use crate::{EvacuationError, VERSION, hex};
+use crate::{
+    EvacuationError,
+    document::{VERSION, pretty, read, same_manifest},
+    hex,
+    wallet::{Recorded, wallet},
+};
 
 const WHAT: &str = "wallets export";
 
@@ -55,6 +60,18 @@ impl WalletsExport {
         pretty(self)
     }
 
+    /// The wallets that are on `chain`, each recomputed from the manifest's keys.
+    pub fn on(
+        &self,
+        chain: &ChainId,
+        manifest: &VerifiedManifest,
+        adapters: &Adapters,
+    ) -> Result<Vec<(WalletId, WalletDesc)>, EvacuationError> {
+        self.require(manifest)?;
+        let there = self.wallets.iter().filter_map(|record| record.on(chain));
+        there.map(|it| wallet(manifest, adapters, &it).map(|(_, wallet)| (it.id.clone(), wallet))).collect()
+    }
+
     pub(crate) fn require(&self, manifest: &VerifiedManifest) -> Result<(), EvacuationError> {
         same_manifest(WHAT, self.custody_id, &self.manifest_digest, manifest)
     }
@@ -71,63 +88,11 @@ impl ExportedWallet {
         let hot_keys = hot_keys.iter().map(|(namespace, key)| (namespace.clone(), hex::encode(key))).collect();
         Self { id, hot_keys, salt: hex::encode(&salt), addresses }
     }
-}
 
-/// The wallet of a hot key, a salt and the manifest's cool and cold keys; it must have the address `said`.
-pub(crate) fn wallet(
-    manifest: &VerifiedManifest,
-    id: &WalletId,
-    chain: &ChainId,
-    hot_key: &str,
-    salt: &str,
-    said: &str,
-) -> Result<(EvmSafe, WalletDesc), EvacuationError> {
-    let malformed = |field| EvacuationError::Hex { wallet: id.clone(), field };
-    let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
-    let hot = hex::decode(hot_key).ok_or_else(|| malformed("the hot key"))?;
-    let salt = hex::decode(salt).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("the salt"))?;
-    let rules = EvmSafe::new(chain.clone()).map_err(wrong)?;
-    let owners = Owners::of(manifest, chain, &hot).map_err(wrong)?;
-    let wallet = rules.wallet(&owners, salt).map_err(wrong)?;
-    if wallet.address != said {
-        return Err(EvacuationError::OtherAddress {
-            wallet: id.clone(),
-            chain: chain.clone(),
-            computed: wallet.address,
-            said: said.to_owned(),
-        });
+    /// What it says of `chain`, if it is there.
+    pub(crate) fn on<'a>(&'a self, chain: &'a ChainId) -> Option<Recorded<'a>> {
+        let address = self.addresses.get(chain)?;
+        let hot_key = self.hot_keys.get(chain.namespace()).map(String::as_str).unwrap_or_default();
+        Some(Recorded { id: &self.id, chain, hot_key, salt: &self.salt, address })
     }
-    Ok((rules, wallet))
-}
-
-pub(crate) fn same_manifest(
-    what: &'static str,
-    custody: CustodyId,
-    digest: &str,
-    manifest: &VerifiedManifest,
-) -> Result<(), EvacuationError> {
-    if custody == manifest.custody_id() && digest == manifest.digest() {
-        return Ok(());
-    }
-    Err(EvacuationError::OtherManifest { what, custody: custody.to_string(), digest: digest.to_owned() })
-}
-
-/// The version is read first, so that a newer document is called newer and not malformed.
-pub(crate) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, EvacuationError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u64,
-    }
-    let malformed = |error: serde_json::Error| EvacuationError::Malformed { what, why: error.to_string() };
-    let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-    if version != u64::from(VERSION) {
-        return Err(EvacuationError::UnknownVersion { what, version });
-    }
-    serde_json::from_slice(bytes).map_err(malformed)
-}
-
-pub(crate) fn pretty(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("these documents have string keys only");
-    text.push('\n');
-    text
 }

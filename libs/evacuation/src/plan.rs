@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, ChainRules, Intent};
-use chain_evm::EvmSafe;
+use chain::{Amount, Asset, ChainId, Claim, Effect, Payer};
+use chain_adapters::Adapters;
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use crate::{
-    Bundle, EvacuationError, ExportedWallet, Step, WalletsExport, export::wallet, hex, verify::safe_destination,
+    Bundle, EvacuationError, Step, WalletsExport, hex,
+    wallet::{Recorded, safe_destination, wallet},
 };
 
 /// What a node says of one wallet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainState {
-    /// Whether the wallet has code.
-    pub deployed: bool,
-    /// Its next nonce; 0 where it has no code.
-    pub nonce: u64,
+    /// Whether the wallet exists on its chain.
+    pub created: bool,
+    /// What its next transaction may use up: the one next number, or all unspent coins.
+    pub next: Vec<Claim>,
     /// Balances of native coin and listed tokens.
     pub balances: Vec<Balance>,
 }
@@ -37,55 +38,58 @@ pub fn plan(
     export: &WalletsExport,
     states: &BTreeMap<(WalletId, ChainId), ChainState>,
     manifest: &VerifiedManifest,
+    adapters: &Adapters,
     destinations: &BTreeMap<ChainId, String>,
 ) -> Result<Bundle, EvacuationError> {
     export.require(manifest)?;
     let mut steps = Vec::new();
     for record in &export.wallets {
-        for (chain, address) in &record.addresses {
+        for recorded in record.addresses.keys().filter_map(|chain| record.on(chain)) {
+            let Recorded { id, chain, .. } = recorded;
             if !states.keys().any(|(_, known)| known == chain) {
                 continue;
             }
-            let key = (record.id.clone(), chain.clone());
-            let unknown = || EvacuationError::UnknownState { wallet: record.id.clone(), chain: chain.clone() };
-            let state = states.get(&key).ok_or_else(unknown)?;
-            let destination = destination(manifest, chain, destinations.get(chain))?;
-            steps.extend(wallet_steps(record, chain, address, state, manifest, &destination)?);
+            let unknown = || EvacuationError::UnknownState { wallet: id.clone(), chain: chain.clone() };
+            let state = states.get(&(id.clone(), chain.clone())).ok_or_else(unknown)?;
+            let destination = destination(manifest, adapters, chain, destinations.get(chain))?;
+            steps.extend(wallet_steps(&recorded, state, manifest, adapters, &destination)?);
         }
     }
     Ok(Bundle::new(manifest, steps))
 }
 
 fn wallet_steps(
-    record: &ExportedWallet,
-    chain: &ChainId,
-    address: &str,
+    recorded: &Recorded<'_>,
     state: &ChainState,
     manifest: &VerifiedManifest,
+    adapters: &Adapters,
     destination: &str,
 ) -> Result<Vec<Step>, EvacuationError> {
-    let hot_key = record.hot_keys.get(chain.namespace()).map(String::as_str).unwrap_or_default();
-    let (rules, _) = wallet(manifest, &record.id, chain, hot_key, &record.salt, address)?;
-    let wrong = |source| EvacuationError::Chain { wallet: record.id.clone(), chain: chain.clone(), source };
+    let Recorded { id, chain, hot_key, salt, address } = *recorded;
+    let (rules, desc) = wallet(manifest, adapters, recorded)?;
+    let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
+    let refused = |refusal| EvacuationError::Refused { wallet: id.clone(), chain: chain.clone(), refusal };
     let present = state.balances.iter().filter(|balance| !balance.amount.is_zero());
     let mut steps = Vec::new();
     for (Balance { asset, amount }, position) in present.zip(0u64..) {
-        // Saturating: a node may say anything, and a nonce this high is refused as a duplicate by verification.
-        let nonce = state.nonce.saturating_add(position);
-        let transfer = Intent::Transfer { asset: asset.symbol.clone(), to: destination.to_owned(), amount: *amount };
-        let unsigned = rules.build(&transfer, std::slice::from_ref(asset), nonce).map_err(wrong)?;
+        let claims = claims(&state.next, position);
+        let transfer = Effect::Transfer { asset: asset.symbol.clone(), to: destination.to_owned(), amount: *amount };
+        let assets = std::slice::from_ref(asset);
+        let unsigned = rules.build(&transfer, &desc, assets, &claims).map_err(wrong)?;
+        let fee = rules.decode(&unsigned, &desc, assets).map_err(refused)?.fee;
         steps.push(Step {
-            wallet: record.id.clone(),
+            wallet: id.clone(),
             chain: chain.clone(),
             address: address.to_owned(),
             hot_key: hot_key.to_owned(),
-            salt: record.salt.clone(),
-            deploy: !state.deployed,
+            salt: salt.to_owned(),
+            deploy: !state.created,
             asset: asset.symbol.clone(),
             contract: asset.contract.as_deref().map(|contract| rules.address(contract)).transpose().map_err(wrong)?,
             amount: *amount,
+            fee: (fee.payer == Payer::Wallet).then_some(fee.most),
             destination: destination.to_owned(),
-            nonce,
+            claims,
             unsigned: hex::encode(&unsigned),
             signatures: BTreeMap::new(),
         });
@@ -93,16 +97,27 @@ fn wallet_steps(
     Ok(steps)
 }
 
+/// What the step at `position` uses up. Where there are no numbers to count on, it is the same for all: then
+/// verification refuses a second step as a duplicate.
+fn claims(next: &[Claim], position: u64) -> Vec<Claim> {
+    match next {
+        // Saturating: a node may say anything, and a nonce this high is refused as a duplicate by verification.
+        [Claim::Sequence(first)] => vec![Claim::Sequence(first.saturating_add(position))],
+        claims => claims.to_vec(),
+    }
+}
+
 /// The destination asked for, or the manifest's first, in display form.
 fn destination(
     manifest: &VerifiedManifest,
+    adapters: &Adapters,
     chain: &ChainId,
     asked: Option<&String>,
 ) -> Result<String, EvacuationError> {
     let first = manifest.safe_destinations(chain.as_str()).first();
     let to = asked.or(first).ok_or_else(|| EvacuationError::NoDestination(chain.clone()))?;
     let elsewhere = || EvacuationError::NotADestination { to: to.clone(), chain: chain.clone() };
-    let rules = EvmSafe::new(chain.clone()).map_err(|_| elsewhere())?;
+    let rules = adapters.rules(chain).map_err(|_| elsewhere())?;
     let to = rules.address(to).map_err(|_| elsewhere())?;
-    if safe_destination(&rules, manifest, &to) { Ok(to) } else { Err(elsewhere()) }
+    if safe_destination(rules.as_ref(), manifest, &to) { Ok(to) } else { Err(elsewhere()) }
 }

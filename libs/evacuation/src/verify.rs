@@ -1,13 +1,20 @@
 //! What a station checks before it signs, and the broadcaster before it sends. It believes the manifest and the bytes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use chain::{Asset, ChainRules, Decoded, Intent, WalletDesc};
-use chain_evm::{Call, EvmSafe};
-use custody::{KeyRole, manifest::VerifiedManifest};
+use chain::{Amount, Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signatures, Transaction, WalletDesc};
+use chain_adapters::Adapters;
+use custody::manifest::VerifiedManifest;
 use zeroize::Zeroizing;
 
-use crate::{Bundle, EvacuationError, Step, export::wallet, hex};
+use crate::{
+    Bundle, EvacuationError, Step,
+    bundle::WHAT,
+    document::same_manifest,
+    hex,
+    step::shown,
+    wallet::{Recorded, safe_destination, wallet},
+};
 
 const STATIONS: [KeyRole; 2] = [KeyRole::Cool, KeyRole::Cold];
 
@@ -20,22 +27,25 @@ pub struct VerifiedBundle {
 }
 
 /// One verified step.
-#[derive(Debug)]
 pub struct VerifiedStep {
-    pub(crate) rules: EvmSafe,
-    pub(crate) wallet: WalletDesc,
-    pub(crate) digest: [u8; 32],
-    pub(crate) unsigned: Vec<u8>,
-    pub(crate) step: Step,
+    rules: Arc<dyn ChainRules>,
+    wallet: WalletDesc,
+    id: [u8; 32],
+    unsigned: Vec<u8>,
+    step: Step,
 }
 
-/// What the broadcaster sends for a step, each with value 0.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Calls {
-    /// Deploys the wallet; to be sent first where the wallet has no code.
-    pub deployment: Call,
-    /// Moves the money.
-    pub execution: Call,
+impl Bundle {
+    /// Recomputes every step from the manifest and its bytes, and checks the signatures that are there.
+    pub fn verify(self, manifest: &VerifiedManifest, adapters: &Adapters) -> Result<VerifiedBundle, EvacuationError> {
+        same_manifest(WHAT, self.custody_id, &self.manifest_digest, manifest)?;
+        if let Some(carried) = &self.manifest {
+            same_manifest(WHAT, carried.unverified().custody_id, &carried.digest(), manifest)?;
+        }
+        distinct_claims(&self.steps)?;
+        let steps = self.steps.iter().map(|step| verified(step, manifest, adapters)).collect::<Result<_, _>>()?;
+        Ok(VerifiedBundle { bundle: self, steps })
+    }
 }
 
 impl VerifiedBundle {
@@ -49,8 +59,8 @@ impl VerifiedBundle {
         &self.bundle
     }
 
-    /// Adds a station's signature to every step. `secret` gives the station's 32-byte secret key for a chain namespace;
-    /// a key that is not the manifest's signs nothing.
+    /// Adds a station's signatures to every step. `secret` gives the station's 32-byte secret key for a chain
+    /// namespace; a key that is not the manifest's signs nothing.
     pub fn sign<E>(
         &mut self,
         role: KeyRole,
@@ -59,26 +69,22 @@ impl VerifiedBundle {
         if !STATIONS.contains(&role) {
             return Err(EvacuationError::NotAStation(role));
         }
-        let mut signatures = Vec::new();
-        for VerifiedStep { rules, wallet, digest, .. } in &self.steps {
-            let other = || EvacuationError::OtherPhrase(role);
-            let secret = secret(wallet.chain.namespace()).map_err(|_| other())?;
-            let signature = rules.sign(&secret, digest).map_err(|_| other())?;
-            if !rules.verify(wallet.owners.key(role), digest, &signature) {
-                return Err(other());
-            }
-            signatures.push(hex::encode(&signature));
+        let mut all = Vec::new();
+        for step in &self.steps {
+            let secret = secret(step.wallet.chain.namespace()).map_err(|_| EvacuationError::OtherPhrase(role))?;
+            all.push(step.signatures(role, &secret)?);
         }
-        for ((verified, step), signature) in self.steps.iter_mut().zip(&mut self.bundle.steps).zip(signatures) {
-            verified.step.signatures.insert(role, signature.clone());
-            step.signatures.insert(role, signature);
+        for ((verified, step), signatures) in self.steps.iter_mut().zip(&mut self.bundle.steps).zip(all) {
+            let signatures: Vec<String> = signatures.iter().map(|signature| hex::encode(signature)).collect();
+            verified.step.signatures.insert(role, signatures.clone());
+            step.signatures.insert(role, signatures);
         }
         Ok(())
     }
 }
 
 impl VerifiedStep {
-    /// What the document says of it, all of it verified.
+    /// What but the document says of it, all of it verified.
     pub fn step(&self) -> &Step {
         &self.step
     }
@@ -88,90 +94,131 @@ impl VerifiedStep {
         &self.wallet
     }
 
-    /// The 32 bytes that cool and cold sign.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    /// The rules of its chain.
+    pub fn rules(&self) -> &dyn ChainRules {
+        self.rules.as_ref()
     }
 
-    /// The calls to broadcast; both stations must have signed.
-    pub fn calls(&self) -> Result<Calls, EvacuationError> {
+    /// The 32 bytes that stand for all that cool and cold sign.
+    pub fn id(&self) -> &[u8; 32] {
+        &self.id
+    }
+
+    /// What moves the money when it is broadcast; both stations must have signed.
+    pub fn call(&self) -> Result<Call, EvacuationError> {
         let Step { wallet, chain, .. } = &self.step;
         let mut signatures = Vec::new();
         for role in STATIONS {
-            let signature = self.step.signatures.get(&role).and_then(|signature| hex::decode(signature));
             let missing = || EvacuationError::NotSigned { wallet: wallet.clone(), chain: chain.clone(), role };
-            signatures.push((role, signature.ok_or_else(missing)?));
+            signatures.push((role, signed(&self.step, role).ok_or_else(missing)?));
         }
         let wrong = |source| EvacuationError::Chain { wallet: wallet.clone(), chain: chain.clone(), source };
-        Ok(Calls {
-            deployment: self.rules.deployment(&self.wallet).map_err(wrong)?,
-            execution: self.rules.assemble(&self.unsigned, &self.wallet, &signatures).map_err(wrong)?,
-        })
+        self.rules.assemble(&self.unsigned, &self.wallet, &signatures).map_err(wrong)
+    }
+
+    /// Signatures over each payload, which must be the manifest's key's.
+    fn signatures(&self, role: KeyRole, secret: &[u8; 32]) -> Result<Signatures, EvacuationError> {
+        let Self { rules, wallet, unsigned, step, .. } = self;
+        let refused = |refusal| refused(step, refusal);
+        let payloads = rules.payloads(unsigned, wallet, role).map_err(refused)?;
+        let signatures = payloads.iter().map(|payload| rules.sign(secret, payload)).collect::<Result<Vec<_>, _>>();
+        let signatures = signatures.map_err(|_| EvacuationError::OtherPhrase(role))?;
+        match rules.signed_by(unsigned, wallet, role, &signatures).map_err(refused)? {
+            true => Ok(signatures),
+            false => Err(EvacuationError::OtherPhrase(role)),
+        }
     }
 }
 
-pub(crate) fn bundle(bundle: Bundle, manifest: &VerifiedManifest) -> Result<VerifiedBundle, EvacuationError> {
+impl fmt::Debug for VerifiedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedStep").field("id", &self.id).field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+/// Nothing is used up twice: a number within its wallet, a coin within its chain.
+fn distinct_claims(steps: &[Step]) -> Result<(), EvacuationError> {
     let mut seen = BTreeSet::new();
-    for Step { address, chain, wallet, nonce, .. } in &bundle.steps {
-        if !seen.insert((chain, address, nonce)) {
-            return Err(EvacuationError::Duplicate { wallet: wallet.clone(), chain: chain.clone(), nonce: *nonce });
-        }
-    }
-    let steps = bundle.steps.iter().map(|step| self::step(step, manifest)).collect::<Result<_, _>>()?;
-    Ok(VerifiedBundle { bundle, steps })
-}
-
-/// Whether `to` (display form) is one of the manifest's.
-pub(crate) fn safe_destination(rules: &EvmSafe, manifest: &VerifiedManifest, to: &str) -> bool {
-    let safe = manifest.safe_destinations(rules.id().as_str());
-    safe.iter().any(|safe| rules.address(safe).is_ok_and(|safe| safe == to))
-}
-
-fn step(step: &Step, manifest: &VerifiedManifest) -> Result<VerifiedStep, EvacuationError> {
-    let Step { wallet: id, chain, address, hot_key, salt, asset, contract, unsigned, signatures, .. } = step;
-    let (rules, wallet) = wallet(manifest, id, chain, hot_key, salt, address)?;
-    let malformed = || EvacuationError::Hex { wallet: id.clone(), field: "the unsigned transaction" };
-    let unsigned = hex::decode(unsigned).ok_or_else(malformed)?;
-    let asset = Asset { symbol: asset.clone(), contract: contract.clone() };
-    let decoded = rules.decode(&unsigned, &wallet, &[asset]).map_err(|refusal| EvacuationError::Refused {
-        wallet: id.clone(),
-        chain: chain.clone(),
-        refusal,
-    })?;
-    same_effect(step, &decoded)?;
-    if !safe_destination(&rules, manifest, &step.destination) {
-        return Err(EvacuationError::NotADestination { to: step.destination.clone(), chain: chain.clone() });
-    }
-    for (role, signature) in signatures {
-        if !STATIONS.contains(role) {
-            return Err(EvacuationError::NotAStation(*role));
-        }
-        let signature = hex::decode(signature).unwrap_or_default();
-        if !rules.verify(wallet.owners.key(*role), &decoded.digest, &signature) {
-            return Err(EvacuationError::BadSignature { wallet: id.clone(), chain: chain.clone(), role: *role });
-        }
-    }
-    Ok(VerifiedStep { rules, wallet, digest: decoded.digest, unsigned, step: step.clone() })
-}
-
-/// What people are shown must be what the bytes do.
-pub(crate) fn same_effect(step: &Step, decoded: &Decoded) -> Result<(), EvacuationError> {
-    // The only free text in a step.
-    if !custody::trust::is_symbol(&step.asset) {
-        return Err(EvacuationError::Symbol(step.wallet.clone()));
-    }
-    let effect = match &decoded.intent {
-        Intent::Transfer { asset: _, to, amount } => [("destination", to.clone()), ("amount", amount.to_string())],
-        Intent::Cancel { to } => [("destination", to.clone()), ("amount", "0 (a cancel)".to_owned())],
-    };
-    let said = [step.destination.clone(), step.amount.to_string()];
-    let nonce = ("nonce", decoded.nonce.to_string());
-    let pairs = effect.into_iter().zip(said).chain([(nonce, step.nonce.to_string())]);
-    for ((field, found), said) in pairs {
-        if found != said {
-            let (wallet, chain) = (step.wallet.clone(), step.chain.clone());
-            return Err(EvacuationError::Mismatch { wallet, chain, field, found, said });
+    for Step { address, chain, wallet, claims, .. } in steps {
+        for claim in claims {
+            let of = match claim {
+                Claim::Sequence(_) => address.as_str(),
+                Claim::Coin(..) => "",
+            };
+            if !seen.insert((chain, of, claim)) {
+                let (wallet, chain) = (wallet.clone(), chain.clone());
+                return Err(EvacuationError::Duplicate { wallet, chain, claim: *claim });
+            }
         }
     }
     Ok(())
+}
+
+fn verified(step: &Step, manifest: &VerifiedManifest, adapters: &Adapters) -> Result<VerifiedStep, EvacuationError> {
+    let Step { wallet: id, chain, address, hot_key, salt, asset, contract, unsigned, signatures, .. } = step;
+    let (rules, wallet) = wallet(manifest, adapters, &Recorded { id, chain, hot_key, salt, address })?;
+    let malformed = || EvacuationError::Hex { wallet: id.clone(), field: "the unsigned transaction" };
+    let unsigned = hex::decode(unsigned).ok_or_else(malformed)?;
+    let asset = Asset { symbol: asset.clone(), contract: contract.clone() };
+    let decoded = rules.decode(&unsigned, &wallet, &[asset]).map_err(|refusal| refused(step, refusal))?;
+    same_effect(step, &decoded)?;
+    if !safe_destination(rules.as_ref(), manifest, &step.destination) {
+        return Err(EvacuationError::NotADestination { to: step.destination.clone(), chain: chain.clone() });
+    }
+    for role in signatures.keys() {
+        if !STATIONS.contains(role) {
+            return Err(EvacuationError::NotAStation(*role));
+        }
+        let given = signed(step, *role).unwrap_or_default();
+        if !rules.signed_by(&unsigned, &wallet, *role, &given).map_err(|refusal| refused(step, refusal))? {
+            return Err(EvacuationError::BadSignature { wallet: id.clone(), chain: chain.clone(), role: *role });
+        }
+    }
+    Ok(VerifiedStep { rules, wallet, id: decoded.id, unsigned, step: step.clone() })
+}
+
+fn refused(step: &Step, refusal: chain::Refusal) -> EvacuationError {
+    EvacuationError::Refused { wallet: step.wallet.clone(), chain: step.chain.clone(), refusal }
+}
+
+/// A station's signatures in a step. Bytes that are none of hex fit nothing.
+fn signed(step: &Step, role: KeyRole) -> Option<Signatures> {
+    let signatures = step.signatures.get(&role)?;
+    Some(signatures.iter().map(|signature| hex::decode(signature).unwrap_or_default()).collect())
+}
+
+/// What people are shown must be what the bytes do.
+fn same_effect(step: &Step, decoded: &Transaction) -> Result<(), EvacuationError> {
+    // The only free text in a step.
+    if !custody::local_policy::is_symbol(&step.asset) {
+        return Err(EvacuationError::Symbol(step.wallet.clone()));
+    }
+    let same = |field, found: String, said: String| match found == said {
+        true => Ok(()),
+        false => {
+            let (wallet, chain) = (step.wallet.clone(), step.chain.clone());
+            Err(EvacuationError::Mismatch { wallet, chain, field, found, said })
+        }
+    };
+    for effect in &decoded.effects {
+        match effect {
+            Effect::Transfer { to, .. } | Effect::Cancel { to } => {
+                same("destination", to.clone(), step.destination.clone())?;
+            }
+            // It stays in the wallet.
+            Effect::Change { .. } => {}
+        }
+    }
+    let sum = decoded.transfers().try_fold(Amount::ZERO, |sum, (_, _, amount)| sum.checked_add(amount));
+    let moved = match sum {
+        Some(sum) if !decoded.is_cancel() => sum.to_string(),
+        Some(_) => "0 (a cancel)".to_owned(),
+        None => "2^256 or more".to_owned(),
+    };
+    same("amount", moved, step.amount.to_string())?;
+    let paid = (decoded.fee.payer == Payer::Wallet).then_some(decoded.fee.most);
+    let in_words = |fee: Option<Amount>| fee.map_or("nothing".to_owned(), |fee| fee.to_string());
+    same("fee", in_words(paid), in_words(step.fee))?;
+    let field = if matches!(decoded.claims[..], [Claim::Sequence(_)]) { "nonce" } else { "claims" };
+    same(field, shown(&decoded.claims), step.uses())
 }

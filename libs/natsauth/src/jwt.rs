@@ -29,7 +29,7 @@ pub enum JwtError {
         got: String,
     },
     /// Not a NATS JWT of the expected type.
-    #[error("not a NATS JWT of type {0}: {1}; take the token again from where it was issued")]
+    #[error("not a NATS JWT of type {0}: {1}; get the token again from its issuer")]
     Malformed(&'static str, &'static str),
     /// The signature is not the issuer's.
     #[error("the signature of this NATS JWT is not its issuer's; do not use it")]
@@ -78,8 +78,8 @@ pub fn verify<T: Kind + DeserializeOwned>(token: &str) -> Result<Claims<T>, JwtE
 
 fn parse<T: Kind + DeserializeOwned>(token: &str) -> Result<(Claims<T>, &str, Signature), JwtError> {
     let malformed = |what| JwtError::Malformed(T::TYPE, what);
-    let (signed, signature) = token.rsplit_once('.').ok_or(malformed("it has no three parts"))?;
-    let (header, body) = signed.split_once('.').ok_or(malformed("it has no three parts"))?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(malformed("it does not have three parts"))?;
+    let (header, body) = signed.split_once('.').ok_or(malformed("it does not have three parts"))?;
     let header: Header = from_part(header).ok_or(malformed("its header can't be read"))?;
     if header.typ != "JWT" || header.alg != ALGORITHM {
         return Err(malformed("its header names another algorithm"));

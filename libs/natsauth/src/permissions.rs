@@ -23,7 +23,7 @@ const OWN_INBOX: &str = "_INBOX.{{name()}}.>";
 
 /// Why a user name was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("'{0}' is no NATS user name: expected 1 to 64 characters of a-z, 0-9 and '-'")]
+#[error("'{0}' is not a NATS user name: expected 1 to 64 characters of a-z, 0-9 and '-'")]
 pub struct NameError(String);
 
 /// Name of a NATS user, unique in its account: `[a-z0-9-]{1,64}`. It becomes a token of the user's inbox, so a `*` or
@@ -226,8 +226,8 @@ mod tests {
             (Role::App, Role::Keeper | Role::Cooler, Lane::Op)
                 | (Role::Keeper, Role::Cooler, Lane::Peer)
                 | (Role::Cooler, Role::Keeper, Lane::Peer)
-                | (Role::Observer, Role::Keeper | Role::Cooler, Lane::Observe)
-                | (Role::Keeper | Role::Cooler | Role::App, Role::Observer, Lane::In)
+                | (Role::Sentinel, Role::Keeper | Role::Cooler, Lane::Sentinel)
+                | (Role::Keeper | Role::Cooler | Role::App, Role::Sentinel, Lane::In)
         )
     }
 

@@ -1,24 +1,24 @@
-//! Floors and limits as they are compared: parsed, in canonical form, joined.
+//! Local policies and limits as they are compared: parsed, in canonical form, joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId, ChainRules};
-use custody::{
-    fingerprint,
-    trust::{AssetFloor, Floor, MAX_SECONDS, OperationKind, Rolling},
-    wiring::Limit,
-};
-use data_encoding::HEXLOWER;
+use custody::{config::Limit, local_policy::OperationKind};
 use ed25519_dalek::VerifyingKey;
-use sha2::{Digest, Sha256};
 
-use crate::{PolicyError, Scope, Window, error};
+use crate::{
+    PolicyError, Scope, Window, error,
+    typed::{TypedAsset, TypedPolicy, windows},
+};
 
-/// What one floor, or several together, say.
+/// The chains that are served, with their rules.
+pub(crate) type Served<'a> = BTreeMap<ChainId, &'a dyn ChainRules>;
+
+/// What one local policy, or several together, say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Effective {
     pub(crate) kinds: BTreeSet<OperationKind>,
-    /// Absent: no floor names any. Empty: each floor names others, so nobody is believed.
+    /// Absent: no local policy names any. Empty: each local policy names others, so nobody is believed.
     pub(crate) intent_signers: Option<Vec<VerifyingKey>>,
     pub(crate) chains: BTreeMap<ChainId, ChainPolicy>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Destinations {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AssetPolicy {
     /// Display form; absent: the native coin.
-    contract: Option<String>,
+    pub(crate) contract: Option<String>,
     pub(crate) per_transaction: Amount,
     /// Sorted, one per scope and length.
     pub(crate) windows: Vec<Window>,
@@ -63,28 +63,22 @@ pub(crate) struct HubLimit {
 }
 
 impl Effective {
-    /// What a floor says of these chains.
-    pub(crate) fn of(floor: &Floor, served: &BTreeMap<ChainId, &dyn ChainRules>) -> Result<Self, PolicyError> {
-        floor.validate().map_err(error::floor)?;
-        let mut chains = BTreeMap::new();
-        for (chain, rules) in served {
-            chains.insert(chain.clone(), ChainPolicy::of(floor, *rules)?);
-        }
-        let key =
-            |hex: &String| fingerprint::ed25519_key(hex).ok_or_else(|| error::floor(format!("intent signer {hex}")));
-        let signers = floor.intent_signers.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    /// What a local policy says of these chains.
+    pub(crate) fn of(policy: &TypedPolicy, served: &Served<'_>) -> Result<Self, PolicyError> {
+        let of_chain =
+            |(chain, rules): (&ChainId, &&dyn ChainRules)| Ok((chain.clone(), ChainPolicy::of(policy, *rules)?));
         Ok(Self {
-            kinds: floor.kinds.clone().unwrap_or_else(|| OperationKind::ALL.into()),
-            intent_signers: (!signers.is_empty()).then_some(signers),
-            chains,
+            kinds: policy.kinds.clone(),
+            intent_signers: (!policy.intent_signers.is_empty()).then(|| policy.intent_signers.clone()),
+            chains: served.iter().map(of_chain).collect::<Result<_, PolicyError>>()?,
         })
     }
 
-    /// The manifest's safe destinations: the same for every floor.
+    /// The manifest's safe destinations: the same for every local policy.
     pub(crate) fn add_safe_destinations(
         &mut self,
         safe: &BTreeMap<String, Vec<String>>,
-        served: &BTreeMap<ChainId, &dyn ChainRules>,
+        served: &Served<'_>,
     ) -> Result<(), PolicyError> {
         for (chain, rules) in served {
             let named = safe.get(chain.as_str()).into_iter().flatten();
@@ -120,50 +114,30 @@ impl Effective {
     pub(crate) fn tighten(&mut self, limits: &[HubLimit]) {
         for limit in limits {
             let asset = self.chains.get_mut(&limit.chain).and_then(|chain| chain.assets.get_mut(&limit.asset));
-            // Named by the present floor and not by an earlier one: does not move anyway.
+            // Named by the present local policy and not by an earlier one: does not move anyway.
             let Some(asset) = asset else { continue };
             asset.per_transaction = asset.per_transaction.min(limit.per_transaction);
             asset.windows = merge_windows(asset.windows.iter().chain(&limit.windows));
         }
     }
-
-    /// One line per thing that holds. Debug forms name every field and quote text, so no two policies read alike.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(format!("kinds {:?}\n", self.kinds));
-        if let Some(signers) = &self.intent_signers {
-            let signers: BTreeSet<_> = signers.iter().map(|key| HEXLOWER.encode(key.as_bytes())).collect();
-            hash.update(format!("intent signers {signers:?}\n"));
-        }
-        for (chain, ChainPolicy { assets, destinations, fee, safe }) in &self.chains {
-            hash.update(format!("chain {chain} fee {fee} safe {safe:?} destinations {destinations:?}\n"));
-            for (symbol, asset) in assets {
-                hash.update(format!("asset {symbol} {asset:?}\n"));
-            }
-        }
-        hash.finalize().into()
-    }
 }
 
 impl ChainPolicy {
-    fn of(floor: &Floor, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
-        let chain = rules.id().as_str();
-        let mut policy = Self::default();
-        for asset in floor.assets.iter().filter(|asset| asset.chain == chain) {
-            policy.assets.insert(asset.symbol.clone(), AssetPolicy::of(asset, rules)?);
-        }
-        if let Some(fee) = floor.fees.iter().find(|fee| fee.chain == chain) {
-            policy.fee = amount(&fee.ceiling)?;
-        }
-        if let Some(destinations) = &floor.destinations {
-            let here = destinations.allow.iter().filter(|destination| destination.chain == chain);
-            let allow = here.map(|destination| rules.address(&destination.address).map_err(error::floor));
-            policy.destinations = Some(Destinations {
-                allow: allow.collect::<Result<_, _>>()?,
-                cooling_ms: milliseconds(destinations.cooling_seconds)?,
-            });
-        }
-        Ok(policy)
+    fn of(policy: &TypedPolicy, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
+        let chain = rules.id();
+        let assets = policy.assets.iter().filter(|asset| asset.chain == *chain);
+        let assets = assets.map(|asset| Ok((asset.symbol.clone(), AssetPolicy::of(asset, rules)?)));
+        let destinations = policy.destinations.as_ref().map(|destinations| {
+            let here = destinations.allow.iter().filter(|(listed, _)| listed == chain);
+            let allow = here.map(|(_, address)| rules.address(address).map_err(error::local_policy));
+            Ok(Destinations { allow: allow.collect::<Result<_, _>>()?, cooling_ms: destinations.cooling_ms })
+        });
+        Ok(Self {
+            assets: assets.collect::<Result<_, PolicyError>>()?,
+            destinations: destinations.transpose()?,
+            fee: policy.fees.get(chain).copied().unwrap_or_default(),
+            safe: BTreeSet::new(),
+        })
     }
 
     fn and(&mut self, other: &Self) {
@@ -186,21 +160,13 @@ impl ChainPolicy {
 }
 
 impl AssetPolicy {
-    fn of(asset: &AssetFloor, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
-        let mut windows = Vec::new();
-        for (scope, rolling) in [(Scope::Wallet, &asset.per_wallet), (Scope::Total, &asset.total)] {
-            windows.extend(rolling.as_ref().map(|rolling| window(scope, rolling)).transpose().map_err(error::floor)?);
-        }
-        let time_locks = match &asset.time_lock {
-            Some(lock) => vec![(amount(&lock.above)?, milliseconds(lock.delay_seconds)?)],
-            None => Vec::new(),
-        };
+    fn of(asset: &TypedAsset, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
         Ok(Self {
-            contract: contract(&asset.asset, rules)?,
-            per_transaction: amount(&asset.per_transaction)?,
-            windows,
-            time_locks,
-            intent_above: asset.intent_above.as_deref().map(amount).transpose()?,
+            contract: contract(asset, rules)?,
+            per_transaction: asset.per_transaction,
+            windows: asset.windows.clone(),
+            time_locks: asset.time_lock.into_iter().collect(),
+            intent_above: asset.intent_above,
         })
     }
 
@@ -215,7 +181,7 @@ impl AssetPolicy {
     }
 }
 
-/// The hub's limits, each of an asset that the present floor has, none twice.
+/// The hub's limits, each of an asset that the present local policy has, none twice.
 pub(crate) fn hub_limits(limits: &[Limit], present: &Effective) -> Result<Vec<HubLimit>, PolicyError> {
     let mut parsed: Vec<HubLimit> = Vec::new();
     for limit in limits {
@@ -233,26 +199,14 @@ pub(crate) fn hub_limits(limits: &[Limit], present: &Effective) -> Result<Vec<Hu
 }
 
 fn hub_limit(chain: &ChainId, limit: &Limit) -> Result<HubLimit, String> {
-    let mut windows = Vec::new();
-    for (scope, rolling) in [(Scope::Wallet, &limit.per_wallet), (Scope::Total, &limit.total)] {
-        windows.extend(rolling.as_ref().map(|rolling| window(scope, rolling)).transpose()?);
-    }
+    let windows = windows(&limit.per_wallet, &limit.total)?;
     let per_transaction = limit.per_transaction.parse().map_err(|error: chain::ChainError| error.to_string())?;
     Ok(HubLimit { chain: chain.clone(), asset: limit.asset.clone(), per_transaction, windows })
 }
 
-/// The contract of an asset in display form; `None` for `native`.
-pub(crate) fn contract(asset: &str, rules: &dyn ChainRules) -> Result<Option<String>, PolicyError> {
-    (asset != "native").then(|| rules.address(asset).map_err(error::floor)).transpose()
-}
-
-fn window(scope: Scope, rolling: &Rolling) -> Result<Window, String> {
-    let Rolling { amount, window_seconds } = rolling;
-    if !(1..=MAX_SECONDS).contains(window_seconds) {
-        return Err(format!("a window of {window_seconds} s; expected 1 to {MAX_SECONDS}"));
-    }
-    let limit = amount.parse().map_err(|error: chain::ChainError| error.to_string())?;
-    Ok(Window { scope, length_ms: window_seconds * 1000, limit })
+/// The contract of an asset in display form; `None` for the native coin.
+pub(crate) fn contract(asset: &TypedAsset, rules: &dyn ChainRules) -> Result<Option<String>, PolicyError> {
+    asset.contract.as_deref().map(|contract| rules.address(contract).map_err(error::local_policy)).transpose()
 }
 
 /// The lowest limit of each scope and length.
@@ -276,12 +230,4 @@ fn merge_locks<'a>(locks: impl Iterator<Item = &'a (Amount, u64)>) -> Vec<(Amoun
         }
     }
     kept
-}
-
-fn amount(text: &str) -> Result<Amount, PolicyError> {
-    text.parse().map_err(|e: chain::ChainError| error::floor(e))
-}
-
-fn milliseconds(seconds: u64) -> Result<u64, PolicyError> {
-    seconds.checked_mul(1000).ok_or_else(|| error::floor(format!("{seconds} s is too long")))
 }

@@ -1,31 +1,38 @@
-//! What may be signed, as a value: the floor that the data centre's admin set, the earlier floors that still hold, and
-//! the hub's limits. All of them hold together, so the hub only tightens, a stricter floor holds at once and a looser
+//! What may be signed, as a value: the local policy that the data centre's admin set, the earlier local policies that still hold, and
+//! the hub's limits. All of them hold together, so the hub only tightens, a stricter local policy holds at once and a looser
 //! one waits. No IO, no clock, no randomness; whatever is not named is refused.
 
+mod digest;
 mod effective;
 mod error;
+mod facts;
 mod judge;
+mod question;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, ChainRules};
-use custody::{manifest::VerifiedManifest, trust::Floor, wiring};
+use chain::{Amount, Asset, ChainId, Rules};
+use custody::{local_policy::LocalPolicy, manifest::VerifiedManifest};
 
 pub use error::PolicyError;
-pub use judge::{Facts, Finding, Outcome, Rule, Verdict};
+pub use facts::Facts;
+pub use judge::{Finding, Verdict};
+pub use rules::{Outcome, Rule};
 
-use effective::Effective;
+use effective::{Effective, Served};
+use typed::TypedPolicy;
 
 /// The effective policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     assets: BTreeMap<ChainId, Vec<Asset>>,
-    /// All floors and the hub.
+    /// All local policies and the hub.
     effective: Effective,
-    /// The present floor and the hub: what will hold when the earlier floors have ended.
+    /// The present local policy and the hub: what will hold when the earlier local policies have ended.
     present: Effective,
     /// Told with every decision, so it is computed once.
     digest: [u8; 32],
@@ -51,69 +58,77 @@ pub struct Window {
     pub limit: Amount,
 }
 
-/// The chains that a floor names.
-pub fn chains(floor: &Floor) -> Result<Vec<ChainId>, PolicyError> {
-    let mut chains = Vec::new();
-    for asset in &floor.assets {
-        let chain: ChainId = asset.chain.parse().map_err(|e: chain::ChainError| error::floor(e))?;
-        if !chains.contains(&chain) {
-            chains.push(chain);
-        }
-    }
-    Ok(chains)
+/// The chains that a local policy names.
+pub fn chains(local_policy: &LocalPolicy) -> Result<Vec<ChainId>, PolicyError> {
+    Ok(TypedPolicy::read(local_policy)?.chains())
 }
 
 impl Policy {
-    /// The strictest of all. `floor` is the present one; `held` are earlier ones whose loosening delay has not passed.
-    /// `rules` has an adapter for every chain of `floor`.
+    /// The strictest of all. `local_policy` is the present one; `held` are earlier ones whose loosening delay has not passed.
+    /// `rules` has an adapter for every chain of `local_policy`.
     pub fn new(
-        floor: &Floor,
-        held: &[Floor],
-        hub: &wiring::Policy,
+        local_policy: &LocalPolicy,
+        held: &[LocalPolicy],
+        hub: &custody::config::HubLimits,
         manifest: &VerifiedManifest,
-        rules: &BTreeMap<ChainId, Box<dyn ChainRules>>,
+        rules: &Rules,
     ) -> Result<Self, PolicyError> {
         let safe = &manifest.manifest().safe_destinations;
+        let typed = TypedPolicy::read(local_policy)?;
         let unsafe_chain = |chain: &ChainId| safe.get(chain.as_str()).is_none_or(Vec::is_empty);
-        if let Some(chain) = chains(floor)?.into_iter().find(unsafe_chain) {
+        if let Some(chain) = typed.chains().into_iter().find(unsafe_chain) {
             return Err(PolicyError::NoSafeDestination(chain));
         }
-        Self::unvouched(floor, held, hub, safe, rules)
+        Self::load(&typed, held, hub, safe, rules)
     }
 
     /// The same with safe destinations, by CAIP-2 chain id, that no manifest vouches for: to explain a decision
     /// offline. A chain without any has no cancel.
     pub fn unvouched(
-        floor: &Floor,
-        held: &[Floor],
-        hub: &wiring::Policy,
+        local_policy: &LocalPolicy,
+        held: &[LocalPolicy],
+        hub: &custody::config::HubLimits,
         safe: &BTreeMap<String, Vec<String>>,
-        rules: &BTreeMap<ChainId, Box<dyn ChainRules>>,
+        rules: &Rules,
     ) -> Result<Self, PolicyError> {
-        let mut served = BTreeMap::new();
-        for chain in chains(floor)? {
-            let adapter = rules.get(&chain).ok_or_else(|| error::floor(format!("no adapter for {chain}")))?;
-            served.insert(chain, adapter.as_ref());
-        }
-        let mut present = Effective::of(floor, &served)?;
+        Self::load(&TypedPolicy::read(local_policy)?, held, hub, safe, rules)
+    }
+
+    fn load(
+        local_policy: &TypedPolicy,
+        held: &[LocalPolicy],
+        hub: &custody::config::HubLimits,
+        safe: &BTreeMap<String, Vec<String>>,
+        rules: &Rules,
+    ) -> Result<Self, PolicyError> {
+        let chains = local_policy.chains();
+        let served: Served<'_> = chains
+            .into_iter()
+            .map(|chain| {
+                let adapter = rules.get(&chain);
+                let adapter = adapter.ok_or_else(|| error::local_policy(format!("no adapter for {chain}")))?;
+                Ok((chain, adapter.as_ref()))
+            })
+            .collect::<Result<_, PolicyError>>()?;
+        let mut present = Effective::of(local_policy, &served)?;
         present.add_safe_destinations(safe, &served)?;
         let mut effective = present.clone();
-        for floor in held {
-            effective.and(&Effective::of(floor, &served)?);
+        for earlier in held {
+            effective.and(&Effective::of(&TypedPolicy::read(earlier)?, &served)?);
         }
         let limits = effective::hub_limits(&hub.limits, &present)?;
         present.tighten(&limits);
         effective.tighten(&limits);
-        let digest = effective.digest();
-        Ok(Self { assets: assets(floor, &served)?, effective, present, digest })
+        let digest = digest::digest(&effective);
+        Ok(Self { assets: assets(local_policy, &served)?, effective, present, digest })
     }
 
-    /// The assets of the present floor on a chain; empty for a chain that it does not name.
+    /// The assets of the present local policy on a chain; empty for a chain that it does not name.
     pub fn assets(&self, chain: &ChainId) -> &[Asset] {
         self.assets.get(chain).map_or(&[], Vec::as_slice)
     }
 
-    /// The rolling limits of an asset, of all floors and the hub, in a fixed order: by scope and length.
+    /// The rolling limits of an asset, of all local policies and the hub, in a fixed order: by scope and length.
     pub fn windows(&self, chain: &ChainId, asset: &str) -> &[Window] {
         self.effective.asset(chain, asset).map_or(&[], |asset| &asset.windows)
     }
@@ -124,17 +139,13 @@ impl Policy {
     }
 }
 
-fn assets(
-    floor: &Floor,
-    served: &BTreeMap<ChainId, &dyn ChainRules>,
-) -> Result<BTreeMap<ChainId, Vec<Asset>>, PolicyError> {
-    let of_chain = |(chain, rules): (&ChainId, &&dyn ChainRules)| {
-        let named = floor.assets.iter().filter(|asset| asset.chain == chain.as_str());
-        let assets = named.map(|asset| {
-            let contract = effective::contract(&asset.asset, *rules)?;
-            Ok(Asset { symbol: asset.symbol.clone(), contract })
-        });
-        Ok((chain.clone(), assets.collect::<Result<_, _>>()?))
-    };
-    served.iter().map(of_chain).collect()
+fn assets(policy: &TypedPolicy, served: &Served<'_>) -> Result<BTreeMap<ChainId, Vec<Asset>>, PolicyError> {
+    let mut assets: BTreeMap<ChainId, Vec<Asset>> = BTreeMap::new();
+    for (chain, rules) in served {
+        for named in policy.assets.iter().filter(|asset| asset.chain == *chain) {
+            let contract = effective::contract(named, *rules)?;
+            assets.entry(chain.clone()).or_default().push(Asset { symbol: named.symbol.clone(), contract });
+        }
+    }
+    Ok(assets)
 }

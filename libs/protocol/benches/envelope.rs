@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use custody::{CustodyId, Role, trust::PeerKeys};
+use custody::{CustodyId, Role, identity::PeerKeys};
 use protocol::envelope::{MAX_EPHEMERAL_MS, OwnKeys, Party, Peers, ReplayFilter};
 use rand_core::OsRng;
 

@@ -1,5 +1,5 @@
 //! Statements that outlive their envelope: exact bytes and a party's signature over a domain and those bytes. Who may
-//! sign is the trust bundle's to say; the public key in the statement only says which of them did.
+//! sign is the member trust's to say; the public key in the statement only says which of them did.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use prost::Message;
@@ -100,7 +100,7 @@ pub fn attest_payment_intent(intent: &PaymentIntent, key: &SigningKey) -> Attest
     attest(PAYMENT_INTENT, intent.encode_to_vec(), key)
 }
 
-/// The intent, if one of the floor's intent signers attested it.
+/// The intent, if one of the local policy's intent signers attested it.
 pub fn payment_intent(attestation: &Attestation, signers: &[VerifyingKey]) -> Result<PaymentIntent, AttestationError> {
     exact::decode(verify(PAYMENT_INTENT, attestation, signers)?).map_err(|_| AttestationError::Malformed)
 }

@@ -29,7 +29,9 @@ pub enum BatchError {
     #[error("item {0} of the batch repeats the operation id of an earlier one; give it one of its own")]
     Twice(usize),
     /// A batch in a batch, what others than App ask for, or nothing.
-    #[error("item {0} of the batch is no wallet to create or register, no payment and no freeze; send it alone")]
+    #[error(
+        "item {0} of the batch is neither a wallet to create or register, nor a payment, nor a freeze; send it alone"
+    )]
     NotForABatch(usize),
     /// Beyond [`MAX_BATCH_ITEM_CHAINS`].
     #[error(
@@ -70,17 +72,8 @@ fn check_item(index: usize, operation: Option<&Operation>) -> Result<(), BatchEr
         Some(Operation::RegisterWallet(register)) if register.chains.len() > MAX_BATCH_ITEM_CHAINS => {
             Err(BatchError::TooManyChains(index))
         }
-        Some(
-            Operation::CreateWallet(_)
-            | Operation::RegisterWallet(_)
-            | Operation::Check(_)
-            | Operation::Announce(_)
-            | Operation::Sign(_)
-            | Operation::Freeze(_),
-        ) => Ok(()),
-        Some(Operation::Batch(_) | Operation::EchoHead(_) | Operation::Settle(_) | Operation::Lease(_)) | None => {
-            Err(BatchError::NotForABatch(index))
-        }
+        Some(operation) if operation.in_a_batch() => Ok(()),
+        _ => Err(BatchError::NotForABatch(index)),
     }
 }
 
@@ -187,7 +180,7 @@ mod tests {
     #[test]
     fn the_largest_answers_to_a_full_batch_fit_into_one_envelope() {
         let refused = Refused { reason: "r".repeat(64), message: "m".repeat(1_500) };
-        let signed = Signed { digest: vec![1; 32], signature: vec![1; 72], head: Some(attestation(120)) };
+        let signed = Signed { digest: vec![1; 32], signatures: vec![vec![1; 72]], head: Some(attestation(120)) };
         for outcome in [registered(), Outcome::Refused(refused), Outcome::Signed(signed)] {
             let responses = vec![Response { outcome: Some(outcome) }; MAX_BATCH_ITEMS];
             let answer = Response { outcome: Some(Outcome::Batch(Responses { responses })) }.encoded_len();

@@ -10,22 +10,22 @@ pub enum Lane {
     Op,
     /// A signer tells the other.
     Peer,
-    /// The observer tells a signer.
-    Observe,
-    /// Everybody tells the observer.
+    /// The sentinel tells a signer.
+    Sentinel,
+    /// Everybody tells the sentinel.
     In,
 }
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Lane; 4] = [Lane::Op, Lane::Peer, Lane::Observe, Lane::In];
+    pub const ALL: [Lane; 4] = [Lane::Op, Lane::Peer, Lane::Sentinel, Lane::In];
 
     /// Last token of the subject.
     pub fn as_str(self) -> &'static str {
         match self {
             Lane::Op => "op",
             Lane::Peer => "peer",
-            Lane::Observe => "observe",
+            Lane::Sentinel => "sentinel",
             Lane::In => "in",
         }
     }
@@ -34,9 +34,9 @@ impl Lane {
 /// The lanes on which a role listens, in its queue group.
 pub fn listens(role: Role) -> &'static [Lane] {
     match role {
-        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Observe],
+        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Sentinel],
         Role::App => &[],
-        Role::Observer => &[Lane::In],
+        Role::Sentinel => &[Lane::In],
     }
 }
 
@@ -44,10 +44,10 @@ pub fn listens(role: Role) -> &'static [Lane] {
 /// listeners check the signed sender against this.
 pub fn speaks(role: Role) -> &'static [(Role, Lane)] {
     match role {
-        Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Observer, Lane::In)],
-        Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Observer, Lane::In)],
-        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Observer, Lane::In)],
-        Role::Observer => &[(Role::Keeper, Lane::Observe), (Role::Cooler, Lane::Observe)],
+        Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Sentinel, Lane::In)],
+        Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Sentinel, Lane::In)],
+        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Sentinel, Lane::In)],
+        Role::Sentinel => &[(Role::Keeper, Lane::Sentinel), (Role::Cooler, Lane::Sentinel)],
     }
 }
 

@@ -74,7 +74,7 @@ mod tests {
             (Some(2), key(1, 1), Some(1), 0, Step::Rotate),
             (Some(3), key(2, 1), Some(1), 700, Step::Rotate),
             (Some(2), key(1, 1), None, 0, Step::Rotate),
-            // Rows first, then the floor.
+            // Rows first, then the minimum version.
             (Some(2), key(2, 1), Some(1), 1, Step::Rewrap),
             (None, key(2, 1), Some(1), 1, Step::Rewrap),
             (Some(2), key(2, 1), Some(2), 0, Step::Raise(2)),
@@ -102,7 +102,7 @@ mod tests {
 
     proptest! {
         /// Whatever the hub asks, and wherever a signer is killed: the walk ends, with one rotation per generation asked
-        /// and the floor raised only when nothing is below it.
+        /// and the minimum raised only when nothing is below it.
         #[test]
         fn every_rotation_comes_to_its_end(rows in prop::collection::vec(1u64..4, 0..40), asked in 0u64..9) {
             let (mut rows, mut key) = (rows, key(3, 1));

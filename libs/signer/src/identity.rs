@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use custody::{
     CustodyId, Role,
-    fingerprint::{prove, statement},
-    wiring::Identity,
+    identity::{Identity, prove, statement},
 };
 use ed25519_dalek::SigningKey;
 use nkeys::{KeyPair, KeyPairType, XKey};
@@ -17,7 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::store::{SealedIdentity, Store, StoreError};
 
-pub(crate) const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
+/// What each seed is for, as its sealing context names it: connection, messages, envelopes.
+pub const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
 
 /// Why the keys are not there.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +129,8 @@ fn nats_user(seed: &Seed) -> Result<KeyPair, IdentityError> {
     KeyPair::new_from_raw(KeyPairType::User, **seed).map_err(|_| IdentityError::Malformed(PURPOSES[0]))
 }
 
-/// Made before any custody is known, so no custody and no wallet are in the context.
-pub(crate) fn context(purpose: &str) -> Context {
+/// The context of a seed. Made before any custody is known, so no custody and no wallet are in the context.
+pub fn context(purpose: &str) -> Context {
     Context::new(b"", "", purpose)
 }
 
@@ -154,7 +154,7 @@ pub(crate) mod tests {
     fn an_identity_proves_both_of_its_keys() {
         let keys = keys(1);
         let identity = keys.identity(Role::Keeper, None);
-        custody::fingerprint::verify(&identity).unwrap();
+        custody::identity::verify(&identity).unwrap();
         let statement = statement(Role::Keeper, None, &identity.nats_user, &identity.keys);
         let proof = HEXLOWER.decode(identity.nats_proof.as_bytes()).unwrap();
         KeyPair::from_public_key(&identity.nats_user).unwrap().verify(&statement, &proof).unwrap();
@@ -166,8 +166,8 @@ pub(crate) mod tests {
         let keys = keys(1);
         let id = CustodyId::from_slice(&[7; 16]).unwrap();
         let identity = keys.identity(Role::Cooler, Some(id));
-        custody::fingerprint::verify(&identity).unwrap();
+        custody::identity::verify(&identity).unwrap();
         let moved = Identity { custody_id: None, ..identity };
-        assert!(custody::fingerprint::verify(&moved).is_err());
+        assert!(custody::identity::verify(&moved).is_err());
     }
 }

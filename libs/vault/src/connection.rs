@@ -33,7 +33,7 @@ impl Connection {
     /// For `https://host:port` and the PEM bundle of the only roots accepted. Environment variables, proxies, the
     /// system's roots and redirects (which would carry the token elsewhere) are all ignored.
     pub fn new(address: &str, ca_bundle: &str) -> Result<Self, Error> {
-        let url = Url::parse(address).map_err(|e| Error::Settings(format!("'{address}' is no address: {e}")))?;
+        let url = Url::parse(address).map_err(|e| Error::Settings(format!("'{address}' is not an address: {e}")))?;
         if url.scheme() != "https" || url.host_str().is_none() || url.path() != "/" || url.query().is_some() {
             return Err(Error::Settings(format!("'{address}' is no Vault address: expected https://host:port")));
         }

@@ -7,7 +7,7 @@ use vaultrs::error::ClientError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Address, CA bundle or names are malformed.
-    #[error("Vault settings: {0}; correct them in the trust bundle")]
+    #[error("Vault settings: {0}; correct them in the member trust")]
     Settings(String),
     /// The projected service-account token is not there.
     #[error("cannot read the projected token {path}: {cause}; the pod's `vault` volume must be mounted there")]

@@ -19,7 +19,7 @@ use crate::{
 /// A token younger than this that is denied is not replaced: the policy is to blame, not the token.
 const YOUNG: Duration = Duration::from_secs(10);
 
-/// What a workload needs to know of its Vault; all of it comes from the trust bundle.
+/// What a workload needs to know of its Vault; all of it comes from the member trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `https://host:port`.
@@ -266,7 +266,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if !name.is_empty() && name.chars().all(known) && !name.chars().all(|c| c == '.') {
         Ok(())
     } else {
-        Err(Error::Settings(format!("'{name}' is no name in a Vault: expected letters, digits, '-', '_' and '.'")))
+        Err(Error::Settings(format!("'{name}' is not a name in a Vault: expected letters, digits, '-', '_' and '.'")))
     }
 }
 

@@ -215,7 +215,7 @@ fn auth_config(plan: &SetupPlan) -> Result<Value, Error> {
     }))
 }
 
-/// One policy for every workload: each may use, read, rotate and raise the floor of the key of its own name only.
+/// One policy for every workload: each may use, read, rotate and raise the minimum version of the key of its own name only.
 fn policy(transit: &str, accessor: &str) -> String {
     let metadata = format!("identity.entity.aliases.{accessor}.metadata");
     let key = format!("{{{{{metadata}.ns}}}}.{{{{{metadata}.sa}}}}");

@@ -157,7 +157,7 @@ fn open(result: ItemResult) -> Opened {
     BASE64
         .decode(result.plaintext.as_bytes())
         .map(Zeroizing::new)
-        .map_err(|_| Error::BadCiphertext("the Vault's answer is no base64".to_owned()))
+        .map_err(|_| Error::BadCiphertext("the Vault's answer is not base64".to_owned()))
 }
 
 fn one_line(words: &str) -> String {

@@ -282,8 +282,8 @@ async fn the_policy_opens_one_key_and_does_not_export_it() {
     let plain = json!({"plaintext": "AA==", "context": context});
     assert_eq!(ask(Method::POST, "transit-ms/encrypt/custody.keeper", plain.clone()).await, 200);
     assert_eq!(ask(Method::POST, "transit-ms/keys/custody.keeper/rotate", json!({})).await, 200);
-    let floor = json!({"min_decryption_version": 1});
-    assert_eq!(ask(Method::POST, "transit-ms/keys/custody.keeper/config", floor).await, 200);
+    let minimum = json!({"min_decryption_version": 1});
+    assert_eq!(ask(Method::POST, "transit-ms/keys/custody.keeper/config", minimum).await, 200);
     let refused = [
         (Method::POST, "transit-ms/encrypt/custody.cooler", plain.clone()),
         (Method::POST, "transit-ms/encrypt/custody.new", plain),

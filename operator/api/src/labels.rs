@@ -9,7 +9,7 @@ pub const DELEGATED_WORKLOAD: &str = "workload";
 
 /// Identity of the custody that an object serves, 32 hex digits. On a member this says whose object it is.
 pub const CUSTODY: &str = "multisig.dev/custody";
-/// `keeper` or `cooler`, on every object and pod of that role.
+/// The role (`keeper`, `cooler`), on every object and pod of it.
 pub const ROLE: &str = "multisig.dev/role";
 /// Kubernetes' recommended label for the tool that manages an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -28,7 +28,7 @@ pub const STATUS_MANAGER: &str = "multisig-operator-status";
 /// SHA-256 (lower-case hex) of the object as it was last applied: shows that fields were dropped since.
 pub const APPLIED: &str = "multisig.dev/applied";
 
-/// On MultisigCluster: keeps it until NATS users are revoked and workloads are gone from every member.
+/// On MultisigCluster: keeps it until NATS users are revoked and the workloads are deleted from every member.
 pub const FINALIZER: &str = "multisig.dev/cleanup";
 /// On MemberCluster: keeps it while a MultisigCluster uses it.
 pub const CLAIMED_FINALIZER: &str = "multisig.dev/claimed";

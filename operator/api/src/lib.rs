@@ -6,10 +6,11 @@ pub mod conditions;
 pub mod labels;
 pub mod member_cluster;
 pub mod multisig_cluster;
+pub mod place;
 pub mod refs;
 
 pub use member_cluster::{MemberCluster, MemberClusterSpec, MemberClusterStatus};
-pub use multisig_cluster::{MultisigCluster, MultisigClusterSpec, MultisigClusterStatus};
+pub use multisig_cluster::{MultisigCluster, MultisigClusterSpec, status::MultisigClusterStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -41,26 +41,26 @@ use crate::refs::KubeconfigRef;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MemberClusterSpec {
-    /// Secret with the kubeconfig of the hub's restricted ServiceAccount there.
+    /// Secret with the kubeconfig of the hub's restricted ServiceAccount on the member.
     pub kubeconfig_secret_ref: KubeconfigRef,
-    /// Namespace there that the admin prepared. Immutable.
+    /// Namespace on the member that the data centre admin prepared. Immutable.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("namespace is immutable: make another MemberCluster"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("namespace is immutable: create another MemberCluster"))]
     pub namespace: String,
-    /// Name of the data centre; must equal what its own trust bundle says. Immutable.
+    /// Name of the data centre. Must equal the name in the data centre's own member trust. Immutable.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("dataCenter is immutable: make another MemberCluster"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("dataCenter is immutable: create another MemberCluster"))]
     pub data_center: String,
-    /// What else may fail or be seized together, for example `provider: x`; compared when
-    /// `MultisigCluster.spec.separation.distinct` names the key.
+    /// What else may fail or be seized together, for example `provider: x`. A key is compared when
+    /// `MultisigCluster.spec.separation.distinct` names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "failure_domains")]
     pub failure_domains: BTreeMap<String, String>,
-    /// Pin: UID of the namespace kube-system there, which names a cluster for as long as it exists.
+    /// Pin: UID of the member's kube-system namespace, which identifies the cluster for as long as it exists.
     #[serde(rename = "clusterUID")]
     #[schemars(length(max = 36), regex(pattern = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"))]
     pub cluster_uid: String,
-    /// Whether admission policies there must hold the hub to the published shape.
+    /// Whether admission policies on the member must hold the hub to the published pod shape.
     #[serde(default)]
     pub guard: Guard,
 }
@@ -75,14 +75,14 @@ pub enum Guard {
     Optional,
 }
 
-/// What the hub found there.
+/// What the operator found on the member.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberClusterStatus {
     /// Generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// UID of kube-system as it was last read.
+    /// UID of the kube-system namespace, as last read.
     #[serde(default, rename = "clusterUID", skip_serializing_if = "Option::is_none")]
     pub cluster_uid: Option<String>,
     /// Version of its API server.
@@ -91,7 +91,7 @@ pub struct MemberClusterStatus {
     /// The credential in the kubeconfig.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialStatus>,
-    /// The only MultisigCluster that may use it.
+    /// The MultisigCluster that uses this member. No other may use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_by: Option<ClaimedBy>,
     /// Conditions of this object.
@@ -107,7 +107,7 @@ pub struct MemberClusterStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialStatus {
-    /// When it expires; absent when it does not say.
+    /// When it expires; absent if the credential does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
 }
@@ -118,7 +118,7 @@ pub struct CredentialStatus {
 pub struct ClaimedBy {
     /// Name of the MultisigCluster in the same namespace.
     pub name: String,
-    /// As keeper or cooler.
+    /// Role that the member has there.
     #[schemars(with = "String")]
     pub role: Role,
 }

@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum KubeconfigError {
     /// Not YAML of the right shape. The parser's words are left out: they may quote a credential.
-    #[error("it is no kubeconfig; put the one that `multisig member prepare` printed into the Secret")]
+    #[error("it is not a valid kubeconfig; store the one that `multisig member prepare` printed in the Secret")]
     Malformed,
     /// It names several clusters, users or contexts, or none.
-    #[error("it must hold exactly one {0}, found {1}")]
+    #[error("it must contain exactly one {0}, but contains {1}")]
     NotOne(&'static str, usize),
     /// It holds something that is never used.
     #[error("{0} is refused; use the kubeconfig that `multisig member prepare` printed")]
@@ -135,7 +135,7 @@ fn check_user(user: &AuthInfo) -> Result<(), KubeconfigError> {
         ("client-certificate (a file)", client_certificate.is_some()),
         ("client-key (a file)", client_key.is_some()),
         (
-            "acting as somebody else (as, as-uid, as-groups, as-user-extra)",
+            "impersonation (as, as-uid, as-groups, as-user-extra)",
             impersonate.is_some()
                 || impersonate_uid.is_some()
                 || impersonate_groups.is_some()

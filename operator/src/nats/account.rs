@@ -99,9 +99,9 @@ impl Record {
     }
 
     /// What a role's credentials document says; nothing before the first minting.
-    pub fn credentials(&self, role: Role) -> Option<custody::wiring::Credentials> {
+    pub fn credentials(&self, role: Role) -> Option<custody::config::Credentials> {
         let Issued { user: _, generation, jwt } = self.issued.get(&role)?;
-        Some(custody::wiring::Credentials { generation: *generation, user_jwt: jwt.clone() })
+        Some(custody::config::Credentials { generation: *generation, user_jwt: jwt.clone() })
     }
 
     /// Whether the account was ended.
@@ -125,17 +125,17 @@ pub fn advance(
     let now = now.max(before.latest);
     let mut next = Advanced { record: before.clone(), changes: Vec::new(), problems: BTreeMap::new() };
     for (role, wanted) in wanted {
-        let floor = delivered.get(role).copied().unwrap_or(0);
+        let delivered_generation = delivered.get(role).copied().unwrap_or(0);
         match wanted {
             Wanted::Key { user, used } => {
-                issue(&mut next, keys, *role, user, floor, now)?;
+                issue(&mut next, keys, *role, user, delivered_generation, now)?;
                 let issued = next.record.issued.get(role);
                 if issued.is_some_and(|issued| issued.user == *user && *used == Some(issued.generation)) {
                     revoke_replaced(&mut next, *role, now);
                 }
             }
             Wanted::Unreported { user } => {
-                issue(&mut next, keys, *role, user, floor, now)?;
+                issue(&mut next, keys, *role, user, delivered_generation, now)?;
                 revoke_replaced(&mut next, *role, now);
             }
             Wanted::Nobody => {
@@ -175,7 +175,7 @@ fn issue(
     keys: &AccountKeys,
     role: Role,
     user: &str,
-    floor: u64,
+    delivered: u64,
     now: i64,
 ) -> Result<(), JwtError> {
     let record = &mut next.record;
@@ -188,7 +188,7 @@ fn issue(
     }
     let before = record.issued.get(&role).map_or(0, |issued| issued.generation);
     retire(record, role);
-    let generation = before.max(floor) + 1;
+    let generation = before.max(delivered) + 1;
     let claims = user_claims(&UserName::from(role), user, &record.account, now, None);
     let jwt = natsauth::encode(claims, &keys.role(role))?;
     record.issued.insert(role, Issued { user: user.to_owned(), generation, jwt });
@@ -196,14 +196,16 @@ fn issue(
     Ok(())
 }
 
-/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key is one party.
+/// A key that was given up is never signed again: a later JWT would undo its revocation. And one key belongs to one workload.
 fn unmintable(record: &Record, role: Role, user: &str) -> Option<Finding> {
     let given_up = record.revoked.contains_key(user) || record.replaced.values().any(|users| users.contains(user));
     let other = record.issued.iter().find(|(other, issued)| **other != role && issued.user == user);
     let why = match (given_up, other) {
-        (true, _) => format!("{role} reports the NATS key {user}, which was replaced before: it has to make a new one"),
+        (true, _) => {
+            format!("{role} reports the NATS key {user}, which was replaced earlier; it must generate a new one")
+        }
         (_, Some((other, _))) => {
-            format!("{role} reports the NATS key {user}, which is {other}'s: it has to make its own")
+            format!("{role} reports the NATS key {user}, which belongs to {other}; it must generate its own")
         }
         (false, None) => return None,
     };
@@ -270,7 +272,7 @@ fn same(present: &Claims<Account>, wanted: &Claims<Account>, operator: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::tests::fixtures;
 
     struct Bench {
         keys: AccountKeys,
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_is_one_party() {
+    fn one_key_is_one_workload() {
         let mut bench = Bench::new();
         let shared = user();
         bench.advance(&[(Role::Keeper, key(&shared, None))]);

@@ -48,10 +48,10 @@ pub enum BrokerError {
     #[error("the broker does not answer: {0}; check nats.urls, the CA bundle, firewalls and the broker itself")]
     Unreachable(String),
     /// A server holds a JWT of the same account that is not ours and not older: it has to be signed anew.
-    #[error("a server holds another JWT of this account, issued at {0}, that the operator did not push")]
+    #[error("a server has another JWT of this account, issued at {0}, that the operator did not push")]
     Overtaken(i64),
     /// Servers don't hold what was pushed.
-    #[error("{current} of {servers} servers hold the account as wanted{why}")]
+    #[error("{current} of {servers} servers have the current account{why}")]
     NotCurrent {
         /// Servers that do.
         current: usize,
@@ -131,11 +131,11 @@ async fn connect(access: &Access<'_>) -> Result<Client, BrokerError> {
     let unusable = |what: &str| BrokerError::Refused(format!("{what}; correct it in the Secret or ConfigMap"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(access.ca_bundle.as_bytes()) {
-        let certificate = certificate.map_err(|_| unusable("the CA bundle of the broker is no PEM"))?;
-        roots.add(certificate).map_err(|_| unusable("the CA bundle of the broker holds an unusable certificate"))?;
+        let certificate = certificate.map_err(|_| unusable("the broker's CA bundle is not valid PEM"))?;
+        roots.add(certificate).map_err(|_| unusable("the broker's CA bundle contains an unusable certificate"))?;
     }
     if roots.is_empty() {
-        return Err(unusable("the CA bundle of the broker holds no certificate"));
+        return Err(unusable("the broker's CA bundle contains no certificate"));
     }
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -145,7 +145,7 @@ async fn connect(access: &Access<'_>) -> Result<Client, BrokerError> {
     let addresses = access.urls.iter().map(|url| url.parse()).collect::<Result<Vec<async_nats::ServerAddr>, _>>();
     let addresses = addresses.map_err(|error| BrokerError::Refused(format!("nats.urls: {error}")))?;
     let options = ConnectOptions::with_credentials(access.creds)
-        .map_err(|_| unusable("the credentials of the SYS user are no credentials file"))?
+        .map_err(|_| unusable("the credentials of the SYS user are not a NATS credentials file"))?
         .name("multisig-operator")
         .custom_inbox_prefix(inbox_prefix(access.creds))
         .tls_client_config(tls)
@@ -206,7 +206,7 @@ async fn look_up(client: &Client, account: &str, token: &str) -> Result<Held, Br
     let subject = format!("$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP");
     let servers = gather(client, SERVERS, b"", usize::MAX).await?.len();
     if servers == 0 {
-        return Err(BrokerError::Unreachable("no server answers the SYS user".to_owned()));
+        return Err(BrokerError::Unreachable("no server answers the requests of the SYS user".to_owned()));
     }
     let answers = gather(client, &subject, b"", servers).await?;
     let (same, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.as_slice() == token.as_bytes());
@@ -248,7 +248,7 @@ async fn gather(client: &Client, subject: &str, body: &[u8], expected: usize) ->
         let mut until = deadline;
         while found.len() < expected {
             match timeout_at(until, answers.next()).await {
-                // The server itself says that nobody listens: a permission is missing, or this is no SYS user.
+                // The server itself says that nobody listens: a permission is missing, or this is not a SYS user.
                 Ok(Some(message)) if message.status == Some(async_nats::StatusCode::NO_RESPONDERS) => break,
                 Ok(Some(message)) => {
                     found.push(message.payload.to_vec());

@@ -1,4 +1,4 @@
-//! The secret halves: the account's own keys, made once and kept in a Secret on the hub, and what the platform team
+//! The secret halves: the account's own keys, made once and kept in a Secret on the hub, and what the hub admin
 //! gave to make accounts with.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use custody::Role;
 use multisig_api::{
     conditions::reason,
-    multisig_cluster::{OPERATOR_SEED_KEY, SYSTEM_CREDS_KEY},
+    multisig_cluster::nats::{OPERATOR_SEED_KEY, SYSTEM_CREDS_KEY},
 };
 use nkeys::{KeyPair, KeyPairType};
 use zeroize::Zeroizing;
@@ -23,10 +23,10 @@ pub enum KeysError {
     #[error("the key {0} is missing")]
     Missing(String),
     /// Not a seed of this kind.
-    #[error("the key {0} holds no seed of its kind")]
+    #[error("the key {0} does not contain a valid seed of its kind")]
     Malformed(String),
     /// The operating system gave no randomness.
-    #[error("no randomness: {0}")]
+    #[error("the operating system gave no randomness: {0}")]
     Random(String),
 }
 
@@ -81,7 +81,7 @@ impl AccountKeys {
     }
 }
 
-/// What the platform team gave: power to make accounts.
+/// What the hub admin gave: power to make accounts.
 pub struct OperatorAccess {
     seed: Zeroizing<String>,
     /// Credentials file of the SYS user that pushes accounts.
@@ -133,7 +133,7 @@ mod tests {
     fn keys_survive_the_secret() {
         let keys = AccountKeys::generate().unwrap();
         let mut values = keys.values();
-        let names = ["account.seed", "app.seed", "cooler.seed", "keeper.seed", "observer.seed"];
+        let names = ["account.seed", "app.seed", "cooler.seed", "keeper.seed", "sentinel.seed"];
         assert!(values.keys().eq(names));
         let again = AccountKeys::read(|name| values.remove(name)).unwrap();
         assert_eq!(keys.account(), again.account());

@@ -5,5 +5,3 @@ pub mod account;
 pub mod broker;
 pub mod identity;
 pub mod keys;
-
-pub use broker::Brokers;

@@ -68,7 +68,7 @@ async fn definitions_accept_what_is_right_and_say_what_is_wrong() {
         ("/spec/custody/scheme", json!("ThreeOfFive"), "only TwoOfThree"),
         ("/spec/custody/id", json!("ff".repeat(16)), "custody.id is immutable"),
         ("/spec/custody/id", json!("nonsense"), "should match"),
-        ("/spec/separation", json!({"distinct": ["provider"]}), "must hold dataCenter"),
+        ("/spec/separation", json!({"distinct": ["provider"]}), "must contain dataCenter"),
         ("/spec/chains", json!([]), "Required value"),
         ("/spec/chains/0", json!({"name": "eth", "type": "EVM"}), "type EVM needs evm"),
         ("/spec/chains/0", json!({"name": "eth", "type": "Bitcoin"}), "Unsupported value"),

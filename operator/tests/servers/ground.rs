@@ -3,26 +3,16 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
+use custodies::{Ceremony, Custody};
 use custody::{
-    CustodyId, KeyRole, Role,
-    manifest::{Manifest, PublicHalf, SignedManifest},
-    phrase::Phrase,
-    trust::{self, CustodyTrust, Profile, SHAPE_VERSION, TrustBundle, VaultTrust},
+    CustodyId, Role,
+    manifest::SignedManifest,
+    trust::{self, CustodyTrust, MemberTrust, VaultTrust},
 };
-use harness::{
-    Options,
-    cluster::Cluster,
-    nats::Nats,
-    ports,
-    process::{Running, Spec},
-    run::Folder,
-    servers,
-};
+use harness::{Options, cluster::Cluster, nats::Nats, servers};
 use k8s_openapi::{
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -38,8 +28,11 @@ use kube::{
 use multisig_api::{MemberCluster, MultisigCluster};
 use serde_json::{Value, json};
 
-/// Longest wait for a state.
-const DEADLINE: Duration = Duration::from_secs(120);
+use crate::{
+    process::{Operator, operate},
+    wait::until,
+};
+
 /// Namespace of the custom resources on the hub.
 pub(crate) const HUB: &str = "hub";
 /// Namespace on both members.
@@ -54,63 +47,6 @@ pub(crate) struct Ground {
     pub(crate) custody: CustodyId,
     pub(crate) manifest: SignedManifest,
     folder: tempfile::TempDir,
-}
-
-/// A running operator: the binary itself.
-pub(crate) struct Operator {
-    process: Running,
-    log: PathBuf,
-    url: String,
-    _folder: Folder,
-}
-
-impl Operator {
-    /// What it answers at a path.
-    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let http = reqwest::Client::builder().build().unwrap();
-        until("an answer", || async {
-            let answer = http.get(format!("{}{path}", self.url)).send().await.map_err(|error| error.to_string())?;
-            Ok((answer.status().as_u16(), answer.text().await.unwrap()))
-        })
-        .await
-    }
-
-    /// Everything that it has written.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Waits until it ends by itself; how.
-    pub(crate) async fn ended(&mut self) -> String {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            if let Some(how) = self.process.ended() {
-                return how;
-            }
-            assert!(Instant::now() < deadline, "it did not end");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Told to stop, it ends by itself, long before Kubernetes would kill it.
-    pub(crate) async fn stop(mut self) {
-        rustix::process::kill_process(
-            rustix::process::Pid::from_raw(self.process.id().pid()).unwrap(),
-            rustix::process::Signal::TERM,
-        )
-        .unwrap();
-        assert_eq!(self.ended().await, "exit status: 0", "{}", self.log());
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("the operator said:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
-        }
-    }
 }
 
 impl Ground {
@@ -187,30 +123,18 @@ impl Ground {
     }
 
     /// What the data centre's admin has decided.
-    pub(crate) fn trust(&self, role: Role) -> TrustBundle {
-        TrustBundle {
-            shape_version: SHAPE_VERSION,
-            profile: Profile::Development,
-            role,
-            data_center: if role == Role::Keeper { "fra-1".to_owned() } else { "ams-2".to_owned() },
-            vault: VaultTrust {
-                address: "https://vault.example:8200".to_owned(),
-                ca_bundle: "-----BEGIN CERTIFICATE-----".to_owned(),
-                auth_mount: "jwt".to_owned(),
-                role: "signer".to_owned(),
-                audience: "vault.example".to_owned(),
-                transit_mount: "transit".to_owned(),
-                key: format!("{MEMBER}.{role}"),
-            },
+    pub(crate) fn trust(&self, role: Role) -> MemberTrust {
+        MemberTrust {
+            vault: VaultTrust { key: format!("{MEMBER}.{role}"), ..custodies::vault(role) },
             custody: Some(CustodyTrust { id: self.custody, manifest_digest: self.manifest.digest() }),
             peers: BTreeMap::new(),
-            floor: None,
-            keys: custody::trust::KeyProtection::Vault,
+            local_policy: None,
             images: vec![digest(role)],
+            ..Custody::fixed().trust(role)
         }
     }
 
-    pub(crate) async fn put_trust(&self, member: &Cluster, trust: &TrustBundle) {
+    pub(crate) async fn put_trust(&self, member: &Cluster, trust: &MemberTrust) {
         let data = BTreeMap::from([(trust::KEY.to_owned(), trust.to_json())]);
         apply(&member.client(), MEMBER, config_map(trust::CONFIG_MAP, &data)).await;
     }
@@ -227,7 +151,7 @@ impl Ground {
         member.kubeconfig_for(&token)
     }
 
-    /// Everything that the platform team applies: the ground and both members.
+    /// Everything that the hub admin applies: the ground and both members.
     pub(crate) async fn apply_ground(&self) {
         let hub = self.hub.client();
         let data = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
@@ -283,7 +207,7 @@ impl Ground {
     pub(crate) async fn operate(&self, name: &str) -> Operator {
         let token = token(&self.hub.client(), HUB, "multisig-operator", None).await;
         let kubeconfig = self.write(&format!("{name}.kubeconfig"), &self.hub.kubeconfig_for(&token));
-        operate(name, &kubeconfig)
+        operate(name, HUB, &kubeconfig)
     }
 
     /// Requests of the operator to a cluster, by the cluster's own audit log.
@@ -354,34 +278,6 @@ async fn await_condition<F: Future<Output = Option<Condition>>>(
     .await
 }
 
-/// Tries again until it succeeds.
-pub(crate) async fn until<T, F: Future<Output = Result<T, String>>>(what: &str, mut step: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        match step().await {
-            Ok(value) => return value,
-            Err(why) => assert!(Instant::now() < deadline, "{what} did not come about: {why}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Starts an operator by this kubeconfig.
-pub(crate) fn operate(name: &str, kubeconfig: &Path) -> Operator {
-    let address = format!("127.0.0.1:{}", ports::free([127, 0, 0, 1].into()).unwrap());
-    let folder = Folder::new(name, None).unwrap();
-    let binary = env!("CARGO_BIN_EXE_multisig-operator").into();
-    let spec = Spec::new("multisig-operator", binary, folder.path()).args([
-        "run".to_owned(),
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--namespace={HUB}"),
-        format!("--listen={address}"),
-        format!("--name={name}"),
-    ]);
-    let log = spec.log_file();
-    Operator { process: Running::spawn(&spec).unwrap(), log, url: format!("http://{address}"), _folder: folder }
-}
-
 async fn token(client: &Client, namespace: &str, account: &str, bound: Option<BoundObjectReference>) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let spec = TokenRequestSpec { audiences: Vec::new(), bound_object_ref: bound, expiration_seconds: Some(3600) };
@@ -444,20 +340,6 @@ pub(crate) fn image(role: Role) -> String {
 }
 
 fn manifest(custody_id: CustodyId) -> SignedManifest {
-    let keys = |role: KeyRole| Phrase::from_entropy(&[role as u8 + 1; 32]).unwrap().keys();
-    let half = |role| PublicHalf::from_keys(role, &keys(role)).unwrap();
-    let address = "0x5afe000000000000000000000000000000000001".to_owned();
-    let mut signed = SignedManifest::new(Manifest {
-        version: custody::manifest::VERSION,
-        custody_id,
-        revision: 1,
-        cool: half(KeyRole::Cool),
-        cold: half(KeyRole::Cold),
-        safe_destinations: BTreeMap::from([("eip155:1".to_owned(), vec![address])]),
-    })
-    .unwrap();
-    for role in [KeyRole::Cool, KeyRole::Cold] {
-        signed.sign(role, &keys(role)).unwrap();
-    }
-    signed
+    let safe = ["0x5afe000000000000000000000000000000000001"];
+    Ceremony::fixed().id(custody_id).destinations("eip155:1", &safe).held().signed
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use custody::{Role, wiring::State};
+use custody::{Role, report::WorkloadState};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Secret},
@@ -15,29 +15,32 @@ use natsauth::{Account, decode_unverified};
 use serde_json::{Value, json};
 
 use crate::{
-    ground::{Ground, HUB, MEMBER, Operator, until},
-    party::{Party, value},
+    ground::{Ground, HUB, MEMBER},
+    process::Operator,
+    secrets::{no_secret_in, no_secret_on_the_hub},
+    wait::until,
+    workload::{Workload, value},
 };
 
 /// A custody whose signers serve.
 struct World {
     ground: Ground,
-    keeper: Party,
-    cooler: Party,
+    keeper: Workload,
+    cooler: Workload,
 }
 
 impl World {
     async fn serve(self) -> Self {
         let Self { ground, keeper, cooler } = &self;
-        for (party, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
-            party.report(member, State::AwaitingCredentials, None).await;
+        for (workload, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
+            workload.report(member, WorkloadState::AwaitingCredentials, None).await;
         }
-        for (party, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
-            let credentials = party.await_credentials(member, 1).await;
+        for (workload, member) in [(keeper, &ground.dc_a), (cooler, &ground.dc_b)] {
+            let credentials = workload.await_credentials(member, 1).await;
             // Minted at the same time as the account is pushed: the broker may know it a moment later.
-            until("the broker admits", || async { party.connect(&ground.nats, &credentials).await.map(drop) }).await;
-            party.ready(member).await;
-            party.report(member, State::Serving, Some(1)).await;
+            until("the broker admits", || async { workload.connect(&ground.nats, &credentials).await.map(drop) }).await;
+            workload.ready(member).await;
+            workload.report(member, WorkloadState::Serving, Some(1)).await;
         }
         ground.await_condition("Ready", "True", "AsExpected").await;
         self
@@ -73,12 +76,13 @@ async fn held(ground: &Ground) -> String {
 async fn a_custody_is_wired_kept_rotated_and_taken_down() {
     let ground = Ground::start().await;
     ground.apply_ground().await;
-    let app = Party::new(Role::App, ground.custody, 1);
+    let app = Workload::new(Role::App, ground.custody, 1);
     let mut cluster = ground.cluster();
     cluster["spec"]["app"] = json!({"type": "External", "external": {"natsUser": app.user()}});
     ground.apply(cluster.clone()).await;
     let operator = ground.operate("first").await;
-    let (keeper, cooler) = (Party::new(Role::Keeper, ground.custody, 1), Party::new(Role::Cooler, ground.custody, 1));
+    let (keeper, cooler) =
+        (Workload::new(Role::Keeper, ground.custody, 1), Workload::new(Role::Cooler, ground.custody, 1));
     let mut world = World { ground, keeper, cooler }.serve().await;
 
     wired(&world, &app).await;
@@ -98,7 +102,7 @@ async fn a_custody_is_wired_kept_rotated_and_taken_down() {
 }
 
 /// Keys are minted for, peers proposed, App served, everything said.
-async fn wired(world: &World, app: &Party) {
+async fn wired(world: &World, app: &Workload) {
     let World { ground, keeper, cooler } = world;
     let proposed = keeper.config(&ground.dc_a).await.proposed_peers;
     assert_eq!(proposed.get(&Role::Cooler), Some(&cooler.identity()));
@@ -194,12 +198,12 @@ async fn pause(world: &World, cluster: &mut Value) {
 async fn rotation(world: &mut World) {
     let World { ground, keeper, .. } = world;
     let old = keeper.await_credentials(&ground.dc_a, 1).await;
-    let next = Party::new(Role::Keeper, ground.custody, 2);
-    next.report(&ground.dc_a, State::AwaitingCredentials, None).await;
+    let next = Workload::new(Role::Keeper, ground.custody, 2);
+    next.report(&ground.dc_a, WorkloadState::AwaitingCredentials, None).await;
     let new = next.await_credentials(&ground.dc_a, 2).await;
     next.connect(&ground.nats, &new).await.unwrap();
     keeper.connect(&ground.nats, &old).await.unwrap();
-    next.report(&ground.dc_a, State::Serving, Some(2)).await;
+    next.report(&ground.dc_a, WorkloadState::Serving, Some(2)).await;
     until("the revocation", || async {
         match keeper.connect(&ground.nats, &old).await {
             Ok(_) => Err("the old key is still admitted".to_owned()),
@@ -211,10 +215,10 @@ async fn rotation(world: &mut World) {
     ground.await_condition("Ready", "True", "AsExpected").await;
 
     // The old key again, proven as before: never signed a second time.
-    keeper.report(&ground.dc_a, State::AwaitingCredentials, None).await;
+    keeper.report(&ground.dc_a, WorkloadState::AwaitingCredentials, None).await;
     ground.await_condition("CredentialsCurrent", "False", "IdentityRefused").await;
     assert_eq!(next.await_credentials(&ground.dc_a, 2).await, new);
-    next.report(&ground.dc_a, State::Serving, Some(2)).await;
+    next.report(&ground.dc_a, WorkloadState::Serving, Some(2)).await;
     ground.await_condition("Ready", "True", "AsExpected").await;
     world.keeper = next;
 }
@@ -341,40 +345,6 @@ fn rights(ground: &Ground) {
             format!("patch statefulsets {role}"),
         ];
         assert_eq!(written, objects.into());
-    }
-}
-
-/// Everything secret that the operator has in its hands.
-async fn canaries(ground: &Ground) -> Vec<String> {
-    let secrets: Api<Secret> = Api::namespaced(ground.hub.client(), HUB);
-    let mut canaries = vec![ground.nats.operator_signing_seed().to_owned(), ground.nats.push_user_seed().to_owned()];
-    for (name, keys) in [("main-nats-account", ".seed"), ("dc-a", "value"), ("dc-b", "value")] {
-        let data = secrets.get(name).await.unwrap().data.unwrap();
-        for (_, value) in data.into_iter().filter(|(key, _)| key.ends_with(keys)) {
-            let text = String::from_utf8(value.0).unwrap();
-            let token = text.lines().find_map(|line| line.trim().strip_prefix("token: ").map(str::to_owned));
-            canaries.push(token.unwrap_or(text));
-        }
-    }
-    assert_eq!(canaries.len(), 9, "two of the platform team, five of the account, two tokens");
-    canaries
-}
-
-async fn no_secret_in(text: &str, ground: &Ground) {
-    for canary in canaries(ground).await {
-        assert!(!text.contains(&canary), "a secret beginning with {} has got out", &canary[..4]);
-    }
-}
-
-/// Status, events, ConfigMaps and metrics are read by many.
-async fn no_secret_on_the_hub(ground: &Ground) {
-    for kind in ["multisigclusters", "memberclusters", "configmaps", "events.events.k8s.io", "leases"] {
-        let text = ground.kubectl(&ground.hub, &["get", kind, "-n", HUB, "-o", "yaml", "--show-managed-fields"], b"");
-        no_secret_in(&text, ground).await;
-    }
-    for member in [&ground.dc_a, &ground.dc_b] {
-        let sent: Vec<String> = ground.requests(member).iter().map(ToString::to_string).collect();
-        no_secret_in(&sent.join("\n"), ground).await;
     }
 }
 

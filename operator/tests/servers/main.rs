@@ -4,6 +4,9 @@
 mod api;
 mod ground;
 mod life;
-mod party;
+mod process;
 mod refusals;
+mod secrets;
 mod startup;
+mod wait;
+mod workload;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use custody::{KeyRole, Role, trust::Profile};
+use chain::KeyRole;
+use custody::{Role, trust::Profile};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, HUB, MEMBER, apply, config_map, member_cluster, secret, until};
+use crate::{
+    ground::{Ground, HUB, MEMBER, apply, config_map, member_cluster, secret},
+    wait::until,
+};
 
 /// Nothing was written to either member.
 fn untouched(ground: &Ground) {

@@ -11,7 +11,11 @@ use kube::{
 use multisig_api::MultisigCluster;
 use serde_json::json;
 
-use crate::ground::{HUB, apply, member_cluster, operate, until};
+use crate::{
+    ground::{HUB, apply, member_cluster},
+    process::operate,
+    wait::until,
+};
 
 async fn install(hub: &Cluster) {
     let definitions: Api<CustomResourceDefinition> = Api::all(hub.client());
@@ -33,7 +37,7 @@ async fn it_waits_for_its_definitions_survives_bad_objects_and_hands_the_lease_o
     namespaces.patch(HUB, &PatchParams::apply("admin"), &Patch::Apply(namespace)).await.unwrap();
 
     // No definitions yet: alive, not ready, and it says why.
-    let operator = operate("waiting", &kubeconfig);
+    let operator = operate("waiting", HUB, &kubeconfig);
     until("it says what is missing", || async {
         let (code, text) = operator.get("/readyz").await;
         if code == 503 && text.contains("multisig-operator-crds") { Ok(()) } else { Err(text) }
@@ -128,7 +132,7 @@ async fn a_lease_that_is_taken_away_ends_the_process() {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(hub.client());
     namespaces.patch(HUB, &PatchParams::apply("admin"), &Patch::Apply(namespace)).await.unwrap();
     install(&hub).await;
-    let mut operator = operate("leader", &kubeconfig);
+    let mut operator = operate("leader", HUB, &kubeconfig);
     let leases: Api<Lease> = Api::namespaced(hub.client(), HUB);
     until("it leads", || async { leases.get("multisig-operator").await.map(drop).map_err(|error| error.to_string()) })
         .await;

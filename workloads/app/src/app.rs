@@ -2,24 +2,39 @@
 
 use std::sync::Arc;
 
-use chain_evm_client::{Relayer, Rpc};
+use chain::ChainClient;
+use custody::WalletId;
 
 use crate::{
-    config::ChainSettings, health::Health, metrics::Metrics, payments::Workers, signers::Signers, store::Store,
+    busy::Busy,
+    domain::ClientKey,
+    health::Health,
+    metrics::Metrics,
+    signers::Signers,
+    store::{Store, StoreError},
     trust::Trust,
 };
 
 /// See the module.
 pub(crate) struct App {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) trust: Trust,
-    pub(crate) chain: ChainSettings,
+    /// The chain's node, and the relayer that pays there.
+    pub(crate) client: Arc<dyn ChainClient>,
     /// Whether Keeper seals by client keys.
     pub(crate) client_keys: bool,
     pub(crate) signers: Signers,
-    pub(crate) rpc: Arc<Rpc>,
-    pub(crate) relayer: Relayer,
-    pub(crate) workers: Workers,
+    pub(crate) busy: Busy,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+}
+
+impl App {
+    /// What Keeper is sent to open the wallet's keys with, if it seals them so.
+    pub(crate) async fn client_key(&self, wallet: &WalletId) -> Result<Option<ClientKey>, StoreError> {
+        match self.client_keys {
+            true => self.store.client_key(wallet).await,
+            false => Ok(None),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The connection to the broker: begun when the operator has delivered credentials, told of newer ones without a break.
+//! The session with the broker: begun when the operator has delivered credentials, told of newer ones without a break.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,16 +8,16 @@ use std::{
 
 use custody::{
     Role,
-    wiring::{CREDENTIALS_KEY, Credentials},
+    config::{CREDENTIALS_KEY, Credentials},
 };
 use futures::future::BoxFuture;
-use link::{Caller, Link, Options};
 use protocol::{
     envelope::{Party, PeerError, Peers},
     ops::{Operation, Request, Response},
     subject::Lane,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
+use transport::{Caller, Endpoint, Session, SessionState};
 use zeroize::Zeroize;
 
 use crate::{
@@ -61,23 +61,14 @@ impl Drop for Wiped {
     }
 }
 
-/// All that a connection is made from.
+/// All that a session is made from.
 pub(crate) struct Broker {
     calls: Calls,
-    metrics: link::Metrics,
-    keys: AppKeys,
-    party: Party,
-    urls: Vec<String>,
-    ca_pem: String,
-    credentials_file: PathBuf,
-}
-
-/// An open connection.
-struct Connection {
-    link: Link,
-    jwt: watch::Sender<String>,
+    metrics: transport::Metrics,
+    endpoint: Endpoint,
     /// Keys and peers stay as configured: a change of them is a restart.
-    _party: watch::Sender<Party>,
+    party: Party,
+    credentials_file: PathBuf,
 }
 
 impl Broker {
@@ -85,82 +76,53 @@ impl Broker {
         settings: &Settings,
         keys: AppKeys,
         calls: Calls,
-        metrics: link::Metrics,
+        metrics: transport::Metrics,
     ) -> Result<Self, PeerError> {
         let custody = settings.manifest.custody_id();
-        let party = Party::new(custody, Role::App, keys.own.clone(), Peers::new(&settings.signers)?)?;
-        Ok(Self {
-            calls,
-            metrics,
-            keys,
-            party,
-            urls: settings.nats_urls.clone(),
-            ca_pem: settings.nats_ca.clone(),
-            credentials_file: settings.credentials_file.clone(),
-        })
+        let party = Party::new(custody, Role::App, keys.own, Peers::new(&settings.signers)?)?;
+        let (urls, ca_pem) = (settings.nats_urls.clone(), settings.nats_ca.clone());
+        let endpoint = Endpoint { urls, ca_pem, nkey: keys.nats };
+        Ok(Self { calls, metrics, endpoint, party, credentials_file: settings.credentials_file.clone() })
     }
 
     /// Connects, keeps the credentials up to date, and says how it is; for ever.
     pub(crate) async fn keep(self, app: Arc<App>) {
-        let mut connection = None;
+        let mut session = None;
         loop {
-            app.health.broker(self.look(&mut connection).await);
+            app.health.broker(self.look(&mut session).await);
             tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Brings the connection to what the credentials' file says; what is waited for, if anything.
-    async fn look(&self, connection: &mut Option<Connection>) -> Option<(State, String)> {
-        match (credentials(&self.credentials_file), &*connection) {
-            // A file that is away for a moment ends no connection.
+    /// Brings the session to what the credentials' file says; what is waited for, if anything.
+    async fn look(&self, session: &mut Option<Session>) -> Option<(State, String)> {
+        match (credentials(&self.credentials_file), &mut *session) {
+            // A file that is away for a moment ends no session.
             (Err(message), None) => return Some((State::AwaitingCredentials, self.wanted(&message))),
             (Err(message), Some(_)) => tracing::debug!(why = message, "the old credentials stay"),
-            (Ok(credentials), None) => match self.connect(credentials).await {
-                Ok(made) => *connection = Some(made),
+            (Ok(credentials), None) => match self.open(credentials).await {
+                Ok(opened) => *session = Some(opened),
                 Err(message) => return Some((State::Disconnected, message)),
             },
-            (Ok(credentials), Some(connection)) => connection.offer(credentials),
+            (Ok(credentials), Some(session)) => session.offer(credentials),
         }
-        let state = connection.as_ref().map(|connection| connection.link.state().borrow().clone())?;
-        (!state.is_healthy()).then(|| (State::Disconnected, state.to_string()))
+        match session.as_mut()?.state() {
+            SessionState::Connected { .. } => None,
+            SessionState::Away(why) => Some((State::Disconnected, why)),
+        }
     }
 
-    async fn connect(&self, credentials: Credentials) -> Result<Connection, String> {
-        let (jwt, newest) = watch::channel(credentials.user_jwt);
-        let options = Options {
-            urls: self.urls.clone(),
-            ca_pem: self.ca_pem.clone(),
-            custody: self.party.custody(),
-            role: Role::App,
-            nkey: self.keys.nats.clone(),
-            jwt: newest,
-        };
-        let link = Link::connect(options).await.map_err(|error| error.to_string())?;
-        let (party, present) = watch::channel(self.party.clone());
-        let caller = Caller::new(link.clone(), present, self.metrics.clone());
-        // There is one connection in a process's life.
-        let _ = self.calls.0.set(caller);
-        tracing::info!(generation = credentials.generation, "connecting to the broker");
-        Ok(Connection { link, jwt, _party: party })
+    async fn open(&self, credentials: Credentials) -> Result<Session, String> {
+        let session = Session::open(self.endpoint.clone(), self.party.clone(), credentials, self.metrics.clone()).await;
+        let session = session.map_err(|error| error.to_string())?;
+        // There is one session in a process's life.
+        let _ = self.calls.0.set(session.caller());
+        Ok(session)
     }
 
     fn wanted(&self, message: &str) -> String {
-        let user = self.keys.nats.public_key();
+        let user = self.endpoint.nkey.public_key();
         format!("{message}; the operator delivers them once spec.app.external.natsUser is {user}")
-    }
-}
-
-impl Connection {
-    /// Another JWT makes the link log in anew with it.
-    fn offer(&self, credentials: Credentials) {
-        let changed = self.jwt.send_if_modified(|present| {
-            let changed = *present != credentials.user_jwt;
-            *present = credentials.user_jwt;
-            changed
-        });
-        if changed {
-            tracing::info!(generation = credentials.generation, "newer credentials");
-        }
     }
 }
 

@@ -5,16 +5,20 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use alloy_primitives::Address;
-use chain::{Asset, ChainId};
+use chain::{Asset, ChainId, ChainRules};
+use chain_adapters::Adapters;
 use custody::{
     CustodyId, Role,
+    identity::PeerKeys,
     manifest::{ManifestError, SignedManifest, VerifiedManifest},
-    trust::{CustodyTrust, MAX_KEYS_PER_PEER, PeerKeys},
+    trust::{CustodyTrust, MAX_KEYS_PER_PEER},
 };
 use serde::Deserialize;
+
+use crate::domain::{Assets, Symbol};
 
 /// What the file says, word for word.
 #[derive(Debug, Deserialize)]
@@ -40,7 +44,7 @@ pub(crate) struct Config {
     chain: ChainConfig,
     /// 64 hex digits: the key that pays gas.
     relayer_key_file: PathBuf,
-    /// As in Keeper's trust bundle: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
+    /// As in Keeper's member trust: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
     /// each request.
     #[serde(default)]
     client_keys: bool,
@@ -65,7 +69,7 @@ struct NatsConfig {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChainConfig {
-    /// CAIP-2, `eip155:N`.
+    /// CAIP-2, for example `eip155:1`.
     id: ChainId,
     /// URL of the node; may hold a provider's API key, so it is never shown.
     rpc: String,
@@ -75,11 +79,12 @@ struct ChainConfig {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AssetConfig {
-    /// Its name in the API and in the signers' floors.
+    /// Its name in the API and in the signers' local policies.
     symbol: String,
-    /// `native`, or the ERC-20 contract's address.
+    /// `native`, or the contract's address.
     asset: String,
-    /// Of the smallest unit, for people.
+    /// Of the smallest unit, for people who read the file.
+    #[expect(dead_code, reason = "App counts in the smallest unit")]
     decimals: u8,
 }
 
@@ -103,36 +108,10 @@ pub(crate) struct Settings {
 
 /// The chain that this App pays on.
 pub(crate) struct ChainSettings {
-    pub(crate) id: ChainId,
-    /// EIP-155 number.
-    pub(crate) number: u64,
+    pub(crate) rules: Arc<dyn ChainRules>,
+    /// URL of the node.
     pub(crate) rpc: String,
-    pub(crate) assets: Vec<AssetSettings>,
-}
-
-/// An asset that may be paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AssetSettings {
-    pub(crate) symbol: String,
-    /// `None` is the native coin.
-    pub(crate) token: Option<Address>,
-    pub(crate) decimals: u8,
-}
-
-impl ChainSettings {
-    /// The asset of this symbol.
-    pub(crate) fn asset(&self, symbol: &str) -> Option<&AssetSettings> {
-        self.assets.iter().find(|asset| asset.symbol == symbol)
-    }
-
-    /// The assets as the chain's rules want them.
-    pub(crate) fn rules_assets(&self) -> Vec<Asset> {
-        let asset = |asset: &AssetSettings| Asset {
-            symbol: asset.symbol.clone(),
-            contract: asset.token.map(|token| token.to_string()),
-        };
-        self.assets.iter().map(asset).collect()
-    }
+    pub(crate) assets: Assets,
 }
 
 /// Why App doesn't start.
@@ -150,31 +129,31 @@ pub(crate) enum ConfigError {
 
 impl Settings {
     /// Reads and validates the file and the documents that it names. Nothing is written.
-    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path, adapters: &Adapters) -> Result<Self, ConfigError> {
         let config: Config = serde_json::from_slice(&read(path)?)
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error })?;
-        config.validate()
+        config.validate(adapters)
     }
 }
 
 impl Config {
-    fn validate(self) -> Result<Settings, ConfigError> {
+    fn validate(self, adapters: &Adapters) -> Result<Settings, ConfigError> {
         let manifest = self.manifest()?;
         if self.nats.urls.is_empty() {
             return invalid("nats.urls is empty");
         }
         if let Some(url) = self.nats.urls.iter().find(|url| !url.starts_with("tls://")) {
-            return invalid(format!("nats.urls: '{url}' is not tls://HOST:PORT"));
+            return invalid(format!("nats.urls: '{url}' must be tls://HOST:PORT"));
         }
         let nats_ca = String::from_utf8_lossy(&read(&self.nats.ca_file)?).into_owned();
         if !nats_ca.contains("-----BEGIN CERTIFICATE-----") {
-            return invalid(format!("nats.caFile: {} holds no PEM certificate", self.nats.ca_file.display()));
+            return invalid(format!("nats.caFile: {} contains no PEM certificate", self.nats.ca_file.display()));
         }
-        let chain = self.chain.validate()?;
-        if manifest.manifest().safe_destinations.get(chain.id.as_str()).is_none_or(Vec::is_empty) {
+        let chain = self.chain.validate(adapters)?;
+        let id = chain.rules.id();
+        if manifest.safe_destinations(id.as_str()).is_empty() {
             return invalid(format!(
-                "the manifest names no safe destination on {}, so no nonce could be ended",
-                chain.id
+                "the manifest names no safe destination on {id}, so no payment could be cancelled; add one to the manifest"
             ));
         }
         Ok(Settings {
@@ -214,7 +193,7 @@ impl SignerConfig {
                 key.validate().or_else(|why| invalid(format!("signers.{role}: {why}")))?;
                 // One key for two signers would be one signer.
                 if !seen.insert(key.message_key.clone()) || !seen.insert(key.xkey.clone()) {
-                    return invalid(format!("signers.{role}: a key is named twice"));
+                    return invalid(format!("signers.{role}: a key is listed twice"));
                 }
             }
         }
@@ -223,30 +202,28 @@ impl SignerConfig {
 }
 
 impl ChainConfig {
-    fn validate(self) -> Result<ChainSettings, ConfigError> {
-        let number = (self.id.namespace() == "eip155").then(|| self.id.reference().parse().ok()).flatten();
-        let Some(number) = number else {
-            return invalid(format!("chain.id '{}' is no EVM chain: expected eip155:N", self.id));
-        };
-        chain_evm_client::Rpc::new(&self.rpc).or_else(|error| invalid(format!("chain.rpc: {error}")))?;
+    fn validate(self, adapters: &Adapters) -> Result<ChainSettings, ConfigError> {
+        let rules = adapters.rules(&self.id).or_else(|error| invalid(format!("chain.id: {error}")))?;
+        chain_clients::connect(&self.id, &self.rpc, None).or_else(|error| invalid(format!("chain.rpc: {error}")))?;
         if self.assets.is_empty() {
             return invalid("chain.assets is empty: nothing could be paid");
         }
-        let (mut symbols, mut tokens) = (BTreeSet::new(), BTreeSet::new());
+        let (mut symbols, mut contracts) = (BTreeSet::new(), BTreeSet::new());
         let mut assets = Vec::new();
-        for AssetConfig { symbol, asset, decimals } in self.assets {
-            let token = match asset.as_str() {
+        for AssetConfig { symbol, asset, .. } in self.assets {
+            let contract = match asset.as_str() {
                 "native" => None,
-                address => Some(address.parse().or_else(|_| {
-                    invalid(format!("chain.assets: '{address}' is neither native nor a contract's address"))
+                address => Some(rules.address(address).or_else(|_| {
+                    invalid(format!("chain.assets: '{address}' is neither 'native' nor the address of a contract"))
                 })?),
             };
-            if symbol.is_empty() || !symbols.insert(symbol.clone()) || !tokens.insert(token) {
-                return invalid(format!("chain.assets: '{symbol}' is empty or named twice"));
+            let taken = symbol.parse().map_or(true, |symbol: Symbol| !symbols.insert(symbol));
+            if taken || !contracts.insert(contract.clone()) {
+                return invalid(format!("chain.assets: '{symbol}' is empty or listed twice"));
             }
-            assets.push(AssetSettings { symbol, token, decimals });
+            assets.push(Asset { symbol, contract });
         }
-        Ok(ChainSettings { id: self.id, number, rpc: self.rpc, assets })
+        Ok(ChainSettings { rules, rpc: self.rpc, assets: Assets::new(assets) })
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use serde::Serialize;
-
 /// Why App does, or does not, serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// The operator has not delivered a NATS user JWT for App's key.
     AwaitingCredentials,
@@ -17,8 +15,8 @@ pub(crate) enum State {
     Serving,
 }
 
-/// What `/readyz` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The state, and what is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Readiness {
     pub(crate) state: State,
     /// What is missing and what to do.

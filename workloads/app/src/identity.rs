@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use custody::{CustodyId, Role, fingerprint, wiring::Identity};
+use custody::{CustodyId, Role, identity::Identity};
 use data_encoding::HEXLOWER;
 use nkeys::{KeyPair, KeyPairType, XKey};
 use protocol::envelope::OwnKeys;
@@ -27,11 +27,11 @@ const CURVE: u8 = 23 << 3;
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
-    #[error("{} is not there; run `app identity --dir {}` and keep what it makes", path.display(), dir.display())]
+    #[error("{} does not exist; run `app identity --dir {}` and back up what it creates", path.display(), dir.display())]
     Missing { path: PathBuf, dir: PathBuf },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
-    #[error("{} holds no {expected}; restore it from your backup, or remove the whole folder to make other keys", path.display())]
+    #[error("{} does not hold {expected}; restore it from your backup, or remove the whole folder to make new keys", path.display())]
     Malformed { path: PathBuf, expected: &'static str },
 }
 
@@ -52,10 +52,10 @@ impl AppKeys {
         let message = hex_seed(&read(dir, MESSAGE_FILE)?);
         let xkey = nkeys::decode_seed(&read(dir, XKEY_FILE)?).ok().filter(|(kind, _)| *kind == CURVE);
         let xkey = xkey.map(|(_, seed)| Zeroizing::new(seed));
-        let message = message.ok_or_else(|| malformed(MESSAGE_FILE, "ed25519 seed of 64 hex digits"))?;
-        let xkey = xkey.ok_or_else(|| malformed(XKEY_FILE, "NATS curve seed (SX...)"))?;
+        let message = message.ok_or_else(|| malformed(MESSAGE_FILE, "an ed25519 seed of 64 hex digits"))?;
+        let xkey = xkey.ok_or_else(|| malformed(XKEY_FILE, "a NATS curve seed (SX...)"))?;
         Ok(Self {
-            nats: nats.ok_or_else(|| malformed(NATS_FILE, "NATS user seed (SU...)"))?,
+            nats: nats.ok_or_else(|| malformed(NATS_FILE, "a NATS user seed (SU...)"))?,
             own: Arc::new(OwnKeys::from_seeds(&message, &xkey)),
         })
     }
@@ -76,8 +76,8 @@ impl AppKeys {
     pub(crate) fn identity(&self, custody_id: Option<CustodyId>) -> Identity {
         let keys = self.own.public().clone();
         let nats_user = self.nats.public_key();
-        let statement = fingerprint::statement(Role::App, custody_id, &nats_user, &keys);
-        let message_proof = fingerprint::prove(self.own.message_key(), &statement);
+        let statement = custody::identity::statement(Role::App, custody_id, &nats_user, &keys);
+        let message_proof = custody::identity::prove(self.own.message_key(), &statement);
         let nats_proof = HEXLOWER.encode(&self.nats.sign(&statement).unwrap_or_default());
         Identity { role: Role::App, custody_id, nats_user, keys, message_proof, nats_proof }
     }
@@ -141,8 +141,8 @@ mod tests {
         let dir = home.path().join("identity");
         let first = AppKeys::load_or_make(&dir, &mut OsRng).unwrap().identity(None);
         assert_eq!(AppKeys::load_or_make(&dir, &mut OsRng).unwrap().identity(None), first);
-        fingerprint::verify(&first).unwrap();
-        let statement = fingerprint::statement(Role::App, None, &first.nats_user, &first.keys);
+        custody::identity::verify(&first).unwrap();
+        let statement = custody::identity::statement(Role::App, None, &first.nats_user, &first.keys);
         let proof = HEXLOWER.decode(first.nats_proof.as_bytes()).unwrap();
         KeyPair::from_public_key(&first.nats_user).unwrap().verify(&statement, &proof).unwrap();
     }

@@ -2,26 +2,27 @@
 
 mod app;
 mod broker;
-mod client_key;
+mod busy;
 mod config;
+mod domain;
 mod health;
 mod http;
 mod identity;
+mod jobs;
 mod metrics;
-mod node;
-mod operation;
 mod payments;
 mod run;
+mod service;
 mod signers;
 mod store;
 #[cfg(test)]
 mod tests;
 mod trust;
-mod wallets;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
+use chain_adapters::Adapters;
 use clap::{Parser, Subcommand};
 use custody::CustodyId;
 use rand_core::OsRng;
@@ -80,11 +81,6 @@ fn identity(dir: &std::path::Path, custody_id: Option<CustodyId>) -> Result<()> 
 }
 
 async fn serve(config: &std::path::Path) -> Result<()> {
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,async_nats=warn".into()),
-        )
-        .init();
-    run::run(Settings::load(config)?).await
+    workload::telemetry::for_process();
+    run::run(Settings::load(config, &Adapters::all())?).await
 }

@@ -7,13 +7,13 @@ use std::sync::{
 
 use custody::Role;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use protocol::ops::{Outcome, Response};
 
-use crate::{signers::Away, store::Status};
+use crate::domain::Status;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabels {
@@ -36,15 +36,15 @@ pub(crate) struct Metrics {
     pub(crate) troubles: Counter,
     /// 1 while App serves.
     pub(crate) serving: Gauge,
-    /// What the relayer can still spend on gas, coins.
+    /// What the relayer can still pay fees with, coins.
     pub(crate) float: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
     /// With the figures of the connection to the broker.
-    pub(crate) fn new() -> (Self, link::Metrics) {
+    pub(crate) fn new() -> (Self, transport::Metrics) {
         let mut registry = Registry::with_prefix("app");
-        let link = link::Metrics::register(&mut registry);
+        let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
         let float = Gauge::default();
@@ -52,17 +52,18 @@ impl Metrics {
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
-        registry.register("relayer_float_coins", "Native coins that the relayer can spend on gas", float.clone());
+        registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
         (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
     }
 
-    pub(crate) fn answer(&self, signer: Role, answer: &Result<Response, Away>) {
-        let outcome = match answer.as_ref().map(|response| &response.outcome) {
-            Err(_) | Ok(None) => "none",
-            Ok(Some(Outcome::Refused(_))) => "refused",
-            Ok(Some(Outcome::Unavailable(_))) => "unavailable",
-            Ok(Some(Outcome::Pending(_))) => "pending",
-            Ok(Some(_)) => "done",
+    /// A signer was asked; `None`: it did not answer.
+    pub(crate) fn answer(&self, signer: Role, answer: Option<&Response>) {
+        let outcome = match answer.and_then(|response| response.outcome.as_ref()) {
+            None => "none",
+            Some(Outcome::Refused(_)) => "refused",
+            Some(Outcome::Unavailable(_)) => "unavailable",
+            Some(Outcome::Pending(_)) => "pending",
+            Some(_) => "done",
         };
         self.answers.get_or_create(&AnswerLabels { signer: signer.as_str(), outcome }).inc();
     }
@@ -74,10 +75,7 @@ impl Metrics {
             let gauge = self.payments.get_or_create(&StatusLabel { status: status.as_str() });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        let mut text = String::new();
-        // Writing to a string can't fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        workload::health::text(&self.registry)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, future::IntoFuture, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use chain_evm_client::{Relayer, RelayerKey, Rpc};
+use chain::ChainClient;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -15,15 +15,15 @@ use zeroize::Zeroizing;
 use crate::{
     app::App,
     broker::{Broker, Calls},
+    busy::Busy,
     config::{ConfigError, Settings},
     health::Health,
     http,
     identity::AppKeys,
+    jobs,
     metrics::Metrics,
-    node,
-    payments::{Workers, resume},
     signers::Signers,
-    store::Store,
+    store::sqlite::Sqlite,
     trust::Trust,
 };
 
@@ -38,40 +38,41 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let (metrics, link_metrics) = Metrics::new();
     let calls = Calls::default();
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
-    let app = Arc::new(app(settings, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
-    resume(&app).await?;
+    let client = client(&settings)?;
+    let app = Arc::new(app(settings, client, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
+    jobs::resume(&app).await?;
     tokio::spawn(broker.keep(app.clone()));
-    tokio::spawn(node::watch(app.clone()));
+    tokio::spawn(jobs::watch_node(app.clone()));
     serve(listener, app).await
 }
 
 /// Everything that requests and payments share.
-pub(crate) fn app(settings: Settings, signers: Signers, metrics: Metrics) -> Result<App> {
-    fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't make {}", settings.data_dir.display()))?;
-    let rpc = Arc::new(Rpc::new(&settings.chain.rpc)?);
+pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
+    fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
     Ok(App {
-        store: Store::open(&settings.data_dir)?,
+        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?),
         trust: Trust::new(&settings)?,
-        signers,
-        relayer: Relayer::new(rpc.clone(), settings.chain.number, relayer_key(&settings)?),
-        rpc,
-        chain: settings.chain,
+        client,
         client_keys: settings.client_keys,
-        workers: Workers::default(),
+        signers,
+        busy: Busy::default(),
         health: Health::default(),
         metrics,
     })
 }
 
-fn relayer_key(settings: &Settings) -> Result<RelayerKey> {
+/// The node, with the relayer's key.
+pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
     let path = &settings.relayer_key_file;
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
-    let text = Zeroizing::new(text);
-    RelayerKey::parse(&text).with_context(|| path.display().to_string())
+    let key = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+    let key = Zeroizing::new(key);
+    // The URL was tried when the configuration was read: what can be wrong now is the key.
+    let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.rpc, Some(&key));
+    client.with_context(|| path.display().to_string())
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>) -> Result<()> {
-    tracing::info!(listen = %listener.local_addr()?, relayer = %app.relayer.address(), "serving");
+    tracing::info!(listen = %listener.local_addr()?, relayer = app.client.relayer(), "serving");
     let stop = CancellationToken::new();
     let server = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());

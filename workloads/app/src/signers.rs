@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use chain::ChainId;
+use chain::{ChainId, Signatures};
 use custody::{Role, WalletId};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use protocol::ops::{
 };
 use tokio::time::Instant;
 
-use crate::{client_key::ClientKey, metrics::Metrics};
+use crate::{domain::ClientKey, metrics::Metrics};
 
 /// The signers' reason for refusing a second payment at a nonce.
 const NONCE_TAKEN: &str = "NonceUsed";
@@ -54,7 +54,7 @@ impl Refused {
     }
 
     /// Whether the signer has been told of other settlements than App's node shows. Neither is wrong for good: the node
-    /// or the observer's attestations come after.
+    /// or the sentinel's attestations come after.
     pub(crate) fn nonce_is_not_next(&self) -> bool {
         NONCE_NOT_NEXT.contains(&self.reason.as_str())
     }
@@ -98,8 +98,8 @@ pub(crate) enum Consent<T> {
 pub(crate) struct Ask<'a> {
     /// Operation id.
     pub(crate) operation: Vec<u8>,
-    pub(crate) wallet: WalletId,
-    pub(crate) chain: ChainId,
+    pub(crate) wallet: &'a WalletId,
+    pub(crate) chain: &'a ChainId,
     /// The chain's own encoding.
     pub(crate) unsigned: Vec<u8>,
     /// Of somebody whose key App does not hold.
@@ -109,10 +109,10 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn payment(self, signer: Role, hot_signature: Vec<u8>) -> (Vec<u8>, Payment) {
+    fn payment(self, signer: Role, hot_signatures: Signatures) -> (Vec<u8>, Payment) {
         let Self { operation, wallet, chain, unsigned, intent, client_key } = self;
         let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
-        (operation, Payment { wallet, chain, unsigned, hot_signature, intent, client_key })
+        (operation, Payment { wallet, chain, unsigned, hot_signatures, intent, client_key })
     }
 }
 
@@ -162,32 +162,32 @@ impl Signers {
     }
 
     /// Would the signer sign this now?
-    pub(crate) async fn check(&self, signer: Role, ask: Ask<'_>, digest: &[u8; 32]) -> Result<Consent<()>, Denial> {
-        let (operation, payment) = ask.payment(signer, Vec::new());
-        consented(signer, self.ask(signer, operation, Operation::Check(payment)).await?, digest)
+    pub(crate) async fn check(&self, signer: Role, ask: Ask<'_>, id: &[u8; 32]) -> Result<Consent<()>, Denial> {
+        let (operation, payment) = ask.payment(signer, Signatures::new());
+        consented(signer, self.ask(signer, operation, Operation::Check(payment)).await?, id)
     }
 
     /// Begins the signer's time lock, if it has one and it has not begun. Else as [`Signers::check`].
-    pub(crate) async fn announce(&self, signer: Role, ask: Ask<'_>, digest: &[u8; 32]) -> Result<Consent<()>, Denial> {
-        let (operation, payment) = ask.payment(signer, Vec::new());
-        consented(signer, self.ask(signer, operation, Operation::Announce(payment)).await?, digest)
+    pub(crate) async fn announce(&self, signer: Role, ask: Ask<'_>, id: &[u8; 32]) -> Result<Consent<()>, Denial> {
+        let (operation, payment) = ask.payment(signer, Signatures::new());
+        consented(signer, self.ask(signer, operation, Operation::Announce(payment)).await?, id)
     }
 
-    /// The signer's signature; Cooler is given hot's.
+    /// The signer's signatures, one for each payload; Cooler is given hot's.
     pub(crate) async fn sign(
         &self,
         signer: Role,
         ask: Ask<'_>,
-        hot_signature: Vec<u8>,
-        digest: &[u8; 32],
-    ) -> Result<Consent<Vec<u8>>, Denial> {
-        let (operation, payment) = ask.payment(signer, hot_signature);
+        hot: Signatures,
+        id: &[u8; 32],
+    ) -> Result<Consent<Signatures>, Denial> {
+        let (operation, payment) = ask.payment(signer, hot);
         match self.ask(signer, operation, Operation::Sign(payment)).await? {
-            Outcome::Signed(Signed { digest: signed, signature, .. }) => {
-                same(signer, &signed, digest)?;
-                Ok(Consent::Given(signature))
+            Outcome::Signed(Signed { digest, signatures, .. }) => {
+                same(signer, &digest, id)?;
+                Ok(Consent::Given(signatures))
             }
-            Outcome::Pending(pending) => later(signer, &pending, digest).map(Consent::Later),
+            Outcome::Pending(pending) => later(signer, &pending, id).map(Consent::Later),
             other => Err(unexpected(signer, &other)),
         }
     }
@@ -195,7 +195,7 @@ impl Signers {
     async fn ask(&self, signer: Role, operation_id: Vec<u8>, operation: Operation) -> Result<Outcome, Denial> {
         let request = Request { operation_id, operation: Some(operation) };
         let answer = self.transport.ask(signer, request, Instant::now() + PATIENCE).await;
-        self.metrics.answer(signer, &answer);
+        self.metrics.answer(signer, answer.as_ref().ok());
         match answer.map_err(Denial::Away)?.outcome {
             Some(Outcome::Refused(refused)) => {
                 let (reason, message) = (line(&refused.reason), line(&refused.message));
@@ -224,15 +224,15 @@ fn consented(signer: Role, outcome: Outcome, digest: &[u8; 32]) -> Result<Consen
 fn later(signer: Role, pending: &Pending, digest: &[u8; 32]) -> Result<Timestamp, Denial> {
     same(signer, &pending.digest, digest)?;
     let time = i64::try_from(pending.not_before_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    time.ok_or_else(|| away(signer, "its time lock ends at a time that does not exist; its admin looks at its clock"))
+    time.ok_or_else(|| away(signer, "its time lock ends at an impossible time; ask its admin to check its clock"))
 }
 
-/// The signer decoded the same bytes to another digest: one of the two is wrong, and nobody knows which.
+/// The signer decoded the same bytes to another transaction: one of the two is wrong, and nobody knows which.
 fn same(signer: Role, theirs: &[u8], ours: &[u8; 32]) -> Result<(), Denial> {
     if theirs == ours {
         return Ok(());
     }
-    let message = "it decodes this transaction to another digest than App; both must run the same version".to_owned();
+    let message = "it decodes this transaction differently from App; both must run the same version".to_owned();
     Err(Denial::Refused(Refused { signer, reason: "DigestMismatch".to_owned(), message }))
 }
 
@@ -249,7 +249,7 @@ fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
         Outcome::Done(_) => "Done",
         Outcome::Held(_) => "Held",
     };
-    away(signer, &format!("its answer ({name}) is to another question; both sides must run the same version"))
+    away(signer, &format!("its answer ({name}) does not match the question; both sides must run the same version"))
 }
 
 fn away(signer: Role, why: &str) -> Denial {

@@ -1,19 +1,20 @@
 //! What App believes: its own rules, the pinned manifest, and statements by the signers that its configuration names.
 //! Every address is computed here from the three keys before it is given out or used.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::Address;
-use chain::{Asset, ChainError, ChainRules, Owners, WalletDesc};
-use chain_evm::EvmSafe;
-use custody::{Role, WalletId, fingerprint, manifest::VerifiedManifest};
+use chain::{ChainError, ChainRules, WalletDesc};
+use custody::{Role, WalletId, manifest::VerifiedManifest};
 use ed25519_dalek::VerifyingKey;
 use protocol::{
     attestation::{self, AttestationError},
     ops::{Attestation, HotKeys, NamespaceKey, WalletRecord},
 };
 
-use crate::config::Settings;
+use crate::{
+    config::Settings,
+    domain::{Address, Assets},
+};
 
 /// Salt of every address.
 const SALT: [u8; 32] = [0; 32];
@@ -23,62 +24,63 @@ const SALT: [u8; 32] = [0; 32];
 pub(crate) enum Distrust {
     #[error("{signer}'s statement is not believed: {error}")]
     NotGenuine { signer: Role, error: AttestationError },
-    #[error("{signer}'s statement is not believed: {what} is not what this App computed or asked for")]
+    #[error("{signer}'s statement is not believed: {what} does not match what App computed or asked for")]
     Other { signer: Role, what: &'static str },
-    #[error("the stored address is not the one that its keys give; restore the database from a backup")]
+    #[error("the stored address does not match the wallet's keys; restore the database from a backup")]
     Stored,
 }
 
 /// See the module.
 pub(crate) struct Trust {
-    rules: EvmSafe,
+    rules: Arc<dyn ChainRules>,
     manifest: VerifiedManifest,
     signers: BTreeMap<Role, Vec<VerifyingKey>>,
-    assets: Vec<Asset>,
-    cancel_destination: String,
+    assets: Assets,
+    cancel_destination: Address,
 }
 
 impl Trust {
     /// From a validated configuration.
     pub(crate) fn new(settings: &Settings) -> Result<Self, ChainError> {
-        let rules = EvmSafe::new(settings.chain.id.clone())?;
+        let rules = settings.chain.rules.clone();
         let keys = |(role, keys): (&Role, &Vec<_>)| {
-            (*role, keys.iter().filter_map(|keys| fingerprint::message_key(keys).ok()).collect())
+            (*role, keys.iter().filter_map(|keys| custody::identity::message_key(keys).ok()).collect())
         };
         let none = || ChainError::Address("no safe destination".to_owned());
-        let destination = settings.manifest.safe_destinations(settings.chain.id.as_str()).first().ok_or_else(none)?;
+        let destination = settings.manifest.safe_destinations(rules.id().as_str()).first().ok_or_else(none)?;
         Ok(Self {
-            cancel_destination: rules.address(destination)?,
+            cancel_destination: Address::parse(destination, &*rules)?,
             rules,
             manifest: settings.manifest.clone(),
             signers: settings.signers.iter().map(keys).collect(),
-            assets: settings.chain.rules_assets(),
+            assets: settings.chain.assets.clone(),
         })
     }
 
-    pub(crate) fn rules(&self) -> &EvmSafe {
-        &self.rules
+    /// The rules of App's chain.
+    pub(crate) fn rules(&self) -> &dyn ChainRules {
+        &*self.rules
     }
 
-    pub(crate) fn assets(&self) -> &[Asset] {
+    /// What App pays.
+    pub(crate) fn assets(&self) -> &Assets {
         &self.assets
     }
 
     /// Where the cancel sends nothing to: the manifest's first safe destination.
-    pub(crate) fn cancel_destination(&self) -> &str {
+    pub(crate) fn cancel_destination(&self) -> &Address {
         &self.cancel_destination
     }
 
     /// The wallet of a hot key, with the manifest's cool and cold keys.
     pub(crate) fn wallet(&self, hot_key: &[u8]) -> Result<WalletDesc, ChainError> {
-        let owners = Owners::of(&self.manifest, self.rules.id(), hot_key)?;
+        let owners = self.manifest.owners(self.rules.id(), hot_key)?;
         self.rules.wallet(&owners, SALT)
     }
 
-    /// An address, checked.
-    pub(crate) fn parse(&self, address: &str) -> Result<Address, ChainError> {
-        let shown = self.rules.address(address)?;
-        shown.parse().map_err(|_| ChainError::Address(address.to_owned()))
+    /// An address on App's chain.
+    pub(crate) fn address(&self, text: &str) -> Result<Address, ChainError> {
+        Address::parse(text, &*self.rules)
     }
 
     /// The hot keys that Keeper attests for this wallet, and the one for this chain among them.

@@ -10,12 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use custody::{
-    CustodyId, KeyRole, Role, fingerprint,
-    manifest::{Manifest, PublicHalf, SignedManifest, VERSION},
-    phrase::{Keys, Phrase},
-    wiring::{Credentials, Identity},
-};
+use custodies::{Ceremony, Custody};
+use custody::{CustodyId, Role, config::Credentials, identity::Identity};
 use harness::{Options, evm::Anvil, nats::Nats};
 use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
@@ -37,10 +33,12 @@ struct Room {
 impl Room {
     fn new(nats: &Nats, rpc: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let custody = CustodyId::from_slice(&[7; 16]).unwrap();
+        let custody = Ceremony::fixed().destinations(&format!("eip155:{CHAIN}"), &[SAFE_PLACE]).held();
+        let Custody { signed: manifest, .. } = &custody;
         let identity: Identity = serde_json::from_slice(&identity(&folder).stdout).unwrap();
-        let room = Self { custody, identity, port: harness::ports::free([127, 0, 0, 1].into()).unwrap(), folder };
-        let manifest = manifest(custody);
+        let custody_id = custody.id();
+        let room =
+            Self { custody: custody_id, identity, port: harness::ports::free([127, 0, 0, 1].into()).unwrap(), folder };
         fs::write(room.path("manifest.json"), manifest.to_json()).unwrap();
         fs::write(room.path("ca.pem"), nats.ca_pem()).unwrap();
         fs::write(room.path("relayer.key"), "01".repeat(32)).unwrap();
@@ -53,7 +51,7 @@ impl Room {
             "listen": format!("127.0.0.1:{}", room.port),
             "dataDir": path("data"),
             "identityDir": path("identity"),
-            "custodyId": custody,
+            "custodyId": custody_id,
             "manifestFile": path("manifest.json"),
             "manifestDigest": manifest.digest(),
             "signers": {"keeper": [keys(11)], "cooler": [keys(21)]},
@@ -162,25 +160,6 @@ impl Account {
     }
 }
 
-fn keys(byte: u8) -> Keys {
-    Phrase::from_entropy(&[byte; 32]).unwrap().keys()
-}
-
-fn manifest(custody_id: CustodyId) -> SignedManifest {
-    let mut manifest = SignedManifest::new(Manifest {
-        version: VERSION,
-        custody_id,
-        revision: 1,
-        cool: PublicHalf::from_keys(KeyRole::Cool, &keys(2)).unwrap(),
-        cold: PublicHalf::from_keys(KeyRole::Cold, &keys(3)).unwrap(),
-        safe_destinations: [(format!("eip155:{CHAIN}"), vec![SAFE_PLACE.to_owned()])].into(),
-    })
-    .unwrap();
-    manifest.sign(KeyRole::Cool, &keys(2)).unwrap();
-    manifest.sign(KeyRole::Cold, &keys(3)).unwrap();
-    manifest
-}
-
 fn identity(folder: &TempDir) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
     command.args(["identity", "--dir"]).arg(folder.path().join("identity")).output().unwrap()
@@ -192,7 +171,7 @@ fn the_identity_is_made_once_and_proves_its_keys() {
     let first = identity(&folder);
     assert!(first.status.success());
     let shown: Identity = serde_json::from_slice(&first.stdout).unwrap();
-    fingerprint::verify(&shown).unwrap();
+    custody::identity::verify(&shown).unwrap();
     assert_eq!(identity(&folder).stdout, first.stdout);
 }
 

@@ -150,7 +150,7 @@ fn a_wallet_has_three_different_owners_and_a_chain() {
     };
     wallet("1", HOT, "").refused("two owners of this wallet are the same key");
     wallet("1", &format!("0x05{}", "11".repeat(32)), "").refused("the cold public key is malformed");
-    wallet("0", COLD, "").refused("'eip155:0' is no chain id");
+    wallet("0", COLD, "").refused("'eip155:0' is not a chain id");
     for (chain, cold, more) in
         [("1", "0x02", ""), ("1", &COLD[..66], ""), ("1", "key", ""), ("one", COLD, ""), ("1", COLD, "--salt 0x7")]
     {
@@ -243,7 +243,7 @@ fn a_question_that_makes_no_sense_has_one_clear_line() {
         let line = format!("chain decode --chain evm --chain-id 1 --wallet {wallet} --assets assets.json {file}");
         desk.0.run(&format!("{line} -o json"), &tx(&[]).to_string())
     };
-    ask(WALLET, "absent.json").refused("can't read absent.json");
+    ask(WALLET, "absent.json").refused("cannot read absent.json");
     ask(&WALLET.replace("0xe87E", "0xE87E"), "-").refused("--wallet: '0xE87E");
     for (assets, why) in [
         (json!({}), "assets.json: invalid type"),

@@ -13,16 +13,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use chain::{Asset, ChainId, ChainRules, Owners};
+use chain::{Asset, ChainId, ChainRules, Claim};
+use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
 use custody::{
     Role,
-    coolseal::{self, SealedCool},
-    fingerprint,
+    identity::{Identity, PeerKeys},
     manifest::{SignedManifest, VerifiedManifest},
     phrase::{EIP155, Phrase},
-    trust::PeerKeys,
-    wiring::Identity,
+    sealed_phrase::SealedCool,
 };
 use evacuation::{Balance, Bundle, ChainState, ExportedWallet, WalletsExport, plan};
 use nkeys::XKey;
@@ -147,7 +146,7 @@ impl Ceremony {
         let (manifest, chain): (_, ChainId) = (self.manifest(), "eip155:1".parse().unwrap());
         let hot = Phrase::from_entropy(&[1; 32]).unwrap().keys().public_key(EIP155).unwrap().to_vec();
         let rules = EvmSafe::new(chain.clone()).unwrap();
-        let address = rules.wallet(&Owners::of(&manifest, &chain, &hot).unwrap(), [0; 32]).unwrap().address;
+        let address = rules.wallet(&manifest.owners(&chain, &hot).unwrap(), [0; 32]).unwrap().address;
         let id: custody::WalletId = "alice".parse().unwrap();
         let record =
             ExportedWallet::new(id.clone(), &[(EIP155.into(), hot)].into(), [0; 32], [(chain.clone(), address)].into());
@@ -157,9 +156,9 @@ impl Ceremony {
         };
         let token = format!("0x{}", "0b".repeat(20));
         let balances = vec![balance("ETH", None, 77), balance("USD", Some(&token), 5)];
-        let states = [((id, chain), ChainState { deployed: false, nonce: 0, balances })].into();
+        let states = [((id, chain), ChainState { created: false, next: vec![Claim::Sequence(0)], balances })].into();
         let export = WalletsExport::new(&manifest, vec![record]);
-        let bundle = plan(&export, &states, &manifest, &BTreeMap::new()).unwrap();
+        let bundle = plan(&export, &states, &manifest, &Adapters::all(), &BTreeMap::new()).unwrap();
         self.room.write("plan.json", &bundle.to_json());
         bundle
     }
@@ -199,7 +198,7 @@ fn without_typing_it_back_nothing_is_written() {
     room.run("ceremony cool --out cool.json", "").refused("nothing was written");
     let other = "abandon ".repeat(23) + "art\n";
     let run = room.run("ceremony cool --out cool.json", &other);
-    assert!(run.err.contains("another phrase"), "{}", run.err);
+    assert!(run.err.contains("different phrase"), "{}", run.err);
     run.refused("nothing was written");
     assert_eq!(room.files(), [""; 0]);
 }
@@ -212,7 +211,7 @@ fn the_whole_ceremony_ends_with_a_manifest_that_both_have_signed() {
     assert_eq!((show()["signedBy"].to_string(), show()["complete"].clone()), ("[]".to_owned(), false.into()));
     let run = room.run("ceremony sign manifest.json --role cool", &ceremony.cool).ok();
     assert!(run.out.contains(SAFE), "what is signed is shown first, with checksums: {}", run.out);
-    assert!(run.out.contains("signed by cool, not by cold yet"));
+    assert!(run.out.contains("signed by cool, not yet by cold"));
     assert_eq!(show()["complete"], false);
     let signed = room.run("ceremony sign manifest.json --role cold -o json", &ceremony.cold).json();
     assert_eq!(signed["complete"], true);
@@ -269,7 +268,7 @@ fn no_file_is_overwritten() {
     ] {
         let run = ceremony.room.run(&line, input);
         assert!(!run.out.contains("1."), "no phrase is shown in vain");
-        run.refused("kept exists already");
+        run.refused("kept already exists");
     }
     assert_eq!(ceremony.room.read("kept"), "precious");
 }
@@ -295,7 +294,7 @@ fn malformed_manifests_have_one_clear_line() {
     signatures[1]["signature"] = other;
     room.write("bad.json", &document.to_string());
     room.run("ceremony show bad.json", "").refused("the cold signature does not fit");
-    room.run("ceremony show absent.json", "").refused("can't read absent.json");
+    room.run("ceremony show absent.json", "").refused("cannot read absent.json");
 }
 
 #[test]
@@ -321,10 +320,10 @@ fn the_cool_phrase_is_sealed_to_cooler_alone() {
     let seal = format!("cool seal --manifest manifest.json --to {}", cooler.public_key());
     room.run(&format!("{seal} --out sealed.json"), &ceremony.cool).ok();
     let sealed = SealedCool::parse(room.read("sealed.json").as_bytes()).unwrap();
-    let opened = coolseal::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
+    let opened = custody::sealed_phrase::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
     assert_eq!(opened.words().collect::<Vec<_>>().join(" "), ceremony.cool);
     room.run(&format!("{seal} --out other.json"), &ceremony.cold).refused("not the cool phrase");
-    room.run("cool seal --manifest manifest.json --to Xyz --out other.json", &ceremony.cool).refused("no XKey");
+    room.run("cool seal --manifest manifest.json --to Xyz --out other.json", &ceremony.cool).refused("not an XKey");
     room.run("cool seal --manifest manifest.json --to nowhere --out other.json", "").refused("neither an XKey");
     assert!(!room.files().contains(&"other.json".to_owned()));
 }
@@ -351,9 +350,9 @@ fn an_identity_is_sealed_to_when_it_is_proven_and_coolers() {
         role,
         custody_id: Some(ceremony.manifest().custody_id()),
         nats_user: "U".into(),
-        message_proof: fingerprint::prove(
+        message_proof: custody::identity::prove(
             &message,
-            &fingerprint::statement(role, Some(ceremony.manifest().custody_id()), "U", &keys),
+            &custody::identity::statement(role, Some(ceremony.manifest().custody_id()), "U", &keys),
         ),
         keys: keys.clone(),
         nats_proof: String::new(),
@@ -364,16 +363,16 @@ fn an_identity_is_sealed_to_when_it_is_proven_and_coolers() {
         room.run(&line, &ceremony.cool)
     };
     let sealed = seal(&identity(Role::Cooler), "sealed.json");
-    let print = fingerprint::fingerprint(Role::Cooler, &keys);
+    let print = custody::identity::fingerprint(Role::Cooler, &keys);
     assert!(sealed.err.contains(&print), "shown before the phrase is asked for");
     assert_eq!(sealed.json()["fingerprint"], print);
     let sealed = SealedCool::parse(room.read("sealed.json").as_bytes()).unwrap();
-    coolseal::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
+    custody::sealed_phrase::open(&sealed, &cooler, &ceremony.manifest()).unwrap();
     seal(&identity(Role::Keeper), "no.json").refused("identity of keeper");
     let forged = Identity { message_proof: "00".repeat(64), ..identity(Role::Cooler) };
     seal(&forged, "no.json").refused("does not prove possession");
     room.write("identity.json", "{}");
-    room.run("cool seal --manifest manifest.json --to identity.json --out no.json", "").refused("is no identity");
+    room.run("cool seal --manifest manifest.json --to identity.json --out no.json", "").refused("is not an identity");
 }
 
 #[test]
@@ -390,8 +389,11 @@ fn an_evacuation_is_shown_and_signed_at_both_stations() {
     let signed = room.run(signed, &ceremony.cold).json();
     assert_eq!(signed["role"], "cold");
     assert_eq!(signed["steps"][1]["signedBy"], serde_json::json!(["cool", "cold"]));
-    let bundle = Bundle::parse(room.read("bundle.json").as_bytes()).unwrap().verify(&ceremony.manifest()).unwrap();
-    assert!(bundle.steps().iter().all(|step| step.calls().is_ok()));
+    let bundle = Bundle::parse(room.read("bundle.json").as_bytes())
+        .unwrap()
+        .verify(&ceremony.manifest(), &Adapters::all())
+        .unwrap();
+    assert!(bundle.steps().iter().all(|step| step.call().is_ok()));
 }
 
 #[test]
@@ -460,7 +462,7 @@ fn no_network_crate_is_linked() {
         "hickory-resolver",
         "hyper",
         "kube",
-        "link",
+        "transport",
         "mio",
         "openssl",
         "quinn",

@@ -24,7 +24,7 @@ pub(super) fn run(args: CompareArgs, output: Output) -> Result<()> {
     let keeper = of(Role::Keeper, args.keeper)?;
     let cooler = of(Role::Cooler, args.cooler)?;
     if keeper.export.header.custody_id != cooler.export.header.custody_id {
-        return Err(bad_input("the exports are of two custodies; compare the signers of one"));
+        return Err(bad_input("the exports are from two custodies; compare the signers of one custody"));
     }
     for signer in [&keeper, &cooler] {
         audit::verify(&signer.export, &[]).map_err(|broken| anyhow!("{}: {broken}", signer.file.display()))?;
@@ -32,8 +32,8 @@ pub(super) fn run(args: CompareArgs, output: Output) -> Result<()> {
     let found = audit::compare(&keeper.export, &cooler.export);
     output.print(&Shown(&found))?;
     let (cool, hot) = (found.cooler_only.len(), found.keeper_only.len());
-    ensure!(cool == 0, "{cool} signature(s) of Cooler without Keeper's; freeze, and find out who asked for them");
-    ensure!(hot == 0, "{hot} signature(s) of Keeper without Cooler's; look whether they are in flight or cancelled");
+    ensure!(cool == 0, "{cool} signature(s) of Cooler without Keeper's; freeze, and find out who requested them");
+    ensure!(hot == 0, "{hot} signature(s) of Keeper without Cooler's; check whether they are in flight or cancelled");
     Ok(())
 }
 
@@ -41,7 +41,7 @@ fn of(role: Role, file: PathBuf) -> Result<Exported> {
     let exported = Exported::read(file)?;
     if exported.export.header.role != role.as_str() {
         let (file, found) = (exported.file.display(), &exported.export.header.role);
-        return Err(bad_input(format!("{file} is the export of {found}, not of {role}; name Keeper's file first")));
+        return Err(bad_input(format!("{file} is the export of {found}, not of {role}; give Keeper's file first")));
     }
     Ok(exported)
 }
@@ -54,7 +54,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Comparison { both, cooler_only, keeper_only, evacuations } = self.0;
         writeln!(f, "Digests signed by both: {both}")?;
-        list(f, "Signed by Cooler only (alarming, it signs second)", cooler_only)?;
+        list(f, "Signed by Cooler only (serious: Cooler signs second)", cooler_only)?;
         list(f, "Signed by Keeper only (in flight, cancelled, or refused by Cooler)", keeper_only)?;
         list(f, "Evacuation signatures", evacuations)
     }

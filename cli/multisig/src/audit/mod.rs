@@ -1,5 +1,5 @@
 //! `multisig audit ...`: reads the signers' exported audit chains. It needs no network and no rights: an export holds
-//! nothing secret, and what it proves, it proves to whoever has it.
+//! nothing secret, and anyone who has it can check it.
 
 mod compare;
 mod verify;
@@ -23,7 +23,7 @@ use crate::{failure::bad_input, output::Output};
 pub(crate) enum AuditCommand {
     /// Find removed, changed, inserted or reordered records, forks and rolled-back chains
     Verify(verify::VerifyArgs),
-    /// Set Keeper's and Cooler's chains side by side: which signatures did only one of them make?
+    /// Compare Keeper's and Cooler's chains: which signatures did only one of them make?
     Compare(compare::CompareArgs),
 }
 
@@ -49,7 +49,7 @@ impl Exported {
 }
 
 fn open(file: &Path) -> Result<BufReader<File>> {
-    let opened = File::open(file).map_err(|error| bad_input(format!("can't read {}: {error}", file.display())))?;
+    let opened = File::open(file).map_err(|error| bad_input(format!("cannot read {}: {error}", file.display())))?;
     Ok(BufReader::new(opened))
 }
 

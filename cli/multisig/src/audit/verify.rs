@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use audit::{Broken, Export, Head, Header, Verified};
 use clap::Args;
-use custody::{fingerprint, trust::PeerKeys};
+use custody::identity::PeerKeys;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
 use serde::Serialize;
@@ -20,13 +20,13 @@ use crate::{failure::bad_input, output::Output};
 /// Exports and what else is known of their signer.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Exports of one signer; with several, a fork between them is found as well
+    /// Exports of one signer; given several, forks between them are found too
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// A head that the signer published earlier: the first line of an export, or the export itself; may be repeated
     #[arg(long = "head", value_name = "FILE")]
     heads: Vec<PathBuf>,
-    /// The signer's approved message key, 64 hex digits: every file and head must be attested by it; may be repeated
+    /// The signer's approved message key, 64 hex digits; it must have attested every file and head; may be repeated
     #[arg(long = "key", value_name = "HEX", value_parser = key)]
     keys: Vec<VerifyingKey>,
 }
@@ -114,7 +114,7 @@ fn same_signer(file: &Path, header: &Header, signer: &Header) -> Result<()> {
     if header.role == signer.role && (one == other || one.is_empty() || other.is_empty()) {
         return Ok(());
     }
-    Err(bad_input(format!("{} is of another signer or custody; verify one signer at a time", file.display())))
+    Err(bad_input(format!("{} belongs to another signer or custody; verify one signer at a time", file.display())))
 }
 
 fn forks(exports: &[Exported]) -> Vec<Fork> {
@@ -130,7 +130,8 @@ fn forks(exports: &[Exported]) -> Vec<Fork> {
 
 fn key(text: &str) -> Result<VerifyingKey, String> {
     let keys = PeerKeys { message_key: text.to_owned(), xkey: String::new() };
-    fingerprint::message_key(&keys).map_err(|_| "expected an ed25519 public key, 64 lower-case hex digits".to_owned())
+    custody::identity::message_key(&keys)
+        .map_err(|_| "expected an ed25519 public key, 64 lower-case hex digits".to_owned())
 }
 
 impl Report {

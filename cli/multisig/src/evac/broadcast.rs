@@ -1,18 +1,21 @@
 //! `multisig evac broadcast`: sends what cool and cold have signed. It keeps no record: what has happened is read from
 //! the chain (nonce and digest), so it may be stopped at any time, started again, and run twice.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
-use chain_evm_client::{Call, ClientError, Outcome, Relayer, RelayerKey, Rpc, SafeState};
+use chain::{
+    Call, ChainClient, ChainId, Fate, Look,
+    execute::{Carried, Executor, InMemory, Lost, Readiness},
+};
+use chain_adapters::Adapters;
 use clap::Args;
-use evacuation::{Bundle, Step, VerifiedStep};
+use evacuation::{Bundle, EvacuationError, Step, VerifiedBundle, VerifiedStep};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Progress, patiently, read};
+use super::{Progress, connect, manifest, patiently, read};
 use crate::{failure::bad_input, output::Output};
 
 /// Wallets worked on at a time, hence transactions that are not mined yet: nodes hold at least 16 of one account.
@@ -27,10 +30,13 @@ const DEPTH: u64 = 50_000;
 pub(crate) struct BroadcastArgs {
     /// The bundle, signed by cool and cold
     bundle: PathBuf,
+    /// The custody manifest, signed by both stations; without it, the one that the bundle carries
+    #[arg(long)]
+    manifest: Option<PathBuf>,
     /// A node of the chain
     #[arg(long)]
     rpc: String,
-    /// File with the secp256k1 key that pays gas, 64 hex digits: a float of its own, used by nothing else
+    /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
     #[arg(long)]
     gas_key: PathBuf,
 }
@@ -93,57 +99,80 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.wallets.iter().try_for_each(|moved| writeln!(f, "{moved}"))?;
         let done = self.count(Status::Executed) + self.count(Status::AlreadyExecuted);
-        writeln!(f, "{done} of {} transactions have moved their money.", self.wallets.len())
+        writeln!(f, "{done} of {} transactions are done.", self.wallets.len())
     }
 }
 
 pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
-    let steps = steps(&args)?;
-    let relayer_key = gas_key(&args)?;
-    let rpc = Arc::new(Rpc::new(&args.rpc).map_err(|error| bad_input(format!("--rpc: {error}")))?);
-    let number = chain_number(&steps)?;
-    patiently(|| rpc.expect_chain(number)).await?;
-    let relayer = Relayer::new(rpc.clone(), number, relayer_key);
+    let bundle = verified(&args)?;
+    let signed = signed(&bundle).map_err(|error| of_bundle(&args, &error))?;
+    let key = gas_key(&args)?;
+    let client = connect(chain(&signed)?, &args.rpc, Some((&args.gas_key, &key))).await?;
     // An earlier run may have sent transactions that are not mined: they must not be sent again beside themselves.
-    patiently(|| relayer.settled(MINED)).await?;
-    let report = send_all(&rpc, &relayer, &steps).await;
+    patiently(|| client.settled(MINED)).await?;
+    let report = send_all(client.as_ref(), &signed).await;
     output.print(&report)?;
     let all = report.wallets.len();
     let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
-    ensure!(open == 0, "{open} of {all} transactions have not moved their money; run it again, or plan the rest anew");
+    ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
 }
 
-fn steps(args: &BroadcastArgs) -> Result<Vec<VerifiedStep>> {
-    let wrong = |error| bad_input(format!("{}: {error}", args.bundle.display()));
-    let steps = Bundle::parse(&read(&args.bundle)?).and_then(|bundle| bundle.signed());
-    steps.map_err(|error: evacuation::EvacuationError| wrong(error.to_string()))
+/// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
+/// sent moves only what its owners have signed.
+fn verified(args: &BroadcastArgs) -> Result<VerifiedBundle> {
+    let wrong = |error| of_bundle(args, &error);
+    let bundle = Bundle::parse(&read(&args.bundle)?).map_err(wrong)?;
+    let manifest = match (&args.manifest, &bundle.manifest) {
+        (Some(path), _) => manifest(path)?.1,
+        (None, Some(carried)) => {
+            carried.verify().map_err(|error| bad_input(format!("{}: {error}", args.bundle.display())))?
+        }
+        (None, None) => {
+            bail!(bad_input(format!("{} carries no manifest; name it with --manifest FILE", args.bundle.display())))
+        }
+    };
+    bundle.verify(&manifest, &Adapters::all()).map_err(wrong)
 }
 
-fn gas_key(args: &BroadcastArgs) -> Result<RelayerKey> {
+fn of_bundle(args: &BroadcastArgs, error: &EvacuationError) -> anyhow::Error {
+    bad_input(format!("{}: {error}", args.bundle.display()))
+}
+
+/// One step, with what carries it out.
+struct Signed<'a> {
+    step: &'a VerifiedStep,
+    call: Call,
+}
+
+/// Nothing is sent of a bundle that is not signed by both.
+fn signed(bundle: &VerifiedBundle) -> Result<Vec<Signed<'_>>, EvacuationError> {
+    bundle.steps().iter().map(|step| Ok(Signed { step, call: step.call()? })).collect()
+}
+
+fn gas_key(args: &BroadcastArgs) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(read(&args.gas_key)?);
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    RelayerKey::parse(text).map_err(|error| bad_input(format!("{}: {error}", args.gas_key.display())))
+    Ok(Zeroizing::new(std::str::from_utf8(&bytes).unwrap_or_default().to_owned()))
 }
 
 /// A node serves one chain, so a bundle is broadcast chain by chain.
-fn chain_number(steps: &[VerifiedStep]) -> Result<u64> {
-    let first = steps.first().map(|step| &step.step().chain);
-    let chain = first.ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
-    if let Some(other) = steps.iter().map(|step| &step.step().chain).find(|other| *other != chain) {
-        bail!(bad_input(format!("the bundle moves money on {chain} and on {other}; plan one bundle a chain")));
+fn chain<'a>(steps: &'a [Signed<'_>]) -> Result<&'a ChainId> {
+    let mut chains = steps.iter().map(|signed| &signed.step.step().chain);
+    let chain = chains.next().ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
+    if let Some(other) = chains.find(|other| *other != chain) {
+        bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
     }
-    chain.reference().parse().with_context(|| format!("'{chain}' is no EVM chain"))
+    Ok(chain)
 }
 
-async fn send_all(rpc: &Rpc, relayer: &Relayer, steps: &[VerifiedStep]) -> Report {
-    let mut wallets: BTreeMap<&str, Vec<(usize, &VerifiedStep)>> = BTreeMap::new();
-    for (index, step) in steps.iter().enumerate() {
-        wallets.entry(&step.step().address).or_default().push((index, step));
+async fn send_all(client: &dyn ChainClient, steps: &[Signed<'_>]) -> Report {
+    let mut wallets: BTreeMap<&str, Vec<(usize, &Signed<'_>)>> = BTreeMap::new();
+    for (index, signed) in steps.iter().enumerate() {
+        wallets.entry(&signed.step.step().address).or_default().push((index, signed));
     }
     let mut order: Vec<_> = wallets.into_values().collect();
     for wallet in &mut order {
-        wallet.sort_by_key(|(_, step)| step.step().nonce);
+        wallet.sort_by_key(|(_, signed)| &signed.step.step().claims);
     }
     // The bundle's order, which may be by value, stays the order in which wallets are begun.
     order.sort_by_key(|wallet| wallet.iter().map(|(index, _)| *index).min());
@@ -151,8 +180,8 @@ async fn send_all(rpc: &Rpc, relayer: &Relayer, steps: &[VerifiedStep]) -> Repor
     let progress = &progress;
     let sent = stream::iter(order).map(|wallet| async move {
         let mut done = Vec::new();
-        for (index, step) in wallet {
-            let moved = moved(rpc, relayer, step).await;
+        for (index, signed) in wallet {
+            let moved = moved(client, signed).await;
             progress.done(&moved.to_string());
             done.push((index, moved));
         }
@@ -164,16 +193,15 @@ async fn send_all(rpc: &Rpc, relayer: &Relayer, steps: &[VerifiedStep]) -> Repor
     Report { wallets: all.into_iter().map(|(_, moved)| moved).collect() }
 }
 
-async fn moved(rpc: &Rpc, relayer: &Relayer, step: &VerifiedStep) -> Moved {
-    let Step { wallet, address, asset, amount, destination, .. } = step.step();
-    let sender = Sender { rpc, relayer, step };
+async fn moved(client: &dyn ChainClient, signed: &Signed<'_>) -> Moved {
+    let Step { wallet, address, asset, amount, destination, .. } = signed.step.step();
     let failed = |error: anyhow::Error| (Status::Failed, None, Some(format!("{error:#}")));
-    let (status, tx, message) = sender.execute().await.unwrap_or_else(failed);
+    let (status, tx, message) = Sender::new(client, signed).execute().await.unwrap_or_else(failed);
     Moved {
         id: wallet.to_string(),
         address: address.clone(),
         asset: asset.clone(),
-        tx: tx.map(|tx| tx.to_string()),
+        tx,
         to: destination.clone(),
         amount_wei: amount.to_string(),
         status,
@@ -181,77 +209,80 @@ async fn moved(rpc: &Rpc, relayer: &Relayer, step: &VerifiedStep) -> Moved {
     }
 }
 
-type Done = (Status, Option<B256>, Option<String>);
+type Done = (Status, Option<String>, Option<String>);
 
+/// One step on its way. What it has sent is kept as long as it lives, so that a node that is away for a while does not
+/// make it send twice.
 struct Sender<'a> {
-    rpc: &'a Rpc,
-    relayer: &'a Relayer,
-    step: &'a VerifiedStep,
+    executor: Executor<'a, InMemory>,
+    signed: &'a Signed<'a>,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(client: &'a dyn ChainClient, signed: &'a Signed<'a>) -> Self {
+        let (rules, wallet) = (signed.step.rules(), signed.step.wallet());
+        Self { executor: Executor::new(client, rules, wallet, InMemory::default(), MINED), signed }
+    }
+
     async fn execute(&self) -> Result<Done> {
-        let nonce = self.step.step().nonce;
-        let state = self.state().await?;
-        if state.nonce > nonce {
-            return self.executed_before(Status::AlreadyExecuted).await;
+        let fate = self.fate().await?;
+        if let Fate::Early(claim) = &fate {
+            return Ok((Status::Waiting, None, Some(format!("{claim} of this wallet must be used first"))));
         }
-        if state.nonce < nonce {
-            let message = format!("nonce {} of this wallet comes first", state.nonce);
-            return Ok((Status::Waiting, None, Some(message)));
+        if let Some(done) = ended(fate, Status::AlreadyExecuted) {
+            return Ok(done);
         }
-        let calls = self.step.calls()?;
-        if !state.deployed {
-            self.send(&calls.deployment.into()).await.context("deploying the wallet")?;
-            ensure!(self.state().await?.deployed, "the wallet could not be deployed on this chain");
-        }
-        let execution: Call = calls.execution.into();
-        match patiently(|| self.relayer.simulate(&execution)).await {
-            Err(ClientError::Reverted { revert, .. }) => {
-                bail!("the chain refuses it ({revert}); if the balance has changed, plan again")
+        self.create().await.context("deploying the wallet")?;
+        let error = match patiently(|| self.executor.execute(&self.signed.call)).await {
+            Ok(Carried::Mined { tx, success: true }) => return Ok((Status::Executed, Some(tx), None)),
+            Ok(Carried::Mined { tx, success: false }) => anyhow::anyhow!("transaction {tx} reverted"),
+            Ok(Carried::Refused(reason)) => {
+                anyhow::anyhow!("it would revert ({reason}); if the balance has changed, make a new plan")
             }
-            other => drop(other?),
-        }
-        match self.send(&execution).await {
-            Ok(tx) => Ok((Status::Executed, Some(tx), None)),
-            // Whoever was faster moved the same money to the same place.
-            Err(error) if self.state().await?.nonce <= nonce => Err(error),
-            Err(_) => self.executed_before(Status::Executed).await,
-        }
+            Ok(Carried::Lost(lost)) => given_up(lost),
+            Err(error) => error.into(),
+        };
+        // Whoever was faster moved the same money to the same place.
+        ended(self.fate().await?, Status::Executed).ok_or(error)
     }
 
-    /// The nonce is used: by this very transaction, or by another?
-    async fn executed_before(&self, status: Status) -> Result<Done> {
-        let digest = B256::from(*self.step.digest());
-        let address = self.address()?;
-        let execution = patiently(|| self.rpc.execution_of(address, digest, DEPTH)).await?;
-        Ok(match execution {
-            Some(found) if found.success => (status, Some(found.tx), None),
-            Some(found) => (Status::Failed, Some(found.tx), Some("it used its nonce and moved nothing".to_owned())),
-            None => {
-                let message = "its nonce was used by another transaction; plan again what the wallet still holds";
-                (Status::Superseded, None, Some(message.to_owned()))
-            }
-        })
-    }
-
-    async fn send(&self, call: &Call) -> Result<B256> {
-        let relayed = self.relayer.submit(call).await?;
-        match patiently(|| self.relayer.follow(&relayed, MINED)).await? {
-            Outcome::Mined(receipt) if receipt.success => Ok(receipt.tx),
-            Outcome::Mined(receipt) => bail!("transaction {} reverted", receipt.tx),
-            Outcome::Replaced => bail!("another program uses the gas key; give the evacuation a key of its own"),
-            Outcome::Rejected(message) => bail!("the node rejects the transaction: {message}"),
+    async fn create(&self) -> Result<()> {
+        match patiently(|| self.executor.create()).await? {
+            Readiness::Ready => Ok(()),
+            Readiness::Impossible(why) => bail!(why),
+            Readiness::NotSeen => bail!("the wallet could not be deployed on this chain"),
+            Readiness::Lost(lost) => Err(given_up(lost)),
         }
     }
 
-    async fn state(&self) -> Result<SafeState> {
-        let address = self.address()?;
-        Ok(patiently(|| self.rpc.safe(address, &[])).await?)
+    async fn fate(&self) -> Result<Fate> {
+        let (id, claims) = (self.signed.step.id(), &self.signed.step.step().claims);
+        Ok(patiently(|| self.executor.fate(id, claims, Look::Newest(DEPTH))).await?)
     }
+}
 
-    fn address(&self) -> Result<Address> {
-        let address = &self.step.step().address;
-        address.parse().with_context(|| format!("'{address}' is no address"))
+fn given_up(lost: Lost) -> anyhow::Error {
+    match lost {
+        Lost::Replaced { .. } => {
+            anyhow::anyhow!("another program uses the gas key; use a key that nothing else uses")
+        }
+        Lost::Rejected { message, .. } => anyhow::anyhow!("the node rejects the transaction: {message}"),
     }
+}
+
+/// Where the claims are used: by this very transaction, which then has `status`, or by another?
+fn ended(fate: Fate, status: Status) -> Option<Done> {
+    let (status, tx, message) = match fate {
+        Fate::Open | Fate::Early(_) => return None,
+        Fate::Done { tx, success: true } => (status, Some(tx), None),
+        Fate::Done { tx, success: false } => (Status::Failed, Some(tx), Some("it used its nonce but moved nothing")),
+        Fate::Superseded => {
+            let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
+            (Status::Superseded, None, Some(message))
+        }
+        Fate::Untold => {
+            (Status::Failed, None, Some("its nonce is used, and the node does not tell yet by what; run it again"))
+        }
+    };
+    Some((status, tx, message.map(str::to_owned)))
 }

@@ -8,12 +8,14 @@ use std::{
     fs,
     io::{IsTerminal, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use chain_evm_client::ClientError;
+use chain::{ChainClient, ChainId, ClientError};
 use clap::Subcommand;
+use custody::manifest::{ManifestError, SignedManifest, VerifiedManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{failure::bad_input, output::Output};
@@ -24,9 +26,9 @@ const ATTEMPTS: u32 = 9;
 /// The online half of an evacuation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvacCommand {
-    /// Read what every wallet holds, and write the unsigned transactions that move it to the safe place
+    /// Read what every wallet holds, and write the unsigned transactions that move it to the safe destination
     Plan(plan::PlanArgs),
-    /// Send what cool and cold have signed; may be stopped and started again
+    /// Broadcast what cool and cold have signed; may be stopped and started again
     Broadcast(broadcast::BroadcastArgs),
 }
 
@@ -39,17 +41,43 @@ pub(crate) async fn run(command: EvacCommand, output: Output) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| bad_input(format!("can't read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))
 }
 
 /// All or nothing: a half-written plan must not be mistaken for a small one.
 fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let place = || format!("can't write {}", path.display());
+    let place = || format!("cannot write {}", path.display());
     let mut part = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
     part.write_all(text.as_bytes()).and_then(|()| part.as_file().sync_all()).with_context(place)?;
     part.persist(path).with_context(place)?;
     Ok(())
+}
+
+/// The manifest in a file, and what both stations have signed in it.
+fn manifest(path: &Path) -> Result<(SignedManifest, VerifiedManifest)> {
+    let wrong = |error: ManifestError| bad_input(format!("{}: {error}", path.display()));
+    let signed = SignedManifest::parse(&read(path)?).map_err(wrong)?;
+    let verified = signed.verify().map_err(wrong)?;
+    Ok((signed, verified))
+}
+
+/// A node that serves `chain`, and whoever pays there by the key in a file.
+async fn connect(chain: &ChainId, url: &str, key: Option<(&Path, &str)>) -> Result<Arc<dyn ChainClient>> {
+    let client = chain_clients::connect(chain, url, key.map(|(_, text)| text));
+    let client = client.map_err(|error| match (&error, key) {
+        (ClientError::Key { .. }, Some((path, _))) => bad_input(format!("{}: {error}", path.display())),
+        _ => wrong_url(error),
+    })?;
+    patiently(|| client.verify_chain()).await?;
+    Ok(client)
+}
+
+fn wrong_url(error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Url => bad_input(format!("--rpc: {error}")),
+        other => other.into(),
+    }
 }
 
 /// Asks a node again while it is away, at growing intervals.
@@ -59,7 +87,7 @@ where
 {
     for failures in 1..ATTEMPTS {
         match ask().await {
-            Err(ClientError::Away { .. }) => tokio::time::sleep(backoff::delay(failures)).await,
+            Err(error) if error.is_away() => tokio::time::sleep(backoff::delay(failures)).await,
             other => return other,
         }
     }

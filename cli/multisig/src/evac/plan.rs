@@ -7,19 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
-use chain::{Amount, Asset, ChainId};
-use chain_evm_client::Rpc;
+use anyhow::{Context, Result};
+use chain::{Amount, Asset, ChainClient, ChainId, ChainRules, Created, WalletDesc};
+use chain_adapters::Adapters;
 use clap::Args;
-use custody::{
-    WalletId,
-    manifest::{SignedManifest, VerifiedManifest},
-};
+use custody::WalletId;
 use evacuation::{Balance, Bundle, ChainState, WalletsExport};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::{Progress, patiently, read, write};
+use super::{Progress, connect, manifest, patiently, read, write, wrong_url};
 use crate::{failure::bad_input, output::Output};
 
 /// Wallets asked about at a time.
@@ -38,13 +35,13 @@ pub(crate) struct PlanArgs {
     /// A node of the chain
     #[arg(long)]
     rpc: String,
-    /// The chain to evacuate; without it, the node's own
+    /// The chain to evacuate [default: the node's]
     #[arg(long)]
     chain: Option<ChainId>,
-    /// A token to move as well (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated
+    /// A token to move too (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated
     #[arg(long = "asset", value_name = "SYMBOL=CONTRACT", value_parser = asset)]
     assets: Vec<Asset>,
-    /// One of the manifest's safe destinations; without it, the first
+    /// One of the manifest's safe destinations [default: the first]
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
     /// Where to write the plan
@@ -70,107 +67,90 @@ impl fmt::Display for Planned {
         let Self { plan, chain, wallets, steps, totals } = self;
         writeln!(f, "{}: {steps} transactions for {wallets} wallets on {chain}", plan.display())?;
         for (asset, total) in totals {
-            writeln!(f, "  {asset}: {total} of the smallest unit")?;
+            writeln!(f, "  {asset}: {total} (smallest unit)")?;
         }
         if *steps == 0 {
             return writeln!(f, "Nothing to move: every wallet is empty.");
         }
-        writeln!(f, "Next: cool signs it (`cooler evac sign`), then cold (`multisig-paper evac sign`).")
+        writeln!(f, "Next, cool signs it (`cooler evac sign`), then cold (`multisig-paper evac sign`).")
     }
 }
 
 pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
     let export = WalletsExport::parse(&read(&args.wallets)?).map_err(|error| file(&args.wallets, &error))?;
-    let manifest = manifest(&args.manifest)?;
-    let assets = with_native(args.assets);
-    let rpc = Rpc::new(&args.rpc).map_err(|error| bad_input(format!("--rpc: {error}")))?;
-    let chain = chain(&rpc, args.chain).await?;
-    let states = states(&rpc, &export, &chain, &assets).await?;
+    let (signed, manifest) = manifest(&args.manifest)?;
+    let chain = match args.chain {
+        Some(chain) => chain,
+        None => patiently(|| chain_clients::served(&args.rpc)).await.map_err(wrong_url)?,
+    };
+    let adapters = Adapters::all();
+    let assets = listed(adapters.rules(&chain)?.as_ref(), args.assets)?;
+    let client = connect(&chain, &args.rpc, None).await?;
+    let wallets = export.on(&chain, &manifest, &adapters)?;
+    let states = states(client.as_ref(), wallets, &assets).await?;
     let destinations = args.to.into_iter().map(|to| (chain.clone(), to)).collect();
-    let plan = evacuation::plan(&export, &states, &manifest, &destinations)?;
+    let plan = evacuation::plan(&export, &states, &manifest, &adapters, &destinations)?;
+    // For a broadcaster who has no other.
+    let plan = Bundle { manifest: Some(signed), ..plan };
     write(&args.out, &plan.to_json())?;
     let totals = totals(&plan)?;
     output.print(&Planned { plan: args.out, chain, wallets: states.len(), steps: plan.steps.len(), totals })
 }
 
-fn manifest(path: &Path) -> Result<VerifiedManifest> {
-    let verified = SignedManifest::parse(&read(path)?).and_then(|signed| signed.verify());
-    verified.map_err(|error| file(path, &error))
-}
-
-/// The node's chain, which must be the one asked for.
-async fn chain(rpc: &Rpc, asked: Option<ChainId>) -> Result<ChainId> {
-    let served: ChainId = format!("eip155:{}", patiently(|| rpc.chain_id()).await?).parse()?;
-    if let Some(asked) = asked {
-        ensure!(asked == served, "the node at {} serves {served}, not {asked}; use a node of that chain", rpc.node());
-    }
-    Ok(served)
-}
-
 async fn states(
-    rpc: &Rpc,
-    export: &WalletsExport,
-    chain: &ChainId,
+    client: &dyn ChainClient,
+    wallets: Vec<(WalletId, WalletDesc)>,
     assets: &[Asset],
 ) -> Result<BTreeMap<(WalletId, ChainId), ChainState>> {
-    let wallets: Vec<_> =
-        export.wallets.iter().filter_map(|wallet| Some((&wallet.id, wallet.addresses.get(chain)?))).collect();
     let progress = Progress::new("reading wallets", wallets.len());
     let shown = &progress;
-    let asked = stream::iter(wallets).map(|(id, address)| async move {
-        let state = state(rpc, address, assets).await.with_context(|| format!("wallet {id}"))?;
-        shown.done(&format!("{id} {address}"));
-        Ok::<_, anyhow::Error>(((id.clone(), chain.clone()), state))
+    let asked = stream::iter(wallets).map(|(id, wallet)| async move {
+        let state = state(client, &wallet, assets).await.with_context(|| format!("wallet {id}"))?;
+        shown.done(&format!("{id} {}", wallet.address));
+        Ok::<_, anyhow::Error>(((id, wallet.chain), state))
     });
     let states = asked.buffer_unordered(CONCURRENCY).try_collect().await;
     progress.end();
     states
 }
 
-async fn state(rpc: &Rpc, address: &str, assets: &[Asset]) -> Result<ChainState> {
-    let safe = address.parse().map_err(|_| bad_input(format!("'{address}' is no address")))?;
-    let tokens: Vec<_> =
-        assets.iter().filter_map(|asset| asset.contract.as_deref()).map(str::parse).collect::<Result<_, _>>()?;
-    let state = patiently(|| rpc.safe(safe, &tokens)).await?;
-    let mut units = state.tokens.into_iter();
-    let balances = assets.iter().map(|asset| {
-        let amount = asset.contract.as_ref().and_then(|_| units.next()).unwrap_or(state.native);
-        Balance { asset: asset.clone(), amount: Amount(amount) }
-    });
-    Ok(ChainState { deployed: state.deployed, nonce: state.nonce, balances: balances.collect() })
+async fn state(client: &dyn ChainClient, wallet: &WalletDesc, assets: &[Asset]) -> Result<ChainState> {
+    let state = patiently(|| client.wallet_state(wallet, assets)).await?;
+    let balances = assets.iter().cloned().zip(state.balances).map(|(asset, amount)| Balance { asset, amount });
+    Ok(ChainState { created: state.created != Created::No, next: state.next, balances: balances.collect() })
 }
 
 fn totals(plan: &Bundle) -> Result<BTreeMap<String, Amount>> {
     let mut totals = BTreeMap::new();
     for step in &plan.steps {
         let total: &mut Amount = totals.entry(step.asset.clone()).or_default();
-        *total = total.checked_add(step.amount).context("the node claims more than there can be")?;
+        *total = total.checked_add(step.amount).context("the node reports an impossible balance")?;
     }
     Ok(totals)
 }
 
-/// The native coin always moves, last: tokens need none of it, so the order does not matter to them.
-fn with_native(mut assets: Vec<Asset>) -> Vec<Asset> {
+/// What to move, contracts in display form. The native coin always moves, last: tokens need none of it, so the order
+/// does not matter to them.
+fn listed(rules: &dyn ChainRules, mut assets: Vec<Asset>) -> Result<Vec<Asset>> {
+    for Asset { symbol, contract } in &mut assets {
+        if let Some(contract) = contract {
+            let address = rules.address(contract);
+            *contract = address.map_err(|error| bad_input(format!("--asset {symbol}: {error}")))?;
+        }
+    }
     if assets.iter().all(|asset| asset.contract.is_some()) {
         assets.push(Asset { symbol: NATIVE.to_owned(), contract: None });
     }
-    assets
+    Ok(assets)
 }
 
-/// `SYMBOL=native` or `SYMBOL=0x...`.
+/// `SYMBOL=native` or `SYMBOL=CONTRACT`; what a contract looks like is the chain's to say.
 fn asset(text: &str) -> Result<Asset, String> {
     let (symbol, contract) = text.split_once('=').ok_or("expected SYMBOL=CONTRACT, for example USDC=0x...")?;
-    let contract = match contract {
-        NATIVE => None,
-        contract => {
-            let address: Result<alloy_primitives::Address, _> = contract.parse();
-            Some(address.map_err(|_| format!("'{contract}' is neither native nor a contract's address"))?.to_string())
-        }
-    };
-    if symbol.is_empty() {
-        return Err("the symbol before = is empty".to_owned());
+    if symbol.is_empty() || contract.is_empty() {
+        return Err("the symbol before = or the contract after it is empty".to_owned());
     }
-    Ok(Asset { symbol: symbol.to_owned(), contract })
+    Ok(Asset { symbol: symbol.to_owned(), contract: (contract != NATIVE).then(|| contract.to_owned()) })
 }
 
 fn file(path: &Path, error: &dyn fmt::Display) -> anyhow::Error {
@@ -183,22 +163,27 @@ mod tests {
 
     const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
 
+    fn listed(words: &[&str]) -> Result<Vec<Asset>> {
+        let assets = words.iter().map(|word| asset(word)).collect::<Result<_, _>>();
+        super::listed(Adapters::all().rules(&"eip155:1".parse()?)?.as_ref(), assets.map_err(bad_input)?)
+    }
+
     #[test]
     fn assets_are_symbol_and_contract() {
         assert_eq!(asset("ETH=native"), Ok(Asset { symbol: "ETH".into(), contract: None }));
-        let usd = asset(&format!("USD={TOKEN}")).unwrap();
-        assert_eq!(usd.contract.unwrap().to_lowercase(), TOKEN);
+        let usd = listed(&[&format!("USD={TOKEN}")]).unwrap().remove(0);
+        assert_eq!(usd.contract.unwrap(), TOKEN);
         for wrong in ["", "USD", "USD=", "=native", "USD=0x12"] {
-            assert!(asset(wrong).is_err(), "{wrong}");
+            assert!(listed(&[wrong]).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn the_native_coin_is_never_forgotten() {
-        let usd = asset(&format!("USD={TOKEN}")).unwrap();
-        let symbols = |assets| with_native(assets).into_iter().map(|asset| asset.symbol).collect::<Vec<_>>();
-        assert_eq!(symbols(vec![]), ["native"]);
-        assert_eq!(symbols(vec![usd.clone()]), ["USD", "native"]);
-        assert_eq!(symbols(vec![asset("ETH=native").unwrap(), usd]), ["ETH", "USD"]);
+        let usd = format!("USD={TOKEN}");
+        let symbols = |words: &[&str]| listed(words).unwrap().into_iter().map(|asset| asset.symbol).collect::<Vec<_>>();
+        assert_eq!(symbols(&[]), ["native"]);
+        assert_eq!(symbols(&[&usd]), ["USD", "native"]);
+        assert_eq!(symbols(&["ETH=native", &usd]), ["ETH", "USD"]);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn issue(cluster: &Cluster, ttl: Duration) -> Result<HubToken> 
                 name: Some(BINDING.to_owned()),
                 uid: binding.metadata.uid,
             }),
-            expiration_seconds: Some(i64::try_from(ttl.as_secs()).context("the token's life is too long")?),
+            expiration_seconds: Some(i64::try_from(ttl.as_secs()).context("the token's lifetime is too long")?),
         },
         ..TokenRequest::default()
     };
@@ -99,10 +99,10 @@ impl OutFile {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if path.is_dir() {
-            return Err(bad_input(format!("--out {}: it is a folder; name a file", path.display())));
+            return Err(bad_input(format!("--out {}: this is a folder; give a file", path.display())));
         }
         let partial = NamedTempFile::with_prefix_in(".kubeconfig-", folder).map_err(|error| {
-            bad_input(format!("--out {}: {error}; name a file in a folder that exists", path.display()))
+            bad_input(format!("--out {}: {error}; give a file in a folder that exists", path.display()))
         })?;
         Ok(Self { partial, path: path.to_owned() })
     }

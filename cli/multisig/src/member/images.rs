@@ -1,4 +1,4 @@
-//! Which image digests may run here: the data centre's own decision, from its own check of the build.
+//! Which image digests may run here: the data centre decides, after its own check of the build.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::store;
+use super::configmaps;
 use crate::{
     cluster::MemberArgs,
     failure::bad_input,
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) enum Images {
     /// Allow these digests
     Add(Digests),
-    /// Allow these digests no longer
+    /// Stop allowing these digests
     Remove(Digests),
 }
 
@@ -44,17 +44,17 @@ impl Images {
             Images::Remove(args) => (args, false),
         };
         let cluster = args.member.connect().await?;
-        let stored = store::read_trust(&cluster).await?;
-        let mut bundle = stored.bundle.clone();
-        bundle.images.retain(|image| add || !args.digests.contains(image));
+        let stored = configmaps::read_trust(&cluster).await?;
+        let mut trust = stored.trust.clone();
+        trust.images.retain(|image| add || !args.digests.contains(image));
         for digest in args.digests.into_iter().filter(|_| add) {
-            if !bundle.images.contains(&digest) {
-                bundle.images.push(digest);
+            if !trust.images.contains(&digest) {
+                trust.images.push(digest);
             }
         }
-        bundle.validate().map_err(|error| bad_input(error.to_string()))?;
-        let change = store::write_trust(&cluster, Some(&stored), &bundle).await?;
-        output.print(&Allowed { change, images: bundle.images })
+        trust.validate().map_err(|error| bad_input(error.to_string()))?;
+        let change = configmaps::write_trust(&cluster, Some(&stored), &trust).await?;
+        output.print(&Allowed { change, images: trust.images })
     }
 }
 

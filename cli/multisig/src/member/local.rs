@@ -1,5 +1,5 @@
-//! `multisig member freeze` and its like: a signer's own local commands, run in its pod with the rights of its data
-//! centre's admin. The hub has no such rights; neither hub nor broker nor App is needed.
+//! `multisig member freeze` and other local commands of a signer, run in its pod with the rights of the data centre admin.
+//! The hub has no such rights; neither hub nor broker nor App is needed.
 
 use std::path::PathBuf;
 
@@ -16,8 +16,8 @@ use crate::{
 /// Local commands of a signer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Local {
-    /// Sign nothing more of a wallet, or nothing at all, from now on and over restarts
-    #[command(after_help = "Only `member thaw` ends it. Evacuations are signed all the same.")]
+    /// Stop signing for one wallet, or altogether, until `member thaw`; survives restarts
+    #[command(after_help = "Only `member thaw` ends it. Evacuations are still signed.")]
     Freeze {
         #[command(flatten)]
         at: At,
@@ -27,7 +27,7 @@ pub(crate) enum Local {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Take a freeze away; other freezes stay
+    /// Remove a freeze; other freezes stay
     Thaw {
         #[command(flatten)]
         at: At,
@@ -42,11 +42,11 @@ pub(crate) enum Local {
         #[command(flatten)]
         at: At,
     },
-    /// Let a signer serve that stays locked because the others know more of its audit chain, or nothing
+    /// Unlock a signer whose peers know a newer audit chain of it, or none
     #[command(after_help = "\
-What was signed and is not on this volume is forgotten and may be signed again. Read docs/runbooks/locked.md first:
-restore the newest volume or import the newest history, compare with the chain, then unlock. It opens the present start
-only, and the audit chain says for good that it was done.")]
+Whatever was signed but is not on this volume is forgotten and may be signed again. Read docs/runbooks/locked.md first:
+restore the newest volume or import the newest history, compare with the chain, then unlock. This unlocks the present
+start only, and the audit chain records it permanently.")]
     Unlock {
         #[command(flatten)]
         at: At,
@@ -54,32 +54,32 @@ only, and the audit chain says for good that it was done.")]
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// List payments that wait for their time lock
+    /// List payments that are waiting for their time lock
     Pending {
         #[command(flatten)]
         at: At,
     },
-    /// Refuse a payment that waits, for good
+    /// Refuse a waiting payment permanently
     Veto {
         #[command(flatten)]
         at: At,
         /// As `member pending` lists it, 64 hex digits
         digest: String,
     },
-    /// Attest settlements in place of an observer that is lost or not used: all of the file or nothing
+    /// Attest settlements in place of a lost or unused sentinel: all of the file or nothing
     #[command(after_help = "\
-The file is a JSON array of {\"wallet\", \"chain\", \"nonce\", \"digest\"}: which digest used a nonce up, as seen on the
-chain. A wrong one lets the next nonce be signed early, or an amount leave its window.")]
+The file is a JSON array of {\"wallet\", \"chain\", \"nonce\", \"digest\"}: which digest used a nonce, as seen on the
+chain. With a wrong entry, the next nonce can be signed too early, or an amount can leave its window too early.")]
     Settle {
         #[command(flatten)]
         at: At,
         /// The file; `-` is standard input
         file: PathBuf,
     },
-    /// The signer's audit chain
+    /// Export the signer's audit chain
     #[command(subcommand)]
     Audit(Audit),
-    /// What the signer has signed, as a file for when its volume is lost (docs/history.md)
+    /// Export or import what the signer has signed, for the case that its volume is lost (docs/history.md)
     #[command(subcommand)]
     History(History),
 }
@@ -102,7 +102,7 @@ pub(crate) enum History {
         #[command(flatten)]
         at: At,
     },
-    /// Add one to the signer's store; refused whole if it would forget something signed
+    /// Add a history to the signer's store; refused as a whole if it is older than the store
     Import {
         #[command(flatten)]
         at: At,
@@ -114,14 +114,14 @@ pub(crate) enum History {
 /// Which signer.
 #[derive(Debug, Args)]
 pub(crate) struct At {
-    /// Whose command
+    /// The signer
     #[arg(value_name = "ROLE")]
     signer: Signer,
     #[command(flatten)]
     member: MemberArgs,
 }
 
-/// One wallet or everything; said, never assumed.
+/// One wallet or everything; stated, never assumed.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct What {

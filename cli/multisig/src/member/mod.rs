@@ -1,8 +1,7 @@
-//! `multisig member ...`: what a data centre's admin decides and does, with the admin's own rights.
+//! `multisig member ...`: what a data centre admin decides and does, with the admin's own rights.
 
 mod chart;
-#[cfg(test)]
-mod fixture;
+mod configmaps;
 mod hub_token;
 mod images;
 mod local;
@@ -11,7 +10,6 @@ mod plan;
 mod preflight;
 mod prepare;
 mod status;
-mod store;
 mod trust;
 
 use anyhow::Result;
@@ -19,7 +17,7 @@ use clap::Subcommand;
 
 use crate::output::Output;
 
-/// The data centre's own side of a signer.
+/// The data centre's side of a signer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
     Prepare(prepare::Prepare),
@@ -27,7 +25,7 @@ pub(crate) enum MemberCommand {
     Approve(peers::Approve),
     Peers(peers::Peers),
     Status(status::Status),
-    /// The image digests that may run here
+    /// Allow or withdraw the image digests that may run here
     #[command(subcommand)]
     Images(images::Images),
     #[command(flatten)]

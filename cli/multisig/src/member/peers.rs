@@ -1,23 +1,26 @@
-//! Whom this member trusts: its own fingerprint for the telephone, the approval of a peer, the list of the approved.
+//! Whom this member trusts: its own fingerprint to read out, the approval of a peer, the list of approved peers.
 
 use std::{fmt, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use custody::{Role, fingerprint::fingerprint, trust::PeerKeys, wiring::Identity};
+use custody::{
+    Role,
+    identity::{Identity, PeerKeys, fingerprint},
+};
 use serde::Serialize;
 
-use super::{store, trust};
+use super::{configmaps, trust};
 use crate::{
     cluster::{Cluster, MemberArgs},
     failure::bad_input,
     output::{Change, Output},
 };
 
-/// Print the fingerprint of the signer that lives here, to be read out to the other admins by telephone
+/// Print the fingerprint of the signer that runs here; read it out to the other admins (out of band)
 #[derive(Debug, Args)]
 pub(crate) struct Fingerprint {
-    /// keeper or cooler [default: the one that lives here]
+    /// keeper or cooler [default: the one that runs here]
     role: Option<Role>,
     #[command(flatten)]
     member: MemberArgs,
@@ -33,12 +36,12 @@ struct Told {
 impl Fingerprint {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let cluster = self.member.connect().await?;
-        let role = store::own_role(&cluster, self.role).await?;
-        let report = store::find_report(&cluster, role).await?.with_context(|| {
-            format!("the {role} has not reported yet; it does so when the hub has placed it and its Vault answers")
+        let role = configmaps::own_role(&cluster, self.role).await?;
+        let report = configmaps::find_report(&cluster, role).await?.with_context(|| {
+            format!("{role} has not reported yet; it reports once the hub has placed it and its Vault answers")
         })?;
         let identity = report.identity.with_context(|| {
-            format!("the {role} has no keys yet (it is {:?}: {}); repair that first", report.state, report.message)
+            format!("{role} has no keys yet ({:?}: {}); fix that first", report.state, report.message)
         })?;
         trust::check_identity(&identity)?;
         output.print(&Told { role, fingerprint: fingerprint(role, &identity.keys), identity })
@@ -49,23 +52,23 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}  {}", self.role, self.fingerprint)?;
         if self.role == Role::Cooler {
-            writeln!(f, "\nFor the cool room: multisig-paper cool seal --to {}", self.identity.keys.xkey)?;
+            writeln!(f, "\nAt the cool station: multisig-paper cool seal --to {}", self.identity.keys.xkey)?;
         }
         Ok(())
     }
 }
 
-/// Approve a peer's keys: only with the fingerprint that its admin told you by telephone
+/// Approve a peer's keys, with the fingerprint that its admin told you out of band
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The keys are taken from what the hub proposes, or from --identity (what `app identity` printed). The hub could propose
-other keys: the fingerprint has to come from the other admin on a way that the hub is not part of.")]
+The keys are those that the hub proposes, or those in --identity (the output of `app identity`). The hub could propose
+other keys, so get the fingerprint from the other admin over a channel that the hub cannot change.")]
 pub(crate) struct Approve {
-    /// Whose keys: keeper, cooler, app or observer
+    /// Whose keys: keeper, cooler, app or sentinel
     role: Role,
     #[command(flatten)]
     member: MemberArgs,
-    /// Ten groups of four hex digits, as `member fingerprint` printed them there
+    /// Ten groups of four hex digits, as `member fingerprint` prints them there
     #[arg(long, value_name = "F", value_parser = trust::parse_fingerprint)]
     fingerprint: String,
     /// The peer's public identity (JSON) instead of the hub's proposal
@@ -89,18 +92,18 @@ impl Approve {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let given = self.identity.as_ref().map(read_identity).transpose()?;
         let cluster = self.member.connect().await?;
-        let stored = store::read_trust(&cluster).await?;
+        let stored = configmaps::read_trust(&cluster).await?;
         let identity = match given {
             Some(identity) => identity,
-            None => proposed(&cluster, stored.bundle.role, self.role).await?,
+            None => proposed(&cluster, stored.trust.role, self.role).await?,
         };
-        let bundle = trust::approve(&stored.bundle, self.role, &identity, &self.fingerprint, self.replace)?;
-        let change = store::write_trust(&cluster, Some(&stored), &bundle).await?;
+        let trust = trust::approve(&stored.trust, self.role, &identity, &self.fingerprint, self.replace)?;
+        let change = configmaps::write_trust(&cluster, Some(&stored), &trust).await?;
         output.print(&Approved {
             role: self.role,
             fingerprint: fingerprint(self.role, &identity.keys),
             change,
-            keys: bundle.peers.get(&self.role).map_or(0, Vec::len),
+            keys: trust.peers.get(&self.role).map_or(0, Vec::len),
         })
     }
 }
@@ -108,7 +111,7 @@ impl Approve {
 impl fmt::Display for Approved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = match self.change {
-            Change::Unchanged => "was approved already",
+            Change::Unchanged => "was already approved",
             _ => "is approved",
         };
         writeln!(f, "{} {} {how} ({} of 2 keys)", self.role, self.fingerprint, self.keys)
@@ -122,11 +125,11 @@ fn read_identity(path: &PathBuf) -> Result<Identity> {
 }
 
 async fn proposed(cluster: &Cluster, own: Role, peer: Role) -> Result<Identity> {
-    let config = store::find_config(cluster, own).await?.with_context(|| {
-        format!("the hub has not configured the {own} yet; apply its resources on the hub, or name --identity FILE")
+    let config = configmaps::find_config(cluster, own).await?.with_context(|| {
+        format!("the hub has not configured {own} yet; apply its resources on the hub, or give --identity FILE")
     })?;
     config.proposed_peers.get(&peer).cloned().with_context(|| {
-        format!("the hub proposes no keys of {peer} yet: they come when {peer} has reported; or name --identity FILE")
+        format!("the hub proposes no keys for {peer} yet: wait until {peer} has reported, or give --identity FILE")
     })
 }
 
@@ -152,10 +155,9 @@ struct Peer {
 impl Peers {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let cluster = self.member.connect().await?;
-        let bundle = store::read_trust(&cluster).await?.bundle;
+        let trust = configmaps::read_trust(&cluster).await?.trust;
         let peer = |role: Role, keys: PeerKeys| Peer { role, fingerprint: fingerprint(role, &keys), keys };
-        let peers =
-            bundle.peers.into_iter().flat_map(|(role, keys)| keys.into_iter().map(move |keys| peer(role, keys)));
+        let peers = trust.peers.into_iter().flat_map(|(role, keys)| keys.into_iter().map(move |keys| peer(role, keys)));
         output.print(&PeerList { peers: peers.collect() })
     }
 }

@@ -1,4 +1,4 @@
-//! The file that a data centre's admin writes for `member prepare`: read, validated, completed. Nothing here writes.
+//! The file that a data centre admin writes for `member prepare`: read, validated, completed. Nothing here writes.
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::Result;
 use chain::ChainId;
+use chain_adapters::Adapters;
 use custody::{
-    Role,
+    Role, TrustError,
+    local_policy::{AssetLimits, LocalPolicy},
     manifest::{SignedManifest, VerifiedManifest},
-    trust::{
-        AssetFloor, CustodyTrust, Floor, KeyProtection, Profile, SHAPE_VERSION, TrustBundle, TrustError, VaultTrust,
-    },
+    trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ struct PlanFile {
     /// The manifest that both stations have signed; absent before the ceremonies.
     manifest_file: Option<PathBuf>,
     /// Absent: what `multisig-trust` has stays.
-    floor: Option<Floor>,
+    local_policy: Option<LocalPolicy>,
     /// What seals the users' keys. Absent: what `multisig-trust` has stays.
     keys: Option<KeyProtection>,
     /// Digests that may run here. Absent: what `multisig-trust` has stays.
@@ -115,7 +115,7 @@ pub(crate) struct Plan {
     pub(crate) profile: Profile,
     pub(crate) vault: VaultPlan,
     pub(crate) manifest: Option<VerifiedManifest>,
-    pub(crate) floor: Option<Floor>,
+    pub(crate) local_policy: Option<LocalPolicy>,
     pub(crate) keys: Option<KeyProtection>,
     pub(crate) images: Option<Vec<String>>,
     pub(crate) storage: Storage,
@@ -147,7 +147,7 @@ impl Plan {
         check_label("namespace", &file.namespace)?;
         check_label("dataCenter", &file.data_center)?;
         check_storage(&file.storage)?;
-        file.floor.iter().try_for_each(check_chains)?;
+        file.local_policy.iter().try_for_each(check_chains)?;
         let egress = complete_egress(file.egress, &file.vault.address)?;
         let plan = Self {
             vault: VaultPlan::complete(file.vault, &file.data_center, folder)?,
@@ -157,23 +157,24 @@ impl Plan {
             namespace: file.namespace,
             data_center: file.data_center,
             profile: file.profile,
-            floor: file.floor,
+            local_policy: file.local_policy,
             keys: file.keys,
             images: file.images,
             storage: file.storage,
             egress,
         };
         match plan.trust().validate() {
+            Ok(()) if plan.role == Role::Sentinel => Err("role: this version prepares no member for a sentinel".into()),
             Ok(()) => Ok(plan),
             Err(TrustError::Invalid(why)) => Err(why),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    /// The trust bundle of this plan alone: it trusts nobody yet.
-    pub(crate) fn trust(&self) -> TrustBundle {
+    /// The member trust of this plan alone: it trusts nobody yet.
+    pub(crate) fn trust(&self) -> MemberTrust {
         let custody = self.manifest.as_ref();
-        TrustBundle {
+        MemberTrust {
             shape_version: SHAPE_VERSION,
             profile: self.profile,
             role: self.role,
@@ -189,7 +190,7 @@ impl Plan {
             },
             custody: custody.map(|it| CustodyTrust { id: it.custody_id(), manifest_digest: it.digest() }),
             peers: BTreeMap::new(),
-            floor: self.floor.clone(),
+            local_policy: self.local_policy.clone(),
             keys: self.keys.unwrap_or_default(),
             images: self.images.clone().unwrap_or_default(),
         }
@@ -245,7 +246,9 @@ fn check_label(field: &str, value: &str) -> Result<(), String> {
     if (1..=63).contains(&value.len()) && value.chars().all(known) && !value.starts_with('-') && !value.ends_with('-') {
         return Ok(());
     }
-    Err(format!("{field}: '{value}' must be 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"))
+    Err(format!(
+        "{field}: '{value}' must have 1 to 63 characters of a-z, 0-9 and '-', and start and end with a letter or digit"
+    ))
 }
 
 fn check_storage(storage: &Storage) -> Result<(), String> {
@@ -255,13 +258,13 @@ fn check_storage(storage: &Storage) -> Result<(), String> {
     if whole && ["Mi", "Gi", "Ti", "M", "G", "T"].contains(&unit) {
         return Ok(());
     }
-    Err(format!("storage.size: '{}' is no size; expected for example 1Gi", storage.size))
+    Err(format!("storage.size: '{}' is not a size; expected for example 1Gi", storage.size))
 }
 
-/// Egress that the plan names has to lead to the Vault; what it does not name does.
+/// Egress that the plan names has to include the Vault's port; the default does.
 fn complete_egress(named: Option<Vec<Egress>>, vault: &str) -> Result<Vec<Egress>, String> {
     let port = vault.parse::<Url>().ok().and_then(|url| url.port_or_known_default());
-    let port = port.ok_or_else(|| format!("vault.address: '{vault}' is no address; expected https://host:port"))?;
+    let port = port.ok_or_else(|| format!("vault.address: '{vault}' is not an address; expected https://host:port"))?;
     let Some(named) = named else {
         let mut ports = EGRESS.to_vec();
         ports.extend(Some(port).filter(|port| !EGRESS.contains(port)));
@@ -269,7 +272,9 @@ fn complete_egress(named: Option<Vec<Egress>>, vault: &str) -> Result<Vec<Egress
     };
     named.iter().try_for_each(check_egress)?;
     if !named.iter().any(|egress| egress.ports.contains(&port)) {
-        return Err(format!("egress: no entry has port {port} of the Vault; name it and those of API server and NATS"));
+        return Err(format!(
+            "egress: no entry has port {port} of the Vault; add it and the ports of API server and NATS"
+        ));
     }
     Ok(named)
 }
@@ -287,7 +292,7 @@ fn check_egress(egress: &Egress) -> Result<(), String> {
         };
         bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
     });
-    if valid { Ok(()) } else { Err(format!("egress: '{cidr}' is no network; expected for example 10.0.0.0/8")) }
+    if valid { Ok(()) } else { Err(format!("egress: '{cidr}' is not a network; expected for example 10.0.0.0/8")) }
 }
 
 /// Go's and people's notation: `720h`, `30d`.
@@ -298,29 +303,27 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
         .and_then(|ttl| Duration::try_from(ttl).ok())
         .filter(|ttl| TOKEN_LIFE.contains(&ttl.as_secs()));
     ttl.ok_or_else(|| {
-        format!("hubToken.ttl: '{text}' is no duration of at least ten minutes; expected for example 720h")
+        format!("hubToken.ttl: '{text}' is not a duration of at least ten minutes; expected for example 720h")
     })
 }
 
-/// Chains are a matter of this build; the rest of a floor is checked with the bundle.
-fn check_chains(floor: &Floor) -> Result<(), String> {
-    for AssetFloor { chain, .. } in &floor.assets {
-        let id: ChainId = chain.parse().map_err(|error| format!("floor: {error}"))?;
-        if id.namespace() != "eip155" || id.reference().parse::<u64>().is_err() {
-            return Err(format!("floor: '{chain}' is no chain of this build; expected eip155 and a number"));
-        }
+/// Which chains there are depends on this build; the rest of a local policy is checked with the member trust.
+fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
+    for AssetLimits { chain, .. } in &local_policy.assets {
+        let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
+        known.map_err(|error| format!("localPolicy: {error}"))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use custody::KeyRole;
-
     use std::fs;
 
+    use chain::KeyRole;
+    use custodies::Ceremony;
+
     use super::*;
-    use crate::member::fixture;
 
     const PEM: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     const MINIMAL: &str = "role: keeper\nnamespace: custody-keeper\ndataCenter: fra-1\nprofile: Development\n\
@@ -347,7 +350,7 @@ mod tests {
         assert_eq!(plan.trust().vault.key, "custody-keeper.keeper");
         assert_eq!(plan.hub_token_ttl, Duration::from_secs(720 * 3600));
         assert_eq!(plan.storage.size, "1Gi");
-        assert!(plan.manifest.is_none() && plan.floor.is_none() && plan.images.is_none());
+        assert!(plan.manifest.is_none() && plan.local_policy.is_none() && plan.images.is_none());
         assert_eq!(plan.egress, [Egress { cidr: None, ports: EGRESS.to_vec() }]);
     }
 
@@ -389,6 +392,7 @@ mod tests {
         }
         for (from, to, field) in [
             ("role: keeper", "role: app", "role"),
+            ("role: keeper", "role: sentinel", "sentinel"),
             ("custody-keeper", "Custody", "namespace"),
             ("fra-1", "fra_1", "dataCenter"),
             ("Development", "Test", "Test"),
@@ -402,15 +406,15 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_names_assets_of_chains_that_this_build_knows() {
-        let floor = |chain: &str, amount: &str| {
+    fn a_local_policy_names_assets_of_chains_that_this_build_knows() {
+        let local_policy = |chain: &str, amount: &str| {
             let asset = format!("chain: '{chain}', symbol: ETH, asset: native, decimals: 18");
-            with(&format!("floor: {{assets: [{{{asset}, perTransaction: '{amount}'}}]}}"))
+            with(&format!("localPolicy: {{assets: [{{{asset}, perTransaction: '{amount}'}}]}}"))
         };
-        assert_eq!(floor("eip155:1", "5").unwrap().floor.unwrap().assets.len(), 1);
+        assert_eq!(local_policy("eip155:1", "5").unwrap().local_policy.unwrap().assets.len(), 1);
         for (chain, amount) in [("eip155:one", "5"), ("bip122:1", "5"), ("eip155", "5"), ("eip155:1", "0.5")] {
-            let error = floor(chain, amount).unwrap_err();
-            assert!(error.contains("floor"), "{chain} {amount}: {error}");
+            let error = local_policy(chain, amount).unwrap_err();
+            assert!(error.contains("localPolicy"), "{chain} {amount}: {error}");
         }
     }
 
@@ -418,16 +422,15 @@ mod tests {
     fn a_manifest_counts_only_with_both_signatures() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ca.pem"), PEM).unwrap();
-        let mut manifest = fixture::manifest(1);
+        let signed_by = |stations: &[KeyRole]| Ceremony::fixed().signed_by(stations);
         let text = format!("{MINIMAL}manifestFile: manifest.json\n");
         let load = |manifest: &SignedManifest| {
             fs::write(folder.path().join("manifest.json"), manifest.to_json()).unwrap();
             Plan::parse(&text, folder.path())
         };
-        fixture::sign(&mut manifest, KeyRole::Cool);
-        let error = load(&manifest).unwrap_err();
+        let error = load(&signed_by(&[KeyRole::Cool])).unwrap_err();
         assert!(error.contains("manifestFile") && error.contains("not signed by cold"), "{error}");
-        fixture::sign(&mut manifest, KeyRole::Cold);
+        let manifest = signed_by(&[KeyRole::Cool, KeyRole::Cold]);
         assert_eq!(load(&manifest).unwrap().manifest.unwrap().digest(), manifest.digest());
     }
 }

@@ -1,10 +1,10 @@
-//! Everything that can be known to go wrong is found here, before the first write: API server, rights, helm and chart,
-//! the cluster's token keys, Vault, and what earlier runs left.
+//! Finds everything that can be known to go wrong before the first write: API server, rights, helm and chart, the
+//! cluster's token keys, Vault, and what earlier runs left.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use custody::trust::TrustBundle;
+use custody::trust::MemberTrust;
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
     core::v1::Namespace,
@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{
     chart::{Helm, Rendered},
+    configmaps::{self, Stored},
     plan::Plan,
-    store::{self, Stored},
     trust,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) struct Ready {
     pub(crate) vault: Admin,
     pub(crate) vault_setup: SetupPlan,
     pub(crate) before: Option<Stored>,
-    pub(crate) trust: TrustBundle,
+    pub(crate) trust: MemberTrust,
 }
 
 /// Checks; writes nothing.
@@ -52,8 +52,8 @@ pub(crate) async fn check(plan: &Plan, args: &ClusterArgs, helm: PathBuf) -> Res
     let helm = Helm::new(helm, args, plan).await?;
     let chart = helm.render().await?;
 
-    let before = store::find_trust(&cluster).await?;
-    let trust = trust::merge(before.as_ref().map(|stored| &stored.bundle), plan)?;
+    let before = configmaps::find_trust(&cluster).await?;
+    let trust = trust::merge(before.as_ref().map(|stored| &stored.trust), plan)?;
 
     let (issuer, jwks) = read_issuer(&cluster).await?;
     let vault_setup = plan.vault_setup(issuer, jwks);
@@ -65,7 +65,7 @@ pub(crate) async fn check(plan: &Plan, args: &ClusterArgs, helm: PathBuf) -> Res
 fn vault_token() -> Result<Zeroizing<String>> {
     let token = std::env::var(VAULT_TOKEN).map(Zeroizing::new).ok().filter(|token| !token.trim().is_empty());
     token.ok_or_else(|| {
-        bad_input(format!("{VAULT_TOKEN} is not set; export the token of this data centre's Vault admin in it"))
+        bad_input(format!("{VAULT_TOKEN} is not set; set it to the token of this data centre's Vault admin"))
     })
 }
 
@@ -114,7 +114,7 @@ async fn check_rights(cluster: &Cluster) -> Result<()> {
         let answer = reviews.create(&PostParams::default(), &review).await;
         let answer = answer.map_err(|error| cluster.explain("your rights", error))?;
         if !answer.status.is_some_and(|status| status.allowed) {
-            bail!("you may not {verb} {resource}; use a kubeconfig with the rights of this data centre's admin");
+            bail!("you may not {verb} {resource}; use the kubeconfig of this data centre's admin");
         }
     }
     Ok(())
@@ -134,6 +134,6 @@ async fn read_issuer(cluster: &Cluster) -> Result<(String, Jwks)> {
 }
 
 async fn fetch(cluster: &Cluster, path: &str) -> Result<String> {
-    let request = http::Request::get(path).body(Vec::new()).context("unbuildable request")?;
+    let request = http::Request::get(path).body(Vec::new()).context("the request cannot be built")?;
     cluster.client.request_text(request).await.map_err(|error| cluster.explain(path, error))
 }

@@ -1,4 +1,4 @@
-//! `multisig member prepare FILE`: a data centre's own side of a signer, in five steps that can be repeated.
+//! `multisig member prepare FILE`: a data centre's side of a signer, in five steps that can be repeated.
 
 use std::{fmt, path::PathBuf};
 
@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::{
     chart::Helm,
+    configmaps,
     hub_token::{self, OutFile},
     plan::Plan,
     preflight::{self, Ready},
-    store,
     trust::differences,
 };
 use crate::{
@@ -31,32 +31,32 @@ FILE (YAML; paths in it are relative to it):
   namespace: custody-keeper         # required
   dataCenter: fra-1                 # required; as in MemberCluster.spec.dataCenter
   profile: Development              # required; or Production
-  vault:                            # this data centre's own
+  vault:                            # this data centre's own Vault
     address: https://vault.fra-1.example:8200   # required
-    caFile: vault-ca.pem            # required; the only roots accepted
-    transitMount: multisig-transit  # here and below: the defaults
+    caFile: vault-ca.pem            # required; the only root certificates accepted
+    transitMount: multisig-transit  # this and the next two: the defaults
     authMount: multisig-fra-1       # named after the data centre: one for each cluster
     audience: multisig-vault-fra-1
   storage: {size: 1Gi, storageClassName: ''}
   hubToken: {ttl: 720h}
-  egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS, and the Vault's port; `cidr` narrows it
-  # No default; what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
+  egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS; must include the Vault's port; `cidr` narrows it
+  # No defaults: what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
   manifestFile: manifest.json       # signed at both stations
-  floor:                            # what no hub and no App can exceed; try it with `multisig policy test`
+  localPolicy:                      # what neither hub nor App can exceed; try it with `multisig policy test`
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
-      # also of an asset: perWallet and total, {amount: '1', windowSeconds: 86400}, both required in Production;
+      # an asset may also have perWallet and total, {amount: '1', windowSeconds: 86400}, both required in Production;
       # timeLock: {above: '1', delaySeconds: 3600}; intentAbove: '1'
-    looseningDelaySeconds: 86400    # a looser floor waits so long; required in Production
+    looseningDelaySeconds: 86400    # how long a looser local policy waits; required in Production
     destinations: {allow: [{chain: 'eip155:1', address: '0x...'}], coolingSeconds: 3600}   # left out: anywhere
     kinds: [Transfer, Cancel]       # left out: both
     fees: [{chain: 'eip155:1', ceiling: '1'}]   # left out: no fee
-    intentSigners: ['64 hex digits']   # ed25519 keys that App does not hold; needed where intentAbove is
-  keys: Vault                       # what seals users' keys; keeper only: ClientKey, App sends a key with each request
+    intentSigners: ['64 hex digits']   # ed25519 keys that App does not hold; required with intentAbove
+  keys: Vault                       # what seals users' keys; keeper only: ClientKey (App sends a key with each request)
   images: ['sha256:...']            # digests that may run here
 
-The token of the Vault's admin is taken from the environment variable VAULT_TOKEN.";
+The Vault admin's token is read from the environment variable VAULT_TOKEN.";
 
-/// Set up this data centre's side of a signer; repeatable, also after the cluster changed its token keys
+/// Set up this data centre's side of a signer; repeat it whenever the plan or the cluster's token keys change
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Prepare {
@@ -64,21 +64,21 @@ pub(crate) struct Prepare {
     file: PathBuf,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Where to write the hub's kubeconfig; it holds a token, its owner alone may read it
+    /// Where to write the hub's kubeconfig; it holds a token and is readable by its owner only
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     out: Option<PathBuf>,
-    /// The API server's address as other clusters reach it [default: the kubeconfig's]
+    /// The API server's address for other clusters [default: the kubeconfig's]
     #[arg(long, value_name = "https://HOST:PORT", value_parser = hub_token::parse_server)]
     server: Option<String>,
     /// The helm program
     #[arg(long, value_name = "FILE", default_value = "helm")]
     helm: PathBuf,
-    /// Only check file, cluster, rights, helm and Vault; write nothing
+    /// Check file, cluster, rights, helm and Vault, and write nothing
     #[arg(long)]
     check: bool,
 }
 
-/// What the hub's admin needs to know, and what was done.
+/// What the hub admin needs to know, and what was done.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Prepared {
@@ -123,7 +123,7 @@ impl Prepare {
             cluster_uid: ready.cluster_uid.clone(),
             service_account_issuer: ready.vault_setup.issuer.clone(),
             manifest_digest: ready.trust.custody.as_ref().map(|custody| custody.manifest_digest.clone()),
-            missing: ready.trust.complete().err().map(|missing| missing.0).unwrap_or_default(),
+            missing: ready.trust.missing(),
             hub: None,
             changes: Vec::new(),
         };
@@ -151,11 +151,11 @@ async fn write(ready: &Ready) -> Result<Vec<Step>> {
     }
     steps.done("vault", if report.changed() { Change::Updated } else { Change::Unchanged });
 
-    let differences = ready.before.as_ref().map(|stored| differences(&stored.bundle, &ready.trust)).unwrap_or_default();
+    let differences = ready.before.as_ref().map(|stored| differences(&stored.trust, &ready.trust)).unwrap_or_default();
     for part in differences {
         steps.shown.part(part, Change::Updated);
     }
-    let change = store::write_trust(cluster, ready.before.as_ref(), &ready.trust).await?;
+    let change = configmaps::write_trust(cluster, ready.before.as_ref(), &ready.trust).await?;
     steps.done(&format!("ConfigMap {}", trust::CONFIG_MAP), change);
     Ok(steps.steps)
 }
@@ -206,12 +206,12 @@ impl fmt::Display for Prepared {
         match &self.hub {
             Some(hub) => {
                 writeln!(f, "hub's kubeconfig       {} (until {})", hub.kubeconfig.display(), hub.expires_at)?;
-                writeln!(f, "\nHand the kubeconfig, the cluster UID and the data centre to the hub's admin.")?;
+                writeln!(f, "\nGive the kubeconfig (secret), the cluster UID and the data centre to the hub admin.")?;
             }
-            None => writeln!(f, "\nNothing was written; without --check this plan can be carried out.")?,
+            None => writeln!(f, "\nNothing was written. Run it without --check to carry out this plan.")?,
         }
         for missing in &self.missing {
-            writeln!(f, "Before the {} serves: {missing}", self.role)?;
+            writeln!(f, "Before {} serves: {missing}", self.role)?;
         }
         Ok(())
     }

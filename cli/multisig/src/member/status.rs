@@ -6,16 +6,16 @@ use anyhow::Result;
 use clap::Args;
 use custody::{
     Role,
-    fingerprint::fingerprint,
+    identity::fingerprint,
+    report::WorkloadState,
     trust::{CustodyTrust, Profile},
-    wiring::State,
 };
 use serde::Serialize;
 
-use super::store;
+use super::configmaps;
 use crate::{cluster::MemberArgs, output::Output};
 
-/// Show what was decided for this member and what its workload reports
+/// Show what is decided for this member and what its workload reports
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     #[command(flatten)]
@@ -41,7 +41,7 @@ struct Shown {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Workload {
-    state: State,
+    state: WorkloadState,
     message: String,
     version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,24 +55,24 @@ struct Workload {
 impl Status {
     pub(crate) async fn run(self, output: Output) -> Result<()> {
         let cluster = self.member.connect().await?;
-        let bundle = store::read_trust(&cluster).await?.bundle;
-        let report = store::find_report(&cluster, bundle.role).await?;
+        let trust = configmaps::read_trust(&cluster).await?.trust;
+        let report = configmaps::find_report(&cluster, trust.role).await?;
         let workload = report.map(|report| Workload {
             state: report.state,
             message: report.message,
             version: report.version,
-            fingerprint: report.identity.map(|identity| fingerprint(bundle.role, &identity.keys)),
+            fingerprint: report.identity.map(|identity| fingerprint(trust.role, &identity.keys)),
             vault_key_version: report.vault_key_version,
             rewrap_left: report.rewrap_left,
         });
         output.print(&Shown {
-            role: bundle.role,
+            role: trust.role,
             namespace: cluster.namespace,
-            missing: bundle.complete().err().map(|missing| missing.0).unwrap_or_default(),
-            data_center: bundle.data_center,
-            profile: bundle.profile,
-            custody: bundle.custody,
-            images: bundle.images,
+            missing: trust.missing(),
+            data_center: trust.data_center,
+            profile: trust.profile,
+            custody: trust.custody,
+            images: trust.images,
             workload,
         })
     }
@@ -103,5 +103,5 @@ impl fmt::Display for Shown {
 
 /// What a rotation of the Vault key has not reached yet.
 fn older(left: Option<u64>) -> String {
-    left.map(|left| format!(", {left} secrets still sealed by an older one")).unwrap_or_default()
+    left.map(|left| format!(", {left} secrets still sealed with an older version")).unwrap_or_default()
 }

@@ -1,10 +1,9 @@
-//! What becomes of the trust bundle: decided here without a client, so that every rule is a test.
+//! What becomes of the member trust: decided here without a client, so that every rule is a test.
 
 use custody::{
-    CustodyId, Role,
-    fingerprint::{self, IdentityError, fingerprint},
-    trust::{MAX_KEYS_PER_PEER, TrustBundle, TrustError},
-    wiring::Identity,
+    CustodyId, Role, TrustError,
+    identity::{Identity, IdentityError, fingerprint},
+    trust::{MAX_KEYS_PER_PEER, MemberTrust},
 };
 use nkeys::KeyPair;
 
@@ -13,33 +12,35 @@ use super::plan::Plan;
 /// Why a decision about trust was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecisionError {
-    #[error("this namespace belongs to a {present}, the plan says {wanted}; use a namespace of its own")]
+    #[error("this namespace belongs to {present}, but the plan says {wanted}; use another namespace")]
     OtherRole { present: Role, wanted: Role },
-    #[error("this member serves custody {present}, the manifest is of {wanted}; a custody needs members of its own")]
+    #[error(
+        "this member serves custody {present}, but the manifest is for {wanted}; each custody needs its own members"
+    )]
     OtherCustody { present: CustodyId, wanted: CustodyId },
-    #[error("{0} lives here itself; approve its peers")]
+    #[error("{0} runs here itself; approve its peers instead")]
     OwnRole(Role),
-    #[error("this identity is of {found}, not of {wanted}; take the identity that {wanted} reported")]
-    OtherParty { found: Role, wanted: Role },
-    #[error("this identity was made for custody {found}, this member serves {present}; do not approve it")]
+    #[error("this is the identity of {found}, not of {wanted}; use the identity that {wanted} reported")]
+    OtherRoleKeys { found: Role, wanted: Role },
+    #[error("this identity was made for custody {found}, but this member serves {present}; do not approve it")]
     ForeignCustody { found: CustodyId, present: CustodyId },
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("this identity is malformed ({0}); take it again from its owner")]
+    #[error("this identity is malformed ({0}); get it again from its owner")]
     NoKey(String),
     #[error(
-        "the fingerprint told is {told}, the keys that arrived have {found}; do not approve: ask again by telephone, and \
-         find out who changed the keys"
+        "you gave fingerprint {told}, but the keys that arrived have {found}; do not approve: verify it again out of band, \
+         and find out who changed the keys"
     )]
     OtherFingerprint { told: String, found: String },
-    #[error("{0} has two approved keys already; approve with --replace to withdraw both")]
+    #[error("{0} already has two approved keys; use --replace to withdraw both")]
     TooManyKeys(Role),
     #[error(transparent)]
     Trust(#[from] TrustError),
 }
 
-/// What `prepare` makes of the bundle: what the plan names is set, what it does not name stays, peers always stay.
-pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustBundle, DecisionError> {
+/// The member trust after `prepare`: what the plan names is set, what it does not name stays, peers always stay.
+pub(crate) fn merge(present: Option<&MemberTrust>, plan: &Plan) -> Result<MemberTrust, DecisionError> {
     let wanted = plan.trust();
     let Some(present) = present else { return Ok(wanted) };
     if present.role != wanted.role {
@@ -50,18 +51,18 @@ pub(crate) fn merge(present: Option<&TrustBundle>, plan: &Plan) -> Result<TrustB
     {
         return Err(DecisionError::OtherCustody { present: present.id, wanted: wanted.id });
     }
-    Ok(TrustBundle {
+    Ok(MemberTrust {
         custody: wanted.custody.or_else(|| present.custody.clone()),
         peers: present.peers.clone(),
-        floor: wanted.floor.or_else(|| present.floor.clone()),
+        local_policy: wanted.local_policy.or_else(|| present.local_policy.clone()),
         keys: plan.keys.unwrap_or(present.keys),
         images: plan.images.clone().unwrap_or_else(|| present.images.clone()),
         ..wanted
     })
 }
 
-/// Names of the parts in which two bundles differ, for the progress line.
-pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'static str> {
+/// Names of the parts in which two member trusts differ, for the progress line.
+pub(crate) fn differences(before: &MemberTrust, after: &MemberTrust) -> Vec<&'static str> {
     let parts = [
         ("shapeVersion", before.shape_version != after.shape_version),
         ("profile", before.profile != after.profile),
@@ -69,42 +70,43 @@ pub(crate) fn differences(before: &TrustBundle, after: &TrustBundle) -> Vec<&'st
         ("vault", before.vault != after.vault),
         ("custody", before.custody != after.custody),
         ("peers", before.peers != after.peers),
-        ("floor", before.floor != after.floor),
+        ("localPolicy", before.local_policy != after.local_policy),
         ("keys", before.keys != after.keys),
         ("images", before.images != after.images),
     ];
     parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect()
 }
 
-/// Proofs of both keys and the kinds of all three: what arrives through the hub is believed in nothing.
+/// Checks the proofs of both keys and the kinds of all three: nothing that arrives through the hub is believed.
 pub(crate) fn check_identity(identity: &Identity) -> Result<(), DecisionError> {
-    fingerprint::verify(identity)?;
+    custody::identity::verify(identity)?;
     identity.keys.validate().map_err(DecisionError::NoKey)?;
     let user = KeyPair::from_public_key(&identity.nats_user)
         .ok()
         .filter(|_| identity.nats_user.starts_with('U'))
-        .ok_or_else(|| DecisionError::NoKey("natsUser is no U... key".to_owned()))?;
-    let statement = fingerprint::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
+        .ok_or_else(|| DecisionError::NoKey("natsUser is not a U... key".to_owned()))?;
+    let statement =
+        custody::identity::statement(identity.role, identity.custody_id, &identity.nats_user, &identity.keys);
     let proof = data_encoding::HEXLOWER
         .decode(identity.nats_proof.as_bytes())
         .map_err(|_| IdentityError::Malformed("NATS proof"))?;
     user.verify(&statement, &proof).map_err(|_| IdentityError::NotProven("NATS proof").into())
 }
 
-/// The bundle with these keys approved. `told` is the fingerprint that the other admin said by telephone, in the form
-/// that [`parse_fingerprint`] gives it.
+/// The member trust with these keys approved. `told` is the fingerprint that the other admin gave out of band, in the
+/// form of [`parse_fingerprint`].
 pub(crate) fn approve(
-    trust: &TrustBundle,
+    trust: &MemberTrust,
     peer: Role,
     identity: &Identity,
     told: &str,
     replace: bool,
-) -> Result<TrustBundle, DecisionError> {
+) -> Result<MemberTrust, DecisionError> {
     if peer == trust.role {
         return Err(DecisionError::OwnRole(peer));
     }
     if identity.role != peer {
-        return Err(DecisionError::OtherParty { found: identity.role, wanted: peer });
+        return Err(DecisionError::OtherRoleKeys { found: identity.role, wanted: peer });
     }
     if let (Some(custody), Some(found)) = (&trust.custody, identity.custody_id)
         && custody.id != found
@@ -130,7 +132,7 @@ pub(crate) fn approve(
     Ok(trust)
 }
 
-/// As people write it down: any case, groups parted by blanks, hyphens or nothing.
+/// As people write it down: any case, groups separated by blanks, hyphens or nothing.
 pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
     let hex: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_lowercase();
     if hex.len() != 40 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -141,15 +143,16 @@ pub(crate) fn parse_fingerprint(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use custodies::Ceremony;
     use std::time::Duration;
 
-    use custody::trust::{AssetFloor, Floor, Profile};
+    use custody::{
+        local_policy::{AssetLimits, LocalPolicy},
+        trust::Profile,
+    };
 
     use super::*;
-    use crate::member::{
-        fixture,
-        plan::{Storage, VaultPlan},
-    };
+    use crate::member::plan::{Storage, VaultPlan};
 
     fn plan() -> Plan {
         Plan {
@@ -165,7 +168,7 @@ mod tests {
                 audience: "vault-fra-1".into(),
             },
             manifest: None,
-            floor: None,
+            local_policy: None,
             keys: None,
             images: None,
             storage: Storage::default(),
@@ -174,26 +177,33 @@ mod tests {
         }
     }
 
-    fn floor(amount: &str) -> Floor {
-        Floor::new(vec![AssetFloor::new("eip155:1", "ETH", "native", 18, amount)])
+    fn local_policy(amount: &str) -> LocalPolicy {
+        LocalPolicy::new(vec![AssetLimits::new("eip155:1", "ETH", "native", 18, amount)])
     }
 
     fn with_manifest(revision: u32) -> Plan {
-        let mut manifest = fixture::manifest(revision);
-        fixture::sign(&mut manifest, custody::KeyRole::Cool);
-        fixture::sign(&mut manifest, custody::KeyRole::Cold);
-        Plan { manifest: Some(manifest.verify().unwrap()), ..plan() }
+        Plan {
+            manifest: Some(
+                Ceremony::fixed().destinations("eip155:1", &[custodies::SAFE]).revision(revision).held().manifest,
+            ),
+            ..plan()
+        }
     }
 
-    /// A keeper's bundle with custody, ready to approve peers.
-    fn trust() -> TrustBundle {
+    /// A keeper's member trust with custody, ready to approve peers.
+    fn trust() -> MemberTrust {
         merge(None, &with_manifest(1)).unwrap()
     }
 
     #[test]
-    fn the_first_bundle_trusts_nobody() {
+    fn the_first_member_trust_trusts_nobody() {
         let trust = merge(None, &plan()).unwrap();
-        assert!(trust.custody.is_none() && trust.peers.is_empty() && trust.floor.is_none() && trust.images.is_empty());
+        assert!(
+            trust.custody.is_none()
+                && trust.peers.is_empty()
+                && trust.local_policy.is_none()
+                && trust.images.is_empty()
+        );
         assert_eq!(trust.vault.key, "custody-keeper.keeper");
         assert_eq!(trust.complete().unwrap_err().0.len(), 4);
     }
@@ -201,11 +211,11 @@ mod tests {
     #[test]
     fn a_second_run_changes_nothing_and_keeps_what_the_plan_does_not_name() {
         let full = Plan {
-            floor: Some(floor("5")),
+            local_policy: Some(local_policy("5")),
             images: Some(vec![format!("sha256:{}", "a".repeat(64))]),
             ..with_manifest(1)
         };
-        let identity = fixture::identity(Role::Cooler, 1);
+        let identity = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &identity.keys);
         let trust = approve(&merge(None, &full).unwrap(), Role::Cooler, &identity, &told, false).unwrap();
         assert_eq!(merge(Some(&trust), &full).unwrap(), trust);
@@ -216,10 +226,14 @@ mod tests {
     #[test]
     fn what_the_plan_names_is_set_and_named() {
         let before = trust();
-        let plan =
-            Plan { data_center: "fra-2".into(), floor: Some(floor("1")), images: Some(Vec::new()), ..with_manifest(2) };
+        let plan = Plan {
+            data_center: "fra-2".into(),
+            local_policy: Some(local_policy("1")),
+            images: Some(Vec::new()),
+            ..with_manifest(2)
+        };
         let after = merge(Some(&before), &plan).unwrap();
-        assert_eq!(differences(&before, &after), ["dataCenter", "custody", "floor"]);
+        assert_eq!(differences(&before, &after), ["dataCenter", "custody", "localPolicy"]);
         assert_ne!(before.custody.unwrap().manifest_digest, after.custody.unwrap().manifest_digest);
     }
 
@@ -234,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_approval_needs_the_fingerprint_that_was_told() {
-        let identity = fixture::identity(Role::Cooler, 1);
+        let identity = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &identity.keys);
         for spelling in [told.clone(), told.to_uppercase(), told.replace('-', " "), told.replace('-', "")] {
             assert_eq!(parse_fingerprint(&spelling).as_deref(), Ok(told.as_str()));
@@ -244,7 +258,7 @@ mod tests {
         }
         let approved = approve(&trust(), Role::Cooler, &identity, &told, false).unwrap();
         assert_eq!(approved.peers[&Role::Cooler], std::slice::from_ref(&identity.keys));
-        let other = fingerprint(Role::Cooler, &fixture::identity(Role::Cooler, 2).keys);
+        let other = fingerprint(Role::Cooler, &custodies::identity(Role::Cooler, custodies::fixed_id(), 2).keys);
         for told in [other.as_str(), ""] {
             let error = approve(&trust(), Role::Cooler, &identity, told, false).unwrap_err().to_string();
             assert!(error.contains("do not approve"), "{error}");
@@ -252,27 +266,31 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_party_custody_or_without_proof_are_refused() {
-        let good = fixture::identity(Role::Cooler, 1);
+    fn keys_of_another_role_custody_or_without_proof_are_refused() {
+        let good = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
         let told = fingerprint(Role::Cooler, &good.keys);
         let refused = |peer, identity: &Identity| approve(&trust(), peer, identity, &told, false).unwrap_err();
         assert!(matches!(refused(Role::Keeper, &good), DecisionError::OwnRole(_)));
-        assert!(matches!(refused(Role::App, &good), DecisionError::OtherParty { .. }));
+        assert!(matches!(refused(Role::App, &good), DecisionError::OtherRoleKeys { .. }));
         let foreign = Identity { custody_id: CustodyId::from_slice(&[9; 16]).ok(), ..good.clone() };
         assert!(matches!(refused(Role::Cooler, &foreign), DecisionError::ForeignCustody { .. }));
         let unproven = Identity { message_proof: "00".repeat(64), ..good.clone() };
         assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
-        let unproven = Identity { nats_proof: fixture::identity(Role::Cooler, 2).nats_proof, ..good.clone() };
+        let unproven = Identity {
+            nats_proof: custodies::identity(Role::Cooler, custodies::fixed_id(), 2).nats_proof,
+            ..good.clone()
+        };
         assert!(matches!(refused(Role::Cooler, &unproven), DecisionError::Identity(_)));
-        let swapped = Identity { nats_user: fixture::identity(Role::Cooler, 2).nats_user, ..good };
+        let swapped =
+            Identity { nats_user: custodies::identity(Role::Cooler, custodies::fixed_id(), 2).nats_user, ..good };
         assert!(matches!(refused(Role::Cooler, &swapped), DecisionError::Identity(_)));
     }
 
     #[test]
     fn a_peer_has_two_keys_at_most_unless_they_are_replaced() {
         let mut trust = trust();
-        let approve_seed = |trust: &TrustBundle, seed, replace| {
-            let identity = fixture::identity(Role::App, seed);
+        let approve_seed = |trust: &MemberTrust, seed, replace| {
+            let identity = custodies::identity(Role::App, custodies::fixed_id(), seed);
             approve(trust, Role::App, &identity, &fingerprint(Role::App, &identity.keys), replace)
         };
         for seed in [1, 2, 2, 1] {
@@ -281,6 +299,6 @@ mod tests {
         assert_eq!(trust.peers[&Role::App].len(), 2);
         assert!(matches!(approve_seed(&trust, 3, false), Err(DecisionError::TooManyKeys(Role::App))));
         let replaced = approve_seed(&trust, 3, true).unwrap();
-        assert_eq!(replaced.peers[&Role::App], [fixture::identity(Role::App, 3).keys]);
+        assert_eq!(replaced.peers[&Role::App], [custodies::identity(Role::App, custodies::fixed_id(), 3).keys]);
     }
 }

@@ -1,4 +1,4 @@
-//! `multisig policy ...`: what the signers' own policy says, on any machine. No cluster, no network, no key.
+//! `multisig policy ...`: what the signers' own policy says, on any machine, without cluster, network or key.
 
 mod test;
 
@@ -10,7 +10,7 @@ use crate::output::Output;
 /// Policies, offline.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Say of a payment, rule by rule, whether it would be signed
+    /// Show for a payment, rule by rule, whether it would be signed
     Test(test::TestArgs),
 }
 

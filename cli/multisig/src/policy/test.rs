@@ -5,19 +5,19 @@ use std::{fmt, path::PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use data_encoding::HEXLOWER;
-use documents::policy::{Loaded, Request};
 use jiff::Timestamp;
 use policy::{Finding, Outcome, Verdict};
+use policy_file::policy::{Loaded, Request};
 use serde::Serialize;
 
 use crate::{failure::bad_input, input::read, output::Output};
 
 const AFTER_HELP: &str = "\
-FILE: a data centre's trust.json, or YAML with the floor as `member prepare` reads it:
-  floor:
+FILE: a data centre's trust.json, or YAML with the local policy as `member prepare` reads it:
+  localPolicy:
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000',
               perWallet: {amount: '2000000000000000000', windowSeconds: 86400}}]
-  earlierFloors: []                 # floors that still hold beside it, because it is looser
+  earlierPolicies: []               # local policies that still apply too, because the present one may be looser
   hub: {limits: []}                 # as in MemberConfig: chain (eip155:1), asset, perTransaction, perWallet, total
   safeDestinations: {'eip155:1': ['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed']}   # where a cancel may go
 
@@ -28,20 +28,20 @@ REQUEST (YAML):
   asset: ETH
   to: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8'
   amount: '1000000000000000000'     # in the smallest unit, like every amount
-  # Not required; the values are the defaults:
+  # Optional, with these defaults:
   fee: '0'                          # highest fee of the transaction
   now: 2026-01-31T12:00:00Z         # default: this machine's time
-  spent: []                         # what counts already: [{limit: perWallet, windowSeconds: 86400, amount: '5'}]
+  spent: []                         # what already counts: [{limit: perWallet, windowSeconds: 86400, amount: '5'}]
   vetoed: false
-  # Not required; no default:
-  listedSince: 2026-01-01T00:00:00Z # when the signer first saw the destination on the floor's list
+  # Optional, without a default:
+  listedSince: 2026-01-01T00:00:00Z # when the signer first saw the destination on the local policy's list
   announcedAt: 2026-01-30T12:00:00Z # when the transaction was announced
   custodyId: '000102030405060708090a0b0c0d0e0f'               # with an intent; default: trust.json's
-  intent: {body: HEX, signer: HEX, signature: HEX}            # the attestation, its signature is verified
+  intent: {body: HEX, signer: HEX, signature: HEX}            # the attestation; its signature is verified
 
-Exit codes: 0 it would be signed; 1 it would be refused, or wait; 2 a file is wrong.";
+Exit codes: 0 it would be signed; 1 it would be refused or would wait; 2 a file is wrong.";
 
-/// Say of a payment, rule by rule, whether it would be signed
+/// Show for a payment, rule by rule, whether it would be signed
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct TestArgs {

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fs};
 
-use crate::support::{DataCentre, NAMESPACE, fixture, path};
+use crate::support::{DataCentre, NAMESPACE, path};
 use custody::{
     Role,
-    fingerprint::fingerprint,
-    wiring::{Digests, Identity, MemberConfig, NatsConfig, Policy, Report, State},
+    config::{HubLimits, MemberConfig, NatsConfig},
+    identity::{Identity, fingerprint},
+    report::{Digests, Report, WorkloadState},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -23,7 +24,7 @@ async fn write(place: &DataCentre, name: &str, key: &str, value: String) {
 
 async fn report(place: &DataCentre, identity: Option<Identity>) {
     let report = Report {
-        state: State::AwaitingTrust,
+        state: WorkloadState::AwaitingTrust,
         message: "cooler is not approved".into(),
         identity,
         credentials_generation: None,
@@ -38,9 +39,9 @@ async fn report(place: &DataCentre, identity: Option<Identity>) {
 
 async fn propose(place: &DataCentre, peers: &[Identity]) {
     let config = MemberConfig {
-        custody_id: fixture::custody_id(),
+        custody_id: custodies::fixed_id(),
         nats: NatsConfig { urls: vec!["tls://nats:4222".into()], ca_bundle: String::new() },
-        policy: Policy::default(),
+        policy: HubLimits::default(),
         vault_key_generation: None,
         proposed_peers: peers.iter().map(|peer| (peer.role, peer.clone())).collect::<BTreeMap<_, _>>(),
     };
@@ -48,7 +49,7 @@ async fn propose(place: &DataCentre, peers: &[Identity]) {
 }
 
 #[tokio::test]
-async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint() {
+async fn keys_are_approved_only_with_the_right_fingerprint() {
     let place = DataCentre::start().await;
     assert!(place.member(&["status"]).await.failure(1).contains("member prepare"));
     place.prepare(&place.plan(), &[]).await.json();
@@ -57,9 +58,15 @@ async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint
     assert!(place.member(&["fingerprint"]).await.failure(1).contains("has not reported yet"));
     report(&place, None).await;
     assert!(place.member(&["fingerprint"]).await.failure(1).contains("cooler is not approved"));
-    let own = fixture::identity(Role::Keeper, 1);
-    report(&place, Some(Identity { message_proof: fixture::identity(Role::Keeper, 2).message_proof, ..own.clone() }))
-        .await;
+    let own = custodies::identity(Role::Keeper, custodies::fixed_id(), 1);
+    report(
+        &place,
+        Some(Identity {
+            message_proof: custodies::identity(Role::Keeper, custodies::fixed_id(), 2).message_proof,
+            ..own.clone()
+        }),
+    )
+    .await;
     assert!(place.member(&["fingerprint"]).await.failure(1).contains("does not prove"));
     report(&place, Some(own.clone())).await;
     let said = place.member(&["fingerprint", "keeper"]).await.json();
@@ -67,12 +74,12 @@ async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint
     assert_eq!(said["identity"], serde_json::to_value(&own).unwrap());
 
     // At the other side.
-    let cooler = fixture::identity(Role::Cooler, 1);
+    let cooler = custodies::identity(Role::Cooler, custodies::fixed_id(), 1);
     let told = fingerprint(Role::Cooler, &cooler.keys);
     assert!(place.member(&["approve", "cooler", "--fingerprint", &told]).await.failure(1).contains("not configured"));
     propose(&place, &[]).await;
     assert!(place.member(&["approve", "cooler", "--fingerprint", &told]).await.failure(1).contains("proposes no keys"));
-    propose(&place, &[fixture::identity(Role::Cooler, 2)]).await;
+    propose(&place, &[custodies::identity(Role::Cooler, custodies::fixed_id(), 2)]).await;
     let refused = place.member(&["approve", "cooler", "--fingerprint", &told]).await;
     assert!(refused.failure(1).contains("do not approve"), "{refused:?}");
     assert_eq!(place.member(&["peers"]).await.json()["peers"], json!([]));
@@ -85,7 +92,7 @@ async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint
     // App, whose identity comes in a file; a third key needs --replace.
     let file = place.path("app.json");
     let approve_app = async |seed: u8, more: &[&str]| {
-        let identity = fixture::identity(Role::App, seed);
+        let identity = custodies::identity(Role::App, custodies::fixed_id(), seed);
         fs::write(&file, serde_json::to_string(&identity).unwrap()).unwrap();
         let told = fingerprint(Role::App, &identity.keys);
         let mut words = vec!["approve", "app", "--identity", path(&file), "--fingerprint", &told];
@@ -105,7 +112,10 @@ async fn keys_are_told_by_telephone_and_approved_only_with_the_right_fingerprint
     let peers = place.member(&["peers"]).await.json();
     let fingerprints: Vec<&Value> =
         peers["peers"].as_array().unwrap().iter().map(|peer| &peer["fingerprint"]).collect();
-    assert_eq!(fingerprints, [told.as_str(), &fingerprint(Role::App, &fixture::identity(Role::App, 3).keys)]);
+    assert_eq!(
+        fingerprints,
+        [told.as_str(), &fingerprint(Role::App, &custodies::identity(Role::App, custodies::fixed_id(), 3).keys)]
+    );
     let status = place.member(&["status"]).await.json();
     assert_eq!((&status["missing"], &status["workload"]["state"]), (&json!([]), &json!("AwaitingTrust")));
 }
@@ -118,7 +128,7 @@ async fn the_admin_allows_images_and_cools_commands_need_a_cooler() {
     assert_eq!(place.member(&["images", "add", &digest]).await.json()["images"].as_array().unwrap().len(), 2);
     assert_eq!(place.member(&["images", "add", &digest]).await.json()["change"], "unchanged");
     assert_eq!(place.member(&["images", "remove", &digest]).await.json()["images"].as_array().unwrap().len(), 1);
-    assert!(place.member(&["images", "add", "latest"]).await.failure(2).contains("no image digest"));
+    assert!(place.member(&["images", "add", "latest"]).await.failure(2).contains("not an image digest"));
 
     // Cooler's local commands, where there is no Cooler.
     let ended = place.run(&["cool", "wallets-export", "-n", NAMESPACE], &[]).await;

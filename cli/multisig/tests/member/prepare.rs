@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{DataCentre, NAMESPACE, fixture, path};
-use custody::trust::TrustBundle;
+use crate::support::{DataCentre, NAMESPACE, path};
+use custody::trust::MemberTrust;
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace},
     rbac::v1::Role,
@@ -16,10 +16,10 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn trust(client: &Client) -> TrustBundle {
+async fn trust(client: &Client) -> MemberTrust {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let map = maps.get("multisig-trust").await.unwrap();
-    TrustBundle::parse(map.data.unwrap()["trust.json"].as_bytes()).unwrap()
+    MemberTrust::parse(map.data.unwrap()["trust.json"].as_bytes()).unwrap()
 }
 
 fn changes(result: &Value) -> BTreeMap<String, String> {
@@ -64,24 +64,24 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     }
     assert_eq!(fs::metadata(place.path("hub.kubeconfig")).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // Pods of this namespace are restricted; shells are empty and say who fills them.
+    // Pods of this namespace are restricted; placeholders are empty and say who fills them.
     let namespace = Api::<Namespace>::all(client.clone()).get(NAMESPACE).await.unwrap();
     assert_eq!(namespace.metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     for (name, writer) in [("keeper-config", "hub"), ("keeper-credentials", "hub"), ("keeper-report", "workload")] {
-        let shell = maps.get(name).await.unwrap();
-        assert_eq!(shell.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
-        assert!(shell.data.is_none(), "{name}");
+        let placeholder = maps.get(name).await.unwrap();
+        assert_eq!(placeholder.metadata.labels.unwrap()["multisig.dev/delegated"], writer);
+        assert!(placeholder.data.is_none(), "{name}");
     }
-    let bundle = trust(&client).await;
-    assert_eq!(bundle.custody.as_ref().unwrap().id, fixture::custody_id());
-    assert_eq!(bundle.vault.key, "custody-keeper.keeper");
+    let stored = trust(&client).await;
+    assert_eq!(stored.custody.as_ref().unwrap().id, custodies::fixed_id());
+    assert_eq!(stored.vault.key, "custody-keeper.keeper");
 
-    // The Vault has what the bundle names.
-    let key = format!("{}/keys/{}", bundle.vault.transit_mount, bundle.vault.key);
+    // The Vault has what the member trust names.
+    let key = format!("{}/keys/{}", stored.vault.transit_mount, stored.vault.key);
     let key = place.vault.call(Method::GET, &key, None).await.unwrap();
     assert_eq!((&key["data"]["derived"], &key["data"]["exportable"]), (&json!(true), &json!(false)));
-    let role = format!("auth/{}/role/{}", bundle.vault.auth_mount, bundle.vault.role);
+    let role = format!("auth/{}/role/{}", stored.vault.auth_mount, stored.vault.role);
     let role = place.vault.call(Method::GET, &role, None).await.unwrap();
     assert_eq!(role["data"]["bound_subject"], "system:serviceaccount:custody-keeper:keeper");
 
@@ -93,17 +93,17 @@ async fn a_data_centre_is_prepared_once_and_every_further_run_changes_only_what_
     // A decision that is left out stays; one that changes is the only change.
     let mut plan = place.plan();
     plan["images"] = json!([format!("sha256:{}", "b".repeat(64))]);
-    plan.as_object_mut().unwrap().remove("floor");
+    plan.as_object_mut().unwrap().remove("localPolicy");
     plan.as_object_mut().unwrap().remove("manifestFile");
     assert_eq!(changed(&place.prepare(&plan, &[]).await.json()), ["ConfigMap multisig-trust"]);
     let after = trust(&client).await;
-    assert_eq!((&after.floor, &after.custody), (&bundle.floor, &bundle.custody));
-    assert_ne!(after.images, bundle.images);
+    assert_eq!((&after.local_policy, &after.custody), (&stored.local_policy, &stored.custody));
+    assert_ne!(after.images, stored.images);
 
     // A namespace keeps its role.
     let mut cooler = place.plan();
     cooler["role"] = json!("cooler");
-    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to a keeper"));
+    assert!(place.prepare(&cooler, &[]).await.failure(1).contains("belongs to keeper"));
 
     // The hub's data survive an upgrade of the chart, and what somebody else changed in the chart's objects is put right.
     let data = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"config.json": "{}"}});
@@ -140,7 +140,7 @@ async fn nothing_is_written_when_something_is_wrong_and_one_line_says_what() {
         (("/imagess", json!([])), "imagess"),
         (("/manifestFile", json!("half-signed.json")), "not signed by cold"),
         (("/manifestFile", json!("missing.json")), "manifestFile"),
-        (("/floor/assets/0/perTransaction", json!("1.5")), "perTransaction"),
+        (("/localPolicy/assets/0/perTransaction", json!("1.5")), "perTransaction"),
         (("/vault/caFile", json!("plan.yaml")), "vault.caBundle"),
     ] {
         let ended = place.prepare(&plan_with(&[change]), &[]).await;

@@ -6,13 +6,12 @@ use std::{
     process::Stdio,
 };
 
-use custody::{KeyRole, manifest::SignedManifest};
+use chain::KeyRole;
+use custodies::Ceremony;
+use custody::manifest::SignedManifest;
 use harness::{Options, cluster::Cluster, vault::Vault};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-#[path = "../../src/member/fixture.rs"]
-pub(crate) mod fixture;
 
 pub(crate) const NAMESPACE: &str = "custody-keeper";
 
@@ -54,12 +53,9 @@ impl DataCentre {
         let room = tempfile::tempdir().unwrap();
         fs::write(room.path().join("vault-ca.pem"), vault.ca_pem()).unwrap();
         fs::write(room.path().join("admin.kubeconfig"), cluster.kubeconfig()).unwrap();
-        let mut manifest = fixture::manifest(1);
-        fixture::sign(&mut manifest, KeyRole::Cool);
         let this = Self { cluster, vault, helm: helm(), room };
-        this.write_manifest("half-signed.json", &manifest);
-        fixture::sign(&mut manifest, KeyRole::Cold);
-        this.write_manifest("manifest.json", &manifest);
+        this.write_manifest("half-signed.json", &ceremony().signed_by(&[KeyRole::Cool]));
+        this.write_manifest("manifest.json", &ceremony().held().signed);
         this
     }
 
@@ -80,7 +76,7 @@ impl DataCentre {
             "profile": "Development",
             "vault": {"address": self.vault.address(), "caFile": "vault-ca.pem"},
             "manifestFile": "manifest.json",
-            "floor": {"assets": [{
+            "localPolicy": {"assets": [{
                 "chain": "eip155:1", "symbol": "ETH", "asset": "native", "decimals": 18, "perTransaction": "5",
             }]},
             "images": [format!("sha256:{}", "a".repeat(64))],
@@ -133,6 +129,11 @@ impl DataCentre {
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
         config.try_into().unwrap()
     }
+}
+
+/// For the one chain of the plan.
+fn ceremony() -> Ceremony {
+    Ceremony::fixed().destinations("eip155:1", &[custodies::SAFE])
 }
 
 /// helm as the project builds it.

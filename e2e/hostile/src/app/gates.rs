@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use custody::{Role, wiring::State};
-use member::LEASE;
+use custody::{Role, report::WorkloadState};
+use data_center::LEASE;
 use protocol::ops::{Freeze, Operation, Outcome as Answer, Payment, Request};
 
-use super::Outcome;
-use crate::world::{Arena, Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason};
+use super::outcome::Outcome;
+use crate::{
+    refusals::By,
+    world::{Arena, Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason},
+};
 
 /// Freezes a wallet, or everything with an empty one, as App may.
 async fn freeze(world: &World, wallet: &str) -> Result<()> {
@@ -25,7 +28,7 @@ async fn theft(world: &World, stop: impl AsyncFnOnce(&Arena<'_>) -> Result<()>) 
     let arena = world.arena(Kind::Plain, 1).await?;
     stop(&arena).await?;
     let tx = arena.theft(PER_TRANSACTION, 0);
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
@@ -46,33 +49,33 @@ pub(super) async fn frozen_retry(world: &World) -> Result<Outcome> {
         |payment: Payment| Request { operation_id: operation_id(), operation: Some(Operation::Sign(payment)) };
     let hot = request(world.payment(wallet, &tx.unsigned()));
     let Answer::Signed(first) = asked(world, Role::Keeper, hot.clone()).await? else {
-        anyhow::bail!("keeper signs what the floor allows");
+        anyhow::bail!("keeper signs what the local policy allows");
     };
-    let payment = Payment { hot_signature: first.signature.clone(), ..world.payment(wallet, &tx.unsigned()) };
+    let payment = Payment { hot_signatures: first.signatures.clone(), ..world.payment(wallet, &tx.unsigned()) };
     let cool = request(payment);
     ensure!(matches!(asked(world, Role::Cooler, cool.clone()).await?, Answer::Signed(_)), "cooler signs it too");
     freeze(world, &wallet.id).await?;
     let mut granted = Granted::default();
     for (signer, request) in [(Role::Keeper, hot), (Role::Cooler, cool)] {
-        let again = granted.take(reason(asked(world, signer, request).await?));
+        let again = granted.take(By::Party(signer), reason(asked(world, signer, request).await?));
         ensure!(again.is_none(), "{signer} gives out a stored signature of a frozen wallet");
     }
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
-/// Both signers begin anew, and the observer vouches for nobody.
+/// Both signers begin anew, and the sentinel vouches for nobody.
 pub(super) async fn locked(world: &World) -> Result<Outcome> {
     let pair = &world.pair;
     let stop = async |_: &Arena<'_>| {
-        pair.observer.sleep();
+        pair.sentinel.sleep();
         for signer in [Role::Keeper, Role::Cooler] {
             pair.restart(signer).await;
         }
-        tokio::join!(pair.keeper.state(State::Locked), pair.cooler.state(State::Locked));
+        tokio::join!(pair.keeper.state(WorkloadState::Locked), pair.cooler.state(WorkloadState::Locked));
         Ok(())
     };
     let outcome = theft(world, stop).await;
-    pair.observer.wake();
+    pair.sentinel.wake();
     pair.serving().await;
     outcome
 }
@@ -80,12 +83,12 @@ pub(super) async fn locked(world: &World) -> Result<Outcome> {
 pub(super) async fn after_the_lease(world: &World) -> Result<Outcome> {
     let pair = &world.pair;
     let stop = async |_: &Arena<'_>| {
-        pair.observer.sleep();
+        pair.sentinel.sleep();
         tokio::time::sleep(LEASE + Duration::from_secs(2)).await;
         Ok(())
     };
     let outcome = theft(world, stop).await;
-    pair.observer.wake();
+    pair.sentinel.wake();
     pair.serving().await;
     outcome
 }

@@ -1,23 +1,26 @@
-//! More than the floor allows, by all ways of adding up.
+//! More than the local policy allows, by all ways of adding up.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
 use anyhow::{Result, ensure};
+use custodies::CHAIN;
 use custody::Role;
 use ed25519_dalek::SigningKey;
 use futures::future::try_join_all;
-use member::CHAIN;
 use protocol::{
     attestation::attest_payment_intent,
     ops::{Attestation, Operation, Payment, PaymentIntent},
 };
 use rand_core::OsRng;
 
-use super::Outcome;
-use crate::world::{
-    Arena, Granted, Kind, PER_TRANSACTION, PER_WALLET, SHORT_WINDOW_SECONDS, THRESHOLD, TOTAL, Wallet, World, reason,
-    safe::SafeTx,
+use super::outcome::Outcome;
+use crate::{
+    refusals::{COOLER, KEEPER, Refusals},
+    world::{
+        Arena, Granted, Kind, PER_TRANSACTION, PER_WALLET, SHORT_WINDOW_SECONDS, THRESHOLD, TOTAL, Wallet, World,
+        reason, safe::SafeTx,
+    },
 };
 
 /// More wallets than the total limit has room for.
@@ -30,16 +33,16 @@ type Loot = (Wallet, SafeTx, Granted);
 /// Asks for one payment of the highest amount at a wallet's first nonce.
 async fn theft(arena: &Arena<'_>, wallet: &Wallet) -> Result<Loot> {
     let tx = arena.theft(PER_TRANSACTION, 0);
-    let granted = arena.world.both(wallet, &tx.unsigned()).await?;
+    let granted = arena.world.both(wallet, &tx).await?;
     Ok((wallet.clone(), tx, granted))
 }
 
 /// Executes everything; all reasons.
-async fn release(world: &World, loot: Vec<Loot>) -> Result<BTreeSet<String>> {
-    let mut refusals = BTreeSet::new();
+async fn release(world: &World, loot: Vec<Loot>) -> Result<Refusals> {
+    let mut refusals = Refusals::default();
     for (wallet, tx, mut granted) in loot {
         // Without both there is nothing to release; the chain's refusal is shown by the other attacks.
-        if granted.hot.is_some() && granted.cool.is_some() {
+        if granted.hot().is_some() && granted.cool.is_some() {
             world.release(&wallet, &tx, &mut granted).await?;
         }
         refusals.extend(granted.refusals);
@@ -50,17 +53,17 @@ async fn release(world: &World, loot: Vec<Loot>) -> Result<BTreeSet<String>> {
 pub(super) async fn in_one(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = arena.theft(PER_TRANSACTION + 1, 0);
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
 pub(super) async fn in_many(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
-    let (step, mut refusals) = (PER_WALLET / 5, BTreeSet::new());
+    let (step, mut refusals) = (PER_WALLET / 5, Refusals::default());
     for nonce in 0.. {
         let tx = arena.theft(step, nonce);
-        let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+        let mut granted = world.both(arena.wallet(), &tx).await?;
         let refused = !granted.refusals.is_empty();
         world.release(arena.wallet(), &tx, &mut granted).await?;
         refusals.extend(granted.refusals);
@@ -74,7 +77,7 @@ pub(super) async fn in_many(world: &World) -> Result<Outcome> {
 
 pub(super) async fn in_many_wallets(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, WALLETS).await?;
-    let mut refusals = BTreeSet::new();
+    let mut refusals = Refusals::default();
     for wallet in &arena.wallets {
         refusals.extend(release(world, vec![theft(&arena, wallet).await?]).await?);
     }
@@ -93,21 +96,22 @@ pub(super) async fn raced_in_a_batch(world: &World) -> Result<Outcome> {
     let tx = arena.theft(PER_TRANSACTION, 0);
     let payment = |wallet: &Wallet| Operation::Sign(world.payment(wallet, &tx.unsigned()));
     let mut granted: Vec<Granted> = Vec::new();
-    for outcome in world.batch(Role::Keeper, arena.wallets.iter().map(payment).collect()).await? {
+    let first = world.batch(Role::Keeper, arena.wallets.iter().map(payment).collect()).await?;
+    for (wallet, outcome) in arena.wallets.iter().zip(first) {
         let mut item = Granted::default();
-        item.hot = item.take(signature(outcome));
+        item.hot = item.take(KEEPER, signature(outcome));
+        if item.hot.is_none() {
+            item.forged_hot = Some(world.forged_hot(wallet, &tx).await?);
+        }
         granted.push(item);
     }
     let with_hot = |(wallet, item): (&Wallet, &Granted)| {
-        let hot_signature = item.hot.clone().unwrap_or_default();
-        Operation::Sign(Payment { hot_signature, ..world.payment(wallet, &tx.unsigned()) })
+        let hot_signatures = vec![item.hot().unwrap_or_default().to_vec()];
+        Operation::Sign(Payment { hot_signatures, ..world.payment(wallet, &tx.unsigned()) })
     };
     let second = arena.wallets.iter().zip(&granted).map(with_hot).collect();
     for (item, outcome) in granted.iter_mut().zip(world.batch(Role::Cooler, second).await?) {
-        // The others' reason is that there is no hot signature.
-        if item.hot.is_some() {
-            item.cool = item.take(signature(outcome));
-        }
+        item.cool = item.take(COOLER, signature(outcome));
     }
     let loot = arena.wallets.iter().cloned().zip(granted).map(|(wallet, item)| (wallet, tx.clone(), item));
     let refusals = release(world, loot.collect()).await?;
@@ -116,7 +120,7 @@ pub(super) async fn raced_in_a_batch(world: &World) -> Result<Outcome> {
 
 fn signature(outcome: protocol::ops::Outcome) -> Result<Vec<u8>, String> {
     reason(outcome).and_then(|granted| match granted {
-        protocol::ops::Outcome::Signed(signed) => Ok(signed.signature),
+        protocol::ops::Outcome::Signed(signed) => Ok(signed.signatures.concat()),
         other => Err(format!("{other:?}")),
     })
 }
@@ -126,7 +130,7 @@ pub(super) async fn raced_at_one_nonce(world: &World) -> Result<Outcome> {
     let wallet = arena.wallet();
     let race = (0..RACERS).map(async |number| {
         let tx = SafeTx::transfer(arena.token.contract, thief(number), PER_TRANSACTION, 0);
-        let granted = world.both(wallet, &tx.unsigned()).await?;
+        let granted = world.both(wallet, &tx).await?;
         anyhow::Ok((wallet.clone(), tx, granted))
     });
     let loot = try_join_all(race).await?;
@@ -141,7 +145,7 @@ fn thief(number: usize) -> Address {
     Address::from_word(U256::from(0xbad_0000 + number).into())
 }
 
-/// Has as much signed as the floor allows, keeps it back, and asks for more after something.
+/// Has as much signed as the local policy allows, keeps it back, and asks for more after something.
 async fn hoard(world: &World, kind: Kind, after: impl Future<Output = ()>) -> Result<Outcome> {
     let arena = world.arena(kind, WALLETS).await?;
     let mut loot = Vec::new();
@@ -177,7 +181,7 @@ pub(super) async fn stockpile_of_nonces(world: &World) -> Result<Outcome> {
     let mut loot = Vec::new();
     for nonce in 0..3 {
         let tx = arena.theft(amount, nonce);
-        let granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+        let granted = world.both(arena.wallet(), &tx).await?;
         loot.push((arena.wallet().clone(), tx, granted));
     }
     let refusals = release(world, loot).await?;
@@ -185,19 +189,10 @@ pub(super) async fn stockpile_of_nonces(world: &World) -> Result<Outcome> {
 }
 
 /// Asks for a payment above the threshold with an intent, and executes it.
-async fn with_intent(
-    world: &World,
-    arena: &Arena<'_>,
-    nonce: u64,
-    intent: Option<Attestation>,
-) -> Result<BTreeSet<String>> {
+async fn with_intent(world: &World, arena: &Arena<'_>, nonce: u64, intent: Option<Attestation>) -> Result<Refusals> {
     let tx = arena.theft(PER_TRANSACTION, nonce);
-    let mut granted = Granted::default();
     let payment = Payment { intent, ..world.payment(arena.wallet(), &tx.unsigned()) };
-    granted.hot = granted.take(world.sign(Role::Keeper, payment.clone()).await?);
-    if let Some(hot_signature) = granted.hot.clone() {
-        granted.cool = granted.take(world.sign(Role::Cooler, Payment { hot_signature, ..payment }).await?);
-    }
+    let mut granted = world.granted(arena.wallet(), payment, &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Ok(granted.refusals)
 }
@@ -241,7 +236,7 @@ pub(super) async fn used_intent(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Intent, 1).await?;
     let wanted = intent(&arena, world.thief, &world.intent_key);
     let first = with_intent(world, &arena, 0, Some(wanted.clone())).await?;
-    ensure!(first.is_empty(), "an intended payment is refused: {first:?}");
+    ensure!(first.is_empty(), "an intended payment is refused: {first}");
     arena.explain(PER_TRANSACTION);
     let refusals = with_intent(world, &arena, 1, Some(wanted)).await?;
     Outcome::of(&arena, refusals, THRESHOLD).await
@@ -254,7 +249,7 @@ pub(super) async fn locked(world: &World) -> Result<Outcome> {
         let announced = world.ask(signer, Operation::Announce(world.payment(arena.wallet(), &tx.unsigned()))).await?;
         ensure!(announced.err().as_deref() == Some("Pending"), "{signer} begins no time lock");
     }
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, THRESHOLD).await
 }

@@ -2,23 +2,26 @@
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
-use chain::{Amount, Asset};
-use custody::KeyRole;
+use chain::{Amount, Asset, Claim, KeyRole};
+use chain_adapters::Adapters;
+use custodies::{CHAIN, SAFE};
 use evacuation::{Balance, Bundle, ChainState, VerifiedBundle, WalletsExport};
 use harness::{Options, evm::Anvil};
-use member::{CHAIN, SAFE};
 
-use super::Outcome;
-use crate::world::{
-    Arena, Granted, Kind, PER_TRANSACTION, World,
-    safe::{SafeTx, Sender},
+use super::outcome::Outcome;
+use crate::{
+    refusals::{By, COOLER, KEEPER, Refusals},
+    world::{
+        Arena, Granted, Kind, PER_TRANSACTION, World,
+        safe::{SafeTx, Sender},
+    },
 };
 
 /// Asks for a theft at `nonce` of a new wallet.
 async fn at(world: &World, nonce: u64) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = arena.theft(PER_TRANSACTION, nonce);
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
@@ -37,13 +40,13 @@ pub(super) async fn two_payments(world: &World) -> Result<Outcome> {
     let wallet = arena.wallet();
     let (one, other) = (arena.theft(PER_TRANSACTION, 0), arena.theft(PER_TRANSACTION - 1, 0));
     let mut granted = Granted::default();
-    granted.hot = granted.take(world.hot(wallet, &one.unsigned()).await?);
+    granted.hot = granted.take(KEEPER, world.hot(wallet, &one.unsigned()).await?);
     let hot = granted.hot.clone().context("keeper signs the first payment")?;
-    let second = granted.take(world.cool(wallet, &other.unsigned(), &hot).await?);
-    let third = granted.take(world.hot(wallet, &other.unsigned()).await?);
+    let second = granted.take(COOLER, world.cool(wallet, &other.unsigned(), &hot).await?);
+    let third = granted.take(KEEPER, world.hot(wallet, &other.unsigned()).await?);
     ensure!(second.is_none() && third.is_none(), "two payments were signed for one nonce");
     world.release(wallet, &other, &mut granted).await?;
-    granted.cool = granted.take(world.cool(wallet, &one.unsigned(), &hot).await?);
+    granted.cool = granted.take(COOLER, world.cool(wallet, &one.unsigned(), &hot).await?);
     world.release(wallet, &one, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
@@ -51,7 +54,7 @@ pub(super) async fn two_payments(world: &World) -> Result<Outcome> {
 pub(super) async fn foreign_cancel(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = SafeTx { to: world.thief, data: Default::default(), ..arena.theft(1, 0) };
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, 0).await
 }
@@ -64,14 +67,14 @@ pub(super) async fn other_wallet(world: &World) -> Result<Outcome> {
     world.release(&arena.wallets[1], &tx, &mut granted).await?;
     let hot = granted.hot.clone().unwrap_or_default();
     let foreign = world.cool(&arena.wallets[1], &tx.unsigned(), &hot).await?;
-    ensure!(granted.take(foreign).is_none(), "cooler takes one wallet's hot signature for another's");
+    ensure!(granted.take(COOLER, foreign).is_none(), "cooler takes one wallet's hot signature for another's");
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
-/// Both signatures of a payment that the floor allows.
+/// Both signatures of a payment that the local policy allows.
 async fn signed(arena: &Arena<'_>, tx: &SafeTx) -> Result<Granted> {
-    let granted = arena.world.both(arena.wallet(), &tx.unsigned()).await?;
-    ensure!(granted.refusals.is_empty(), "what the floor allows is refused: {granted:?}");
+    let granted = arena.world.both(arena.wallet(), tx).await?;
+    ensure!(granted.refusals.is_empty(), "what the local policy allows is refused: {granted:?}");
     Ok(granted)
 }
 
@@ -85,9 +88,10 @@ pub(super) async fn other_chain(world: &World) -> Result<Outcome> {
     while anvil.deploy_token().await?.parse::<Address>()? != arena.token.contract {}
     anvil.fund_token(&token, &wallet.desc.address, PER_TRANSACTION).await?;
     let there = Sender { anvil: &anvil, rules: &world.rules, relayer: &world.relayer };
-    let refused = there.execute(wallet, &tx, granted.hot.as_deref(), granted.cool.as_deref()).await?;
+    let refused = there.execute(wallet, &tx, granted.hot(), granted.cool.as_deref()).await?;
     let left = anvil.token_balance(&token, &wallet.desc.address).await?;
-    let mut outcome = Outcome::of(&arena, refused.err().into_iter().collect(), PER_TRANSACTION).await?;
+    let refusals = Refusals::all(By::Chain, refused.err());
+    let mut outcome = Outcome::of(&arena, refusals, PER_TRANSACTION).await?;
     outcome.moved += PER_TRANSACTION - left;
     Ok(outcome)
 }
@@ -110,7 +114,7 @@ pub(super) async fn one_signature_twice(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let tx = arena.theft(PER_TRANSACTION, 0);
     let mut granted = Granted::default();
-    granted.hot = granted.take(world.hot(arena.wallet(), &tx.unsigned()).await?);
+    granted.hot = granted.take(KEEPER, world.hot(arena.wallet(), &tx.unsigned()).await?);
     granted.cool.clone_from(&granted.hot);
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
@@ -138,7 +142,8 @@ pub(super) async fn dust(world: &World) -> Result<Outcome> {
     broadcast(world, &again).await?.map_err(|why| anyhow::anyhow!("the second evacuation fails: {why}"))?;
     ensure!(arena.balance().await? == 0, "the evacuation leaves something behind");
     arena.explain(left);
-    Outcome::of(&arena, [format!("{refused}, then evacuated at the next nonce")].into(), PER_TRANSACTION).await
+    let refusals = Refusals::one(By::Chain, &format!("{refused}, then evacuated at the next nonce"));
+    Outcome::of(&arena, refusals, PER_TRANSACTION).await
 }
 
 /// Plans for what the chain says now; Cooler signs for its admin, cold on paper.
@@ -151,12 +156,12 @@ async fn evacuation(arena: &Arena<'_>) -> Result<VerifiedBundle> {
     let state = world.rpc.safe(wallet.address, &[]).await?;
     let asset = Asset { symbol: arena.token.symbol.clone(), contract: Some(arena.token.contract.to_string()) };
     let balances = vec![Balance { asset, amount: Amount::from(arena.balance().await?) }];
-    let state = ChainState { deployed: state.deployed, nonce: state.nonce, balances };
+    let state = ChainState { created: state.deployed, next: vec![Claim::Sequence(state.nonce)], balances };
     let states = [((wallet.id.parse()?, CHAIN.parse()?), state)].into();
-    let plan = evacuation::plan(&export, &states, &custody.manifest(), &Default::default())?;
+    let plan = evacuation::plan(&export, &states, custody.manifest(), &Adapters::all(), &Default::default())?;
     let signed = world.pair.cooler.exec(&["evac", "sign"], &plan.to_json()).await;
     ensure!(signed.status.success(), "cooler signs no evacuation: {}", String::from_utf8_lossy(&signed.stderr));
-    let mut bundle = Bundle::parse(&signed.stdout)?.verify(&custody.manifest())?;
+    let mut bundle = Bundle::parse(&signed.stdout)?.verify(custody.manifest(), &Adapters::all())?;
     let cold = custody.cold.keys();
     bundle.sign(KeyRole::Cold, |namespace| cold.secret(namespace))?;
     Ok(bundle)
@@ -165,11 +170,10 @@ async fn evacuation(arena: &Arena<'_>) -> Result<VerifiedBundle> {
 async fn broadcast(world: &World, bundle: &VerifiedBundle) -> Result<Result<(), String>> {
     let step = bundle.steps().first().context("an evacuation has a step")?;
     ensure!(step.step().destination == SAFE, "money goes to {}", step.step().destination);
-    let calls = step.calls()?;
-    if !step.step().deploy {
-        return world.chain().send(&calls.execution).await;
+    let creation = step.rules().creation(step.wallet())?;
+    if let Some(creation) = creation.filter(|_| step.step().deploy) {
+        // Whoever released something has done it meanwhile: then it is refused, and there is nothing to create.
+        let _ = world.chain().send(&creation).await?;
     }
-    // Deployed meanwhile by whoever released something.
-    let _ = world.chain().send(&calls.deployment).await?;
-    world.chain().send(&calls.execution).await
+    world.chain().send(&step.call()?).await
 }

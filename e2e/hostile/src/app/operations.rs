@@ -1,50 +1,74 @@
 //! Operations that are not App's to ask for, and requests that are not what they seem.
 
 use anyhow::{Result, ensure};
+use chain::Claim;
+use clock::now_ms;
+use custodies::CHAIN;
 use custody::Role;
-use member::CHAIN;
 use prost::Message;
-use protocol::ops::{Batch, EchoHead, Freeze, Lease, Operation, Outcome as Answer, Request, Settle, Settlement};
+use protocol::{
+    attestation::attest_audit_head,
+    ops::{
+        AuditHead, Batch, EchoHead, Freeze, Lease, MAX_LEASE_MS, Operation, Outcome as Answer, Request, Settle,
+        Settlement,
+    },
+};
 
-use super::Outcome;
-use crate::world::{Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason};
+use super::outcome::Outcome;
+use crate::{
+    refusals::{By, KEEPER},
+    world::{Granted, Kind, PER_TRANSACTION, World, asked, operation_id, reason},
+};
 
 /// Asks both signers, which refuse.
 async fn refused(world: &World, granted: &mut Granted, operation: Operation) -> Result<()> {
     for signer in [Role::Keeper, Role::Cooler] {
         let outcome = world.ask(signer, operation.clone()).await?;
-        ensure!(granted.take(outcome).is_none(), "{signer} does what only others may ask for");
+        ensure!(granted.take(By::Party(signer), outcome).is_none(), "{signer} does what only others may ask for");
     }
     Ok(())
 }
 
-/// Keeps a payment back, says that it is settled, and asks for the next.
+/// Keeps a payment back, says that it is settled, and asks for the next. All that it says is true of the payment: only
+/// who says it is wrong.
 pub(super) async fn settlement(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let (wallet, first, next) = (arena.wallet(), arena.theft(PER_TRANSACTION, 0), arena.theft(PER_TRANSACTION, 1));
-    let mut kept = world.both(wallet, &first.unsigned()).await?;
+    let mut kept = world.both(wallet, &first).await?;
     let mut granted = Granted::default();
-    let said = Settlement { wallet: wallet.id.clone(), chain: CHAIN.to_owned(), nonce: 0, digest: vec![1; 32] };
+    let digest = first.digest(world.rules.number(), wallet.address);
+    let said = Settlement::new(&wallet.id, CHAIN, Claim::Sequence(0), digest);
     refused(world, &mut granted, Operation::Settle(Settle { settlements: vec![said] })).await?;
-    let next = world.both(wallet, &next.unsigned()).await?;
+    let next = world.both(wallet, &next).await?;
     ensure!(next.hot.is_none() && next.cool.is_none(), "two nonces are outstanding");
     granted.refusals.extend(next.refusals);
     world.release(wallet, &first, &mut kept).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
+/// A lease as the sentinel grants it, for no longer than it may.
 pub(super) async fn lease(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let mut granted = Granted::default();
-    refused(world, &mut granted, Operation::Lease(Lease { until_ms: u64::MAX })).await?;
+    refused(world, &mut granted, Operation::Lease(Lease { until_ms: now_ms() + MAX_LEASE_MS / 2 })).await?;
     Outcome::of(&arena, granted.refusals, 0).await
 }
 
+/// A head of App's own, well attested: a signer that held it would believe App's history.
 pub(super) async fn head(world: &World) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
+    let custody = &world.pair.custody;
+    let head = AuditHead {
+        custody_id: custody.custody_id().as_bytes().to_vec(),
+        role: Role::App.to_string(),
+        count: 1,
+        hash: vec![1; 32],
+        at_ms: now_ms(),
+        overrides: 0,
+    };
+    let head = Some(attest_audit_head(&head, custody.app.message_key()));
     let mut granted = Granted::default();
-    let shown = EchoHead { head: Some(arena.wallet().hot.clone()), locked: false };
-    refused(world, &mut granted, Operation::EchoHead(shown)).await?;
+    refused(world, &mut granted, Operation::EchoHead(EchoHead { head, locked: false })).await?;
     Outcome::of(&arena, granted.refusals, 0).await
 }
 
@@ -59,10 +83,11 @@ pub(super) async fn thaw(world: &World) -> Result<Outcome> {
         ensure!(matches!(done, Ok(Answer::Done(_))), "{signer} does not freeze: {done:?}");
         // An operation id, and a field that no version has.
         let unknown = [&[0x0a, 16][..], &operation_id(), &[0x62, 0]].concat();
-        ensure!(granted.take(world.ask_raw(signer, &unknown).await?).is_none(), "{signer} does something unknown");
+        let told = world.ask_raw(signer, &unknown).await?;
+        ensure!(granted.take(By::Party(signer), told).is_none(), "{signer} does something unknown");
     }
     let tx = arena.theft(PER_TRANSACTION, 0);
-    let mut asked = world.both(wallet, &tx.unsigned()).await?;
+    let mut asked = world.both(wallet, &tx).await?;
     world.release(wallet, &tx, &mut asked).await?;
     granted.refusals.extend(asked.refusals);
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
@@ -79,7 +104,8 @@ pub(super) async fn reused_id(world: &World) -> Result<Outcome> {
     let first = asked(world, Role::Keeper, request(1, 1)).await?;
     ensure!(matches!(first, Answer::Signed(_)), "a payment is refused: {first:?}");
     let mut granted = Granted::default();
-    ensure!(granted.take(reason(asked(world, Role::Keeper, request(2, 1)).await?)).is_none(), "signed twice");
+    let second = reason(asked(world, Role::Keeper, request(2, 1)).await?);
+    ensure!(granted.take(KEEPER, second).is_none(), "signed twice");
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }
 
@@ -90,11 +116,11 @@ async fn smuggle(world: &World, items: impl Fn(Operation) -> Vec<Request>) -> Re
     let batch = request(Operation::Batch(Batch { requests: items(theft) }));
     let mut granted = Granted::default();
     for signer in [Role::Keeper, Role::Cooler] {
-        match granted.take(world.ask_raw(signer, &batch.encode_to_vec()).await?) {
+        match granted.take(By::Party(signer), world.ask_raw(signer, &batch.encode_to_vec()).await?) {
             Some(Answer::Batch(answers)) => {
                 for answer in answers.responses {
                     let outcome = answer.outcome.map_or_else(|| Err("nothing".to_owned()), reason);
-                    ensure!(granted.take(outcome).is_none(), "{signer} does what is smuggled in");
+                    ensure!(granted.take(By::Party(signer), outcome).is_none(), "{signer} does what is smuggled in");
                 }
             }
             Some(other) => anyhow::bail!("{signer} answers with {other:?}"),
@@ -119,7 +145,7 @@ pub(super) async fn long_batch(world: &World) -> Result<Outcome> {
 pub(super) async fn smuggled(world: &World) -> Result<Outcome> {
     smuggle(world, |_| {
         let settle = Operation::Settle(Settle::default());
-        let lease = Operation::Lease(Lease { until_ms: u64::MAX });
+        let lease = Operation::Lease(Lease { until_ms: now_ms() + MAX_LEASE_MS / 2 });
         vec![request(settle), request(lease)]
     })
     .await

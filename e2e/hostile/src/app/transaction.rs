@@ -3,7 +3,7 @@
 use alloy_primitives::U256;
 use anyhow::{Result, ensure};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::world::{
     Arena, Kind, PER_TRANSACTION, World,
     safe::{self, SafeTx},
@@ -14,7 +14,7 @@ async fn altered(world: &World, kind: Kind, alter: impl FnOnce(&Arena<'_>, &mut 
     let arena = world.arena(kind, 1).await?;
     let mut tx = arena.theft(PER_TRANSACTION, 0);
     alter(&arena, &mut tx);
-    let mut granted = world.both(arena.wallet(), &tx.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     let owners = world.rpc.safe(arena.wallet().address, &[]).await?.owners;
     ensure!(owners == arena.wallet().owners, "the owners were changed to {owners:?}");
@@ -26,7 +26,7 @@ async fn altered(world: &World, kind: Kind, alter: impl FnOnce(&Arena<'_>, &mut 
 async fn swapped(world: &World, swap: impl FnOnce(&Arena<'_>) -> SafeTx) -> Result<Outcome> {
     let arena = world.arena(Kind::Plain, 1).await?;
     let decent = SafeTx::transfer(arena.token.contract, world.friend, 1, 0);
-    let mut granted = world.both(arena.wallet(), &decent.unsigned()).await?;
+    let mut granted = world.both(arena.wallet(), &decent).await?;
     ensure!(granted.refusals.is_empty(), "a decent payment is refused: {granted:?}");
     world.release(arena.wallet(), &swap(&arena), &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
@@ -46,7 +46,7 @@ async fn in_other_bytes(world: &World, alter: impl FnOnce(&mut Vec<u8>)) -> Resu
     let tx = arena.theft(PER_TRANSACTION, 0);
     let mut unsigned = tx.unsigned();
     alter(&mut unsigned);
-    let mut granted = world.both(arena.wallet(), &unsigned).await?;
+    let mut granted = world.both_for(arena.wallet(), &unsigned, &tx).await?;
     world.release(arena.wallet(), &tx, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
 }

@@ -1,7 +1,7 @@
 //! A signer that a suite kills: the signers' own pipeline, store and Vault client, without broker and API server.
 //! `MULTISIG_FAULT` names the point at which it ends itself.
 
-#[path = "../crash/wire.rs"]
+#[path = "../killable/wire.rs"]
 mod wire;
 
 use std::{
@@ -12,29 +12,27 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use custody::{phrase::Phrase, trust::TrustBundle};
+use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
 use protocol::ops::Operation;
-use signer::{
-    host::Host,
-    pipeline::Asker,
-    wiring::{Place, documents::Documents},
-};
+use signer::pipeline::Asker;
+use signer_workload::embedded::EmbeddedSigner;
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
+use workload::{documents::Documents, place::Place};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     harness::install_crypto();
     let path = std::env::args().nth(1).context("name the file to start from")?;
     let start: Start = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-    let trust = TrustBundle::parse(start.trust.as_bytes())?;
+    let trust = MemberTrust::parse(start.trust.as_bytes())?;
     let place = Place {
         data_dir: start.data_dir,
         kube_dir: PathBuf::new(),
         vault_token_file: start.vault_token_file,
         namespace: String::new(),
     };
-    let host = Host::open(&place, &trust).await?;
+    let host = EmbeddedSigner::open(&place, &trust).await?;
     let (trust_text, config, manifest) = (Some(start.trust), Some(start.config), Some(start.manifest));
     let documents = Documents { trust: trust_text, config, manifest, credentials: None };
     // Without the others' keys, at its very first start, it only says which its own are.
@@ -70,7 +68,7 @@ async fn main() -> Result<()> {
     tokio::task::spawn_blocking(serve).await?
 }
 
-async fn answer(host: &Host, trust: &TrustBundle, ask: Ask) -> Result<Told> {
+async fn answer(host: &EmbeddedSigner, trust: &MemberTrust, ask: Ask) -> Result<Told> {
     Ok(match ask {
         Ask::Request(asked) => {
             let Asked { role, request } = *asked;

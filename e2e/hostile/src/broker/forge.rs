@@ -1,9 +1,8 @@
 //! Messages made up, by somebody who has opened every box and holds other parties' keys. The format is written here once
 //! more, so that an attacker is not held back by our own library.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result};
+use clock::now_ms;
 use custody::Role;
 use ed25519_dalek::{Signer, SigningKey};
 use nkeys::XKey;
@@ -16,7 +15,7 @@ use protocol::{
 use rand_core::{OsRng, RngCore};
 
 use super::post::Broker;
-use crate::world::{now_ms, operation_id};
+use crate::{refusals::Refusals, world::operation_id};
 
 /// A message before it is signed, and whom it is sealed to.
 #[derive(Clone)]
@@ -100,17 +99,17 @@ fn apps<'a>(broker: &'a Broker<'_>) -> &'a SigningKey {
 }
 
 /// Both signers are sent what `make` makes of App's request; each has to drop it.
-async fn to_both(broker: &Broker<'_>, make: impl Fn(Draft) -> Result<Vec<u8>>) -> Result<BTreeSet<String>> {
-    let mut reasons = BTreeSet::new();
+async fn to_both(broker: &Broker<'_>, make: impl Fn(Draft) -> Result<Vec<u8>>) -> Result<Refusals> {
+    let mut refusals = Refusals::default();
     for signer in [Role::Keeper, Role::Cooler] {
         let bytes = make(Draft::of_app(broker, signer).await?)?;
-        reasons.extend(broker.injected(signer, vec![broker.to(signer, bytes)]).await?);
+        refusals.extend(broker.injected(signer, vec![broker.to(signer, bytes)]).await?);
     }
-    Ok(reasons)
+    Ok(refusals)
 }
 
 /// The same with a change of the body that App itself signs.
-async fn resigned(broker: &Broker<'_>, alter: impl Fn(&mut Body)) -> Result<BTreeSet<String>> {
+async fn resigned(broker: &Broker<'_>, alter: impl Fn(&mut Body)) -> Result<Refusals> {
     to_both(broker, |mut draft| {
         alter(&mut draft.body);
         draft.finished(apps(broker))
@@ -118,43 +117,43 @@ async fn resigned(broker: &Broker<'_>, alter: impl Fn(&mut Body)) -> Result<BTre
     .await
 }
 
-pub(super) async fn unknown_key(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn unknown_key(broker: &Broker<'_>) -> Result<Refusals> {
     to_both(broker, |draft| draft.finished(&SigningKey::generate(&mut OsRng))).await
 }
 
-pub(super) async fn other_peer(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    to_both(broker, |draft| draft.finished(broker.world.pair.custody.observer.message_key())).await
+pub(super) async fn other_peer(broker: &Broker<'_>) -> Result<Refusals> {
+    to_both(broker, |draft| draft.finished(broker.world.pair.custody.sentinel.message_key())).await
 }
 
 /// With a key of the attacker's and with App's.
-pub(super) async fn observers_words(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn sentinels_words(broker: &Broker<'_>) -> Result<Refusals> {
     let words = [Operation::Lease(Lease { until_ms: now_ms() + 500_000 }), Operation::Settle(Settle::default())];
-    let mut reasons = BTreeSet::new();
+    let mut refusals = Refusals::default();
     for operation in words {
         let payload = Request { operation_id: operation_id(), operation: Some(operation) }.encode_to_vec();
         for key in [&SigningKey::generate(&mut OsRng), apps(broker)] {
-            let draft = Draft::new(broker, Role::Observer, Role::Keeper, Lane::Observe, payload.clone());
+            let draft = Draft::new(broker, Role::Sentinel, Role::Keeper, Lane::Sentinel, payload.clone());
             let (lane, inbox) =
-                (broker.lane(Role::Keeper, Lane::Observe), format!("{}.1", inbox_prefix(Role::Observer)));
-            reasons.extend(broker.injected(Role::Keeper, vec![(lane, Some(inbox), draft.finished(key)?)]).await?);
+                (broker.lane(Role::Keeper, Lane::Sentinel), format!("{}.1", inbox_prefix(Role::Sentinel)));
+            refusals.extend(broker.injected(Role::Keeper, vec![(lane, Some(inbox), draft.finished(key)?)]).await?);
         }
     }
-    Ok(reasons)
+    Ok(refusals)
 }
 
-pub(super) async fn no_peer(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    let mut reasons = resigned(broker, |body| body.sender = body.recipient.clone()).await?;
-    reasons.extend(resigned(broker, |body| body.sender = "admin".to_owned()).await?);
-    Ok(reasons)
+pub(super) async fn no_peer(broker: &Broker<'_>) -> Result<Refusals> {
+    let mut refusals = resigned(broker, |body| body.sender = body.recipient.clone()).await?;
+    refusals.extend(resigned(broker, |body| body.sender = "admin".to_owned()).await?);
+    Ok(refusals)
 }
 
-pub(super) async fn cross_audience(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn cross_audience(broker: &Broker<'_>) -> Result<Refusals> {
     let bytes = broker.held(Role::Keeper, 0).await?.bytes;
     broker.injected(Role::Cooler, vec![broker.to(Role::Cooler, bytes)]).await
 }
 
 /// As if Keeper passed on to Cooler what App asked it.
-pub(super) async fn cross_audience_resealed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn cross_audience_resealed(broker: &Broker<'_>) -> Result<Refusals> {
     let keepers = Draft::of_app(broker, Role::Keeper).await?;
     let coolers = Draft::of_app(broker, Role::Cooler).await?;
     let bytes = coolers.sealed(&keepers.signed(apps(broker)))?;
@@ -162,22 +161,22 @@ pub(super) async fn cross_audience_resealed(broker: &Broker<'_>) -> Result<BTree
 }
 
 /// App serves two custodies with one key.
-pub(super) async fn cross_custody(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn cross_custody(broker: &Broker<'_>) -> Result<Refusals> {
     resigned(broker, |body| body.custody_id = vec![9; 16]).await
 }
 
-/// App's request, genuine, delivered where the observer speaks.
-pub(super) async fn other_lane(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+/// App's request, genuine, delivered where the sentinel speaks.
+pub(super) async fn other_lane(broker: &Broker<'_>) -> Result<Refusals> {
     let bytes = broker.held(Role::Keeper, 0).await?.bytes;
-    let lanes = [Lane::Peer, Lane::Observe].map(|lane| broker.lane(Role::Keeper, lane));
+    let lanes = [Lane::Peer, Lane::Sentinel].map(|lane| broker.lane(Role::Keeper, lane));
     broker.injected(Role::Keeper, lanes.map(|lane| (lane, Some(broker.inbox()), bytes.clone())).into()).await
 }
 
-/// App's word where only the observer speaks, and the observer's where only App does.
-pub(super) async fn foreign_lane(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+/// App's word where only the sentinel speaks, and the sentinel's where only App does.
+pub(super) async fn foreign_lane(broker: &Broker<'_>) -> Result<Refusals> {
     let payload = broker.payload(0).await?;
-    let observers = broker.world.pair.custody.observer.message_key();
-    let speakers = [(Role::App, Lane::Observe, apps(broker)), (Role::Observer, Lane::Op, observers)];
+    let sentinels = broker.world.pair.custody.sentinel.message_key();
+    let speakers = [(Role::App, Lane::Sentinel, apps(broker)), (Role::Sentinel, Lane::Op, sentinels)];
     let mut posts = Vec::new();
     for (from, lane, key) in speakers {
         let draft = Draft::new(broker, from, Role::Keeper, lane, payload.clone());
@@ -187,7 +186,7 @@ pub(super) async fn foreign_lane(broker: &Broker<'_>) -> Result<BTreeSet<String>
 }
 
 /// To a key that is not the signer's, and the same with the signer's name on it.
-pub(super) async fn sealed_for_another(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn sealed_for_another(broker: &Broker<'_>) -> Result<Refusals> {
     let genuine = Draft::of_app(broker, Role::Keeper).await?;
     let other = Draft { to_xkey: XKey::new().public_key(), ..genuine.clone() };
     let sealed = other.finished(apps(broker))?;
@@ -198,21 +197,21 @@ pub(super) async fn sealed_for_another(broker: &Broker<'_>) -> Result<BTreeSet<S
 }
 
 /// A signer's genuine answer sent back to it, and a response that App signs.
-pub(super) async fn response_as_request(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn response_as_request(broker: &Broker<'_>) -> Result<Refusals> {
     let held = broker.held(Role::Keeper, 0).await?;
     let answer = broker.deliver(&held).await?.context("keeper answers")?;
-    let mut reasons = broker.injected(Role::Keeper, vec![broker.to(Role::Keeper, answer)]).await?;
-    reasons.extend(resigned(broker, |body| body.kind = Kind::Response.into()).await?);
-    reasons.extend(resigned(broker, |body| body.in_reply_to = vec![1; 32]).await?);
-    Ok(reasons)
+    let mut refusals = broker.injected(Role::Keeper, vec![broker.to(Role::Keeper, answer)]).await?;
+    refusals.extend(resigned(broker, |body| body.kind = Kind::Response.into()).await?);
+    refusals.extend(resigned(broker, |body| body.in_reply_to = vec![1; 32]).await?);
+    Ok(refusals)
 }
 
 /// What could be kept for later, if it were accepted.
-pub(super) async fn unreal_times(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
-    let mut reasons =
+pub(super) async fn unreal_times(broker: &Broker<'_>) -> Result<Refusals> {
+    let mut refusals =
         resigned(broker, |body| (body.iat_ms, body.exp_ms) = (body.iat_ms + 20_000, body.exp_ms + 20_000)).await?;
-    reasons.extend(resigned(broker, |body| body.exp_ms = body.iat_ms + 3_600_000).await?);
-    reasons.extend(resigned(broker, |body| body.exp_ms = u64::MAX).await?);
-    reasons.extend(resigned(broker, |body| body.iat_ms = 0).await?);
-    Ok(reasons)
+    refusals.extend(resigned(broker, |body| body.exp_ms = body.iat_ms + 3_600_000).await?);
+    refusals.extend(resigned(broker, |body| body.exp_ms = u64::MAX).await?);
+    refusals.extend(resigned(broker, |body| body.iat_ms = 0).await?);
+    Ok(refusals)
 }

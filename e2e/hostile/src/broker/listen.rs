@@ -1,21 +1,22 @@
 //! Listening: the broker hears ciphertext, and with a role's credentials alone nobody hears a foreign word.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Result, ensure};
+use custodies::CHAIN;
 use custody::Role;
-use member::CHAIN;
 use protocol::subject::{Lane, inbox_prefix, listens, queue, speaks};
 
 use super::post::Broker;
-use crate::world::Wire;
+use crate::{
+    refusals::{APP, By, Refusals},
+    world::Wire,
+};
 
 /// Stable word for what the broker says.
-const VIOLATION: &str = "broker: permissions violation";
+const VIOLATION: &str = "permissions violation";
 
-pub(super) async fn tap_everything(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn tap_everything(broker: &Broker<'_>) -> Result<Refusals> {
     let heard = broker.overheard(|_| true, async || broker.pay().await).await?;
-    // A request and an answer for each signer, and the observer's words.
+    // A request and an answer for each signer, and the sentinel's words.
     ensure!(heard.len() >= 4, "only {} messages were heard", heard.len());
     let (wallet, token) = (&broker.arena.wallet().id, broker.arena.token.contract);
     let secrets = [CHAIN.as_bytes(), wallet.as_bytes(), token.as_slice(), broker.world.friend.as_slice()];
@@ -24,22 +25,21 @@ pub(super) async fn tap_everything(broker: &Broker<'_>) -> Result<BTreeSet<Strin
         let readable = heard.iter().filter(|tapped| shows(&tapped.bytes)).count();
         ensure!(readable == 0, "{readable} messages are readable");
     }
-    Ok(["sealed".to_owned()].into())
+    Ok(Refusals::one(By::Envelope, "sealed"))
 }
 
 /// Tries all with real credentials of each role; each has to be refused.
-async fn refused(broker: &Broker<'_>, tries: impl Fn(Role) -> Vec<Try>) -> Result<BTreeSet<String>> {
+async fn refused(broker: &Broker<'_>, tries: impl Fn(Role) -> Vec<Try>) -> Result<Refusals> {
     let custody = &broker.world.pair.custody;
     for role in Role::ALL {
         let wire = Wire::connect(&custody.nats, custody.credentials(role)).await?;
         for Try { subject, queue, publish } in tries(role) {
             let said = wire.refused(&subject, queue, publish).await?;
-            let violation =
-                said.as_ref().is_some_and(|said| said.to_ascii_lowercase().contains("permissions violation"));
+            let violation = said.as_ref().is_some_and(|said| said.to_ascii_lowercase().contains(VIOLATION));
             ensure!(violation, "{role} may use {subject} (queue {queue:?}): {said:?}");
         }
     }
-    Ok([VIOLATION.to_owned()].into())
+    Ok(Refusals::one(By::Broker, VIOLATION))
 }
 
 struct Try {
@@ -57,12 +57,12 @@ fn lanes() -> impl Iterator<Item = (Role, Lane)> {
 }
 
 /// A plain subscription even of an own lane would be a tap.
-pub(super) async fn foreign_lanes(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn foreign_lanes(broker: &Broker<'_>) -> Result<Refusals> {
     let subject = |(to, lane)| subscription(broker.lane(to, lane), None);
     refused(broker, |_| lanes().map(subject).collect()).await
 }
 
-pub(super) async fn foreign_queues(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn foreign_queues(broker: &Broker<'_>) -> Result<Refusals> {
     let tries = |role: Role| {
         let foreign = lanes().filter(move |(to, lane)| *to != role || !listens(role).contains(lane));
         let in_queue =
@@ -72,7 +72,7 @@ pub(super) async fn foreign_queues(broker: &Broker<'_>) -> Result<BTreeSet<Strin
     refused(broker, tries).await
 }
 
-pub(super) async fn inboxes(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn inboxes(broker: &Broker<'_>) -> Result<Refusals> {
     let tries = |role: Role| {
         let foreign = Role::ALL.into_iter().filter(move |other| *other != role).map(inbox_prefix);
         let shared = ["_INBOX.>", "_INBOX.*", "_INBOX.*.>", "_INBOX.*.*.*"].map(str::to_owned);
@@ -82,7 +82,7 @@ pub(super) async fn inboxes(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     refused(broker, tries).await
 }
 
-pub(super) async fn wildcards(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn wildcards(broker: &Broker<'_>) -> Result<Refusals> {
     let custody = broker.world.pair.custody.custody_id();
     let tries = |role: Role| {
         let wide = [">", "*.>", "ms.>", "$SYS.>", "$JS.>", "$SRV.>"].map(str::to_owned);
@@ -94,7 +94,7 @@ pub(super) async fn wildcards(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     refused(broker, tries).await
 }
 
-pub(super) async fn publish(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn publish(broker: &Broker<'_>) -> Result<Refusals> {
     let tries = |role: Role| {
         let foreign = lanes().filter(move |lane| !speaks(role).contains(lane)).map(|(to, lane)| broker.lane(to, lane));
         let inboxes = Role::ALL.map(|to| format!("{}.x.1", inbox_prefix(to)));
@@ -104,7 +104,7 @@ pub(super) async fn publish(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
 }
 
 /// A member of the queue that answers nothing: what it takes is asked again.
-pub(super) async fn queue_joined(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn queue_joined(broker: &Broker<'_>) -> Result<Refusals> {
     let mut taken = Vec::new();
     for signer in [Role::Keeper, Role::Cooler] {
         let subject = broker.lane(signer, Lane::Op);
@@ -112,5 +112,5 @@ pub(super) async fn queue_joined(broker: &Broker<'_>) -> Result<BTreeSet<String>
     }
     broker.wire.client.flush().await?;
     broker.pay().await?;
-    Ok(["asked again".to_owned()].into())
+    Ok(Refusals::one(APP, "asks again"))
 }

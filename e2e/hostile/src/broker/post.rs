@@ -1,14 +1,11 @@
 //! What the broker can do: hear everything, hold a message back, deliver it when and where it likes, and see in the
 //! signers' metrics why it was dropped.
 
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::Subscriber;
+use clock::now_ms;
 use custody::Role;
 use futures::StreamExt;
 use natsauth::{Permissions, Subjects};
@@ -22,7 +19,10 @@ use protocol::{
 use rand_core::OsRng;
 use tokio::time::{Instant, timeout};
 
-use crate::world::{Arena, Kind, Tapped, Wire, World, now_ms, operation_id, safe::SafeTx, tapped};
+use crate::{
+    refusals::{By, Refusals},
+    world::{Arena, Kind, Tapped, Wire, World, operation_id, safe::SafeTx, tapped},
+};
 
 /// So many messages at once are all looked at: a signer that is asked for more turns some away uncounted.
 const BURST: usize = 200;
@@ -122,19 +122,20 @@ impl<'a> Broker<'a> {
     }
 
     /// Publishes, and says for which reasons `signer` dropped each of them. One that is not dropped is an error.
-    pub(super) async fn injected(&self, signer: Role, posts: Vec<Post>) -> Result<BTreeSet<String>> {
-        let mut reasons = BTreeSet::new();
+    pub(super) async fn injected(&self, signer: Role, posts: Vec<Post>) -> Result<Refusals> {
+        let mut refusals = Refusals::default();
         for burst in posts.chunks(BURST) {
             let before = self.rejections(signer).await?;
             for (subject, reply, bytes) in burst {
                 self.wire.publish(subject, reply.as_deref(), bytes.clone()).await?;
             }
-            reasons.extend(self.grown(signer, &before, burst.len() as u64).await?);
+            let reasons = self.grown(signer, &before, burst.len() as u64).await?;
+            refusals.extend(Refusals::all(By::Party(signer), reasons));
         }
-        Ok(reasons)
+        Ok(refusals)
     }
 
-    async fn grown(&self, signer: Role, before: &BTreeMap<String, u64>, by: u64) -> Result<BTreeSet<String>> {
+    async fn grown(&self, signer: Role, before: &BTreeMap<String, u64>, by: u64) -> Result<Vec<String>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = self.rejections(signer).await?;

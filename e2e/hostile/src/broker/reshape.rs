@@ -1,18 +1,17 @@
 //! A genuine message with something changed, at every place.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 use custody::Role;
 use prost::Message;
 use protocol::envelope::{Body, Sealed};
 
 use super::{forge::Draft, post::Broker};
+use crate::refusals::Refusals;
 
 const SIGNER: Role = Role::Keeper;
 
 /// Delivers each of these as App's request; each has to be dropped.
-async fn dropped(broker: &Broker<'_>, altered: Vec<Vec<u8>>) -> Result<BTreeSet<String>> {
+async fn dropped(broker: &Broker<'_>, altered: Vec<Vec<u8>>) -> Result<Refusals> {
     broker.injected(SIGNER, altered.into_iter().map(|bytes| broker.to(SIGNER, bytes)).collect()).await
 }
 
@@ -26,19 +25,19 @@ fn flipped(bytes: &[u8]) -> Vec<Vec<u8>> {
     (0..bytes.len()).map(flip).collect()
 }
 
-pub(super) async fn flipped_envelope(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn flipped_envelope(broker: &Broker<'_>) -> Result<Refusals> {
     dropped(broker, flipped(&broker.held(SIGNER, 0).await?.bytes)).await
 }
 
 /// As if the attacker had opened the box.
-pub(super) async fn flipped_signed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn flipped_signed(broker: &Broker<'_>) -> Result<Refusals> {
     let draft = Draft::of_app(broker, SIGNER).await?;
     let signed = draft.signed(broker.world.pair.custody.app.message_key());
     dropped(broker, flipped(&signed).iter().map(|signed| draft.sealed(signed)).collect::<Result<_>>()?).await
 }
 
 /// The signature is App's, over the body as it was.
-pub(super) async fn altered_fields(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn altered_fields(broker: &Broker<'_>) -> Result<Refusals> {
     let draft = Draft::of_app(broker, SIGNER).await?;
     let alterations: [fn(&mut Body); 11] = [
         |body| body.v = 2,
@@ -58,19 +57,19 @@ pub(super) async fn altered_fields(broker: &Broker<'_>) -> Result<BTreeSet<Strin
     dropped(broker, altered.collect::<Result<_>>()?).await
 }
 
-pub(super) async fn truncated_envelope(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn truncated_envelope(broker: &Broker<'_>) -> Result<Refusals> {
     let bytes = broker.held(SIGNER, 0).await?.bytes;
     dropped(broker, (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect()).await
 }
 
-pub(super) async fn truncated_signed(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn truncated_signed(broker: &Broker<'_>) -> Result<Refusals> {
     let draft = Draft::of_app(broker, SIGNER).await?;
     let signed = draft.signed(broker.world.pair.custody.app.message_key());
     dropped(broker, (0..signed.len()).map(|length| draft.sealed(&signed[..length])).collect::<Result<_>>()?).await
 }
 
 /// A byte, a field that no version knows, a field twice; outside and inside the box.
-pub(super) async fn extended(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn extended(broker: &Broker<'_>) -> Result<Refusals> {
     let draft = Draft::of_app(broker, SIGNER).await?;
     let signed = draft.signed(broker.world.pair.custody.app.message_key());
     let sealed = draft.sealed(&signed)?;
@@ -81,7 +80,7 @@ pub(super) async fn extended(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
     dropped(broker, all.collect::<Result<_>>()?).await
 }
 
-pub(super) async fn weak_ephemeral(broker: &Broker<'_>) -> Result<BTreeSet<String>> {
+pub(super) async fn weak_ephemeral(broker: &Broker<'_>) -> Result<Refusals> {
     let genuine = Sealed::decode(broker.held(SIGNER, 0).await?.bytes.as_slice())?;
     let one = [&[1][..], &[0; 31]].concat();
     let keys = [vec![0; 32], one, vec![0xff; 32], vec![9; 31]];

@@ -9,12 +9,14 @@ use protocol::ops::{Outcome, Request};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use super::{
-    Scene,
-    books::open,
-    process::{Process, asked},
-    stage::reason,
-    wire::{Ask, Told},
+use super::scene::Scene;
+use crate::{
+    files::open,
+    killable::{
+        process::{Process, asked},
+        requests::reason,
+        wire::{Ask, Told},
+    },
 };
 
 /// How long a load takes at most, microseconds: what happens at any time happens within it.
@@ -42,6 +44,11 @@ pub(super) enum Harm {
 }
 
 impl Scene {
+    /// Within which something happens under load.
+    fn moment(&mut self) -> Duration {
+        Duration::from_micros(self.dice.roll(LOAD))
+    }
+
     /// Sends all at once while the victim is harmed. Afterwards it is dead; none where it did not answer.
     pub(super) async fn harm(
         &mut self,
@@ -54,11 +61,11 @@ impl Scene {
         }
         let mut twin = None;
         if harm == Harm::TwoProcesses {
-            twin = self.stage.signer_mut(victim).process.take();
-            self.stage.restart(victim).await?;
+            twin = self.custody.signer_mut(victim).process.take();
+            self.custody.restart(victim).await?;
         }
         let moment = self.moment();
-        let mut process = self.stage.signer_mut(victim).process.take().context("it does not run")?;
+        let mut process = self.custody.signer_mut(victim).process.take().context("it does not run")?;
         if let Harm::Point(point) = harm {
             process.done(Ask::Arm(point.to_owned())).await?;
         }
@@ -96,19 +103,19 @@ impl Scene {
         }
         if harm == Harm::Twice {
             let after = Duration::from_micros(self.dice.roll(START));
-            self.stage.stillborn(victim, after).await?;
+            self.custody.stillborn(victim, after).await?;
         }
         Ok(answers)
     }
 
     /// Starts the victim anew with hardly any room.
     async fn fill_disk(&mut self, victim: Role) -> Result<()> {
-        self.stage.signer_mut(victim).kill().await?;
+        self.custody.signer_mut(victim).kill().await?;
         // Else what is there already would be written over.
         let shorten = "PRAGMA wal_checkpoint(TRUNCATE)";
-        open(&self.stage.signer(victim).start.data_dir)?.query_row(shorten, [], |_| Ok(()))?;
-        self.stage.start_within(victim, None, Some(ROOM)).await?;
-        let unlocked = self.stage.unlock(victim).await?;
+        open(&self.custody.signer(victim).start.data_dir)?.query_row(shorten, [], |_| Ok(()))?;
+        self.custody.start_within(victim, None, Some(ROOM)).await?;
+        let unlocked = self.custody.unlock(victim).await?;
         ensure!(unlocked.is_ok(), "{unlocked:?}");
         Ok(())
     }

@@ -2,40 +2,19 @@
 //! requests in flight, and asked again: no nonce gets a second digest, no wallet is lost, whatever was answered is in
 //! the files, and the same request gets the same signature.
 
-mod books;
-mod chain;
+mod dice;
 mod harm;
 mod payments;
-mod process;
-mod stage;
+mod scene;
 mod upkeep;
 mod whole;
-mod wire;
-
-use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use custody::{Role, trust::KeyProtection};
-use zeroize::Zeroizing;
+use custody::Role;
 
 use crate::report::{Row, Suite};
-use harm::{Harm, LOAD};
-pub(crate) use stage::Stage;
-use stage::{Dice, ETH, Wallet};
-
-pub(crate) mod shared {
-    //! What the suite `database` uses too.
-    pub(crate) use super::{
-        books::{export, open},
-        chain::Paid,
-        stage::*,
-        upkeep::copy,
-        wire::{Ask, Nothing},
-    };
-}
-
-/// Wallets that pay at once; the first one is on the chain.
-const WALLETS: usize = 3;
+use harm::Harm;
+use scene::{Scene, Seen};
 
 /// One kind of crash.
 struct Attack {
@@ -64,24 +43,6 @@ enum What {
     Lost { all: bool },
 }
 
-/// What a round has shown.
-#[derive(Default)]
-struct Seen {
-    moved: u128,
-    by: BTreeSet<String>,
-}
-
-/// Everything that a round needs.
-struct Scene {
-    stage: Stage,
-    dice: Dice,
-    wallets: Vec<Wallet>,
-    /// Hot keys of the wallets, as a Keeper that was taken over would use them.
-    stolen: Vec<Zeroizing<[u8; 32]>>,
-    generations: [u64; 2],
-    made: u64,
-}
-
 /// `points` crashes, at least one of each kind; `seed` decides when and in which order.
 pub(crate) async fn run(points: usize, seed: u64) -> Result<Vec<Row>> {
     println!("crash: {points} points, seed {seed}");
@@ -95,15 +56,8 @@ pub(crate) async fn run(points: usize, seed: u64) -> Result<Vec<Row>> {
             let told = || format!("{}, round {round} of {rounds}, seed {seed}", attack.name);
             scene.round(attack, &mut seen).await.with_context(told)?;
         }
-        let refused_by = seen.by.into_iter().collect::<Vec<_>>().join(", ");
-        let row = Row {
-            suite: Suite::Crash,
-            attack: format!("{} (x{rounds})", attack.name),
-            refused_by,
-            moved: seen.moved.to_string(),
-            limit: None,
-        };
-        rows.push(row);
+        let attack = format!("{} (x{rounds})", attack.name);
+        rows.push(Row::new(Suite::Crash, &attack, seen.by.to_string(), seen.moved));
     }
     scene.close().await?;
     for role in [Role::Keeper, Role::Cooler] {
@@ -157,25 +111,14 @@ fn attacks() -> Vec<Attack> {
 }
 
 impl Scene {
-    async fn new(seed: u64) -> Result<Self> {
-        let mut stage = Stage::new(KeyProtection::Vault).await?;
-        let (mut wallets, mut stolen) = (Vec::new(), Vec::new());
-        for number in 0..WALLETS {
-            let id = format!("payer-{number}");
-            wallets.push(stage.wallet(&id, if number == 0 { ETH } else { 0 }).await?);
-            stolen.push(stage.stolen_hot(&id).await?);
-        }
-        Ok(Self { stage, dice: Dice::new(seed), wallets, stolen, generations: [1, 1], made: 0 })
-    }
-
     async fn round(&mut self, attack: &Attack, seen: &mut Seen) -> Result<()> {
         let Attack { what, victim, harm, .. } = attack;
         // A signer that is not the victim runs for longer than a lease.
         for role in [Role::Keeper, Role::Cooler] {
-            self.stage.lease(role).await?;
+            self.custody.lease(role).await?;
         }
         let address = self.wallets[0].desc.address.clone();
-        let before = self.stage.chain.anvil.balance(&address).await?;
+        let before = self.custody.chain.anvil.balance(&address).await?;
         match what {
             What::Payments(rivals) => return self.payments(*victim, *harm, *rivals, seen).await,
             What::Settle => return self.settlement(*victim, *harm, seen).await,
@@ -186,24 +129,7 @@ impl Scene {
             What::Freeze => self.freeze(*victim, *harm, seen).await?,
         }
         // Nobody asked for a payment.
-        seen.moved += before.saturating_sub(self.stage.chain.anvil.balance(&address).await?);
+        seen.moved += before.saturating_sub(self.custody.chain.anvil.balance(&address).await?);
         Ok(())
-    }
-
-    /// Both chains once more from their beginning.
-    async fn close(&mut self) -> Result<()> {
-        for role in [Role::Keeper, Role::Cooler] {
-            self.stage.signer_mut(role).kill().await?;
-            let signer = self.stage.signer_mut(role);
-            let data_dir = signer.start.data_dir.clone();
-            signer.books.check(&data_dir, &[])?;
-            println!("crash: {role}'s audit chain of {} records is whole", signer.books.audit(&data_dir)?);
-        }
-        Ok(())
-    }
-
-    /// Microseconds within which something happens under load.
-    fn moment(&mut self) -> std::time::Duration {
-        std::time::Duration::from_micros(self.dice.roll(LOAD))
     }
 }

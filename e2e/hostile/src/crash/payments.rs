@@ -2,17 +2,23 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, Result, ensure};
-use chain::ChainRules;
+use anyhow::{Context, Result, bail, ensure};
+use chain::{ChainRules, Payload};
 use custody::Role;
 use protocol::ops::{Freeze, Operation, Outcome, Request, Signed};
 
 use super::{
-    Scene, Seen,
-    books::{Given, open},
-    chain::Paid,
     harm::Harm,
-    stage::{PAYEE, THIEF, countersign, reason, request, settlement, sign, signature},
+    scene::{Scene, Seen},
+};
+use crate::{
+    files::{copy, open},
+    killable::{
+        PAYEE, THIEF,
+        evidence::Given,
+        requests::{Paid, countersign, reason, request, settlement, sign, signature},
+    },
+    refusals::{By, KEEPER},
 };
 
 /// A request with the wallet and the payment that it is for.
@@ -30,23 +36,23 @@ impl Scene {
         let asked: Vec<_> = tries.iter().map(|it| (Role::App, it.request.clone())).collect();
         let first = self.harm(victim, harm, &asked).await?;
 
-        let mut won = Won::default();
+        let mut won = Won { victim: By::Party(victim), signed: BTreeMap::new() };
         for (it, answer) in tries.iter().zip(&first) {
             won.note(it, &all[it.wallet][it.rival], answer.as_ref(), seen)?;
         }
         let given: Vec<_> = won
-            .0
+            .signed
             .iter()
             .map(|(wallet, signed)| Given::of(&self.wallets[*wallet], self.wallets[*wallet].nonce, signed.1))
             .collect();
-        let signer = self.stage.signer_mut(victim);
+        let signer = self.custody.signer_mut(victim);
         let data_dir = signer.start.data_dir.clone();
-        signer.books.check(&data_dir, &given)?;
-        self.stage.restart(victim).await?;
+        signer.evidence.check(&data_dir, &given)?;
+        self.custody.restart(victim).await?;
 
         self.again(victim, &tries, &first, &all, &mut won, seen).await?;
         for (wallet, payments) in all.iter_mut().enumerate() {
-            let (_, digest, signature) = won.0.get(&wallet).context("no payment was signed")?.clone();
+            let (_, digest, signature) = won.signed.get(&wallet).context("no payment was signed")?.clone();
             self.end(victim, wallet, payments, digest, signature, seen).await?;
         }
         Ok(())
@@ -63,7 +69,7 @@ impl Scene {
         seen: &mut Seen,
     ) -> Result<()> {
         let requests: Vec<_> = tries.iter().rev().map(|it| it.request.clone()).collect();
-        let mut second = self.stage.ask_all(victim, &requests).await?;
+        let mut second = self.custody.ask_all(victim, &requests).await?;
         second.reverse();
         for ((it, before), after) in tries.iter().zip(first).zip(&second) {
             let after = after.as_ref().with_context(|| format!("{victim} ended again"))?;
@@ -73,7 +79,7 @@ impl Scene {
             }
         }
         for it in self.tries(victim, all) {
-            let answer = self.stage.signer(victim).process()?.say(Role::App, &it.request).await;
+            let answer = self.custody.signer(victim).process()?.say(Role::App, &it.request).await;
             won.note(&it, &all[it.wallet][it.rival], answer.as_ref(), seen)?;
         }
         Ok(())
@@ -87,11 +93,11 @@ impl Scene {
             let mut payments = Vec::with_capacity(rivals);
             for rival in 0..rivals {
                 let (to, wei) = if rival == 0 { (PAYEE, 1000) } else { (THIEF, 2000 + rival as u128) };
-                let mut paid = self.stage.pay(wallet, wallet.nonce, to, wei)?;
+                let mut paid = self.custody.pay(wallet, wallet.nonce, to, wei)?;
                 if victim == Role::Cooler {
                     paid.hot = Some(match rival {
-                        0 => signature(self.stage.app(Role::Keeper, sign(&paid)).await?)?,
-                        _ => self.stage.chain.rules.sign(stolen, &paid.digest)?,
+                        0 => signature(self.custody.app(Role::Keeper, sign(&paid)).await?)?,
+                        _ => self.custody.chain.rules.sign(stolen, &Payload::Digest(paid.digest))?,
                     });
                 }
                 payments.push(paid);
@@ -119,7 +125,7 @@ impl Scene {
         tries
     }
 
-    /// The other signer, the chain and the observer.
+    /// The other signer, the chain and the sentinel.
     async fn end(
         &mut self,
         victim: Role,
@@ -132,10 +138,10 @@ impl Scene {
         let winner = payments.iter_mut().find(|paid| paid.digest == digest).context("it was not asked for")?;
         if victim == Role::Keeper {
             winner.hot = Some(signed);
-            winner.cool = Some(signature(self.stage.app(Role::Cooler, countersign(winner)).await?)?);
+            winner.cool = Some(signature(self.custody.app(Role::Cooler, countersign(winner)).await?)?);
             if let Some(loser) = payments.iter_mut().find(|paid| paid.digest != digest) {
-                loser.hot = Some(self.stage.chain.rules.sign(&self.stolen[wallet], &loser.digest)?);
-                let outcome = self.stage.app(Role::Cooler, countersign(loser)).await?;
+                loser.hot = Some(self.custody.chain.rules.sign(&self.stolen[wallet], &Payload::Digest(loser.digest))?);
+                let outcome = self.custody.app(Role::Cooler, countersign(loser)).await?;
                 ensure!(reason(&outcome) == "NonceUsed", "cooler signs a second digest: {outcome:?}");
             }
         } else {
@@ -143,9 +149,9 @@ impl Scene {
         }
         if wallet == 0 {
             let all: Vec<_> = payments.iter().collect();
-            seen.moved += self.stage.chain.cash(&self.wallets[0].desc, &all, Some(&digest)).await?;
+            seen.moved += self.custody.chain.cash(&self.wallets[0].desc, &all, Some(&digest)).await?;
         }
-        self.stage.settle(&self.wallets[wallet], &digest).await?;
+        self.custody.settle(&self.wallets[wallet], &digest).await?;
         self.wallets[wallet].nonce += 1;
         Ok(())
     }
@@ -156,14 +162,14 @@ impl Scene {
         let mut payments = self.rivals(victim, 2).await?;
         let sent = |paid: &Paid| if victim == Role::Keeper { sign(paid) } else { countersign(paid) };
         for paid in &payments {
-            signature(self.stage.app(victim, sent(&paid[0])).await?)?;
+            signature(self.custody.app(victim, sent(&paid[0])).await?)?;
         }
-        self.stage.show(victim).await?;
-        self.stage.signer_mut(victim).kill().await?;
-        let (data_dir, aside) = (self.stage.signer(victim).start.data_dir.clone(), self.stage.aside("newest"));
-        super::upkeep::copy(&data_dir, &aside)?;
+        self.custody.show(victim).await?;
+        self.custody.signer_mut(victim).kill().await?;
+        let (data_dir, aside) = (self.custody.signer(victim).start.data_dir.clone(), self.custody.aside("newest"));
+        copy(&data_dir, &aside)?;
         let newest = last_record(&data_dir)?;
-        let log = std::fs::File::options().write(true).open(self.stage.signer(victim).log_file())?;
+        let log = std::fs::File::options().write(true).open(self.custody.signer(victim).log_file())?;
         let mut left = if all { 0 } else { log.metadata()?.len() };
         // The end of the file may be older than its beginning: it is cut until something is missing.
         while left > 0 && last_record(&data_dir)? == newest {
@@ -172,23 +178,23 @@ impl Scene {
         }
         log.set_len(left)?;
 
-        self.stage.start(victim, None).await?;
-        match self.stage.unlock(victim).await? {
+        self.custody.start(victim, None).await?;
+        match self.custody.unlock(victim).await? {
             Ok(()) => {
                 // What was lost was of no commit; then nothing is.
-                seen.by.insert("nothing was lost".to_owned());
-                let outcome = self.stage.app(victim, sent(&payments[0][1])).await?;
+                seen.by.note(By::Party(victim), "nothing was lost");
+                let outcome = self.custody.app(victim, sent(&payments[0][1])).await?;
                 ensure!(reason(&outcome) == "NonceUsed", "{outcome:?}");
             }
             Err(why) => self.stays_locked(victim, &why, &sent(&payments[0][1]), seen).await?,
         }
-        self.stage.signer_mut(victim).kill().await?;
-        super::upkeep::copy(&aside, &data_dir)?;
-        self.stage.restart(victim).await?;
+        self.custody.signer_mut(victim).kill().await?;
+        copy(&aside, &data_dir)?;
+        self.custody.restart(victim).await?;
         for (wallet, payments) in payments.iter_mut().enumerate() {
-            let outcome = self.stage.app(victim, sent(&payments[1])).await?;
+            let outcome = self.custody.app(victim, sent(&payments[1])).await?;
             ensure!(reason(&outcome) == "NonceUsed", "{outcome:?}");
-            let signed = signature(self.stage.app(victim, sent(&payments[0])).await?)?;
+            let signed = signature(self.custody.app(victim, sent(&payments[0])).await?)?;
             let digest = payments[0].digest;
             self.end(victim, wallet, payments, digest, signed, seen).await?;
         }
@@ -200,45 +206,45 @@ impl Scene {
         // Its chain grows past the one that the others know.
         for number in 0..40 {
             let freeze = Freeze { wallet: format!("nobody-{number}"), reason: String::new() };
-            let outcome = self.stage.app(victim, Operation::Freeze(freeze)).await?;
+            let outcome = self.custody.app(victim, Operation::Freeze(freeze)).await?;
             ensure!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
         }
         for _ in 0..3 {
-            let unlocked = self.stage.unlock(victim).await?;
+            let unlocked = self.custody.unlock(victim).await?;
             ensure!(unlocked.is_err(), "a chain that was rolled back is vouched for");
-            let outcome = self.stage.app(victim, rival.clone()).await?;
+            let outcome = self.custody.app(victim, rival.clone()).await?;
             ensure!(reason(&outcome) == "Locked", "{outcome:?}");
         }
-        seen.by.insert("Locked".to_owned());
+        seen.by.note(By::Party(victim), "Locked");
         Ok(())
     }
 
-    /// The observer's word is lost on the way to the disk.
+    /// The sentinel's word is lost on the way to the disk.
     pub(super) async fn settlement(&mut self, victim: Role, harm: Harm, seen: &mut Seen) -> Result<()> {
         let mut payments = self.rivals(Role::Keeper, 2).await?.swap_remove(0);
-        self.stage.sign(&mut payments[0]).await?;
+        self.custody.sign(&mut payments[0]).await?;
         let (digest, rival) = (payments[0].digest, payments[1].digest);
         let settle = request(settlement(&self.wallets[0], &digest));
-        let asked: Vec<_> = (0..3).map(|_| (Role::Observer, settle.clone())).collect();
+        let asked: Vec<_> = (0..3).map(|_| (Role::Sentinel, settle.clone())).collect();
         self.harm(victim, harm, &asked).await?;
         let given = [Given::of(&self.wallets[0], self.wallets[0].nonce, digest)];
-        let signer = self.stage.signer_mut(victim);
+        let signer = self.custody.signer_mut(victim);
         let data_dir = signer.start.data_dir.clone();
-        signer.books.check(&data_dir, &given)?;
-        self.stage.restart(victim).await?;
-        let process = self.stage.signer(victim).process()?;
-        let outcome = process.say(Role::Observer, &settle).await.context("it ended")?;
+        signer.evidence.check(&data_dir, &given)?;
+        self.custody.restart(victim).await?;
+        let process = self.custody.signer(victim).process()?;
+        let outcome = process.say(Role::Sentinel, &settle).await.context("it ended")?;
         ensure!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
         let otherwise = request(settlement(&self.wallets[0], &rival));
-        let outcome = process.say(Role::Observer, &otherwise).await.context("it ended")?;
+        let outcome = process.say(Role::Sentinel, &otherwise).await.context("it ended")?;
         ensure!(reason(&outcome) == "SettledOtherwise", "{outcome:?}");
-        seen.by.insert("SettledOtherwise".to_owned());
-        let outcome = self.stage.app(Role::Keeper, sign(&payments[1])).await?;
+        seen.by.note(By::Party(victim), "SettledOtherwise");
+        let outcome = self.custody.app(Role::Keeper, sign(&payments[1])).await?;
         ensure!(matches!(reason(&outcome), "NonceUsed" | "NonceSettled"), "{outcome:?}");
-        seen.by.insert(reason(&outcome).to_owned());
+        seen.by.note(KEEPER, reason(&outcome));
         seen.moved +=
-            self.stage.chain.cash(&self.wallets[0].desc, &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
-        self.stage.settle(&self.wallets[0], &digest).await?;
+            self.custody.chain.cash(&self.wallets[0].desc, &payments.iter().collect::<Vec<_>>(), Some(&digest)).await?;
+        self.custody.settle(&self.wallets[0], &digest).await?;
         self.wallets[0].nonce += 1;
         Ok(())
     }
@@ -248,23 +254,28 @@ fn last_record(data_dir: &Path) -> Result<i64> {
     Ok(open(data_dir)?.query_row("SELECT max(seq) FROM audit", [], |row| row.get(0))?)
 }
 
-/// The one payment of each wallet that got a signature: which, its digest, the signature.
-#[derive(Default)]
-struct Won(BTreeMap<usize, (usize, [u8; 32], Vec<u8>)>);
+/// The one payment of each wallet that got a signature of the victim: which, its digest, the signature.
+struct Won {
+    victim: By,
+    signed: BTreeMap<usize, (usize, [u8; 32], Vec<u8>)>,
+}
 
 impl Won {
     fn note(&mut self, it: &Try, paid: &Paid, answer: Option<&Outcome>, seen: &mut Seen) -> Result<()> {
         match answer {
-            Some(Outcome::Signed(Signed { digest, signature, .. })) => {
+            Some(Outcome::Signed(Signed { digest, signatures, .. })) => {
                 ensure!(digest[..] == paid.digest[..], "another digest was signed than asked for");
-                let won = (it.rival, paid.digest, signature.clone());
-                let first = self.0.entry(it.wallet).or_insert_with(|| won.clone());
+                let won = (it.rival, paid.digest, signatures.concat());
+                let first = self.signed.entry(it.wallet).or_insert_with(|| won.clone());
                 ensure!(*first == won, "wallet {} has two digests or signatures at one nonce", it.wallet);
-                seen.by.insert("the same signature".to_owned());
+                seen.by.note(self.victim, "the same signature");
             }
-            Some(other) => {
-                seen.by.insert(reason(other).to_owned());
+            Some(Outcome::Refused(refused)) => {
+                ensure!(refused.reason == "NonceUsed", "refused for another reason than its rival: {refused:?}");
+                seen.by.note(self.victim, &refused.reason);
             }
+            Some(Outcome::Unavailable(later)) => seen.by.note(self.victim, &later.reason),
+            Some(other) => bail!("a payment is answered with {other:?}"),
             None => {}
         }
         Ok(())
@@ -275,7 +286,7 @@ impl Won {
 fn same(before: &Outcome, after: &Outcome) -> Result<()> {
     let fits = match (before, after) {
         (Outcome::Signed(before), Outcome::Signed(after)) => {
-            (&before.digest, &before.signature) == (&after.digest, &after.signature)
+            (&before.digest, &before.signatures) == (&after.digest, &after.signatures)
         }
         (Outcome::Unavailable(_), _) => true,
         (before, after) => before == after,

@@ -1,35 +1,26 @@
 //! Wallets, freezes and the Vault's key, and a crash.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail, ensure};
 use custody::Role;
 use protocol::ops::{Attestation, CreateWallet, Freeze, Operation, Outcome, Request};
 
 use super::{
-    Scene, Seen,
     harm::Harm,
-    stage::{PAYEE, reason, registration, request, sign},
-    wire::{Ask, Told},
+    scene::{Scene, Seen},
+};
+use crate::{
+    killable::{
+        PAYEE,
+        requests::{countersign, reason, registration, request, sign, signature},
+        wire::{Ask, Told},
+    },
+    refusals::{By, KEEPER},
 };
 
 /// Wallets made at once.
 const MADE: u64 = 3;
 /// Steps that a rotation takes at most.
 const STEPS: usize = 20;
-
-/// Replaces the files of a folder by those of another.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
-    if to.exists() {
-        std::fs::remove_dir_all(to)?;
-    }
-    std::fs::create_dir_all(to)?;
-    for file in std::fs::read_dir(from)? {
-        let file = file?;
-        std::fs::copy(file.path(), to.join(file.file_name()))?;
-    }
-    Ok(())
-}
 
 impl Scene {
     fn new_id(&mut self) -> String {
@@ -38,10 +29,10 @@ impl Scene {
     }
 
     async fn after(&mut self, victim: Role) -> Result<()> {
-        let signer = self.stage.signer_mut(victim);
+        let signer = self.custody.signer_mut(victim);
         let data_dir = signer.start.data_dir.clone();
-        signer.books.check(&data_dir, &[])?;
-        self.stage.restart(victim).await
+        signer.evidence.check(&data_dir, &[])?;
+        self.custody.restart(victim).await
     }
 
     /// Every wallet that was asked for has one phrase, whoever heard of it, and pays.
@@ -53,7 +44,7 @@ impl Scene {
         let first = self.harm(Role::Keeper, harm, &asked).await?;
         self.after(Role::Keeper).await?;
         let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
-        let second = self.stage.ask_all(Role::Keeper, &requests).await?;
+        let second = self.custody.ask_all(Role::Keeper, &requests).await?;
         let mut made: Vec<Option<Attestation>> = vec![None; ids.len()];
         for (number, answer) in first.iter().chain(&second).enumerate() {
             let made = &mut made[number % ids.len()];
@@ -70,59 +61,59 @@ impl Scene {
         for hot in made {
             self.pays(&hot.context("a wallet is lost")?).await?;
         }
-        seen.by.insert("the same hot keys".to_owned());
+        seen.by.note(KEEPER, "the same hot keys");
         Ok(())
     }
 
     /// Both signers have the wallet and sign for it: nothing is lost.
     async fn pays(&mut self, hot: &Attestation) -> Result<()> {
-        let wallet = self.stage.register(hot, &[]).await?;
-        let mut paid = self.stage.pay(&wallet, 0, PAYEE, 1)?;
-        self.stage.sign(&mut paid).await?;
-        self.stage.settle(&wallet, &paid.digest).await
+        let wallet = self.custody.register(hot, &[]).await?;
+        let mut paid = self.custody.pay(&wallet, 0, PAYEE, 1)?;
+        self.custody.sign(&mut paid).await?;
+        self.custody.settle(&wallet, &paid.digest).await
     }
 
     /// A wallet's record is there or it is asked for again; it is the same one.
     pub(super) async fn registration(&mut self, victim: Role, harm: Harm, seen: &mut Seen) -> Result<()> {
         let id = self.new_id();
-        let hot = self.stage.create(&id, &[]).await?;
+        let hot = self.custody.create(&id, &[]).await?;
         let asked: Vec<_> = (0..3).map(|_| (Role::App, request(registration(&hot)))).collect();
         let first = self.harm(victim, harm, &asked).await?;
         self.after(victim).await?;
         let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
-        let second = self.stage.ask_all(victim, &requests).await?;
+        let second = self.custody.ask_all(victim, &requests).await?;
         let records: Vec<_> = first.into_iter().chain(second.clone()).flatten().collect();
         let same = records.iter().all(|record| matches!(record, Outcome::Registered(_)) && *record == records[0]);
         ensure!(same && second.iter().all(Option::is_some), "{records:?}");
-        seen.by.insert("the same record".to_owned());
+        seen.by.note(By::Party(victim), "the same record");
         self.pays(&hot).await
     }
 
     /// A freeze that was confirmed holds, and one that was not is asked for again.
     pub(super) async fn freeze(&mut self, victim: Role, harm: Harm, seen: &mut Seen) -> Result<()> {
         let id = self.new_id();
-        let hot = self.stage.create(&id, &[]).await?;
-        let wallet = self.stage.register(&hot, &[]).await?;
-        let mut paid = self.stage.pay(&wallet, 0, PAYEE, 1)?;
+        let hot = self.custody.create(&id, &[]).await?;
+        let wallet = self.custody.register(&hot, &[]).await?;
+        let mut paid = self.custody.pay(&wallet, 0, PAYEE, 1)?;
         if victim == Role::Cooler {
-            let outcome = self.stage.app(Role::Keeper, sign(&paid)).await?;
-            paid.hot = Some(super::stage::signature(outcome)?);
+            let outcome = self.custody.app(Role::Keeper, sign(&paid)).await?;
+            paid.hot = Some(signature(outcome)?);
         }
-        let payment = if victim == Role::Keeper { sign(&paid) } else { super::stage::countersign(&paid) };
+        let payment = if victim == Role::Keeper { sign(&paid) } else { countersign(&paid) };
         let freeze = request(Operation::Freeze(Freeze { wallet: id, reason: "seen something".to_owned() }));
-        let asked = [(Role::Cooler, &freeze), (Role::App, &freeze), (Role::Observer, &freeze)];
+        let asked = [(Role::Cooler, &freeze), (Role::App, &freeze), (Role::Sentinel, &freeze)];
         let asked: Vec<_> = asked.into_iter().map(|(role, request)| (role, request.clone())).collect();
         let first = self.harm(victim, harm, &asked).await?;
         self.after(victim).await?;
         if first.iter().flatten().any(|outcome| matches!(outcome, Outcome::Done(_))) {
-            let outcome = self.stage.app(victim, payment.clone()).await?;
+            let outcome = self.custody.app(victim, payment.clone()).await?;
             ensure!(reason(&outcome) == "Frozen", "a confirmed freeze is lost: {outcome:?}");
         }
-        let outcome = self.stage.signer(victim).process()?.say(Role::App, &freeze).await;
+        let outcome = self.custody.signer(victim).process()?.say(Role::App, &freeze).await;
         ensure!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
-        let outcome = self.stage.app(victim, payment).await?;
+        let outcome = self.custody.app(victim, payment).await?;
         ensure!(reason(&outcome) == "Frozen", "{outcome:?}");
-        seen.by.insert("Frozen".to_owned());
+        seen.by.note(By::Party(victim), "Frozen");
         Ok(())
     }
 
@@ -134,7 +125,7 @@ impl Scene {
         let Harm::Point(point) = harm else {
             bail!("a rotation is ended at a point");
         };
-        let process = self.stage.signer_mut(victim).process.take().context("it does not run")?;
+        let process = self.custody.signer_mut(victim).process.take().context("it does not run")?;
         process.done(Ask::Arm(point.to_owned())).await?;
         let mut ended = false;
         for _ in 0..STEPS {
@@ -154,7 +145,7 @@ impl Scene {
         self.payments(victim, Harm::AnyTime, 2, seen).await?;
         let mut left = u64::MAX;
         for _ in 0..STEPS {
-            left = self.stage.signer(victim).process()?.done(Ask::Rotate(generation)).await?;
+            left = self.custody.signer(victim).process()?.done(Ask::Rotate(generation)).await?;
             if left == 0 {
                 break;
             }

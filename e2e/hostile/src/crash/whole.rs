@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, Payload, WalletDesc};
+use custodies::CHAIN;
 use custody::{
-    Role, coolseal,
+    Role,
+    identity::PeerKeys,
     phrase::{Keys, Phrase},
-    trust::PeerKeys,
-    wiring::State,
+    report::WorkloadState,
 };
-use link::Caller;
-use member::{Member, Process};
+use data_center::{Member, Process};
 use protocol::{
     attestation::{attest_hot_keys, hot_keys},
     ops::{Attestation, CreateWallet, HotKeys, NamespaceKey, Operation, Outcome, Payment, Request},
@@ -19,17 +19,22 @@ use protocol::{
 };
 use rand_core::OsRng;
 use tokio::time::{Instant, sleep};
+use transport::Caller;
 
-use super::{
-    chain::{CHAIN, Chain, Paid},
-    harm::LOAD,
-    stage::{Dice, PAYEE, THIEF, countersign, reason, registration, request, sign},
+use super::{dice::Dice, harm::LOAD};
+use crate::{
+    killable::{
+        PAYEE, THIEF,
+        chain::Chain,
+        requests::{Paid, countersign, reason, registration, request, sign},
+    },
+    refusals::{By, Refusals},
+    report::{Row, Suite},
 };
-use crate::report::{Row, Suite};
 
 /// How often each is killed.
 const KILLS: u64 = 5;
-/// What the test's floor lets one payment move at most, wei, is more than either of these.
+/// What the test's local policy lets one payment move at most, wei, is more than either of these.
 const AMOUNTS: [(&str, u128); 2] = [(PAYEE, 100), (THIEF, 200)];
 /// Until it serves again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -67,33 +72,30 @@ pub(super) async fn killed(role: Role, dice: &mut Dice) -> Result<Row> {
         moved += signer.again(rivals, &requests, first).await.with_context(|| format!("nonce {nonce}"))?;
     }
     ensure!(process.terminate().await == Some(0), "{role} does not end in order");
-    Ok(Row {
-        suite: Suite::Crash,
-        attack: format!("all of {role}, with broker and API server, killed while payments run (x{KILLS})"),
-        refused_by: "NonceUsed, the same signature".to_owned(),
-        moved: moved.to_string(),
-        limit: None,
-    })
+    let attack = format!("all of {role}, with broker and API server, killed while payments run (x{KILLS})");
+    let held = Refusals::all(By::Party(role), ["NonceUsed", "the same signature"].map(str::to_owned));
+    Ok(Row::new(Suite::Crash, &attack, held.to_string(), moved))
 }
 
 impl Signer {
     async fn start(role: Role) -> Result<(Self, Process)> {
         let own = std::env::current_exe()?;
         let binary: PathBuf = own.parent().context("no folder")?.join(role.as_str());
-        ensure!(binary.is_file(), "{role} is not built: run `cargo build -p {role}` first");
+        ensure!(binary.is_file(), "{role} is not built: run `cargo build -p signer-workload` first");
         let member = Member::start(role, binary).await;
         let process = member.run();
         member.decide_everything().await;
         let keys = if role == Role::Cooler {
-            let keys = member.state(State::AwaitingCoolKey).await.identity.context("no identity")?.keys;
-            let sealed = coolseal::seal(&member.cool, &member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
+            let keys = member.state(WorkloadState::AwaitingCoolKey).await.identity.context("no identity")?.keys;
+            let sealed =
+                custody::sealed_phrase::seal(&member.cool, member.manifest(), &keys.xkey, &mut OsRng)?.to_json();
             let imported = member.exec(&["import"], &sealed).await;
             ensure!(imported.status.success(), "{imported:?}");
             keys
         } else {
             member.report_with(|report| report.identity.is_some()).await.identity.context("no identity")?.keys
         };
-        member.state(State::Serving).await;
+        member.state(WorkloadState::Serving).await;
         let (app, chain, hot) = (member.app(&keys).await, Chain::start().await?, Phrase::generate(&mut OsRng).keys());
         let attested = attested(role, &member, &app, &hot).await?;
         let wallet = wallet(role, &member, &chain, &keys, &attested)?;
@@ -110,12 +112,12 @@ impl Signer {
     fn pay(&self, nonce: u64, to: &str, wei: u128) -> Result<Paid> {
         let rules = &self.chain.rules;
         let (to, assets) = (to.to_owned(), [Asset { symbol: "ETH".to_owned(), contract: None }]);
-        let intent = Intent::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
-        let unsigned = rules.build(&intent, &assets, nonce)?;
-        let digest = rules.decode(&unsigned, &self.wallet, &assets)?.digest;
+        let effect = Effect::Transfer { asset: "ETH".to_owned(), to, amount: Amount::from(wei) };
+        let unsigned = rules.build(&effect, &self.wallet, &assets, &[Claim::Sequence(nonce)])?;
+        let digest = rules.decode(&unsigned, &self.wallet, &assets)?.id;
         let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
         let hot = match self.role {
-            Role::Cooler => Some(rules.sign(&*self.hot.secret("eip155")?, &digest)?),
+            Role::Cooler => Some(rules.sign(&*self.hot.secret("eip155")?, &Payload::Digest(digest))?),
             _ => None,
         };
         Ok(Paid { payment: Payment { wallet, chain, unsigned, ..Payment::default() }, digest, hot, cool: None })
@@ -148,8 +150,8 @@ impl Signer {
             for outcome in first[number].iter().chain([&after]) {
                 match outcome {
                     Outcome::Signed(signed) => {
-                        let before = won.entry(number).or_insert_with(|| signed.signature.clone());
-                        ensure!(*before == signed.signature, "two signatures for one payment");
+                        let before = won.entry(number).or_insert_with(|| signed.signatures.clone());
+                        ensure!(*before == signed.signatures, "two signatures for one payment");
                     }
                     Outcome::Unavailable(_) => {}
                     other => ensure!(reason(other) == "NonceUsed", "{other:?}"),
@@ -162,12 +164,12 @@ impl Signer {
             let paid = &mut rivals[number];
             explained = Some(paid.digest);
             if self.role == Role::Cooler {
-                paid.cool = Some(signature);
+                paid.cool = Some(signature.concat());
             } else {
                 // Cooler, which would sign what hot has signed.
                 let cool = self.member.cool.keys().secret("eip155")?;
-                paid.cool = Some(self.chain.rules.sign(&cool, &paid.digest)?);
-                paid.hot = Some(signature);
+                paid.cool = Some(self.chain.rules.sign(&cool, &Payload::Digest(paid.digest))?);
+                paid.hot = Some(signature.concat());
             }
         }
         let all: Vec<_> = rivals.iter().collect();
@@ -192,10 +194,10 @@ async fn attested(role: Role, member: &Member, app: &Caller, hot: &Keys) -> Resu
 
 fn wallet(role: Role, member: &Member, chain: &Chain, keys: &PeerKeys, hot: &Attestation) -> Result<WalletDesc> {
     let keeper = match role {
-        Role::Keeper => custody::fingerprint::message_key(keys)?,
+        Role::Keeper => custody::identity::message_key(keys)?,
         _ => member.peer.message_key().verifying_key(),
     };
     let hot = hot_keys(hot, &[keeper])?;
     let key = hot.keys.iter().find(|key| key.namespace == "eip155").context("no key for eip155")?;
-    Ok(chain.rules.wallet(&Owners::of(&member.manifest(), chain.rules.id(), &key.public_key)?, [0; 32])?)
+    Ok(chain.rules.wallet(&member.manifest().owners(chain.rules.id(), &key.public_key)?, [0; 32])?)
 }

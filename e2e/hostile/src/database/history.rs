@@ -8,8 +8,17 @@ use prost::Message;
 use protocol::ops::{Freeze, Operation, Outcome, Response};
 use rusqlite::Connection;
 
-use super::{Story, Whose, yesterday};
-use crate::crash::shared::{Ask, ETH, Nothing, PAYEE, copy, export, open, sign, signature};
+use super::story::{Story, Whose, yesterday};
+use crate::{
+    files::{copy, open},
+    killable::{
+        PAYEE,
+        custody::ETH,
+        evidence::export,
+        requests::{sign, signature},
+        wire::{Ask, Nothing},
+    },
+};
 
 /// What is done to a chain.
 type Rewrite = fn(&Connection) -> Result<()>;
@@ -18,8 +27,8 @@ type Edit = (&'static str, &'static str, &'static str);
 
 const BOTH: [Role; 2] = [Role::Keeper, Role::Cooler];
 const EMPTY: &str =
-    "DELETE FROM audit; DELETE FROM watermarks; DELETE FROM spends; DELETE FROM sums; DELETE FROM operations;
-    DELETE FROM settlements; DELETE FROM freezes";
+    "DELETE FROM audit; DELETE FROM claims; DELETE FROM spends; DELETE FROM sums; DELETE FROM operations;
+    DELETE FROM settled; DELETE FROM freezes";
 
 pub(super) async fn attacks(story: &mut Story) -> Result<()> {
     let cases: [(&str, Whose, u64); 3] = [
@@ -40,7 +49,7 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
             rolled_back(story.roll_back(Role::Cooler, "").await?)?;
             let told = story.steal(|story| &story.alice, 1).await?;
             ensure!(told == ["NonceUsed", "Locked"], "{told:?}");
-            Ok("NonceUsed by keeper, Locked".to_owned())
+            Ok("keeper: NonceUsed; cooler: Locked".to_owned())
         })
         .await?;
     growth(story).await?;
@@ -63,18 +72,18 @@ async fn growth(story: &mut Story) -> Result<()> {
             rolled_back(story.roll_back(Role::Keeper, "").await?)?;
             for number in 0..60 {
                 let freeze = Freeze { wallet: format!("nobody-{number}"), reason: String::new() };
-                let outcome = story.stage.app(Role::Keeper, Operation::Freeze(freeze)).await?;
+                let outcome = story.custody.app(Role::Keeper, Operation::Freeze(freeze)).await?;
                 ensure!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
             }
             for _ in 0..3 {
-                rolled_back(story.stage.unlock(Role::Keeper).await?.err())?;
+                rolled_back(story.custody.unlock(Role::Keeper).await?.err())?;
             }
             story.keeper_refuses(|story| &story.alice, 1, "Locked").await
         })
         .await
 }
 
-/// Both signers' files at once; the observer is in neither data centre.
+/// Both signers' files at once; the sentinel is in neither data centre.
 async fn together(story: &mut Story) -> Result<()> {
     let cases = [
         ("both: yesterday's copies at once", false, ""),
@@ -85,23 +94,23 @@ async fn together(story: &mut Story) -> Result<()> {
         story
             .attack(name, async |story| {
                 for role in BOTH {
-                    story.stage.signer_mut(role).kill().await?;
+                    story.custody.signer_mut(role).kill().await?;
                     if !empty {
-                        copy(&yesterday(&story.stage, role), &story.stage.signer(role).start.data_dir)?;
+                        copy(&yesterday(&story.custody, role), &story.custody.signer(role).start.data_dir)?;
                     }
                     let sql = if empty { format!("{EMPTY}; {sql}") } else { sql.to_owned() };
                     story.write(role, |connection| Ok(connection.execute_batch(&sql)?)).await?;
                 }
                 for role in BOTH {
-                    story.stage.start(role, None).await?;
+                    story.custody.start(role, None).await?;
                 }
                 for role in BOTH {
-                    let locked = story.stage.unlock(role).await?;
+                    let locked = story.custody.unlock(role).await?;
                     ensure!(locked.is_err(), "{role} is vouched for");
                 }
                 let told = story.steal(|story| &story.alice, 1).await?;
                 ensure!(told == ["Locked", "Locked"], "{told:?}");
-                Ok("Locked: the observer knows".to_owned())
+                Ok("keeper: Locked; cooler: Locked; the sentinel knows".to_owned())
             })
             .await?;
     }
@@ -126,7 +135,7 @@ async fn acceptance(story: &mut Story) -> Result<()> {
         .await?;
     story
         .attack("keeper: yesterday's copy with its own signed head as an acceptance", async |story| {
-            let connection = open(&yesterday(&story.stage, Role::Keeper))?;
+            let connection = open(&yesterday(&story.custody, Role::Keeper))?;
             let query = "SELECT result FROM operations WHERE result IS NOT NULL";
             let mut query = connection.prepare(query)?;
             let results = query.query_map([], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -149,9 +158,9 @@ async fn acceptance(story: &mut Story) -> Result<()> {
     story
         .attack("keeper: an acceptance of before, used again with yesterday's copy", async |story| {
             let acceptance = accepted(story).await?;
-            let paid = story.stage.pay(&story.bob, 0, PAYEE, ETH)?;
-            signature(story.stage.app(Role::Keeper, sign(&paid)).await?)?;
-            story.stage.show(Role::Keeper).await?;
+            let paid = story.custody.pay(&story.bob, 0, PAYEE, ETH)?;
+            signature(story.custody.app(Role::Keeper, sign(&paid)).await?)?;
+            story.custody.show(Role::Keeper).await?;
             let sql = format!("INSERT INTO overrides (id, attestation) VALUES (1, x'{acceptance}')");
             rolled_back(story.roll_back(Role::Keeper, &sql).await?)?;
             story.keeper_refuses(|story| &story.bob, 0, "Locked").await
@@ -169,9 +178,9 @@ async fn acceptance(story: &mut Story) -> Result<()> {
 /// Yesterday's copy, accepted; the acceptance's row, hex.
 async fn accepted(story: &mut Story) -> Result<String> {
     rolled_back(story.roll_back(Role::Keeper, "").await?)?;
-    story.stage.keeper.process()?.done(Ask::Accept(Nothing {})).await?;
-    story.stage.unlocked(Role::Keeper).await?;
-    let connection = open(&story.stage.keeper.start.data_dir)?;
+    story.custody.keeper.process()?.done(Ask::Accept(Nothing {})).await?;
+    story.custody.unlocked(Role::Keeper).await?;
+    let connection = open(&story.custody.keeper.start.data_dir)?;
     let row: Vec<u8> = connection.query_row("SELECT attestation FROM overrides", [], |row| row.get(0))?;
     Ok(HEXLOWER.encode(&row))
 }
@@ -193,8 +202,8 @@ async fn anew(story: &mut Story) -> Result<()> {
         story
             .attack(name, async |story| {
                 story.write(Role::Keeper, edit).await?;
-                story.stage.start(Role::Keeper, None).await?;
-                rolled_back(story.stage.unlock(Role::Keeper).await?.err())?;
+                story.custody.start(Role::Keeper, None).await?;
+                rolled_back(story.custody.unlock(Role::Keeper).await?.err())?;
                 story.keeper_refuses(|story| &story.alice, 1, "Locked").await
             })
             .await?;
@@ -246,7 +255,7 @@ async fn edits(story: &mut Story) -> Result<()> {
             story
                 .attack(&format!("{role}: {name}"), async |story| {
                     story.write(role, |connection| Ok(connection.execute_batch(sql)?)).await?;
-                    let connection = open(&story.stage.signer(role).start.data_dir)?;
+                    let connection = open(&story.custody.signer(role).start.data_dir)?;
                     match audit::verify(&export(&connection)?, &[]) {
                         Ok(_) => bail!("the auditor does not see it"),
                         Err(broken) => {
@@ -261,16 +270,16 @@ async fn edits(story: &mut Story) -> Result<()> {
     }
     story
         .attack("both: a signature that only one of the chains has", async |story| {
-            story.unnoticed(Role::Keeper, "DELETE FROM watermarks WHERE wallet = 'alice' AND nonce = 1").await?;
+            story.unnoticed(Role::Keeper, "DELETE FROM claims WHERE wallet = 'alice' AND nonce = 1").await?;
             let told = story.steal(|story| &story.alice, 1).await?;
             ensure!(told == ["Done", "NonceUsed"], "{told:?}");
             let [keeper, cooler] = [Role::Keeper, Role::Cooler].map(|role| {
-                let connection = open(&story.stage.signer(role).start.data_dir)?;
+                let connection = open(&story.custody.signer(role).start.data_dir)?;
                 export(&connection)
             });
             let compared = audit::compare(&keeper?, &cooler?);
             ensure!(!compared.keeper_only.is_empty(), "{compared:?}");
-            Ok("NonceUsed by cooler; audit compare names it".to_owned())
+            Ok("cooler: NonceUsed; audit compare names it".to_owned())
         })
         .await
 }

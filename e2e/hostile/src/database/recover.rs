@@ -11,9 +11,14 @@ use rusqlite::{Connection, types::ValueRef};
 use sealing::Context;
 use zeroize::Zeroizing;
 
-use super::Story;
+use super::story::{Story, yesterday};
 use crate::{
-    crash::shared::{ETH, PAYEE, Stage, copy, open, reason, sign},
+    files::{copy, open},
+    killable::{
+        PAYEE,
+        custody::{Custody, ETH},
+        requests::{reason, sign},
+    },
     report::{Row, Suite},
 };
 
@@ -31,9 +36,9 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
     for role in BOTH {
         story
             .attack(&format!("{role}: all bytes of its files and backups read"), async |story| {
-                let secrets = secrets(&story.stage, role).await?;
+                let secrets = secrets(&story.custody, role).await?;
                 let texts = secrets.iter().flat_map(|secret| spellings(secret)).collect::<Vec<_>>();
-                for folder in [story.stage.signer(role).start.data_dir.clone(), super::yesterday(&story.stage, role)] {
+                for folder in [story.custody.signer(role).start.data_dir.clone(), yesterday(&story.custody, role)] {
                     ensure!(!holds(&folder, &texts)?, "a secret of {role} is in {}", folder.display());
                 }
                 Ok(format!("the Vault's seal: none of {} secrets in any spelling", secrets.len()))
@@ -41,9 +46,9 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
             .await?;
         story
             .attack(&format!("{role}: everything in its file tried as a key"), async |story| {
-                let connection = open(&story.stage.signer(role).start.data_dir)?;
+                let connection = open(&story.custody.signer(role).start.data_dir)?;
                 let keys = blobs(&connection)?;
-                let sealed = sealed(&story.stage, role, &connection)?;
+                let sealed = sealed(&story.custody, role, &connection)?;
                 for value in &sealed {
                     ensure!(!opens(&value.sealed, &keys)?, "something in the file opens a value of it");
                 }
@@ -53,9 +58,9 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
         let other = if role == Role::Keeper { Role::Cooler } else { Role::Keeper };
         story
             .attack(&format!("{role}: its values given to {other}'s Vault key"), async |story| {
-                let connection = open(&story.stage.signer(role).start.data_dir)?;
-                for SealedValue { context, sealed } in sealed(&story.stage, role, &connection)? {
-                    let opened = story.stage.unsealed(other, context, sealed).await;
+                let connection = open(&story.custody.signer(role).start.data_dir)?;
+                for SealedValue { context, sealed } in sealed(&story.custody, role, &connection)? {
+                    let opened = story.custody.stolen(other)?.opened(context, sealed).await;
                     ensure!(opened.is_err(), "another signer's Vault key opens it");
                 }
                 Ok("another key of the Vault".to_owned())
@@ -66,20 +71,20 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
 }
 
 /// Everything that the Vault seals for a signer, opened by whoever has the Vault.
-async fn secrets(stage: &Stage, role: Role) -> Result<Vec<Zeroizing<[u8; 32]>>> {
-    let connection = open(&stage.signer(role).start.data_dir)?;
+async fn secrets(custody: &Custody, role: Role) -> Result<Vec<Zeroizing<[u8; 32]>>> {
+    let connection = open(&custody.signer(role).start.data_dir)?;
     let mut secrets = Vec::new();
-    for SealedValue { context, sealed } in sealed(stage, role, &connection)? {
-        secrets.push(stage.unsealed(role, context, sealed).await?);
+    for SealedValue { context, sealed } in sealed(custody, role, &connection)? {
+        secrets.push(custody.stolen(role)?.opened(context, sealed).await?);
     }
     ensure!(secrets.len() > 3, "{role} has only {} sealed values", secrets.len());
     if role == Role::Cooler {
-        secrets.push(stage.cool.entropy());
+        secrets.push(custody.ceremonies.cool.entropy());
     }
     Ok(secrets)
 }
 
-fn sealed(stage: &Stage, role: Role, connection: &Connection) -> Result<Vec<SealedValue>> {
+fn sealed(custody: &Custody, role: Role, connection: &Connection) -> Result<Vec<SealedValue>> {
     let mut values = Vec::new();
     for (column, purpose) in SEEDS {
         let sealed = connection.query_row(&format!("SELECT {column} FROM identity"), [], |row| row.get(0))?;
@@ -95,7 +100,7 @@ fn sealed(stage: &Stage, role: Role, connection: &Connection) -> Result<Vec<Seal
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         for row in rows {
             let (wallet, purpose, sealed): (String, String, String) = row?;
-            values.push(SealedValue { context: stage.context(&wallet, &purpose)?, sealed });
+            values.push(SealedValue { context: custody.context(&wallet, &purpose), sealed });
         }
     }
     ensure!(values.len() > SEEDS.len(), "{role} has no keys");
@@ -168,20 +173,14 @@ fn opens(sealed: &str, keys: &BTreeSet<[u8; 32]>) -> Result<bool> {
 
 /// Keeper without a Vault's seal: the keys that its clients have.
 pub(super) async fn client_keys() -> Result<Vec<Row>> {
-    let mut stage = Stage::new(KeyProtection::ClientKey).await?;
-    let alice = stage.wallet("alice", ETH).await?;
-    let bob = stage.wallet("bob", 0).await?;
+    let mut custody = Custody::new(KeyProtection::ClientKey).await?;
+    let alice = custody.wallet("alice", ETH).await?;
+    let bob = custody.wallet("bob", 0).await?;
     let mut rows = Vec::new();
     let mut row = |attack: &str, refused_by: &str| {
-        rows.push(Row {
-            suite: Suite::Database,
-            attack: attack.to_owned(),
-            refused_by: refused_by.to_owned(),
-            moved: "0".to_owned(),
-            limit: None,
-        });
+        rows.push(Row::new(Suite::Database, attack, refused_by.to_owned(), 0));
     };
-    let folder = stage.keeper.start.data_dir.clone();
+    let folder = custody.keeper.start.data_dir.clone();
     let keys = [&alice, &bob].map(|wallet| wallet.client_key.clone());
     let texts: Vec<_> =
         keys.iter().filter_map(|key| Some(spellings(key.as_slice().try_into().ok()?))).flatten().collect();
@@ -191,7 +190,7 @@ pub(super) async fn client_keys() -> Result<Vec<Row>> {
     let connection = open(&folder)?;
     let query = "SELECT secret FROM hot_keys WHERE wallet = 'alice'";
     let secret: String = connection.query_row(query, [], |row| row.get(0))?;
-    let opened = stage.unsealed(Role::Keeper, stage.context("alice", "hot.eip155.v1")?, secret.clone()).await;
+    let opened = custody.stolen(Role::Keeper)?.opened(custody.context("alice", "hot.eip155.v1"), secret.clone()).await;
     ensure!(opened.is_err() && !opens(&secret, &blobs(&connection)?)?, "a client's value opens without its key");
     drop(connection);
     row(
@@ -199,46 +198,46 @@ pub(super) async fn client_keys() -> Result<Vec<Row>> {
         "AES-256-GCM under the client's key",
     );
 
-    let paid = stage.pay(&alice, 0, PAYEE, 1)?;
+    let paid = custody.pay(&alice, 0, PAYEE, 1)?;
     let with = |wallet: &str, key: &[u8]| {
         let (wallet, client_key) = (wallet.to_owned(), key.to_vec());
         Operation::Check(Payment { wallet, client_key, ..paid.payment.clone() })
     };
-    let wrong = stage.app(Role::Keeper, with("alice", &bob.client_key)).await?;
-    let nobody = stage.app(Role::Keeper, with("nobody", &bob.client_key)).await?;
+    let wrong = custody.app(Role::Keeper, with("alice", &bob.client_key)).await?;
+    let nobody = custody.app(Role::Keeper, with("nobody", &bob.client_key)).await?;
     let (Outcome::Refused(wrong), Outcome::Refused(nobody)) = (wrong, nobody) else {
         anyhow::bail!("a wrong key is served");
     };
     let same = |Refused { reason, message }: Refused| (reason, message.replace("alice", "nobody"));
     ensure!(same(wrong) == same(nobody), "a wrong key is refused otherwise than no wallet");
-    row("keeper with clients' keys: another client's key", "WalletUnknown, as for no wallet");
+    row("keeper with clients' keys: another client's key", "keeper: WalletUnknown, as for no wallet");
 
-    let aside = stage.aside("with-client-keys");
-    stage.keeper.kill().await?;
+    let aside = custody.aside("with-client-keys");
+    custody.keeper.kill().await?;
     copy(&folder, &aside)?;
     let connection = open(&folder)?;
     connection.execute_batch(
         "UPDATE hot SET verifier = (SELECT verifier FROM hot WHERE wallet = 'bob') WHERE wallet = 'alice'",
     )?;
     drop(connection);
-    stage.restart(Role::Keeper).await?;
+    custody.restart(Role::Keeper).await?;
     let mut theirs = paid.clone();
     theirs.payment.client_key = bob.client_key.clone();
-    let outcome = stage.app(Role::Keeper, sign(&theirs)).await?;
+    let outcome = custody.app(Role::Keeper, sign(&theirs)).await?;
     ensure!(reason(&outcome) == "WalletUnknown", "{outcome:?}");
-    row("keeper with clients' keys: a wallet's verifier replaced by another's", "WalletUnknown");
+    row("keeper with clients' keys: a wallet's verifier replaced by another's", "keeper: WalletUnknown");
 
-    stage.keeper.kill().await?;
+    custody.keeper.kill().await?;
     let connection = open(&folder)?;
     let key = sealing::ClientKey::from_slice(&bob.client_key)?;
-    let verifier = key.verifier(stage.context("alice", "entropy.v1")?);
+    let verifier = key.verifier(custody.context("alice", "entropy.v1"));
     connection.execute("UPDATE hot SET verifier = ?1 WHERE wallet = 'alice'", [verifier])?;
     drop(connection);
-    stage.restart(Role::Keeper).await?;
-    let outcome = stage.app(Role::Keeper, sign(&theirs)).await?;
+    custody.restart(Role::Keeper).await?;
+    let outcome = custody.app(Role::Keeper, sign(&theirs)).await?;
     ensure!(reason(&outcome) == "KeyDamaged", "{outcome:?}");
-    row("keeper with clients' keys: a verifier made for the thief's key", "KeyDamaged");
+    row("keeper with clients' keys: a verifier made for the thief's key", "keeper: KeyDamaged");
     // None of these got a signature, and all that was paid in is there.
-    ensure!(stage.chain.anvil.balance(&alice.desc.address).await? == ETH, "something left alice's wallet");
+    ensure!(custody.chain.anvil.balance(&alice.desc.address).await? == ETH, "something left alice's wallet");
     Ok(rows)
 }

@@ -2,13 +2,19 @@
 //! itself notices, or the other signer, whose files are others.
 
 use anyhow::{Context, Result, ensure};
-use chain::ChainRules;
+use chain::{ChainRules, Payload};
 use custody::Role;
 use prost::Message;
 use protocol::ops::{Attestation, HotKeys, NamespaceKey, Outcome, Request, Response, Signed};
 
-use super::{PRICE, Story, Whose};
-use crate::crash::shared::{THIEF, countersign, reason, registration, request, sign, signature};
+use super::story::{PRICE, Story, Whose};
+use crate::{
+    files::open,
+    killable::{
+        THIEF,
+        requests::{countersign, reason, registration, request, sign, signature},
+    },
+};
 
 const SWAP_SECRETS: &str = "
     CREATE TEMP TABLE t AS SELECT wallet, secret FROM hot_keys;
@@ -32,12 +38,12 @@ const OTHER_PURPOSE: &str =
 const OTHER_IDENTITY: &str = "UPDATE hot_keys SET secret = (SELECT message_seed FROM identity) WHERE wallet = 'bob'";
 const SWAP_SEEDS: &str = "UPDATE identity SET message_seed = xkey_seed, xkey_seed = message_seed";
 const NO_FREEZE: &str = "DELETE FROM freezes";
-const NO_MARK: &str = "DELETE FROM watermarks WHERE wallet = 'alice' AND nonce = 1";
-const LOWER_MARK: &str = "UPDATE watermarks SET nonce = 7 WHERE wallet = 'alice' AND nonce = 1";
+const NO_MARK: &str = "DELETE FROM claims WHERE wallet = 'alice' AND nonce = 1";
+const LOWER_MARK: &str = "UPDATE claims SET nonce = 7 WHERE wallet = 'alice' AND nonce = 1";
 const NO_SPENDS: &str = "DELETE FROM spends; DELETE FROM sums";
 const SETTLED: &str = "
-    INSERT INTO settlements (wallet, chain, nonce, digest, at_ms)
-    SELECT wallet, chain, nonce, digest, 1 FROM watermarks WHERE wallet = 'alice' AND nonce = 1";
+    INSERT INTO settled (wallet, chain, nonce, id, at_ms)
+    SELECT wallet, chain, nonce, id, 1 FROM claims WHERE wallet = 'alice' AND nonce = 1";
 
 pub(super) async fn attacks(story: &mut Story) -> Result<()> {
     let keeper: [(&str, &str, &str); 5] = [
@@ -66,10 +72,10 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
         .attack("keeper: two phrases' entropy exchanged, for whoever restores from it", async |story| {
             story.unnoticed(Role::Keeper, SWAP_ENTROPY).await?;
             let query = "SELECT entropy FROM hot WHERE wallet = 'bob'";
-            let connection = crate::crash::shared::open(&story.stage.keeper.start.data_dir)?;
+            let connection = open(&story.custody.keeper.start.data_dir)?;
             let sealed: String = connection.query_row(query, [], |row| row.get(0))?;
-            let context = story.stage.context("bob", "entropy.v1")?;
-            let opened = story.stage.unsealed(Role::Keeper, context, sealed).await;
+            let context = story.custody.context("bob", "entropy.v1");
+            let opened = story.custody.stolen(Role::Keeper)?.opened(context, sealed).await;
             ensure!(opened.is_err(), "another wallet's entropy opens");
             Ok("the Vault's context".to_owned())
         })
@@ -78,7 +84,7 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
         story
             .attack(&format!("{role}: its own seeds exchanged"), async |story| {
                 story.write(role, |connection| Ok(connection.execute_batch(SWAP_SEEDS)?)).await?;
-                ensure!(story.stage.start(role, None).await.is_err(), "it starts with exchanged seeds");
+                ensure!(story.custody.start(role, None).await.is_err(), "it starts with exchanged seeds");
                 Ok("the Vault's context: it does not start".to_owned())
             })
             .await?;
@@ -89,7 +95,7 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
                         Ok(connection.pragma_update(None, "user_version", version)?)
                     };
                     story.write(role, set).await?;
-                    ensure!(story.stage.start(role, None).await.is_err(), "it starts with another version");
+                    ensure!(story.custody.start(role, None).await.is_err(), "it starts with another version");
                     Ok("it does not start".to_owned())
                 })
                 .await?;
@@ -110,49 +116,49 @@ async fn cooler(story: &mut Story) -> Result<()> {
                 story.unnoticed(Role::Cooler, sql).await?;
                 let told = story.steal_with_hot("bob").await?;
                 ensure!(told == "StoreDamaged", "{told}");
-                Ok(told)
+                Ok(format!("cooler: {told}"))
             })
             .await?;
     }
     story
         .attack("cooler: a key that it did not seal as the cool key", async |story| {
             let query = "SELECT secret FROM hot_keys WHERE wallet = 'bob'";
-            let connection = crate::crash::shared::open(&story.stage.keeper.start.data_dir)?;
+            let connection = open(&story.custody.keeper.start.data_dir)?;
             let sealed: String = connection.query_row(query, [], |row| row.get(0))?;
             drop(connection);
             story.unnoticed(Role::Cooler, &format!("UPDATE cool_keys SET secret = '{sealed}'")).await?;
             let told = story.steal_with_hot("bob").await?;
             ensure!(told == "KeyDamaged", "{told}");
-            Ok(told)
+            Ok(format!("cooler: {told}"))
         })
         .await?;
     story
         .attack("cooler: a wallet with an owner of the thief's own", async |story| {
             let secret = [3; 32];
-            let key = story.stage.chain.rules.public_key(&secret)?;
+            let key = story.custody.chain.rules.public_key(&secret)?;
             let keys = vec![NamespaceKey { namespace: "eip155".to_owned(), public_key: key.clone() }];
-            let custody_id = story.stage.manifest()?.custody_id().as_bytes().to_vec();
+            let custody_id = story.custody.manifest().custody_id().as_bytes().to_vec();
             let row = HotKeys { custody_id, wallet: "bob".to_owned(), keys }.encode_to_vec();
-            let owners = chain::Owners::of(&story.stage.manifest()?, story.stage.chain.rules.id(), &key)?;
-            let own = story.stage.chain.rules.wallet(&owners, [0; 32])?;
+            let owners = story.custody.manifest().owners(story.custody.chain.rules.id(), &key)?;
+            let own = story.custody.chain.rules.wallet(&owners, [0; 32])?;
             let edit = |connection: &rusqlite::Connection| -> Result<()> {
                 connection.execute("UPDATE wallets SET hot_keys = ?1 WHERE wallet = 'bob'", [&row])?;
                 connection.execute("UPDATE addresses SET address = ?1 WHERE wallet = 'bob'", [&own.address])?;
                 Ok(())
             };
             story.write(Role::Cooler, edit).await?;
-            story.stage.restart(Role::Cooler).await?;
+            story.custody.restart(Role::Cooler).await?;
             // Cooler now signs for a wallet of the thief's; bob's is another.
-            let mut theirs = story.stage.pay(&story.bob, 0, THIEF, PRICE)?;
-            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &theirs.digest)?);
-            let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
+            let mut theirs = story.custody.pay(&story.bob, 0, THIEF, PRICE)?;
+            theirs.hot = Some(story.custody.chain.rules.sign(&secret, &Payload::Digest(theirs.digest))?);
+            let outcome = story.custody.app(Role::Cooler, countersign(&theirs)).await?;
             ensure!(reason(&outcome) == "HotSignatureInvalid", "{outcome:?}");
             let assets = [chain::Asset { symbol: "ETH".to_owned(), contract: None }];
-            let digest = story.stage.chain.rules.decode(&theirs.payment.unsigned, &own, &assets)?.digest;
-            theirs.hot = Some(story.stage.chain.rules.sign(&secret, &digest)?);
-            let outcome = story.stage.app(Role::Cooler, countersign(&theirs)).await?;
+            let digest = story.custody.chain.rules.decode(&theirs.payment.unsigned, &own, &assets)?.id;
+            theirs.hot = Some(story.custody.chain.rules.sign(&secret, &Payload::Digest(digest))?);
+            let outcome = story.custody.app(Role::Cooler, countersign(&theirs)).await?;
             theirs.cool = signature(outcome).ok();
-            story.stage.chain.cash(&story.bob.desc, &[&theirs], None).await?;
+            story.custody.chain.cash(&story.bob.desc, &[&theirs], None).await?;
             Ok("the digest binds the address: cool's vote is for a wallet of the thief's own".to_owned())
         })
         .await
@@ -164,17 +170,17 @@ async fn attested(story: &mut Story) -> Result<()> {
     story
         .attack("keeper: a wallet's attestation replaced by another's", async |story| {
             story.unnoticed(Role::Keeper, sql).await?;
-            let hot = story.stage.create("bob", &[]).await?;
-            let wallet = story.stage.register(&hot, &[]).await?;
+            let hot = story.custody.create("bob", &[]).await?;
+            let wallet = story.custody.register(&hot, &[]).await?;
             ensure!(wallet.id == "alice" && wallet.desc == story.alice.desc, "bob's name has alice's keys");
             Ok("the attestation names its wallet".to_owned())
         })
         .await?;
     story
         .attack("keeper: a wallet's attestation with the thief's key in it", async |story| {
-            let hot = story.stage.create("bob", &[]).await?;
+            let hot = story.custody.create("bob", &[]).await?;
             let mut keys = HotKeys::decode(hot.body.as_slice())?;
-            keys.keys.first_mut().context("no key")?.public_key = story.stage.chain.rules.public_key(&[3; 32])?;
+            keys.keys.first_mut().context("no key")?.public_key = story.custody.chain.rules.public_key(&[3; 32])?;
             keys.wallet = "mallory".to_owned();
             let forged = Attestation { body: keys.encode_to_vec(), ..hot };
             let edit = |connection: &rusqlite::Connection| -> Result<()> {
@@ -182,14 +188,14 @@ async fn attested(story: &mut Story) -> Result<()> {
                 Ok(connection.execute("UPDATE hot SET attestation = ?1 WHERE wallet = 'bob'", [row]).map(drop)?)
             };
             story.write(Role::Keeper, edit).await?;
-            story.stage.restart(Role::Keeper).await?;
-            let told = story.stage.create("bob", &[]).await?;
+            story.custody.restart(Role::Keeper).await?;
+            let told = story.custody.create("bob", &[]).await?;
             ensure!(told == forged, "the row was not believed");
             for role in [Role::Keeper, Role::Cooler] {
-                let outcome = story.stage.app(role, registration(&told)).await?;
+                let outcome = story.custody.app(role, registration(&told)).await?;
                 ensure!(reason(&outcome) == "AttestationNotBelieved", "{outcome:?}");
             }
-            Ok("AttestationNotBelieved".to_owned())
+            Ok("keeper: AttestationNotBelieved; cooler: AttestationNotBelieved".to_owned())
         })
         .await
 }
@@ -198,12 +204,12 @@ async fn attested(story: &mut Story) -> Result<()> {
 async fn results(story: &mut Story) -> Result<()> {
     story
         .attack("keeper: a stored result replaced by another signature", async |story| {
-            let paid = story.stage.pay(&story.bob, 0, THIEF, PRICE)?;
+            let paid = story.custody.pay(&story.bob, 0, THIEF, PRICE)?;
             let asked = request(sign(&paid));
             let bad = Response {
                 outcome: Some(Outcome::Signed(Signed {
                     digest: paid.digest.to_vec(),
-                    signature: story.outstanding.hot.clone().unwrap_or_default(),
+                    signatures: story.outstanding.hot.iter().cloned().collect(),
                     head: None,
                 })),
             };
@@ -213,13 +219,13 @@ async fn results(story: &mut Story) -> Result<()> {
                 Ok(())
             };
             story.write(Role::Keeper, edit).await?;
-            story.stage.restart(Role::Keeper).await?;
-            let outcome = story.stage.keeper.process()?.say(Role::App, &asked).await.context("it ended")?;
+            story.custody.restart(Role::Keeper).await?;
+            let outcome = story.custody.keeper.process()?.say(Role::App, &asked).await.context("it ended")?;
             let mut told = paid.clone();
             told.hot = Some(signature(outcome)?);
-            let outcome = story.stage.app(Role::Cooler, countersign(&told)).await?;
+            let outcome = story.custody.app(Role::Cooler, countersign(&told)).await?;
             ensure!(reason(&outcome) == "HotSignatureInvalid", "{outcome:?}");
-            Ok("HotSignatureInvalid by cooler".to_owned())
+            Ok("cooler: HotSignatureInvalid".to_owned())
         })
         .await?;
     story
@@ -227,7 +233,7 @@ async fn results(story: &mut Story) -> Result<()> {
             for role in [Role::Keeper, Role::Cooler] {
                 story.unnoticed(role, "DELETE FROM operations").await?;
             }
-            let again = story.stage.app(Role::Keeper, sign(&story.outstanding)).await?;
+            let again = story.custody.app(Role::Keeper, sign(&story.outstanding)).await?;
             ensure!(Some(signature(again)?) == story.outstanding.hot, "another signature for the same payment");
             story.keeper_refuses(|story| &story.alice, 1, "NonceUsed").await
         })
@@ -259,19 +265,20 @@ async fn votes(story: &mut Story) -> Result<()> {
         story
             .attack(name, async |story| {
                 story.unnoticed(Role::Cooler, sql).await?;
-                story.keeper_refuses(whose, nonce, why).await.map(|why| format!("{why} by keeper"))
+                story.keeper_refuses(whose, nonce, why).await
             })
             .await?;
     }
     story
-        .attack("keeper: a looser floor among those that were seen", async |story| {
-            let sql = "INSERT INTO floors (content, seen_at_ms, superseded_at_ms)
-                       SELECT replace(content, '4000000000000000000', '9000000000000000000'), 1, 9000000000000 FROM floors";
+        .attack("keeper: a looser local policy among those that were seen", async |story| {
+            let sql = "INSERT INTO local_policies (content, seen_at_ms, superseded_at_ms)
+                       SELECT replace(content, '4000000000000000000', '9000000000000000000'), 1, 9000000000000
+                       FROM local_policies";
             story.unnoticed(Role::Keeper, sql).await?;
-            let over = story.stage.pay(&story.bob, 0, THIEF, PRICE + 1)?;
-            let outcome = story.stage.app(Role::Keeper, sign(&over)).await?;
+            let over = story.custody.pay(&story.bob, 0, THIEF, PRICE + 1)?;
+            let outcome = story.custody.app(Role::Keeper, sign(&over)).await?;
             ensure!(reason(&outcome) == "OverLimit", "{outcome:?}");
-            Ok("OverLimit".to_owned())
+            Ok("keeper: OverLimit".to_owned())
         })
         .await
 }
@@ -279,12 +286,12 @@ async fn votes(story: &mut Story) -> Result<()> {
 impl Story {
     /// Cooler alone, with a signature of hot that Keeper gave for something else's sake: what it answers.
     async fn steal_with_hot(&mut self, wallet: &str) -> Result<String> {
-        let hot = self.stage.stolen_hot(wallet).await?;
-        let mut stolen = self.stage.pay(&self.bob, 0, THIEF, PRICE)?;
-        stolen.hot = Some(self.stage.chain.rules.sign(&hot, &stolen.digest)?);
-        let outcome = self.stage.app(Role::Cooler, countersign(&stolen)).await?;
+        let hot = self.custody.stolen(Role::Keeper)?.hot(wallet).await?;
+        let mut stolen = self.custody.pay(&self.bob, 0, THIEF, PRICE)?;
+        stolen.hot = Some(self.custody.chain.rules.sign(&hot, &Payload::Digest(stolen.digest))?);
+        let outcome = self.custody.app(Role::Cooler, countersign(&stolen)).await?;
         stolen.cool = signature(outcome.clone()).ok();
-        self.stage.chain.cash(&self.bob.desc, &[&stolen], None).await?;
+        self.custody.chain.cash(&self.bob.desc, &[&stolen], None).await?;
         Ok(reason(&outcome).to_owned())
     }
 }

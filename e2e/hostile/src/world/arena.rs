@@ -2,32 +2,20 @@
 
 use std::cell::Cell;
 
-use alloy_primitives::Address;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
-use custody::{KeyRole, Role};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole};
+use custodies::CHAIN;
+use custody::Role;
 use futures::future::join_all;
-use member::CHAIN;
 use prost::Message;
-use protocol::ops::{Attestation, Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
+use protocol::ops::{Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
 
 use super::{
     FUNDS, Kind, Token, World,
     safe::SafeTx,
     signing::{self, ask},
+    wallet::Wallet,
 };
-
-/// A wallet that both signers have registered.
-#[derive(Debug, Clone)]
-pub(crate) struct Wallet {
-    pub(crate) id: String,
-    pub(crate) desc: WalletDesc,
-    pub(crate) address: Address,
-    /// Hot, cool, cold.
-    pub(crate) owners: [Address; 3],
-    /// Keeper's word for its hot keys.
-    pub(crate) hot: Attestation,
-}
 
 /// Wallets and their money.
 pub(crate) struct Arena<'a> {
@@ -72,7 +60,7 @@ impl World {
         let Outcome::Created(hot) = outcome else { bail!("no wallet was made: {outcome:?}") };
         let keys = HotKeys::decode(hot.body.as_slice())?;
         let key = keys.keys.iter().find(|key| key.namespace == "eip155").context("there is a key for EVM chains")?;
-        let owners = Owners::of(&self.pair.custody.manifest(), self.rules.id(), &key.public_key)?;
+        let owners = self.pair.custody.manifest().owners(self.rules.id(), &key.public_key)?;
         let desc = self.rules.wallet(&owners, [0; 32])?;
         let [hot_owner, cool, cold] = &desc.owner_addresses;
         let owners = [hot_owner.parse()?, cool.parse()?, cold.parse()?];
@@ -134,15 +122,16 @@ impl Arena<'_> {
         let world = self.world;
         world.chain().deploy(wallet).await?;
         let to = world.friend.to_string();
-        let intent = Intent::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
+        let effect = Effect::Transfer { asset: self.token.symbol.clone(), to, amount: Amount::from(amount) };
         let assets = [Asset { symbol: self.token.symbol.clone(), contract: Some(self.token.contract.to_string()) }];
-        let unsigned = world.rules.build(&intent, &assets, self.nonce(wallet).await?)?;
+        let unsigned =
+            world.rules.build(&effect, &wallet.desc, &assets, &[Claim::Sequence(self.nonce(wallet).await?)])?;
         let hot = world.hot(wallet, &unsigned).await?.map_err(|reason| anyhow!("keeper: {reason}"))?;
         let cool = world.cool(wallet, &unsigned, &hot).await?.map_err(|reason| anyhow!("cooler: {reason}"))?;
-        let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
+        let signatures = [(KeyRole::Hot, vec![hot]), (KeyRole::Cool, vec![cool])];
         let call = world.rules.assemble(&unsigned, &wallet.desc, &signatures)?;
         world.chain().send(&call).await?.map_err(|reason| anyhow!("the chain: {reason}"))?;
-        world.pair.observer.attest(&wallet.id, wallet.address).await;
+        world.pair.sentinel.attest(&wallet.id, wallet.address).await;
         self.explain(amount);
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Where the attacks happen: Keeper and Cooler with trust of profile Production, each in a data centre of its own, one
-//! broker, an observer, and a chain with the real Safe contracts.
+//! broker, a sentinel, and a chain with the real Safe contracts.
 
 mod arena;
 pub(crate) mod safe;
 mod signing;
+mod wallet;
 mod wire;
 
 use std::{
@@ -16,19 +17,23 @@ use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
 use chain_evm::EvmSafe;
 use chain_evm_client::Rpc;
-use custody::trust::{AssetFloor, Floor, Rolling, TimeLock};
+use custodies::CHAIN;
+use custody::local_policy::{AssetLimits, LocalPolicy, Rolling, TimeLock};
+use data_center::{Member, Pair};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use harness::{Options, evm::Anvil};
-use link::Caller;
-use member::{CHAIN, Pair};
 use rand_core::OsRng;
+use transport::Caller;
 
-pub(crate) use arena::{Arena, Wallet};
-pub(crate) use signing::{Granted, asked, now_ms, operation_id, reason};
+use crate::stolen::Stolen;
+
+pub(crate) use arena::Arena;
+pub(crate) use signing::{Granted, asked, operation_id, reason};
+pub(crate) use wallet::Wallet;
 pub(crate) use wire::{Tapped, Wire, next, tapped};
 
-/// The floor's highest payment of any asset, in its smallest unit; so are the others.
+/// The local policy's highest payment of any asset, in its smallest unit; so are the others.
 pub(crate) const PER_TRANSACTION: u128 = 100;
 /// In a window, of one wallet.
 pub(crate) const PER_WALLET: u128 = 250;
@@ -45,7 +50,7 @@ const LONG_WINDOW_SECONDS: u64 = 3_600;
 /// Assets with limits alone, one for each attack that spends: no attack's signatures count in the windows of another.
 const PLAIN: usize = 64;
 
-/// How the floor treats an asset.
+/// How the local policy treats an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// The limits above, over a long window.
@@ -76,7 +81,7 @@ pub(crate) struct World {
     /// App's side of the broker.
     pub(crate) app: Caller,
     /// What App has dropped.
-    pub(crate) dropped: link::Metrics,
+    pub(crate) dropped: transport::Metrics,
     /// Where an attacker wants the money.
     pub(crate) thief: Address,
     /// Somebody whom App pays.
@@ -85,6 +90,8 @@ pub(crate) struct World {
     pub(crate) relayer: String,
     /// Signs intents; App does not hold it.
     pub(crate) intent_key: SigningKey,
+    /// Keeper's secrets, for what Cooler has to refuse on its own.
+    pub(crate) keeper: Stolen,
     tokens: BTreeMap<Kind, Vec<Token>>,
     taken: Cell<usize>,
     names: Cell<usize>,
@@ -97,9 +104,9 @@ impl World {
         let anvil = Anvil::start(31337, Options::default()).await?;
         let tokens = deploy_tokens(&anvil).await?;
         let intent_key = SigningKey::generate(&mut OsRng);
-        let floor = floor(&tokens, &intent_key);
-        let pair = Pair::start(&binaries()?, floor, Rpc::new(&anvil.url())?).await;
-        let dropped = link::Metrics::default();
+        let local_policy = local_policy(&tokens, &intent_key);
+        let pair = Pair::start(&binaries()?, local_policy, Rpc::new(&anvil.url())?).await;
+        let dropped = transport::Metrics::default();
         let app = pair.custody.app_of(&pair.signers, dropped.clone()).await;
         let relayer = anvil.dev_accounts()?.get(1).context("anvil has accounts")?.address.clone();
         Ok(Self {
@@ -111,6 +118,7 @@ impl World {
             friend: Address::repeat_byte(0xf1),
             relayer,
             intent_key,
+            keeper: stolen(&pair.keeper)?,
             tokens,
             taken: Cell::new(0),
             names: Cell::new(0),
@@ -134,6 +142,10 @@ impl World {
     fn name(&self) -> String {
         format!("user-{}", self.names.replace(self.names.get() + 1))
     }
+}
+
+fn stolen(member: &Member) -> Result<Stolen> {
+    Stolen::new(member.data_dir(), member.vault_trust(), member.vault_token_file(), member.custody_id())
 }
 
 /// Folder of this program, where the signers are too.
@@ -160,25 +172,25 @@ async fn deploy_tokens(anvil: &Anvil) -> Result<BTreeMap<Kind, Vec<Token>>> {
 }
 
 /// What both data centres' admins have written.
-fn floor(tokens: &BTreeMap<Kind, Vec<Token>>, intent_key: &SigningKey) -> Floor {
+fn local_policy(tokens: &BTreeMap<Kind, Vec<Token>>, intent_key: &SigningKey) -> LocalPolicy {
     let listed = tokens.iter().filter(|(kind, _)| **kind != Kind::Unlisted);
     let assets = listed.flat_map(|(kind, tokens)| tokens.iter().map(|token| limits(*kind, token)));
-    Floor {
+    LocalPolicy {
         intent_signers: vec![HEXLOWER.encode(intent_key.verifying_key().as_bytes())],
         loosening_delay_seconds: LONG_WINDOW_SECONDS,
-        ..Floor::new(assets.collect())
+        ..LocalPolicy::new(assets.collect())
     }
 }
 
-fn limits(kind: Kind, Token { symbol, contract }: &Token) -> AssetFloor {
+fn limits(kind: Kind, Token { symbol, contract }: &Token) -> AssetLimits {
     let window_seconds = if kind == Kind::Short { SHORT_WINDOW_SECONDS } else { LONG_WINDOW_SECONDS };
     let rolling = |amount: u128| Some(Rolling { amount: amount.to_string(), window_seconds });
     let locked = || TimeLock { above: THRESHOLD.to_string(), delay_seconds: LONG_WINDOW_SECONDS };
-    AssetFloor {
+    AssetLimits {
         per_wallet: rolling(PER_WALLET),
         total: rolling(TOTAL),
         intent_above: (kind == Kind::Intent).then(|| THRESHOLD.to_string()),
         time_lock: (kind == Kind::Locked).then(locked),
-        ..AssetFloor::new(CHAIN, symbol, &contract.to_string(), 18, &PER_TRANSACTION.to_string())
+        ..AssetLimits::new(CHAIN, symbol, &contract.to_string(), 18, &PER_TRANSACTION.to_string())
     }
 }

@@ -1,15 +1,19 @@
 //! Safe transactions as anybody can make them, good or not, and how the chain takes them.
+//!
+//! The contracts' interface is declared here once more, on purpose: an attacker is not bound by what our adapter is
+//! willing to encode, and a mistake of the adapter must not hide itself from the attacks.
 
 #![allow(missing_docs, unreachable_pub, reason = "the macro writes public items without documentation")]
 
 use alloy_primitives::{Address, Bytes, U256, hex};
-use alloy_sol_types::{SolCall, SolValue, sol};
-use anyhow::{Result, anyhow};
-use chain_evm::{Call, EvmSafe};
+use alloy_sol_types::{Eip712Domain, SolCall, SolStruct, SolValue, sol};
+use anyhow::{Context, Result, anyhow};
+use chain::{Call, ChainRules};
+use chain_evm::EvmSafe;
 use harness::evm::Anvil;
 use serde_json::json;
 
-use super::Wallet;
+use super::wallet::Wallet;
 
 sol! {
     /// The ten fields; `abi.encode` of them is what signers are asked to sign.
@@ -73,6 +77,12 @@ impl SafeTx {
         self.abi_encode_params()
     }
 
+    /// What an owner of the Safe at `wallet` signs on this chain (EIP-712).
+    pub(crate) fn digest(&self, chain: u64, wallet: Address) -> [u8; 32] {
+        let (chain_id, verifying_contract) = (Some(U256::from(chain)), Some(wallet));
+        self.eip712_signing_hash(&Eip712Domain { chain_id, verifying_contract, ..Eip712Domain::default() }).0
+    }
+
     /// The call of the wallet, whatever the signatures are.
     fn execution(&self, signatures: Vec<u8>) -> Vec<u8> {
         let SafeTx { to, value, data, operation, safeTxGas, baseGas, gasPrice, gasToken, refundReceiver, nonce: _ } =
@@ -117,14 +127,15 @@ impl Sender<'_> {
         let mut signatures = [(hot_owner, hot), (cool_owner, cool)];
         signatures.sort();
         let signatures = signatures.map(|(owner, signature)| signature.map_or_else(|| approved(owner), <[u8]>::to_vec));
-        self.send(&Call { to: wallet.address, data: tx.execution(signatures.concat()) }).await
+        self.send(&Call { to: wallet.desc.address.clone(), data: tx.execution(signatures.concat()) }).await
     }
 
     /// Deploys the wallet unless it is there.
     pub(crate) async fn deploy(&self, wallet: &Wallet) -> Result<()> {
         let code: String = self.anvil.rpc("eth_getCode", json!([wallet.desc.address, "latest"])).await?;
         if code == "0x" {
-            let deployed = self.send(&self.rules.deployment(&wallet.desc)?).await?;
+            let creation = self.rules.creation(&wallet.desc)?.context("a Safe is created by a call")?;
+            let deployed = self.send(&creation).await?;
             deployed.map_err(|why| anyhow!("the wallet is not deployed: {why}"))?;
         }
         Ok(())
@@ -132,14 +143,14 @@ impl Sender<'_> {
 
     /// Makes a call, or says why the chain refuses it.
     pub(crate) async fn send(&self, call: &Call) -> Result<Result<(), String>> {
-        let (to, data) = (call.to.to_string(), hex::encode_prefixed(&call.data));
-        let transaction = json!({"from": self.relayer, "to": to, "data": data});
+        let data = hex::encode_prefixed(&call.data);
+        let transaction = json!({"from": self.relayer, "to": call.to, "data": data});
         if self.anvil.send(transaction.clone()).await.is_ok() {
             return Ok(Ok(()));
         }
         // A receipt has no reason; the same call without a transaction does.
         let called = self.anvil.rpc::<String>("eth_call", json!([transaction, "latest"])).await;
-        Ok(Err(called.map_or_else(|error| refusal(&error.to_string()), |_| "chain".to_owned())))
+        Ok(Err(called.map_or_else(|error| refusal(&error.to_string()), |_| "no reason".to_owned())))
     }
 }
 
@@ -148,9 +159,9 @@ fn approved(owner: Address) -> Vec<u8> {
     [&owner.into_word()[..], &[0; 32], &[1]].concat()
 }
 
-/// The contract's own reason (`chain: GS026`), or the node's words.
+/// The contract's own reason (`GS026`), or the node's words.
 fn refusal(words: &str) -> String {
     let code = words.find("GS").and_then(|at| words.get(at..at + 5));
     let code = code.filter(|code| code[2..].bytes().all(|digit| digit.is_ascii_digit()));
-    format!("chain: {}", code.unwrap_or(words))
+    code.unwrap_or(words).to_owned()
 }

@@ -1,23 +1,24 @@
 //! Asking the signers with App's keys, and what came of it.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chain::{ChainRules, Payload};
+use clock::now_ms;
+use custodies::CHAIN;
 use custody::Role;
-use member::CHAIN;
+use prost::Message;
 use protocol::{
     envelope::Party,
     exact,
-    ops::{OPERATION_ID_BYTES, Operation, Outcome, Payment, Request, Response},
+    ops::{HotKeys, OPERATION_ID_BYTES, Operation, Outcome, Payment, Request, Response},
     subject::{Lane, inbox_prefix, subject},
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
 
 use super::{Wallet, Wire, World, next, safe::SafeTx};
+use crate::refusals::{By, COOLER, KEEPER, Refusals};
 
 /// For a decision.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,10 +28,14 @@ const IMPATIENCE: Duration = Duration::from_secs(3);
 /// What an attacker got of the two signatures, and why not more.
 #[derive(Debug, Default)]
 pub(crate) struct Granted {
+    /// Keeper's.
     pub(crate) hot: Option<Vec<u8>>,
+    /// Where Keeper refused: made with its stolen key, so that Cooler has to refuse on its own.
+    pub(crate) forged_hot: Option<Vec<u8>>,
+    /// Cooler's.
     pub(crate) cool: Option<Vec<u8>>,
-    /// Stable reasons.
-    pub(crate) refusals: BTreeSet<String>,
+    /// Each signer's own reasons.
+    pub(crate) refusals: Refusals,
 }
 
 pub(crate) fn operation_id() -> Vec<u8> {
@@ -48,7 +53,7 @@ pub(crate) async fn ask(world: &World, signer: Role, operation: Operation) -> Re
 pub(crate) async fn asked(world: &World, signer: Role, request: Request) -> Result<Outcome> {
     let deadline = Instant::now() + IMPATIENCE;
     let response = match world.app.call(signer, Lane::Op, &request, deadline).await {
-        Err(link::CallError::NoAnswer { .. }) => {
+        Err(transport::CallError::NoAnswer { .. }) => {
             world.app.call(signer, Lane::Op, &request, Instant::now() + PATIENCE).await?
         }
         other => other?,
@@ -109,7 +114,7 @@ impl World {
     pub(crate) async fn sign(&self, signer: Role, payment: Payment) -> Result<Result<Vec<u8>, String>> {
         let outcome = self.ask(signer, Operation::Sign(payment)).await?;
         Ok(outcome.and_then(|granted| match granted {
-            Outcome::Signed(signed) => Ok(signed.signature),
+            Outcome::Signed(signed) => Ok(signed.signatures.concat()),
             other => Err(format!("{other:?}")),
         }))
     }
@@ -121,31 +126,51 @@ impl World {
 
     /// Cooler's signature, which wants hot's.
     pub(crate) async fn cool(&self, wallet: &Wallet, unsigned: &[u8], hot: &[u8]) -> Result<Result<Vec<u8>, String>> {
-        let payment = Payment { hot_signature: hot.to_vec(), ..self.payment(wallet, unsigned) };
+        let payment = Payment { hot_signatures: vec![hot.to_vec()], ..self.payment(wallet, unsigned) };
         self.sign(Role::Cooler, payment).await
     }
 
-    /// Both signatures, as far as they are given. Cooler is asked even if Keeper refuses; that it then misses hot's
-    /// signature says nothing new.
-    pub(crate) async fn both(&self, wallet: &Wallet, unsigned: &[u8]) -> Result<Granted> {
+    /// Both signatures, as far as they are given.
+    pub(crate) async fn both(&self, wallet: &Wallet, tx: &SafeTx) -> Result<Granted> {
+        self.both_for(wallet, &tx.unsigned(), tx).await
+    }
+
+    /// Asks both signers for their signatures over `unsigned`, for the sake of `tx`. Where Keeper refuses, Cooler is
+    /// asked as if Keeper had signed: it has to know by itself.
+    pub(crate) async fn both_for(&self, wallet: &Wallet, unsigned: &[u8], tx: &SafeTx) -> Result<Granted> {
+        let payment = self.payment(wallet, unsigned);
+        self.granted(wallet, payment, tx).await
+    }
+
+    /// The same with all that goes into a payment.
+    pub(crate) async fn granted(&self, wallet: &Wallet, payment: Payment, tx: &SafeTx) -> Result<Granted> {
         let mut granted = Granted::default();
-        granted.hot = granted.take(self.hot(wallet, unsigned).await?);
-        let cool = self.cool(wallet, unsigned, granted.hot.as_deref().unwrap_or(&[27; 65])).await?;
-        if granted.hot.is_some() || cool != Err("HotSignatureInvalid".to_owned()) {
-            granted.cool = granted.take(cool);
+        granted.hot = granted.take(KEEPER, self.sign(Role::Keeper, payment.clone()).await?);
+        if granted.hot.is_none() {
+            granted.forged_hot = Some(self.forged_hot(wallet, tx).await?);
         }
+        let hot_signatures = vec![granted.hot().unwrap_or_default().to_vec()];
+        granted.cool = granted.take(COOLER, self.sign(Role::Cooler, Payment { hot_signatures, ..payment }).await?);
         Ok(granted)
     }
 
-    /// Executes with whatever was granted, and has the observer attest what came of it.
+    /// Hot's signature by whoever has taken over Keeper.
+    pub(crate) async fn forged_hot(&self, wallet: &Wallet, tx: &SafeTx) -> Result<Vec<u8>> {
+        let name = HotKeys::decode(wallet.hot.body.as_slice())?.wallet;
+        let key = self.keeper.hot(&name).await?;
+        let digest = tx.digest(self.rules.number(), wallet.address);
+        Ok(self.rules.sign(&key, &Payload::Digest(digest))?)
+    }
+
+    /// Executes with whatever was granted, and has the sentinel attest what came of it.
     pub(crate) async fn release(&self, wallet: &Wallet, tx: &SafeTx, granted: &mut Granted) -> Result<()> {
-        let both = granted.hot.is_some() && granted.cool.is_some();
-        match self.chain().execute(wallet, tx, granted.hot.as_deref(), granted.cool.as_deref()).await? {
-            Ok(()) => self.pair.observer.attest(&wallet.id, wallet.address).await,
-            // Of two missing signatures the chain's reason says nothing new.
+        let both = granted.hot().is_some() && granted.cool.is_some();
+        match self.chain().execute(wallet, tx, granted.hot(), granted.cool.as_deref()).await? {
+            Ok(()) => self.pair.sentinel.attest(&wallet.id, wallet.address).await,
+            // Of a missing signature the chain's reason says nothing new.
             Err(why) => {
                 if both || granted.refusals.is_empty() {
-                    granted.refusals.insert(why);
+                    granted.refusals.note(By::Chain, &why);
                 }
             }
         }
@@ -153,15 +178,14 @@ impl World {
     }
 }
 
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Granted {
     /// Keeps a signature, or the reason.
-    pub(crate) fn take<T>(&mut self, outcome: Result<T, String>) -> Option<T> {
-        outcome.map_err(|reason| self.refusals.insert(reason)).ok()
+    pub(crate) fn take<T>(&mut self, by: By, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|reason| self.refusals.note(by, &reason)).ok()
+    }
+
+    /// A signature of hot, wherever it is from.
+    pub(crate) fn hot(&self) -> Option<&[u8]> {
+        self.hot.as_deref().or(self.forged_hot.as_deref())
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use async_nats::{Client, ConnectOptions, Event, ServerError, Subscriber};
+use data_center::Credentials;
 use futures::StreamExt;
 use harness::nats::Nats;
-use member::Credentials;
 use tokio::{
     sync::{Mutex, mpsc},
     time::{Instant, timeout, timeout_at},

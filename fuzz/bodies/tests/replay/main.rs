@@ -12,15 +12,17 @@ use std::{
     path::PathBuf,
 };
 
-use chain_evm::Fields;
+use chain_adapters::Adapters;
 use custody::{
+    config::{Credentials, MemberConfig},
+    local_policy::LocalPolicy,
     manifest::SignedManifest,
-    trust::{Floor, TrustBundle},
-    wiring::{Credentials, MemberConfig, Report},
+    report::Report,
+    trust::MemberTrust,
 };
-use documents::policy::{Loaded, Request};
 use fuzz_bodies::{SEPARATOR, TARGETS};
 use jiff::Timestamp;
+use policy_file::policy::{Loaded, Request};
 
 /// Set to write the seeds anew.
 const WRITE: &str = "MULTISIG_WRITE_SEEDS";
@@ -73,9 +75,9 @@ fn the_good_documents_among_the_seeds_are_read() {
         std::str::from_utf8(&found.unwrap().bytes[1..]).unwrap()
     };
     let policy = |name| named("policy_file", name);
-    TrustBundle::parse(policy("trust").as_bytes()).unwrap().complete().unwrap();
+    MemberTrust::parse(policy("trust").as_bytes()).unwrap().complete().unwrap();
     SignedManifest::parse(policy("manifest").as_bytes()).unwrap();
-    serde_json::from_str::<Floor>(policy("floor")).unwrap().validate().unwrap();
+    serde_json::from_str::<LocalPolicy>(policy("localPolicy")).unwrap().validate().unwrap();
     serde_json::from_str::<MemberConfig>(policy("config")).unwrap();
     serde_json::from_str::<Report>(policy("report")).unwrap();
     serde_json::from_str::<Credentials>(policy("credentials")).unwrap();
@@ -84,7 +86,8 @@ fn the_good_documents_among_the_seeds_are_read() {
         Request::parse(request, &Loaded::parse(file).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
     }
     audit::read(named("audit_reader", "keeper").as_bytes()).unwrap();
-    serde_json::from_str::<Fields>(named("transaction", "json")).unwrap().encode().unwrap();
+    let rules = Adapters::all().rules(&"eip155:1".parse().unwrap()).unwrap();
+    rules.read(named("transaction", "json").as_bytes()).unwrap();
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn transactions() -> Vec<Seed> {
     ]
 }
 
-fn floor() -> Value {
+fn local_policy() -> Value {
     json!({
         "assets": [
             {
@@ -148,7 +148,7 @@ fn peer(keys: &Value, role: &str) -> Value {
 
 fn policies() -> Vec<Seed> {
     let keys: Value = serde_json::from_str(include_str!("../../../../libs/protocol/vectors/keys.json")).unwrap();
-    let bundle = json!({
+    let trust = json!({
         "shapeVersion": 1, "profile": "Development", "role": "keeper", "dataCenter": "fra-1",
         "vault": {
             "address": "https://vault:8200", "caBundle": "-----BEGIN CERTIFICATE-----", "authMount": "jwt-a",
@@ -156,12 +156,12 @@ fn policies() -> Vec<Seed> {
         },
         "custody": {"id": "07070707070707070707070707070707", "manifestDigest": "ab".repeat(32)},
         "peers": {
-            "cooler": [peer(&keys, "cooler")], "app": [peer(&keys, "app")], "observer": [peer(&keys, "observer")],
+            "cooler": [peer(&keys, "cooler")], "app": [peer(&keys, "app")], "sentinel": [peer(&keys, "sentinel")],
         },
-        "floor": floor(), "keys": "ClientKey", "images": [format!("sha256:{}", "cd".repeat(32))],
+        "localPolicy": local_policy(), "keys": "ClientKey", "images": [format!("sha256:{}", "cd".repeat(32))],
     });
     let policy = json!({
-        "floor": floor(), "earlierFloors": [floor()], "safeDestinations": {"eip155:1": [SAFE]},
+        "localPolicy": local_policy(), "earlierPolicies": [local_policy()], "safeDestinations": {"eip155:1": [SAFE]},
         "hub": {"limits": [{"chain": "eip155:1", "asset": "ETH", "perTransaction": "700"}]},
     });
     let request = "wallet: alice\nchain: eip155:1\nkind: transfer\nasset: ETH\nto: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8'\n\
@@ -181,10 +181,10 @@ fn policies() -> Vec<Seed> {
     });
     let seed = |name: &str, door, text: &str| seed("policy_file", name, door, text);
     vec![
-        seed("trust", 0, &bundle.to_string()),
+        seed("trust", 0, &trust.to_string()),
         seed("try-transfer", 1, &pair(&policy, request)),
         seed("try-cancel", 1, &pair(&policy, &cancel)),
-        seed("try-trust", 1, &pair(&bundle, request)),
+        seed("try-trust", 1, &pair(&trust, request)),
         seed("judge-transfer", 2, "\0\0\u{40}\0\0\0\0\0\0\0\0\0\0\0\u{10}"),
         seed(
             "judge-all",
@@ -195,7 +195,7 @@ fn policies() -> Vec<Seed> {
         seed("credentials", 3, &json!({"generation": 1, "userJwt": "x"}).to_string()),
         seed("report", 3, &report.to_string()),
         seed("manifest", 4, &manifest()),
-        seed("floor", 5, &floor().to_string()),
+        seed("localPolicy", 5, &local_policy().to_string()),
     ]
 }
 

@@ -3,13 +3,14 @@
 //!
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
-mod error;
+mod client;
 mod quantity;
 pub mod relayer;
+mod revert;
 pub mod rpc;
 pub mod safe;
 
-pub use error::{ClientError, Revert};
-pub use relayer::{Outcome, Relayed, Relayer, RelayerKey};
+pub use client::EvmClient;
+pub use relayer::{Relayer, RelayerKey};
 pub use rpc::{Call, Fees, Receipt, Rpc};
 pub use safe::{Execution, SafeState};

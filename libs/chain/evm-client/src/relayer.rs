@@ -7,7 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_consensus::{SignableTransaction, TxEip1559};
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex, keccak256};
+use async_trait::async_trait;
+use chain::{Amount, ChainError, Claim, ClientError, Outcome, Relayed};
 use k256::ecdsa::SigningKey;
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -15,10 +17,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    error::ClientError,
-    rpc::{Call, Receipt, Rpc},
-};
+use crate::rpc::{Call, Rpc};
 
 /// How often a receipt is asked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -27,6 +26,8 @@ const RESEND: Duration = Duration::from_secs(15);
 /// How long the receipt may come after the nonce is used, before something else is taken to have used it.
 const RECEIPT_GRACE: Duration = Duration::from_secs(3);
 
+const KEY: ClientError = ClientError::Key { expected: "a file with 64 hex digits, with or without 0x" };
+
 /// The relayer's secp256k1 key. Zeroized when dropped.
 pub struct RelayerKey(SigningKey);
 
@@ -34,8 +35,8 @@ impl RelayerKey {
     /// From 64 hex digits, with or without `0x`, white space around them ignored.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
         let digits = text.trim();
-        let bytes = Zeroizing::new(hex::decode(digits).map_err(|_| ClientError::Key)?);
-        SigningKey::from_slice(&bytes).map(Self).map_err(|_| ClientError::Key)
+        let bytes = Zeroizing::new(hex::decode(digits).map_err(|_| KEY)?);
+        SigningKey::from_slice(&bytes).map(Self).map_err(|_| KEY)
     }
 
     /// The account that pays.
@@ -43,29 +44,6 @@ impl RelayerKey {
         let point = self.0.verifying_key().to_encoded_point(false);
         Address::from_raw_public_key(&point.as_bytes()[1..])
     }
-}
-
-/// A signed transaction of the relayer: all that has to be kept to send it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relayed {
-    /// Transaction hash.
-    pub hash: B256,
-    /// EIP-2718 bytes.
-    pub raw: Bytes,
-    /// The relayer's nonce in it.
-    pub nonce: u64,
-}
-
-/// How a transaction ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is in a block.
-    Mined(Receipt),
-    /// Another transaction of the relayer has its nonce: this one can never be mined.
-    Replaced,
-    /// The node won't take it (any more), in its own words: a new one has to be signed. Should this one be mined all
-    /// the same, only one of them has an effect: a Safe's nonce and address exist once.
-    Rejected(String),
 }
 
 /// Sends transactions that others signed the contents of.
@@ -100,30 +78,20 @@ impl Relayer {
         Turn { relayer: self, _guard: self.sending.lock().await }
     }
 
-    /// Signs and sends `call`, for a caller that keeps no record; [`Self::follow`] says how it ended.
-    pub async fn submit(&self, call: &Call) -> Result<Relayed, ClientError> {
-        let turn = self.turn().await;
-        let relayed = turn.sign(call).await?;
-        match turn.broadcast(&relayed).await {
-            // It may have arrived; following sends it again.
-            Ok(()) | Err(ClientError::Away { .. }) => Ok(relayed),
-            Err(refused) => Err(refused),
-        }
-    }
-
     /// Waits until `relayed` is mined or won't be, handing it to the network again from time to time; after `wait`,
     /// [`ClientError::Pending`]. May be called again, also by another process.
     pub async fn follow(&self, relayed: &Relayed, wait: Duration) -> Result<Outcome, ClientError> {
+        let (hash, own) = (hash(relayed), nonce(relayed)?);
         let deadline = Instant::now() + wait;
         let mut resend_at = Instant::now();
         let mut passed = None;
         loop {
             // The nonce first: a transaction mined between the two questions must not look replaced.
             let nonce = self.rpc.nonce(self.address).await?;
-            if let Some(receipt) = self.rpc.receipt(relayed.hash).await? {
-                return Ok(Outcome::Mined(receipt));
+            if let Some(receipt) = self.rpc.receipt(hash).await? {
+                return Ok(Outcome::Mined { tx: receipt.tx.to_string(), success: receipt.success });
             }
-            if nonce > relayed.nonce {
+            if nonce > own {
                 // A node may count a block before it tells its receipts.
                 if passed.get_or_insert_with(Instant::now).elapsed() >= RECEIPT_GRACE {
                     return Ok(Outcome::Replaced);
@@ -138,7 +106,7 @@ impl Relayer {
                 resend_at = Instant::now() + RESEND;
             }
             if Instant::now() >= deadline {
-                return Err(ClientError::Pending(relayed.hash));
+                return Err(ClientError::Pending(relayed.tx.clone()));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -150,7 +118,7 @@ impl Relayer {
         let deadline = Instant::now() + wait;
         while self.rpc.pending_nonce(self.address).await? > self.rpc.nonce(self.address).await? {
             if Instant::now() >= deadline {
-                return Err(ClientError::Unsettled(self.address));
+                return Err(ClientError::Unsettled(self.address.to_string()));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -160,7 +128,7 @@ impl Relayer {
     /// Nodes say in many words that they have a transaction already: asking whether they do is surer.
     async fn resend(&self, relayed: &Relayed) -> Result<(), ClientError> {
         match self.rpc.send_raw(&relayed.raw).await {
-            Err(refused @ ClientError::Node { .. }) if !self.rpc.knows(relayed.hash).await? => Err(refused),
+            Err(refused @ ClientError::Node { .. }) if !self.rpc.knows(hash(relayed)).await? => Err(refused),
             Err(ClientError::Node { .. }) => Ok(()),
             other => other.map(drop),
         }
@@ -173,9 +141,20 @@ pub struct Turn<'a> {
     _guard: MutexGuard<'a, ()>,
 }
 
+#[async_trait]
+impl chain::Turn for Turn<'_> {
+    async fn sign(&self, call: &chain::Call) -> Result<Relayed, ClientError> {
+        self.sign_call(&call.try_into()?).await
+    }
+
+    async fn broadcast(self: Box<Self>, relayed: &Relayed) -> Result<(), ClientError> {
+        self.relayer.resend(relayed).await
+    }
+}
+
 impl Turn<'_> {
     /// Signs a transaction that makes `call`, with the next nonce and today's fees. Nothing is sent.
-    pub async fn sign(&self, call: &Call) -> Result<Relayed, ClientError> {
+    pub async fn sign_call(&self, call: &Call) -> Result<Relayed, ClientError> {
         let Relayer { rpc, chain_id, key, address, .. } = self.relayer;
         let gas = rpc.estimate_gas(*address, call).await?;
         let gas_limit = gas.saturating_add(gas / 5);
@@ -183,7 +162,9 @@ impl Turn<'_> {
         let needed = U256::from(gas_limit).saturating_mul(U256::from(fees.max)).saturating_add(call.value);
         let balance = rpc.balance(*address, None).await?;
         if balance < needed {
-            return Err(ClientError::Float { relayer: *address, balance, needed });
+            let relayer = address.to_string();
+            let (balance, needed) = (Amount(balance), Amount(needed));
+            return Err(ClientError::Float { relayer, balance, needed, unit: "wei" });
         }
         let transaction = TxEip1559 {
             chain_id: *chain_id,
@@ -198,22 +179,30 @@ impl Turn<'_> {
         };
         signed(transaction, key)
     }
-
-    /// Hands the transaction to the network and ends the turn. Sending one that is already known is no error.
-    pub async fn broadcast(self, relayed: &Relayed) -> Result<(), ClientError> {
-        self.relayer.resend(relayed).await
-    }
 }
 
 fn signed(transaction: TxEip1559, key: &RelayerKey) -> Result<Relayed, ClientError> {
     let digest = transaction.signature_hash();
-    let (signature, recovery) = key.0.sign_prehash_recoverable(digest.as_slice()).map_err(|_| ClientError::Key)?;
+    let (signature, recovery) = key.0.sign_prehash_recoverable(digest.as_slice()).map_err(|_| KEY)?;
     let signature = Signature::from_bytes_and_parity(signature.to_bytes().as_slice(), recovery.is_y_odd());
-    let nonce = transaction.nonce;
+    let claim = Claim::Sequence(transaction.nonce);
     let signed = transaction.into_signed(signature);
     let mut raw = Vec::new();
     signed.eip2718_encode(&mut raw);
-    Ok(Relayed { hash: *signed.hash(), raw: raw.into(), nonce })
+    Ok(Relayed { tx: signed.hash().to_string(), raw, claim })
+}
+
+/// A transaction's hash is that of its EIP-2718 bytes.
+fn hash(relayed: &Relayed) -> B256 {
+    keccak256(&relayed.raw)
+}
+
+/// Its place among the account's transactions.
+fn nonce(relayed: &Relayed) -> Result<u64, ClientError> {
+    match relayed.claim {
+        Claim::Sequence(nonce) => Ok(nonce),
+        coin => Err(ChainError::Claim(coin.to_string()).into()),
+    }
 }
 
 #[cfg(test)]
@@ -249,7 +238,8 @@ mod tests {
         let relayed = signed(transaction, &key).unwrap();
         let envelope = TxEnvelope::decode_2718_exact(&relayed.raw).unwrap();
         let tx = envelope.as_eip1559().unwrap();
-        assert_eq!((*tx.hash(), relayed.nonce), (relayed.hash, 3));
+        assert_eq!((tx.hash().to_string(), nonce(&relayed).unwrap()), (relayed.tx.clone(), 3));
+        assert_eq!(hash(&relayed), *tx.hash());
         assert_eq!((tx.tx().chain_id, tx.tx().nonce, tx.signature_hash()), (7, 3, digest));
         let signature = k256::ecdsa::Signature::from_slice(&tx.signature().as_bytes()[..64]).unwrap();
         let recovery = k256::ecdsa::RecoveryId::new(tx.signature().v(), false);

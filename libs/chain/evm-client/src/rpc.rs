@@ -6,12 +6,13 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use chain::{ChainError, ChainId, ClientError};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::{
-    error::{ClientError, Revert},
     quantity::{address, bytes, hash, quantity, small, wei_per_gas, word},
+    revert::Revert,
 };
 
 /// Time for one request, with its answer.
@@ -50,9 +51,12 @@ pub struct Call {
     pub data: Bytes,
 }
 
-impl From<chain_evm::Call> for Call {
-    fn from(call: chain_evm::Call) -> Self {
-        Self { to: call.to, value: U256::ZERO, data: call.data.into() }
+impl TryFrom<&chain::Call> for Call {
+    type Error = ChainError;
+
+    fn try_from(call: &chain::Call) -> Result<Self, ChainError> {
+        let to = call.to.parse().map_err(|_| ChainError::Address(call.to.clone()))?;
+        Ok(Self { to, value: U256::ZERO, data: call.data.clone().into() })
     }
 }
 
@@ -124,11 +128,16 @@ impl Rpc {
         self.ask("eth_chainId", json!([]), "a chain id", small).await
     }
 
-    /// Refuses a node that serves another chain than `eip155:expected`.
-    pub async fn expect_chain(&self, expected: u64) -> Result<(), ClientError> {
-        match self.chain_id().await? {
-            found if found == expected => Ok(()),
-            found => Err(ClientError::WrongChain { node: self.node.clone(), expected, found }),
+    /// The same in CAIP-2.
+    pub async fn served(&self) -> Result<ChainId, ClientError> {
+        Ok(format!("{}:{}", chain_evm::NAMESPACE, self.chain_id().await?).parse()?)
+    }
+
+    /// Refuses a node that serves another chain than `expected`.
+    pub async fn expect_chain(&self, expected: &ChainId) -> Result<(), ClientError> {
+        match self.served().await? {
+            found if found == *expected => Ok(()),
+            found => Err(ClientError::WrongChain { node: self.node.clone(), expected: expected.clone(), found }),
         }
     }
 
@@ -276,7 +285,7 @@ impl Rpc {
             error["message"].as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
         let data = bytes(&error["data"]).or_else(|| bytes(&error["data"]["data"])).unwrap_or_default();
         if matches!(method, "eth_call" | "eth_estimateGas") && is_revert(code, &message, &data) {
-            return ClientError::Reverted { method, revert: Revert::new(data, &message) };
+            return ClientError::Reverted { method, reason: Revert::new(data, &message).to_string() };
         }
         ClientError::Node { method, node: self.node.clone(), code, message }
     }
@@ -286,7 +295,7 @@ impl Rpc {
     }
 
     pub(crate) fn malformed(&self, method: &'static str, expected: &'static str) -> ClientError {
-        ClientError::Malformed { method, node: self.node.clone(), expected }
+        ClientError::Malformed { method, node: self.node.clone(), expected, interface: "Ethereum JSON-RPC" }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, sol};
+use chain::ClientError;
 
 use crate::{
-    error::{ClientError, Revert},
     quantity::word,
     rpc::{Call, LOG_RANGE, Log, Rpc},
 };
@@ -76,6 +76,14 @@ impl Rpc {
         Ok(state)
     }
 
+    /// The nonce that the Safe's next transaction must have.
+    pub async fn safe_nonce(&self, safe: Address) -> Result<u64, ClientError> {
+        if self.code(safe, None).await?.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.read(safe, nonceCall {}, None, "a Safe's nonce").await?.saturating_to())
+    }
+
     /// Everything that the Safe executed at or after block `from`, oldest first: one entry per nonce used. Fewer
     /// entries than nonces used mean that the node has not indexed them yet.
     pub async fn executions(&self, safe: Address, from: u64) -> Result<Vec<Execution>, ClientError> {
@@ -144,10 +152,7 @@ impl Rpc {
             let call = Call { to, value: amount, data: Bytes::new() };
             return self.call(safe, &call, None).await.map(drop);
         };
-        let refuse = |reason: &str| {
-            let revert = Revert { reason: Some(reason.to_owned()), data: Bytes::new() };
-            ClientError::Reverted { method: "eth_call", revert }
-        };
+        let refuse = |reason: &str| ClientError::Reverted { method: "eth_call", reason: reason.to_owned() };
         if self.code(token, None).await?.is_empty() {
             return Err(refuse("there is no contract at the token's address"));
         }

@@ -5,10 +5,14 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use chain::{Asset, ChainRules, Intent, Owners, WalletDesc};
+use chain::{
+    Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Fate,
+    KeyRole::{self, Cold, Cool, Hot},
+    Look, Outcome, Owners, Payload, Purpose, Relayed, Simulated, Turn, WalletDesc,
+    execute::{Carried, Executor, InMemory, Readiness, Record},
+};
 use chain_evm::EvmSafe;
-use chain_evm_client::{Call, ClientError, Outcome, Receipt, Relayer, RelayerKey, Rpc};
-use custody::KeyRole::{self, Cold, Cool, Hot};
+use chain_evm_client::{Call, EvmClient, Relayer, RelayerKey, Rpc};
 use harness::{Options, evm::Anvil};
 use serde_json::json;
 
@@ -22,6 +26,7 @@ struct World {
     anvil: Anvil,
     rpc: Arc<Rpc>,
     relayer: Relayer,
+    client: EvmClient,
     rules: EvmSafe,
     wallet: WalletDesc,
     address: Address,
@@ -31,14 +36,15 @@ impl World {
     async fn new() -> Self {
         let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
         let rpc = Arc::new(Rpc::new(&anvil.url()).unwrap());
-        let key = RelayerKey::parse(&anvil.dev_accounts().unwrap()[1].key).unwrap();
-        let relayer = Relayer::new(rpc.clone(), CHAIN, key);
-        let rules = EvmSafe::new(format!("eip155:{CHAIN}").parse().unwrap()).unwrap();
+        let key = || RelayerKey::parse(&anvil.dev_accounts().unwrap()[1].key).unwrap();
+        let relayer = Relayer::new(rpc.clone(), CHAIN, key());
+        let client = EvmClient::new(id(), &anvil.url(), Some(key())).unwrap();
+        let rules = EvmSafe::new(id()).unwrap();
         let key = |role| rules.public_key(&secret(role)).unwrap();
         let owners = Owners { hot: key(Hot), cool: key(Cool), cold: key(Cold) };
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         let address = wallet.address.parse().unwrap();
-        Self { anvil, rpc, relayer, rules, wallet, address }
+        Self { anvil, rpc, relayer, client, rules, wallet, address }
     }
 
     async fn fund(&self, wei: u128) {
@@ -46,25 +52,42 @@ impl World {
     }
 
     async fn deploy(&self) {
-        let deployment = self.rules.deployment(&self.wallet).unwrap();
-        assert!(self.send(&deployment.into()).await.success);
+        let creation = self.rules.creation(&self.wallet).unwrap().unwrap();
+        assert_eq!(self.send(&evm(&creation)).await, Sent { success: true });
     }
 
-    async fn send(&self, call: &Call) -> Receipt {
-        let relayed = self.relayer.submit(call).await.unwrap();
+    async fn send(&self, call: &Call) -> Sent {
+        let relayed = submit(&self.relayer, call).await.unwrap();
         mined(self.relayer.follow(&relayed, WAIT).await.unwrap())
     }
 
-    /// `execTransaction` of an intent, signed by two owners.
-    fn signed(&self, intent: &Intent, assets: &[Asset], nonce: u64, by: [KeyRole; 2]) -> (Call, B256) {
-        let unsigned = self.rules.build(intent, assets, nonce).unwrap();
-        let digest = self.rules.decode(&unsigned, &self.wallet, assets).unwrap().digest;
-        let signatures = by.map(|role| (role, self.rules.sign(&secret(role), &digest).unwrap()));
-        (self.rules.assemble(&unsigned, &self.wallet, &signatures).unwrap().into(), digest.into())
+    /// `execTransaction` of an effect, signed by two owners, and its digest.
+    fn signed(&self, effect: &Effect, assets: &[Asset], nonce: u64, by: [KeyRole; 2]) -> (chain::Call, [u8; 32]) {
+        let unsigned = self.rules.build(effect, &self.wallet, assets, &[Claim::Sequence(nonce)]).unwrap();
+        let digest = self.rules.decode(&unsigned, &self.wallet, assets).unwrap().id;
+        let signatures = by.map(|role| (role, vec![self.sign(role, digest)]));
+        (self.rules.assemble(&unsigned, &self.wallet, &signatures).unwrap(), digest)
     }
 
-    fn payment(&self, wei: u128, nonce: u64, by: [KeyRole; 2]) -> (Call, B256) {
+    fn sign(&self, role: KeyRole, digest: [u8; 32]) -> Vec<u8> {
+        self.rules.sign(&secret(role), &Payload::Digest(digest)).unwrap()
+    }
+
+    fn payment(&self, wei: u128, nonce: u64, by: [KeyRole; 2]) -> (chain::Call, [u8; 32]) {
         self.signed(&transfer("ETH", wei), &[native()], nonce, by)
+    }
+
+    fn executor<R: Record>(&self, record: R) -> Executor<'_, R> {
+        Executor::new(&self.client, &self.rules, &self.wallet, record, WAIT)
+    }
+
+    async fn fate(&self, id: [u8; 32], nonce: u64, look: Look) -> Fate {
+        self.client.fate(&self.wallet, &id, &[Claim::Sequence(nonce)], look).await.unwrap()
+    }
+
+    /// Transactions that the relayer has had mined.
+    async fn relayed(&self) -> u64 {
+        self.rpc.nonce(self.relayer.address()).await.unwrap()
     }
 
     async fn saved(&self) -> u128 {
@@ -84,20 +107,40 @@ fn native() -> Asset {
     Asset { symbol: "ETH".into(), contract: None }
 }
 
-fn transfer(asset: &str, amount: u128) -> Intent {
-    Intent::Transfer { asset: asset.into(), to: SAFE_PLACE.into(), amount: amount.into() }
+fn transfer(asset: &str, amount: u128) -> Effect {
+    Effect::Transfer { asset: asset.into(), to: SAFE_PLACE.into(), amount: amount.into() }
 }
 
-fn mined(outcome: Outcome) -> Receipt {
+/// Mined, with or without success.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    success: bool,
+}
+
+fn id() -> ChainId {
+    format!("eip155:{CHAIN}").parse().unwrap()
+}
+
+fn evm(call: &chain::Call) -> Call {
+    call.try_into().unwrap()
+}
+
+async fn submit(relayer: &Relayer, call: &Call) -> Result<Relayed, ClientError> {
+    let turn = Box::new(relayer.turn().await);
+    let relayed = turn.sign_call(call).await?;
+    turn.broadcast(&relayed).await.map(|()| relayed)
+}
+
+fn mined(outcome: Outcome) -> Sent {
     match outcome {
-        Outcome::Mined(receipt) => receipt,
+        Outcome::Mined { success, .. } => Sent { success },
         other => panic!("not mined: {other:?}"),
     }
 }
 
 fn reverted(result: Result<Bytes, ClientError>) -> String {
     match result {
-        Err(ClientError::Reverted { revert, .. }) => revert.to_string(),
+        Err(ClientError::Reverted { reason, .. }) => reason,
         other => panic!("not reverted: {other:?}"),
     }
 }
@@ -133,9 +176,8 @@ async fn any_two_owners_pay_and_each_payment_is_found_by_its_digest() {
     let mut digests = Vec::new();
     for (nonce, by) in (0..).zip([[Hot, Cool], [Cool, Cold], [Cold, Hot]]) {
         let (call, digest) = world.payment(7, nonce, by);
-        world.relayer.simulate(&call).await.unwrap();
-        assert!(world.send(&call).await.success);
-        digests.push(digest);
+        assert!(world.send(&evm(&call)).await.success);
+        digests.push(B256::from(digest));
     }
     assert_eq!(world.saved().await, 21);
     let executions = world.rpc.executions(world.address, start).await.unwrap();
@@ -152,8 +194,9 @@ async fn the_chain_refuses_fewer_than_two_owners_and_says_why() {
     world.fund(ETH).await;
     world.deploy().await;
     let (call, digest) = world.payment(7, 0, [Hot, Cool]);
-    let sign = |secret: [u8; 32]| world.rules.sign(&secret, &digest.0).unwrap();
-    let (hot, stranger) = (sign(secret(Hot)), sign([9; 32]));
+    let call = evm(&call);
+    let stranger = world.rules.sign(&[9; 32], &Payload::Digest(digest)).unwrap();
+    let hot = world.sign(Hot, digest);
     let attempt =
         async |signatures: Vec<u8>| reverted(world.relayer.simulate(&with_signatures(&call, &signatures)).await);
     assert_eq!(attempt(hot.clone()).await, "GS020");
@@ -169,11 +212,11 @@ async fn a_signed_payment_happens_once() {
     let world = World::new().await;
     world.fund(ETH).await;
     world.deploy().await;
-    let (call, _) = world.payment(7, 0, [Hot, Cool]);
+    let call = evm(&world.payment(7, 0, [Hot, Cool]).0);
     assert!(world.send(&call).await.success);
     // The nonce is another now, so the signatures are over something else.
     assert_eq!(reverted(world.relayer.simulate(&call).await), "GS026");
-    assert!(matches!(world.relayer.submit(&call).await, Err(ClientError::Reverted { .. })));
+    assert!(matches!(submit(&world.relayer, &call).await, Err(ClientError::Reverted { .. })));
     assert_eq!(world.saved().await, 7);
 }
 
@@ -183,7 +226,10 @@ async fn what_the_wallet_does_not_have_is_refused_before_and_after_signing() {
     world.fund(5).await;
     world.deploy().await;
     let (call, _) = world.payment(7, 0, [Hot, Cool]);
-    assert_eq!(reverted(world.relayer.simulate(&call).await), "GS013");
+    let simulated = world.client.simulate_call(&world.wallet, &call, Purpose::Execution).await.unwrap();
+    assert_eq!(simulated, Simulated::Refused("GS013".to_owned()));
+    assert_eq!(world.executor(InMemory::default()).execute(&call).await.unwrap(), Carried::Refused("GS013".to_owned()));
+    assert_eq!(world.relayed().await, 1);
     assert_eq!(world.rpc.safe(world.address, &[]).await.unwrap().nonce, 0);
 }
 
@@ -193,29 +239,32 @@ async fn tokens_move_like_coins() {
     world.deploy().await;
     let contract = world.anvil.deploy_token().await.unwrap();
     world.anvil.fund_token(&contract, &world.wallet.address, 42).await.unwrap();
-    let (token, to): (Address, Address) = (contract.parse().unwrap(), SAFE_PLACE.parse().unwrap());
-    let simulate =
-        async |units: u64| world.rpc.simulate_transfer(world.address, Some(token), to, U256::from(units)).await;
-    simulate(42).await.unwrap();
-    assert!(matches!(simulate(43).await, Err(ClientError::Reverted { .. })));
-    let asset = Asset { symbol: "USD".into(), contract: Some(contract.clone()) };
-    let (call, _) = world.signed(&transfer("USD", 40), &[asset], 0, [Hot, Cool]);
-    assert!(world.send(&call).await.success);
+    let assets = [Asset { symbol: "USD".into(), contract: Some(contract.clone()) }, native()];
+    let simulate = async |units| world.client.simulate(&world.wallet, &transfer("USD", units), &assets).await.unwrap();
+    assert_eq!(simulate(42).await, Simulated::Passes);
+    assert!(matches!(simulate(43).await, Simulated::Refused(_)));
+    let (call, _) = world.signed(&transfer("USD", 40), &assets, 0, [Hot, Cool]);
+    assert!(world.send(&evm(&call)).await.success);
     assert_eq!(world.anvil.token_balance(&contract, SAFE_PLACE).await.unwrap(), 40);
-    assert_eq!(world.rpc.safe(world.address, &[token]).await.unwrap().tokens, [U256::from(2)]);
+    world.fund(5).await;
+    let state = world.client.wallet_state(&world.wallet, &assets).await.unwrap();
+    assert_eq!(state.balances, [Amount::from(2), Amount::from(5)]);
+    assert_eq!(state.next, [Claim::Sequence(1)]);
 }
 
 #[tokio::test]
 async fn a_destination_that_takes_no_coins_is_noticed_before_signing() {
     let world = World::new().await;
     world.fund(ETH).await;
-    let factory = chain_evm::constants::FACTORY;
-    let refused = world.rpc.simulate_transfer(world.address, None, factory, U256::from(1)).await;
-    assert!(matches!(refused, Err(ClientError::Reverted { .. })), "{refused:?}");
-    let nowhere =
-        world.rpc.simulate_transfer(world.address, Some(Address::repeat_byte(9)), factory, U256::from(1)).await;
-    assert!(matches!(nowhere, Err(ClientError::Reverted { .. })), "{nowhere:?}");
-    world.rpc.simulate_transfer(world.address, None, SAFE_PLACE.parse().unwrap(), U256::from(1)).await.unwrap();
+    let to = |to: &str, asset: &str| Effect::Transfer { asset: asset.into(), to: to.into(), amount: 1.into() };
+    let nowhere = Asset { symbol: "NONE".into(), contract: Some(Address::repeat_byte(9).to_string()) };
+    let assets = [native(), nowhere];
+    let simulate = async |effect: Effect| world.client.simulate(&world.wallet, &effect, &assets).await.unwrap();
+    let factory = chain_evm::constants::FACTORY.to_string();
+    assert!(matches!(simulate(to(&factory, "ETH")).await, Simulated::Refused(_)));
+    let refused = Simulated::Refused("there is no contract at the token's address".to_owned());
+    assert_eq!(simulate(to(SAFE_PLACE, "NONE")).await, refused);
+    assert_eq!(simulate(to(SAFE_PLACE, "ETH")).await, Simulated::Passes);
 }
 
 #[tokio::test]
@@ -224,17 +273,17 @@ async fn the_same_transaction_sent_again_is_the_same_transaction() {
     world.fund(ETH).await;
     world.deploy().await;
     let () = world.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let (call, _) = world.payment(7, 0, [Hot, Cool]);
-    let relayed = world.relayer.submit(&call).await.unwrap();
+    let call = evm(&world.payment(7, 0, [Hot, Cool]).0);
+    let relayed = submit(&world.relayer, &call).await.unwrap();
     for _ in 0..3 {
         let pending = world.relayer.follow(&relayed, Duration::ZERO).await;
-        assert!(matches!(pending, Err(ClientError::Pending(hash)) if hash == relayed.hash), "{pending:?}");
+        assert!(matches!(&pending, Err(ClientError::Pending(tx)) if *tx == relayed.tx), "{pending:?}");
     }
     assert!(matches!(world.relayer.settled(Duration::ZERO).await, Err(ClientError::Unsettled(_))));
     let _: serde_json::Value = world.anvil.rpc("evm_mine", json!([])).await.unwrap();
-    let receipt = mined(world.relayer.follow(&relayed, WAIT).await.unwrap());
-    assert!(receipt.success && receipt.tx == relayed.hash);
-    assert_eq!(mined(world.relayer.follow(&relayed, Duration::ZERO).await.unwrap()), receipt);
+    let outcome = Outcome::Mined { tx: relayed.tx.clone(), success: true };
+    assert_eq!(world.relayer.follow(&relayed, WAIT).await.unwrap(), outcome);
+    assert_eq!(world.relayer.follow(&relayed, Duration::ZERO).await.unwrap(), outcome);
     assert_eq!(world.saved().await, 7);
     world.relayer.settled(Duration::ZERO).await.unwrap();
 }
@@ -244,20 +293,19 @@ async fn a_transaction_that_the_network_forgot_is_sent_again_and_one_that_lost_i
     let world = World::new().await;
     let pay = Call { to: SAFE_PLACE.parse().unwrap(), value: U256::from(1), data: Bytes::new() };
     let () = world.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let forgotten = world.relayer.submit(&pay).await.unwrap();
-    let _: serde_json::Value =
-        world.anvil.rpc("anvil_dropTransaction", json!([forgotten.hash.to_string()])).await.unwrap();
-    assert!(world.rpc.pending_nonce(world.relayer.address()).await.unwrap() == forgotten.nonce);
+    let forgotten = submit(&world.relayer, &pay).await.unwrap();
+    let _: serde_json::Value = world.anvil.rpc("anvil_dropTransaction", json!([forgotten.tx])).await.unwrap();
+    let pending = world.rpc.pending_nonce(world.relayer.address()).await.unwrap();
+    assert_eq!(Claim::Sequence(pending), forgotten.claim);
     // Another takes its place before it is sent again.
-    let rival = world.relayer.submit(&Call { value: U256::from(2), ..pay.clone() }).await.unwrap();
-    assert_eq!(rival.nonce, forgotten.nonce);
+    let rival = submit(&world.relayer, &Call { value: U256::from(2), ..pay.clone() }).await.unwrap();
+    assert_eq!(rival.claim, forgotten.claim);
     let _: serde_json::Value = world.anvil.rpc("evm_mine", json!([])).await.unwrap();
     assert!(mined(world.relayer.follow(&rival, WAIT).await.unwrap()).success);
     assert_eq!(world.relayer.follow(&forgotten, WAIT).await.unwrap(), Outcome::Replaced);
 
-    let forgotten = world.relayer.submit(&pay).await.unwrap();
-    let _: serde_json::Value =
-        world.anvil.rpc("anvil_dropTransaction", json!([forgotten.hash.to_string()])).await.unwrap();
+    let forgotten = submit(&world.relayer, &pay).await.unwrap();
+    let _: serde_json::Value = world.anvil.rpc("anvil_dropTransaction", json!([forgotten.tx])).await.unwrap();
     let () = world.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
     assert!(mined(world.relayer.follow(&forgotten, WAIT).await.unwrap()).success);
     assert_eq!(world.saved().await, 3);
@@ -274,7 +322,7 @@ async fn parallel_senders_never_share_a_nonce() {
     let (a, b, c, d, e, f) = receipts;
     assert!([a, b, c, d, e, f].iter().all(|receipt| receipt.success));
     assert_eq!(world.saved().await, 63);
-    assert_eq!(world.rpc.nonce(world.relayer.address()).await.unwrap(), 6);
+    assert_eq!(world.relayed().await, 6);
 }
 
 #[tokio::test]
@@ -282,16 +330,95 @@ async fn an_empty_float_a_wrong_chain_and_a_node_that_hangs_are_told_apart() {
     let world = World::new().await;
     let poor = Relayer::new(world.rpc.clone(), CHAIN, RelayerKey::parse(&"07".repeat(32)).unwrap());
     let call = Call { to: SAFE_PLACE.parse().unwrap(), value: U256::ZERO, data: Bytes::new() };
-    let error = poor.submit(&call).await.unwrap_err();
+    let error = submit(&poor, &call).await.unwrap_err();
     assert!(matches!(error, ClientError::Float { .. }), "{error}");
     assert!(error.to_string().contains(&poor.address().to_string()), "{error}");
 
-    world.rpc.expect_chain(CHAIN).await.unwrap();
-    assert!(matches!(world.rpc.expect_chain(1).await, Err(ClientError::WrongChain { expected: 1, found: CHAIN, .. })));
+    world.client.verify_chain().await.unwrap();
+    let mainnet = EvmClient::new("eip155:1".parse().unwrap(), &world.anvil.url(), None).unwrap();
+    let error = mainnet.verify_chain().await.unwrap_err();
+    assert!(matches!(&error, ClientError::WrongChain { found, .. } if *found == id()), "{error}");
+    assert!(matches!(mainnet.float().await, Err(ClientError::NoRelayer(_))));
+    let float = world.client.float().await.unwrap();
+    assert_eq!((float.relayer, float.decimals), (world.relayer.address().to_string(), 18));
 
     world.anvil.stop().await;
     let error = world.rpc.block_number().await.unwrap_err();
     assert!(matches!(error, ClientError::Away { method: "eth_blockNumber", .. }), "{error}");
     world.anvil.start_again().await.unwrap();
     world.rpc.block_number().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wallet_is_created_once_and_what_was_signed_is_carried_out_once() {
+    let world = World::new().await;
+    world.fund(ETH).await;
+    assert_eq!(world.client.wallet_state(&world.wallet, &[]).await.unwrap().created, Created::No);
+    let executor = world.executor(InMemory::default());
+    for _ in 0..2 {
+        assert_eq!(executor.create().await.unwrap(), Readiness::Ready);
+    }
+    assert_eq!(world.client.wallet_state(&world.wallet, &[]).await.unwrap().created, Created::Ours);
+    let start = world.rpc.block_number().await.unwrap();
+    let (call, id) = world.payment(7, 0, [Hot, Cool]);
+    assert_eq!(executor.fate(&id, &[Claim::Sequence(0)], Look::Since(start)).await.unwrap(), Fate::Open);
+    let Carried::Mined { tx, success: true } = executor.execute(&call).await.unwrap() else { panic!("not mined") };
+    assert_eq!(executor.execute(&call).await.unwrap(), Carried::Refused("GS026".to_owned()));
+    assert_eq!(world.saved().await, 7);
+    assert_eq!(world.relayed().await, 2);
+    for look in [Look::Since(start), Look::Newest(1_000)] {
+        assert_eq!(world.fate(id, 0, look).await, Fate::Done { tx: tx.clone(), success: true });
+        assert_eq!(world.fate([9; 32], 0, look).await, Fate::Superseded);
+        assert_eq!(world.fate([9; 32], 5, look).await, Fate::Early(Claim::Sequence(1)));
+    }
+    // Blocks in which the nonce was used and of which the node tells nothing.
+    assert_eq!(world.fate(id, 0, Look::Since(start + 1_000)).await, Fate::Untold);
+}
+
+/// Keeps what is about to be sent, and then its process is gone.
+struct Crashing<'a>(&'a InMemory);
+
+impl Record for Crashing<'_> {
+    type Error = ClientError;
+
+    async fn load(&self, purpose: Purpose) -> Result<Option<Relayed>, ClientError> {
+        self.0.load(purpose).await
+    }
+
+    async fn store(&self, purpose: Purpose, relayed: &Relayed) -> Result<(), ClientError> {
+        self.0.store(purpose, relayed).await?;
+        Err(ClientError::Pending(relayed.tx.clone()))
+    }
+
+    async fn ended(&self, purpose: Purpose, relayed: &Relayed, outcome: &Outcome) -> Result<(), ClientError> {
+        self.0.ended(purpose, relayed, outcome).await
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_the_recorded_transaction_is_sent_and_no_other() {
+    let world = World::new().await;
+    world.fund(ETH).await;
+    world.deploy().await;
+    let (call, _) = world.payment(7, 0, [Hot, Cool]);
+    let record = InMemory::default();
+    let crashed = world.executor(Crashing(&record)).execute(&call).await.unwrap_err();
+    assert!(matches!(crashed, ClientError::Pending(_)), "{crashed}");
+    assert_eq!(world.relayed().await, 1);
+    let recorded = record.load(Purpose::Execution).await.unwrap().unwrap();
+    // Should it be signed anew, the fees would differ and so would the hash.
+    world.anvil.fund(SAFE_PLACE, 0).await.unwrap();
+    let carried = world.executor(Crashing(&record)).execute(&call).await.unwrap();
+    assert_eq!(carried, Carried::Mined { tx: recorded.tx, success: true });
+    assert_eq!(record.load(Purpose::Execution).await.unwrap(), None);
+    assert_eq!((world.relayed().await, world.saved().await), (2, 7));
+}
+
+#[tokio::test]
+async fn a_wallet_of_other_owners_is_not_ours() {
+    let mut world = World::new().await;
+    world.deploy().await;
+    world.wallet.owner_addresses[0] = SAFE_PLACE.to_owned();
+    let readiness = world.executor(InMemory::default()).create().await.unwrap();
+    assert!(matches!(&readiness, Readiness::Impossible(why) if why.contains("has owners")), "{readiness:?}");
 }

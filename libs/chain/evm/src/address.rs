@@ -2,12 +2,10 @@
 
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
-use chain::{ChainError, Owners};
-use custody::KeyRole;
+use chain::{Call, ChainError, KeyRole, Owners};
 use secp256k1::PublicKey;
 
 use crate::{
-    Call,
     abi::{createProxyWithNonceCall, setupCall},
     constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD},
 };
@@ -65,7 +63,7 @@ pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainE
         initializer: initializer(owners)?.into(),
         saltNonce: U256::from_be_bytes(salt),
     };
-    Ok(Call { to: FACTORY, data: call.abi_encode() })
+    Ok(Call { to: display(&FACTORY), data: call.abi_encode() })
 }
 
 /// Address of a 33-byte SEC1 key; `None` for what is no key.

@@ -3,7 +3,7 @@
 
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
-use chain::{Amount, Asset, Intent, Refusal};
+use chain::{Amount, Asset, Effect, Refusal};
 
 use crate::{
     abi::{SafeTx, transferCall},
@@ -81,7 +81,7 @@ pub(crate) fn nonce(transaction: &SafeTx) -> Result<u64, Refusal> {
 }
 
 /// The only effect of a transaction, or why it is refused.
-pub(crate) fn intent(transaction: &SafeTx, own: Address, assets: &[Asset]) -> Result<Intent, Refusal> {
+pub(crate) fn effect(transaction: &SafeTx, own: Address, assets: &[Asset]) -> Result<Effect, Refusal> {
     let SafeTx { to, value, data, operation, safeTxGas, baseGas, gasPrice, gasToken, refundReceiver, nonce: _ } =
         transaction;
     if *operation != 0 {
@@ -98,14 +98,14 @@ pub(crate) fn intent(transaction: &SafeTx, own: Address, assets: &[Asset]) -> Re
     if data.is_empty() {
         let destination = listed.destination(*to, own)?;
         return if value.is_zero() {
-            Ok(Intent::Cancel { to: destination })
+            Ok(Effect::Cancel { to: destination })
         } else {
-            Ok(Intent::Transfer { asset: listed.native()?, to: destination, amount: Amount(*value) })
+            Ok(Effect::Transfer { asset: listed.native()?, to: destination, amount: Amount(*value) })
         };
     }
     let call = erc20_transfer(data).filter(|_| value.is_zero()).ok_or_else(|| {
         Reason::UnknownCall.because(format!(
-            "{} bytes of calldata to {} with value {value} are no plain ERC-20 transfer",
+            "{} bytes of calldata to {} with value {value} are not a plain ERC-20 transfer",
             data.len(),
             address::display(to)
         ))
@@ -115,7 +115,7 @@ pub(crate) fn intent(transaction: &SafeTx, own: Address, assets: &[Asset]) -> Re
         return Err(Reason::ZeroAmount.because(format!("the transfer moves no {asset}")));
     }
     let to = listed.destination(call.to, own)?;
-    Ok(Intent::Transfer { asset, to, amount: Amount(call.amount) })
+    Ok(Effect::Transfer { asset, to, amount: Amount(call.amount) })
 }
 
 /// `transfer(address,uint256)` in its only encoding: 68 bytes, clean address padding.

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::{abi::SafeTx, address, decode::Reason};
 
 /// A `SafeTx` in JSON: numbers as decimal strings, addresses and data in `0x` hex. All ten, and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Fields {
+struct Fields {
     to: String,
     value: String,
     data: String,
@@ -24,10 +24,16 @@ pub struct Fields {
     nonce: String,
 }
 
+/// The unsigned bytes of the ten fields in JSON. Whatever the contract could read is encoded, also what decoding
+/// refuses; `Malformed` is only what has no encoding.
+pub(crate) fn read(json: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let fields: Fields = serde_json::from_slice(json)
+        .map_err(|error| Reason::Malformed.because(format!("no SafeTx of ten fields, all of them strings: {error}")))?;
+    fields.encode()
+}
+
 impl Fields {
-    /// The unsigned bytes. Whatever the contract could read is encoded, also what decoding refuses; `Malformed` is
-    /// only what has no encoding.
-    pub fn encode(&self) -> Result<Vec<u8>, Refusal> {
+    fn encode(&self) -> Result<Vec<u8>, Refusal> {
         let transaction = SafeTx {
             to: account("to", &self.to)?,
             value: number("value", &self.value)?,
@@ -46,7 +52,7 @@ impl Fields {
 
 /// `uint256`.
 fn number(field: &str, text: &str) -> Result<U256, Refusal> {
-    let malformed = || Reason::Malformed.because(format!("{field} is no whole decimal number below 2^256"));
+    let malformed = || Reason::Malformed.because(format!("{field} is not a whole decimal number below 2^256"));
     text.parse().map(|Amount(number)| number).map_err(|_| malformed())
 }
 
@@ -56,7 +62,8 @@ fn byte(field: &str, text: &str) -> Result<u8, Refusal> {
 }
 
 fn account(field: &str, text: &str) -> Result<Address, Refusal> {
-    let malformed = || Reason::Malformed.because(format!("{field} is no address in lower case or with its checksum"));
+    let malformed =
+        || Reason::Malformed.because(format!("{field} is not an address in lower case or with its checksum"));
     address::parse(text).map_err(|_| malformed())
 }
 

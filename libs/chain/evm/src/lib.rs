@@ -16,25 +16,17 @@ mod signature;
 mod transaction;
 
 use alloy_primitives::Address;
-use chain::{Asset, ChainError, ChainId, ChainRules, Decoded, Intent, Owners, Refusal, WalletDesc};
-use custody::{KeyRole, phrase::EIP155};
+use chain::{
+    Amount, Asset, Call, ChainError, ChainId, ChainRules, Claim, Creation, Declares, Effect, Fee, KeyRole, Owners,
+    Payer, Payload, Refusal, Signature, Signatures, Transaction, Validity, WalletDesc,
+};
+use constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD};
+use data_encoding::HEXLOWER;
 
 pub use decode::Reason;
-pub use fields::Fields;
 
-/// A call to a contract: what a relayer puts into its own transaction, with value 0.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The contract.
-    pub to: Address,
-    /// Calldata (Solidity ABI).
-    pub data: Vec<u8>,
-}
-
-/// The address (EIP-55) of a key (33-byte SEC1), the same on every EVM chain; `None` for what is no key.
-pub fn key_address(public_key: &[u8]) -> Option<String> {
-    address::of_key(public_key).map(|address| address::display(&address))
-}
+/// CAIP-2 namespace of all EVM chains.
+pub const NAMESPACE: &str = "eip155";
 
 /// Rules of one EVM chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +36,12 @@ pub struct EvmSafe {
 }
 
 impl EvmSafe {
-    /// Rules of `eip155:N`, N in decimal without leading zeros.
+    /// Rules of `eip155:N`.
     pub fn new(id: ChainId) -> Result<Self, ChainError> {
-        let number = id.reference().parse().ok().filter(|number: &u64| number.to_string() == id.reference());
-        match number {
-            Some(number) if id.namespace() == EIP155 && number > 0 => Ok(Self { id, number }),
-            _ => Err(ChainError::ChainId(id.to_string())),
+        // That it is a number in its only form is part of what a chain id is.
+        match id.reference().parse() {
+            Ok(number) if id.namespace() == NAMESPACE => Ok(Self { id, number }),
+            _ => Err(ChainError::NoAdapter(id)),
         }
     }
 
@@ -58,46 +50,11 @@ impl EvmSafe {
         self.number
     }
 
-    /// The Safe's setup call, which the factory makes and the address commits to.
-    pub fn initializer(&self, wallet: &WalletDesc) -> Result<Vec<u8>, ChainError> {
-        address::initializer(&wallet.owners)
-    }
-
-    /// The call that deploys the wallet. Anybody may make it; the address is the same whoever does.
-    pub fn deployment(&self, wallet: &WalletDesc) -> Result<Call, ChainError> {
-        address::deployment(&wallet.owners, wallet.salt)
-    }
-
-    /// The unsigned bytes of an intent at a nonce. Decoding them gives the intent back, or the refusal it deserves.
-    pub fn build(&self, intent: &Intent, assets: &[Asset], nonce: u64) -> Result<Vec<u8>, ChainError> {
-        transaction::build(intent, assets, nonce)
-    }
-
-    /// [`ChainRules::decode`] for the wallet at an address, whoever owns it: what the bytes do depends on no owner.
-    pub fn decode_at(&self, unsigned: &[u8], wallet: &str, assets: &[Asset]) -> Result<Decoded, Refusal> {
-        let own = decode::wallet_address(wallet)?;
-        let transaction = transaction::parse(unsigned)?;
-        let intent = decode::intent(&transaction, own, assets)?;
-        let nonce = decode::nonce(&transaction)?;
-        Ok(Decoded { intent, nonce, digest: self.digest(&transaction, own) })
-    }
-
-    /// The wallet's `execTransaction` call, from the signatures of exactly two different owners, each verified.
-    pub fn assemble(
-        &self,
-        unsigned: &[u8],
-        wallet: &WalletDesc,
-        signatures: &[(KeyRole, Vec<u8>)],
-    ) -> Result<Call, ChainError> {
-        let not_canonical = |refusal: Refusal| ChainError::Assemble(refusal.to_string());
-        let transaction = transaction::parse(unsigned).map_err(not_canonical)?;
-        let digest = self.digest(&transaction, address::parse(&wallet.address)?);
-        signature::assemble(&transaction, &digest, wallet, signatures)
-    }
-
-    /// The public key (33-byte SEC1) whose signature over `digest` this is; `None` for what no key signed.
-    pub fn recover(&self, digest: &[u8; 32], signature: &[u8]) -> Option<Vec<u8>> {
-        signature::recover(digest, signature).map(|key| key.serialize().to_vec())
+    fn require_own(&self, WalletDesc { chain, .. }: &WalletDesc) -> Result<(), Refusal> {
+        if *chain == self.id {
+            return Ok(());
+        }
+        Err(Reason::WrongChain.because(format!("the wallet is on {chain}, these are the rules of {}", self.id)))
     }
 
     fn digest(&self, transaction: &abi::SafeTx, wallet: Address) -> [u8; 32] {
@@ -110,34 +67,121 @@ impl ChainRules for EvmSafe {
         &self.id
     }
 
+    fn declares(&self) -> Declares {
+        Declares {
+            payload_binds_wallet: true,
+            address_binds_owners: true,
+            creation: Creation::AtFirstSpend,
+            payer: Payer::Relayer,
+        }
+    }
+
     fn wallet(&self, owners: &Owners, salt: [u8; 32]) -> Result<WalletDesc, ChainError> {
         let owner_addresses = address::owners(owners)?.map(|owner| address::display(&owner));
         let address = address::display(&address::wallet(owners, salt)?);
         Ok(WalletDesc { chain: self.id.clone(), address, owners: owners.clone(), owner_addresses, salt })
     }
 
-    fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Decoded, Refusal> {
-        let WalletDesc { chain, address, .. } = wallet;
-        if *chain != self.id {
-            let message = format!("the wallet is on {chain}, these are the rules of {}", self.id);
-            return Err(Reason::WrongChain.because(message));
+    fn address(&self, text: &str) -> Result<String, ChainError> {
+        address::parse(text).map(|address| address::display(&address))
+    }
+
+    fn owner_address(&self, public_key: &[u8]) -> Result<String, ChainError> {
+        let malformed = || ChainError::Address(HEXLOWER.encode(public_key));
+        address::of_key(public_key).map(|address| address::display(&address)).ok_or_else(malformed)
+    }
+
+    fn anatomy(&self, wallet: &WalletDesc) -> Result<Vec<(&'static str, String)>, ChainError> {
+        Ok(vec![
+            ("threshold", THRESHOLD.to_string()),
+            ("singleton", address::display(&SINGLETON)),
+            ("factory", address::display(&FACTORY)),
+            ("proxyInitCodeHash", PROXY_INIT_CODE_HASH.to_string()),
+            ("initializer", format!("0x{}", HEXLOWER.encode(&address::initializer(&wallet.owners)?))),
+        ])
+    }
+
+    /// The ten `SafeTx` fields in JSON.
+    fn read(&self, text: &[u8]) -> Result<Vec<u8>, Refusal> {
+        fields::read(text)
+    }
+
+    fn build(
+        &self,
+        effect: &Effect,
+        _wallet: &WalletDesc,
+        assets: &[Asset],
+        claims: &[Claim],
+    ) -> Result<Vec<u8>, ChainError> {
+        let [Claim::Sequence(nonce)] = claims else {
+            return Err(ChainError::Assemble("a Safe's transaction uses up exactly one nonce".to_owned()));
+        };
+        transaction::build(effect, assets, *nonce)
+    }
+
+    fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal> {
+        let unsigned = transaction::build(effect, assets, 0);
+        let unsigned = unsigned.map_err(|error| Reason::Malformed.because(error.to_string()))?;
+        self.decode(&unsigned, wallet, assets).map(drop)
+    }
+
+    fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {
+        self.require_own(wallet)?;
+        self.decode_at(unsigned, &wallet.address, assets)
+    }
+
+    fn decode_at(&self, unsigned: &[u8], address: &str, assets: &[Asset]) -> Result<Transaction, Refusal> {
+        let own = decode::wallet_address(address)?;
+        let transaction = transaction::parse(unsigned)?;
+        let effect = decode::effect(&transaction, own, assets)?;
+        let nonce = decode::nonce(&transaction)?;
+        Ok(Transaction {
+            id: self.digest(&transaction, own),
+            effects: vec![effect],
+            // Refund fields are zero, or it is not decoded.
+            fee: Fee { asset: String::new(), most: Amount::ZERO, payer: Payer::Relayer },
+            claims: vec![Claim::Sequence(nonce)],
+            validity: Validity::UntilClaimed,
+        })
+    }
+
+    /// One digest, the same for all owners.
+    fn payloads(&self, unsigned: &[u8], wallet: &WalletDesc, _role: KeyRole) -> Result<Vec<Payload>, Refusal> {
+        self.require_own(wallet)?;
+        let own = decode::wallet_address(&wallet.address)?;
+        Ok(vec![Payload::Digest(self.digest(&transaction::parse(unsigned)?, own))])
+    }
+
+    fn sign(&self, secret: &[u8; 32], payload: &Payload) -> Result<Signature, ChainError> {
+        match payload {
+            Payload::Digest(digest) => signature::sign(secret, digest),
+            Payload::Message(_) => Err(ChainError::Assemble("a Safe's owners sign digests only".to_owned())),
         }
-        self.decode_at(unsigned, address, assets)
     }
 
-    fn sign(&self, secret: &[u8; 32], digest: &[u8; 32]) -> Result<Vec<u8>, ChainError> {
-        signature::sign(secret, digest)
-    }
-
-    fn verify(&self, public_key: &[u8], digest: &[u8; 32], signature: &[u8]) -> bool {
-        signature::verify(public_key, digest, signature)
+    fn verify(&self, public_key: &[u8], payload: &Payload, signature: &[u8]) -> bool {
+        matches!(payload, Payload::Digest(digest) if signature::verify(public_key, digest, signature))
     }
 
     fn public_key(&self, secret: &[u8; 32]) -> Result<Vec<u8>, ChainError> {
         signature::public_key(secret)
     }
 
-    fn address(&self, text: &str) -> Result<String, ChainError> {
-        address::parse(text).map(|address| address::display(&address))
+    /// The factory's call that puts the Safe's code at its address, the same whoever makes it.
+    fn creation(&self, wallet: &WalletDesc) -> Result<Option<Call>, ChainError> {
+        address::deployment(&wallet.owners, wallet.salt).map(Some)
+    }
+
+    /// `execTransaction`.
+    fn assemble(
+        &self,
+        unsigned: &[u8],
+        wallet: &WalletDesc,
+        signatures: &[(KeyRole, Signatures)],
+    ) -> Result<Call, ChainError> {
+        let not_canonical = |refusal: Refusal| ChainError::Assemble(refusal.to_string());
+        let transaction = transaction::parse(unsigned).map_err(not_canonical)?;
+        let digest = self.digest(&transaction, address::parse(&wallet.address)?);
+        signature::assemble(&transaction, &digest, wallet, signatures)
     }
 }

@@ -2,15 +2,13 @@
 
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolCall;
-use chain::{ChainError, WalletDesc};
-use custody::KeyRole;
+use chain::{Call, ChainError, KeyRole, Signatures, WalletDesc};
 use secp256k1::{
     Message, PublicKey, SECP256K1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId, Signature},
 };
 
 use crate::{
-    Call,
     abi::{SafeTx, execTransactionCall},
     address,
     constants::THRESHOLD,
@@ -58,11 +56,14 @@ pub(crate) fn assemble(
     transaction: &SafeTx,
     digest: &[u8; 32],
     wallet: &WalletDesc,
-    signatures: &[(KeyRole, Vec<u8>)],
+    signatures: &[(KeyRole, Signatures)],
 ) -> Result<Call, ChainError> {
     let [hot, cool, cold] = address::owners(&wallet.owners)?;
     let mut sorted: Vec<(Address, &[u8])> = Vec::new();
-    for (role, signature) in signatures {
+    for (role, signatures) in signatures {
+        let [signature] = signatures.as_slice() else {
+            return Err(ChainError::Assemble(format!("{role} has not signed exactly once")));
+        };
         let owner = match role {
             KeyRole::Hot => hot,
             KeyRole::Cool => cool,
@@ -95,7 +96,7 @@ pub(crate) fn assemble(
         refundReceiver,
         signatures: Bytes::from(signatures.concat()),
     };
-    Ok(Call { to: address::parse(&wallet.address)?, data: call.abi_encode() })
+    Ok(Call { to: wallet.address.clone(), data: call.abi_encode() })
 }
 
 pub(crate) fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<PublicKey> {

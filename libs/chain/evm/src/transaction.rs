@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{Eip712Domain, SolCall, SolStruct, SolValue};
-use chain::{Amount, Asset, ChainError, Intent, Refusal};
+use chain::{Amount, Asset, ChainError, Effect, Refusal};
 
 use crate::{
     abi::{SafeTx, transferCall},
@@ -27,11 +27,12 @@ pub(crate) fn digest(transaction: &SafeTx, chain: u64, wallet: Address) -> [u8; 
     transaction.eip712_signing_hash(&domain).0
 }
 
-/// The bytes of an intent.
-pub(crate) fn build(intent: &Intent, assets: &[Asset], nonce: u64) -> Result<Vec<u8>, ChainError> {
-    let (to, value, data) = match intent {
-        Intent::Cancel { to } => (address::parse(to)?, U256::ZERO, Bytes::new()),
-        Intent::Transfer { asset, to, amount: Amount(amount) } => {
+/// The bytes of an effect.
+pub(crate) fn build(effect: &Effect, assets: &[Asset], nonce: u64) -> Result<Vec<u8>, ChainError> {
+    let (to, value, data) = match effect {
+        Effect::Change { .. } => return Err(ChainError::Assemble("a Safe keeps its change by itself".to_owned())),
+        Effect::Cancel { to } => (address::parse(to)?, U256::ZERO, Bytes::new()),
+        Effect::Transfer { asset, to, amount: Amount(amount) } => {
             let to = address::parse(to)?;
             let listed = assets.iter().find(|listed| listed.symbol == *asset);
             match &listed.ok_or_else(|| ChainError::Assemble(format!("asset {asset} is not listed")))?.contract {

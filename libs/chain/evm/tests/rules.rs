@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use alloy_primitives::{Address, U256};
-use chain::{Amount, Asset, ChainError, ChainId, ChainRules, Intent, Owners, WalletDesc};
-use chain_evm::{EvmSafe, Fields, constants::FACTORY, key_address};
-use custody::{
-    KeyRole,
-    phrase::{EIP155, Phrase},
+use chain::{
+    Amount, Asset, ChainError, ChainId, ChainRules, Claim, Creation, Declares, Effect, KeyRole, Owners, Payer, Payload,
+    Signature, Signatures, Transaction, Validity, WalletDesc,
 };
+use chain_evm::{EvmSafe, constants::FACTORY};
+use custody::phrase::{EIP155, Phrase};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,12 +46,21 @@ fn assets() -> Vec<Asset> {
     ]
 }
 
-fn transfer(asset: &str, amount: u128) -> Intent {
-    Intent::Transfer { asset: asset.into(), to: DESTINATION.into(), amount: amount.into() }
+fn transfer(asset: &str, amount: u128) -> Effect {
+    Effect::Transfer { asset: asset.into(), to: DESTINATION.into(), amount: amount.into() }
 }
 
-fn build(intent: &Intent) -> Vec<u8> {
-    rules().build(intent, &assets(), 5).unwrap()
+fn build(intent: &Effect) -> Vec<u8> {
+    rules().build(intent, &wallet(), &assets(), &[Claim::Sequence(5)]).unwrap()
+}
+
+fn decode(unsigned: &[u8]) -> Transaction {
+    rules().decode(unsigned, &wallet(), &assets()).unwrap()
+}
+
+/// By the owner whose secret key is 32 times `byte`.
+fn sign(byte: u8, digest: [u8; 32]) -> Signature {
+    rules().sign(&[byte; 32], &Payload::Digest(digest)).unwrap()
 }
 
 fn native() -> Vec<u8> {
@@ -90,10 +99,14 @@ fn fields() -> Value {
     })
 }
 
+fn read(fields: &Value) -> Result<Vec<u8>, &'static str> {
+    rules().read(fields.to_string().as_bytes()).map_err(|refusal| refusal.reason)
+}
+
 fn fields_but(field: &str, value: &str) -> Result<Vec<u8>, &'static str> {
     let mut fields = fields();
     fields[field] = value.into();
-    serde_json::from_value::<Fields>(fields).unwrap().encode().map_err(|refusal| refusal.reason)
+    read(&fields)
 }
 
 #[test]
@@ -102,8 +115,8 @@ fn keys_of_a_known_phrase_have_the_address_of_other_wallets() {
     let hot = phrase.keys().public_key(EIP155).unwrap().to_vec();
     let wallet = rules().wallet(&Owners { hot, ..owners() }, [0; 32]).unwrap();
     assert_eq!(wallet.owner_addresses[0], "0xF278cF59F82eDcf871d630F28EcC8056f25C1cdb");
-    assert_eq!(key_address(&wallet.owners.hot), Some(wallet.owner_addresses[0].clone()));
-    assert_eq!(key_address(&[2; 32]), None);
+    assert_eq!(rules().owner_address(&wallet.owners.hot), Ok(wallet.owner_addresses[0].clone()));
+    assert_eq!(rules().owner_address(&[2; 32]), Err(ChainError::Address("02".repeat(32))));
 }
 
 #[test]
@@ -125,10 +138,11 @@ fn the_wallet_has_the_address_that_the_factory_gives_it() {
 
 #[test]
 fn the_deployment_call_is_that_of_the_factory() {
-    let call = rules().deployment(&wallet()).unwrap();
-    assert_eq!(call.to, FACTORY);
+    let call = rules().creation(&wallet()).unwrap().unwrap();
+    assert_eq!(call.to, FACTORY.to_checksum(None));
     assert_eq!(HEXLOWER.encode(&call.data), vector("/deploy"));
-    assert_eq!(HEXLOWER.encode(&rules().initializer(&wallet()).unwrap()), vector("/initializer"));
+    let anatomy = rules().anatomy(&wallet()).unwrap();
+    assert!(anatomy.contains(&("initializer", format!("0x{}", vector("/initializer")))), "{anatomy:?}");
 }
 
 #[test]
@@ -151,10 +165,33 @@ fn a_key_owns_once_and_is_a_key() {
 #[test]
 fn only_evm_chain_ids_have_rules() {
     assert_eq!(EvmSafe::new("eip155:8453".parse().unwrap()).unwrap().number(), 8453);
-    for bad in ["eip155:0", "eip155:01", "eip155:x", "eip155:99999999999999999999", "solana:1"] {
-        let id: ChainId = bad.parse().unwrap();
-        assert_eq!(EvmSafe::new(id), Err(ChainError::ChainId(bad.to_owned())));
+    let other: ChainId = "solana:1".parse().unwrap();
+    assert_eq!(EvmSafe::new(other.clone()), Err(ChainError::NoAdapter(other)));
+}
+
+#[test]
+fn what_it_declares() {
+    let declared = Declares {
+        payload_binds_wallet: true,
+        address_binds_owners: true,
+        creation: Creation::AtFirstSpend,
+        payer: Payer::Relayer,
+    };
+    assert_eq!(rules().declares(), declared);
+}
+
+#[test]
+fn one_nonce_is_used_up_and_nothing_is_changed() {
+    let build = |effect: &Effect, claims: &[Claim]| rules().build(effect, &wallet(), &assets(), claims);
+    let coin = Claim::Coin([1; 32], 0);
+    for claims in [vec![], vec![coin], vec![Claim::Sequence(1), Claim::Sequence(2)]] {
+        assert!(matches!(build(&transfer("ETH", 1), &claims), Err(ChainError::Assemble(_))), "{claims:?}");
     }
+    let change = Effect::Change { asset: "ETH".into(), amount: 1.into() };
+    assert!(matches!(build(&change, &[Claim::Sequence(1)]), Err(ChainError::Assemble(_))));
+    let message = Payload::Message(vec![1; 32]);
+    assert!(matches!(rules().sign(&[1; 32], &message), Err(ChainError::Assemble(_))));
+    assert!(!rules().verify(&owners().hot, &message, &sign(1, [1; 32])));
 }
 
 #[test]
@@ -162,62 +199,77 @@ fn bytes_and_digests_are_those_of_the_contract() {
     let intents = [
         ("native", transfer("ETH", ONE_ETHER)),
         ("erc20", transfer("USD", 12345)),
-        ("cancel", Intent::Cancel { to: DESTINATION.into() }),
+        ("cancel", Effect::Cancel { to: DESTINATION.into() }),
     ];
     for (name, intent) in intents {
         let unsigned = build(&intent);
         assert_eq!(HEXLOWER.encode(&unsigned), vector(&format!("/{name}/unsigned")));
-        let decoded = rules().decode(&unsigned, &wallet(), &assets()).unwrap();
-        assert_eq!(HEXLOWER.encode(&decoded.digest), vector(&format!("/{name}/digest")));
-        assert_eq!((decoded.intent, decoded.nonce), (intent, 5));
+        let decoded = decode(&unsigned);
+        assert_eq!(HEXLOWER.encode(&decoded.id), vector(&format!("/{name}/digest")));
+        assert_eq!((decoded.effects, decoded.claims), (vec![intent], vec![Claim::Sequence(5)]));
+        assert_eq!((decoded.fee.most, decoded.fee.payer), (Amount::ZERO, Payer::Relayer));
+        assert_eq!(decoded.validity, Validity::UntilClaimed);
+        for role in [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold] {
+            let payloads = rules().payloads(&unsigned, &wallet(), role).unwrap();
+            assert_eq!(payloads, [Payload::Digest(decoded.id)], "one digest, whoever signs");
+        }
     }
 }
 
 #[test]
 fn signatures_and_the_execution_call_are_those_of_the_contract() {
-    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
-    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
+    let sign = |byte| sign(byte, decode(&native()).id);
     assert_eq!(HEXLOWER.encode(&sign(1)), vector("/hotSignature"));
     assert_eq!(HEXLOWER.encode(&sign(2)), vector("/coolSignature"));
-    for signatures in
-        [[(KeyRole::Hot, sign(1)), (KeyRole::Cool, sign(2))], [(KeyRole::Cool, sign(2)), (KeyRole::Hot, sign(1))]]
-    {
+    let (hot, cool) = ((KeyRole::Hot, vec![sign(1)]), (KeyRole::Cool, vec![sign(2)]));
+    for signatures in [[hot.clone(), cool.clone()], [cool, hot]] {
         let call = rules().assemble(&native(), &wallet(), &signatures).unwrap();
-        assert_eq!(call.to.to_checksum(None), wallet().address);
+        assert_eq!(call.to, wallet().address);
         assert_eq!(HEXLOWER.encode(&call.data), vector("/execute"));
     }
 }
 
 #[test]
 fn signatures_stand_in_the_order_of_the_owners_addresses() {
-    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
-    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
-    let call = rules().assemble(&native(), &wallet(), &[(KeyRole::Cool, sign(2)), (KeyRole::Cold, sign(3))]).unwrap();
+    let sign = |byte| sign(byte, decode(&native()).id);
+    let signatures = [(KeyRole::Cool, vec![sign(2)]), (KeyRole::Cold, vec![sign(3)])];
+    let call = rules().assemble(&native(), &wallet(), &signatures).unwrap();
     let (cold, cool) = (HEXLOWER.encode(&sign(3)), HEXLOWER.encode(&sign(2)));
     assert!(HEXLOWER.encode(&call.data).contains(&format!("{cold}{cool}")), "0x3325... is below 0x5050...");
 }
 
 #[test]
 fn nothing_is_assembled_but_two_right_signatures_of_different_owners() {
-    let digest = rules().decode(&native(), &wallet(), &assets()).unwrap().digest;
-    let sign = |byte| rules().sign(&[byte; 32], &digest).unwrap();
-    let assemble = |signatures: &[(KeyRole, Vec<u8>)]| rules().assemble(&native(), &wallet(), signatures);
+    let by = |role, byte| (role, vec![sign(byte, decode(&native()).id)]);
+    let assemble = |signatures: &[(KeyRole, Signatures)]| rules().assemble(&native(), &wallet(), signatures);
     use KeyRole::{Cold, Cool, Hot};
     assert!(assemble(&[]).is_err());
-    assert!(assemble(&[(Hot, sign(1))]).is_err());
-    assert!(assemble(&[(Hot, sign(1)), (Hot, sign(1))]).is_err(), "the same owner twice");
-    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(1))]).is_err(), "one key in two roles");
-    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(9))]).is_err(), "a stranger");
-    assert!(assemble(&[(Hot, sign(1)), (Cool, sign(2)), (Cold, sign(3))]).is_err(), "one more than needed");
+    assert!(assemble(&[by(Hot, 1)]).is_err());
+    assert!(assemble(&[by(Hot, 1), by(Hot, 1)]).is_err(), "the same owner twice");
+    assert!(assemble(&[by(Hot, 1), by(Cool, 1)]).is_err(), "one key in two roles");
+    assert!(assemble(&[by(Hot, 1), by(Cool, 9)]).is_err(), "a stranger");
+    assert!(assemble(&[by(Hot, 1), by(Cool, 2), by(Cold, 3)]).is_err(), "one more than needed");
+    assert!(assemble(&[by(Hot, 1), (Cool, Vec::new())]).is_err(), "no signature");
+    assert!(assemble(&[by(Hot, 1), (Cool, vec![by(Cool, 2).1.remove(0); 2])]).is_err(), "the right one twice");
     let other = rules().wallet(&owners(), [9; 32]).unwrap();
-    assert!(rules().assemble(&native(), &other, &[(Hot, sign(1)), (Cool, sign(2))]).is_err(), "another wallet");
+    assert!(rules().assemble(&native(), &other, &[by(Hot, 1), by(Cool, 2)]).is_err(), "another wallet");
+}
+
+#[test]
+fn an_owner_has_signed_when_every_payload_has_its_signature() {
+    let digest = decode(&native()).id;
+    let signed_by = |role, signatures: &[Signature]| rules().signed_by(&native(), &wallet(), role, signatures);
+    assert_eq!(signed_by(KeyRole::Hot, &[sign(1, digest)]), Ok(true));
+    assert_eq!(signed_by(KeyRole::Cool, &[sign(1, digest)]), Ok(false));
+    assert_eq!(signed_by(KeyRole::Hot, &[]), Ok(false), "missing");
+    assert_eq!(signed_by(KeyRole::Hot, &[sign(1, digest), sign(1, digest)]), Ok(false), "one too many");
 }
 
 #[test]
 fn a_digest_is_of_one_wallet_on_one_chain() {
     let digest = |rules: &EvmSafe, salt| {
         let wallet = rules.wallet(&owners(), salt).unwrap();
-        rules.decode(&native(), &wallet, &assets()).unwrap().digest
+        rules.decode(&native(), &wallet, &assets()).unwrap().id
     };
     let other_chain = EvmSafe::new("eip155:2".parse().unwrap()).unwrap();
     assert_ne!(digest(&rules(), [0; 32]), digest(&rules(), [1; 32]));
@@ -231,7 +283,7 @@ fn a_takeover_is_refused_by_name() {
     let own = word(&wallet().address);
     assert_eq!(refusal(&with_field(&native(), 3, U256::from(1))), "Delegatecall");
     assert_eq!(refusal(&with_field(&native(), 0, own)), "SelfCall");
-    assert_eq!(refusal(&with_field(&build(&Intent::Cancel { to: DESTINATION.into() }), 0, own)), "SelfCall");
+    assert_eq!(refusal(&with_field(&build(&Effect::Cancel { to: DESTINATION.into() }), 0, own)), "SelfCall");
     for field in 4..=8 {
         assert_eq!(refusal(&with_field(&native(), field, U256::from(1))), "RefundFields", "field {field}");
     }
@@ -258,7 +310,7 @@ fn only_transfers_of_listed_assets_are_understood() {
 
 #[test]
 fn money_is_not_sent_where_it_is_lost() {
-    let to = |address: &str| Intent::Transfer { asset: "USD".into(), to: address.into(), amount: 1.into() };
+    let to = |address: &str| Effect::Transfer { asset: "USD".into(), to: address.into(), amount: 1.into() };
     let own = wallet().address;
     assert_eq!(refusal(&build(&to(&own))), "OwnAddress");
     assert_eq!(refusal(&build(&to(TOKEN))), "AssetContract");
@@ -267,6 +319,18 @@ fn money_is_not_sent_where_it_is_lost() {
     assert_eq!(refusal(&with_field(&native(), 0, U256::ZERO)), "ZeroAddress");
     assert_eq!(refusal(&with_field(&native(), 0, word(TOKEN))), "AssetContract");
     assert_eq!(refusal(&build(&transfer("USD", 0))), "ZeroAmount");
+}
+
+#[test]
+fn what_would_be_refused_at_any_nonce_is_refused_before_there_is_one() {
+    let admits = |effect: &Effect| rules().admits(effect, &wallet(), &assets()).map_err(|refusal| refusal.reason);
+    let to = |to: &str| Effect::Transfer { asset: "ETH".into(), to: to.into(), amount: 1.into() };
+    assert_eq!(admits(&transfer("USD", 1)), Ok(()));
+    assert_eq!(admits(&Effect::Cancel { to: DESTINATION.into() }), Ok(()));
+    assert_eq!(admits(&to(&wallet().address)), Err("SelfCall"));
+    assert_eq!(admits(&to(&Address::ZERO.to_string())), Err("ZeroAddress"));
+    assert_eq!(admits(&to(TOKEN)), Err("AssetContract"));
+    assert_eq!(admits(&transfer("DOGE", 1)), Err("Malformed"));
 }
 
 #[test]
@@ -287,9 +351,9 @@ fn a_transaction_has_one_encoding_only() {
 
 #[test]
 fn the_malleable_twin_of_a_signature_is_refused() {
-    let digest = [7; 32];
+    let digest = Payload::Digest([7; 32]);
     let key = rules().public_key(&[1; 32]).unwrap();
-    let signature = rules().sign(&[1; 32], &digest).unwrap();
+    let signature = sign(1, [7; 32]);
     assert!(rules().verify(&key, &digest, &signature));
     let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16).unwrap();
     let s = U256::from_be_slice(&signature[32..64]);
@@ -306,7 +370,7 @@ fn the_malleable_twin_of_a_signature_is_refused() {
 #[test]
 fn unusable_secret_keys_are_refused() {
     assert_eq!(rules().public_key(&[0; 32]), Err(ChainError::SecretKey));
-    assert_eq!(rules().sign(&[0xff; 32], &[1; 32]), Err(ChainError::SecretKey));
+    assert_eq!(rules().sign(&[0xff; 32], &Payload::Digest([1; 32])), Err(ChainError::SecretKey));
 }
 
 #[test]
@@ -328,7 +392,7 @@ fn ten_fields_have_the_bytes_of_the_contract() {
     let call = format!("0x{}", HEXLOWER.encode(&build(&transfer("USD", 12345))[352..420]));
     let mut erc20 = fields();
     (erc20["to"], erc20["value"], erc20["data"]) = (TOKEN.into(), "0".into(), call.into());
-    let unsigned = serde_json::from_value::<Fields>(erc20).unwrap().encode().unwrap();
+    let unsigned = read(&erc20).unwrap();
     assert_eq!(HEXLOWER.encode(&unsigned), vector("/erc20/unsigned"));
 }
 
@@ -361,18 +425,17 @@ fn what_has_no_encoding_is_malformed() {
     for field in ["to", "gasToken", "refundReceiver"] {
         assert_eq!(fields_but(field, "0x00000000000000000000000000000000000000Aa"), Err("Malformed"), "{field}");
     }
-    let read = |fields: &Value| serde_json::from_value::<Fields>(fields.clone());
     for field in fields().as_object().unwrap().keys() {
         let mut fewer = fields();
         fewer.as_object_mut().unwrap().remove(field);
-        assert!(read(&fewer).is_err(), "{field} is missing");
+        assert_eq!(read(&fewer), Err("Malformed"), "{field} is missing");
         let mut number = fields();
         number[field] = 0.into();
-        assert!(read(&number).is_err(), "{field} is no string");
+        assert_eq!(read(&number), Err("Malformed"), "{field} is no string");
     }
     let mut more = fields();
     more["signatures"] = "0x".into();
-    assert!(read(&more).is_err());
+    assert_eq!(read(&more), Err("Malformed"));
 }
 
 #[test]
@@ -383,27 +446,28 @@ fn what_the_bytes_do_depends_on_the_address_and_on_no_owner() {
     assert_eq!(at("0x1").unwrap_err().reason, "WrongChain");
 }
 
-fn any_intent() -> impl Strategy<Value = Intent> {
+fn any_intent() -> impl Strategy<Value = Effect> {
     let address = any::<[u8; 20]>().prop_map(|bytes| Address::from(bytes).to_checksum(None));
     let amount = any::<[u64; 4]>().prop_map(|limbs| Amount(U256::from_limbs(limbs).max(U256::from(1))));
     let asset = prop_oneof![Just("ETH"), Just("USD"), Just("EUR")];
     prop_oneof![
-        (asset, address.clone(), amount).prop_map(|(asset, to, amount)| Intent::Transfer {
+        (asset, address.clone(), amount).prop_map(|(asset, to, amount)| Effect::Transfer {
             asset: asset.into(),
             to,
             amount
         }),
-        address.prop_map(|to| Intent::Cancel { to }),
+        address.prop_map(|to| Effect::Cancel { to }),
     ]
 }
 
 proptest! {
     #[test]
     fn what_is_built_decodes_to_itself(intent in any_intent(), nonce: u64) {
-        let unsigned = rules().build(&intent, &assets(), nonce).unwrap();
-        let decoded = rules().decode(&unsigned, &wallet(), &assets()).unwrap();
-        prop_assert_eq!(decoded.intent, intent);
-        prop_assert_eq!(decoded.nonce, nonce);
+        let claims = vec![Claim::Sequence(nonce)];
+        let unsigned = rules().build(&intent, &wallet(), &assets(), &claims).unwrap();
+        let decoded = decode(&unsigned);
+        prop_assert_eq!(decoded.effects, vec![intent]);
+        prop_assert_eq!(decoded.claims, claims);
     }
 
     #[test]
@@ -411,8 +475,8 @@ proptest! {
         let mut bytes = native();
         bytes[position] ^= change;
         if let Ok(decoded) = rules().decode(&bytes, &wallet(), &assets()) {
-            prop_assert_ne!(HEXLOWER.encode(&decoded.digest), vector("/native/digest"));
-            let again = rules().build(&decoded.intent, &assets(), decoded.nonce).unwrap();
+            prop_assert_ne!(HEXLOWER.encode(&decoded.id), vector("/native/digest"));
+            let again = rules().build(&decoded.effects[0], &wallet(), &assets(), &decoded.claims).unwrap();
             prop_assert_eq!(again, bytes, "what is accepted says all that is in the bytes");
         }
     }
@@ -424,7 +488,7 @@ proptest! {
         match rules().decode(&bytes, &wallet(), &assets()) {
             Ok(decoded) => {
                 prop_assert!([0, 1, 9].contains(&field));
-                prop_assert_ne!(HEXLOWER.encode(&decoded.digest), vector("/native/digest"));
+                prop_assert_ne!(HEXLOWER.encode(&decoded.id), vector("/native/digest"));
             }
             Err(refusal) => prop_assert!(!refusal.message.is_empty()),
         }
@@ -445,13 +509,14 @@ proptest! {
     fn a_signature_fits_its_key_and_digest_only(secret in 1..=255u8, digest: [u8; 32], position in 0..65usize, change in 1..=255u8) {
         let key = rules().public_key(&[secret; 32]);
         prop_assume!(key.is_ok());
-        let (key, signature) = (key.unwrap(), rules().sign(&[secret; 32], &digest).unwrap());
-        prop_assert!(rules().verify(&key, &digest, &signature));
+        let (key, signature) = (key.unwrap(), sign(secret, digest));
+        let payload = Payload::Digest(digest);
+        prop_assert!(rules().verify(&key, &payload, &signature));
         let mut other = signature.clone();
         other[position] ^= change;
-        prop_assert!(!rules().verify(&key, &digest, &other));
+        prop_assert!(!rules().verify(&key, &payload, &other));
         let mut other = digest;
         other[position % 32] ^= change;
-        prop_assert!(!rules().verify(&key, &other, &signature));
+        prop_assert!(!rules().verify(&key, &Payload::Digest(other), &signature));
     }
 }

@@ -1,17 +1,18 @@
-//! Floors, payments and intents for the promises below.
+//! Local policies, payments and intents for the promises below.
 
 mod loading;
 mod properties;
 mod rules;
+mod transactions;
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, ChainId, ChainRules, Intent};
-use chain_evm::EvmSafe;
+use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
+use chain_adapters::Adapters;
 use custody::{
     CustodyId,
-    trust::{AssetFloor, Destination, Destinations, FeeCeiling, Floor, Rolling, TimeLock},
-    wiring::{self, Limit},
+    config::{HubLimits, Limit},
+    local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, LocalPolicy, Rolling, TimeLock},
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -20,7 +21,7 @@ use protocol::{
     ops::{Attestation, PaymentIntent},
 };
 
-use crate::{Facts, Finding, Policy, PolicyError, Scope, Verdict, chains};
+use crate::{Facts, Finding, Policy, PolicyError, Scope, Verdict};
 
 const CHAIN: &str = "eip155:31337";
 const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
@@ -30,24 +31,22 @@ const CAROL: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const MAX: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
 const NOW: u64 = 1_000_000_000;
 
-type Rules = BTreeMap<ChainId, Box<dyn ChainRules>>;
-
-fn rules(floor: &Floor) -> Rules {
-    let adapter = |id: ChainId| (id.clone(), Box::new(EvmSafe::new(id).unwrap()) as Box<dyn ChainRules>);
-    chains(floor).unwrap().into_iter().map(adapter).collect()
+fn rules(local_policy: &LocalPolicy) -> Rules {
+    let chains = local_policy.assets.iter().map(|asset| asset.chain.parse().unwrap());
+    Adapters::all().with(test_chain::rules()).of(chains).unwrap()
 }
 
 /// 1000 wei and 1000 units of a token in one payment.
-fn floor() -> Floor {
-    let mut floor = Floor::new(vec![AssetFloor::new(CHAIN, "ETH", "native", 18, "1000")]);
-    floor.assets.push(AssetFloor::new(CHAIN, "USDT", TOKEN, 6, "1000"));
-    floor
+fn local_policy() -> LocalPolicy {
+    let mut local_policy = LocalPolicy::new(vec![AssetLimits::new(CHAIN, "ETH", "native", 18, "1000")]);
+    local_policy.assets.push(AssetLimits::new(CHAIN, "USDT", TOKEN, 6, "1000"));
+    local_policy
 }
 
-fn changed(change: impl FnOnce(&mut Floor)) -> Floor {
-    let mut floor = floor();
-    change(&mut floor);
-    floor
+fn changed(change: impl FnOnce(&mut LocalPolicy)) -> LocalPolicy {
+    let mut local_policy = local_policy();
+    change(&mut local_policy);
+    local_policy
 }
 
 fn rolling(amount: &str, window_seconds: u64) -> Option<Rolling> {
@@ -85,36 +84,42 @@ fn limit(chain: &str, asset: &str, per_transaction: &str) -> Limit {
     }
 }
 
-fn hub(limits: Vec<Limit>) -> wiring::Policy {
-    wiring::Policy { limits }
+fn hub(limits: Vec<Limit>) -> HubLimits {
+    HubLimits { limits }
 }
 
 /// A policy with one safe destination.
-fn load(floor: &Floor, held: &[Floor], hub: &wiring::Policy) -> Result<Policy, PolicyError> {
+fn load(local_policy: &LocalPolicy, held: &[LocalPolicy], hub: &HubLimits) -> Result<Policy, PolicyError> {
     let safe = BTreeMap::from([(CHAIN.to_owned(), vec![SAFE.to_owned()])]);
-    Policy::unvouched(floor, held, hub, &safe, &rules(floor))
+    Policy::unvouched(local_policy, held, hub, &safe, &rules(local_policy))
 }
 
-fn policy(floor: &Floor, held: &[Floor]) -> Policy {
-    load(floor, held, &wiring::Policy::default()).unwrap()
+fn policy(local_policy: &LocalPolicy, held: &[LocalPolicy]) -> Policy {
+    load(local_policy, held, &HubLimits::default()).unwrap()
 }
 
-fn transfer(asset: &str, amount: &str) -> Intent {
-    Intent::Transfer { asset: asset.to_owned(), to: BOB.to_owned(), amount: amount.parse().unwrap() }
+fn transfer(asset: &str, amount: &str) -> Effect {
+    Effect::Transfer { asset: asset.to_owned(), to: BOB.to_owned(), amount: amount.parse().unwrap() }
 }
 
-fn cancel(to: &str) -> Intent {
-    Intent::Cancel { to: to.to_owned() }
+fn cancel(to: &str) -> Effect {
+    Effect::Cancel { to: to.to_owned() }
+}
+
+/// Paid by somebody else than the wallet.
+fn relayed(most: u128) -> Fee {
+    Fee { asset: "ETH".to_owned(), most: most.into(), payer: Payer::Relayer }
 }
 
 /// A payment of alice and all that is known of it.
 #[derive(Debug, Clone)]
 struct Payment {
     chain: ChainId,
-    effect: Intent,
-    fee: Amount,
+    effects: Vec<Effect>,
+    fee: Fee,
     /// By scope and length in milliseconds; what is not here: nothing.
     spent: BTreeMap<(Scope, u64), Amount>,
+    /// Of [`BOB`] and [`CAROL`].
     listed_since_ms: Option<u64>,
     intent: Option<Attestation>,
     announced_ms: Option<u64>,
@@ -122,11 +127,11 @@ struct Payment {
 }
 
 impl Payment {
-    fn new(effect: Intent) -> Self {
+    fn new(effect: Effect) -> Self {
         Self {
             chain: CHAIN.parse().unwrap(),
-            effect,
-            fee: Amount::ZERO,
+            effects: vec![effect],
+            fee: Fee { asset: String::new(), most: Amount::ZERO, payer: Payer::Relayer },
             spent: BTreeMap::new(),
             listed_since_ms: None,
             intent: None,
@@ -136,28 +141,39 @@ impl Payment {
     }
 
     fn ask<T>(&self, policy: &Policy, question: impl FnOnce(&Facts<'_>) -> T) -> T {
-        let asset = match &self.effect {
-            Intent::Transfer { asset, .. } => asset.as_str(),
-            Intent::Cancel { .. } => "",
+        let transaction = self.transaction();
+        let counted = |asset: &str| {
+            let windows = policy.windows(&self.chain, asset).iter();
+            windows
+                .map(|window| self.spent.get(&(window.scope, window.length_ms)).copied().unwrap_or_default())
+                .collect()
         };
-        let spent: Vec<_> = policy
-            .windows(&self.chain, asset)
-            .iter()
-            .map(|window| self.spent.get(&(window.scope, window.length_ms)).copied().unwrap_or_default())
-            .collect();
+        let moved = transaction.spent().unwrap_or_default().into_keys();
+        let spent = moved.map(|asset| (asset.to_owned(), counted(asset))).collect();
+        let listed = self.listed_since_ms.iter();
+        let listed = listed.flat_map(|at| [BOB, CAROL].map(|address| (address.to_owned(), *at))).collect();
         question(&Facts {
             now_ms: NOW,
             custody_id: custody(),
             wallet: "alice",
             chain: &self.chain,
-            effect: &self.effect,
-            fee: self.fee,
+            transaction: &transaction,
             spent: &spent,
-            listed_since_ms: self.listed_since_ms,
+            listed_since_ms: &listed,
             intent: self.intent.as_ref(),
             announced_ms: self.announced_ms,
             vetoed: self.vetoed,
         })
+    }
+
+    fn transaction(&self) -> Transaction {
+        Transaction {
+            id: [1; 32],
+            effects: self.effects.clone(),
+            fee: self.fee.clone(),
+            claims: vec![Claim::Sequence(0)],
+            validity: Validity::UntilClaimed,
+        }
     }
 
     fn judge(&self, policy: &Policy) -> Verdict {

@@ -1,6 +1,6 @@
 //! What holds of every policy and payment.
 
-use custody::trust::OperationKind;
+use custody::local_policy::OperationKind;
 use proptest::{
     option,
     prelude::*,
@@ -29,38 +29,38 @@ fn windows() -> impl Strategy<Value = Option<Rolling>> {
     )
 }
 
-fn assets() -> impl Strategy<Value = AssetFloor> {
+fn assets() -> impl Strategy<Value = AssetLimits> {
     let lock = (amounts(), select(vec![10, 20])).prop_map(|(above, delay)| time_lock(&above, delay).unwrap());
     let contract = prop_oneof![5 => Just("native"), 1 => Just(TOKEN)];
     let parts =
         (limits(), windows(), windows(), option::weighted(0.3, lock), option::weighted(0.3, amounts()), contract);
-    parts.prop_map(|(per_transaction, per_wallet, total, time_lock, intent_above, contract)| AssetFloor {
+    parts.prop_map(|(per_transaction, per_wallet, total, time_lock, intent_above, contract)| AssetLimits {
         per_wallet,
         total,
         time_lock,
         intent_above,
-        ..AssetFloor::new(CHAIN, "ETH", contract, 18, &per_transaction)
+        ..AssetLimits::new(CHAIN, "ETH", contract, 18, &per_transaction)
     })
 }
 
-fn floors() -> impl Strategy<Value = Floor> {
+fn local_policies() -> impl Strategy<Value = LocalPolicy> {
     let kinds = select(vec![None, None, None, None, Some(OperationKind::Transfer), Some(OperationKind::Cancel)]);
     let lists =
         select(vec![None, None, destinations(&[BOB, CAROL], 0), destinations(&[BOB], 10), destinations(&[CAROL], 20)]);
     let ceilings = select(vec![vec![], fee("1"), fee(MAX)]);
     let signers = select(vec![vec![signer(1)], vec![signer(1), signer(2)], vec![signer(2)]]);
     (assets(), kinds, lists, ceilings, signers, any::<bool>()).prop_map(
-        |(asset, kind, list, fees, signers, any_signer)| Floor {
+        |(asset, kind, list, fees, signers, any_signer)| LocalPolicy {
             destinations: list,
             kinds: kind.map(|kind| [kind].into()),
             fees,
             intent_signers: if any_signer || asset.intent_above.is_some() { signers } else { Vec::new() },
-            ..Floor::new(vec![asset])
+            ..LocalPolicy::new(vec![asset])
         },
     )
 }
 
-fn hubs() -> impl Strategy<Value = wiring::Policy> {
+fn hubs() -> impl Strategy<Value = HubLimits> {
     let limits = (limits(), windows(), windows()).prop_map(|(per_transaction, per_wallet, total)| Limit {
         per_wallet,
         total,
@@ -70,10 +70,11 @@ fn hubs() -> impl Strategy<Value = wiring::Policy> {
 }
 
 /// For this effect more often than not.
-fn intents(effect: &Intent) -> impl Strategy<Value = Option<Attestation>> + use<> {
+fn intents(effect: &Effect) -> impl Strategy<Value = Option<Attestation>> + use<> {
     let (to, amount) = match effect {
-        Intent::Transfer { to, amount, .. } => (to.clone(), amount.to_string()),
-        Intent::Cancel { to } => (to.clone(), "0".to_owned()),
+        Effect::Transfer { to, amount, .. } => (to.clone(), amount.to_string()),
+        Effect::Cancel { to } => (to.clone(), "0".to_owned()),
+        Effect::Change { .. } => (String::new(), "0".to_owned()),
     };
     let amounts = prop_oneof![8 => Just(amount), 1 => amounts()];
     let places = prop_oneof![8 => Just(to), 1 => Just(SAFE.to_owned())];
@@ -84,10 +85,10 @@ fn intents(effect: &Intent) -> impl Strategy<Value = Option<Attestation>> + use<
     option::of(intents)
 }
 
-fn effects() -> impl Strategy<Value = Intent> {
+fn effects() -> impl Strategy<Value = Effect> {
     let transfers = (amounts(), select(vec![BOB, CAROL]), select(vec!["ETH", "ETH", "ETH", "OTHER"]));
     let transfers = transfers.prop_map(|(amount, to, asset)| match transfer(asset, &amount) {
-        Intent::Transfer { asset, amount, .. } => Intent::Transfer { asset, amount, to: to.to_owned() },
+        Effect::Transfer { asset, amount, .. } => Effect::Transfer { asset, amount, to: to.to_owned() },
         cancel => cancel,
     });
     Union::new_weighted(vec![(6, transfers.boxed()), (1, select(vec![cancel(SAFE), cancel(BOB)]).boxed())])
@@ -103,7 +104,7 @@ fn payments() -> impl Strategy<Value = Payment> {
         let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
         let spent = windows.into_iter().zip(spent);
         Payment {
-            fee: fee.into(),
+            fee: relayed(fee),
             spent: spent.map(|((scope, seconds), amount)| ((scope, seconds * 1000), amount.parse().unwrap())).collect(),
             listed_since_ms,
             intent,
@@ -127,32 +128,32 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn the_hub_and_an_earlier_floor_only_make_stricter(
-        floor in floors(), held in proptest::collection::vec(floors(), 0..2), more in floors(), hub in hubs(),
+    fn the_hub_and_an_earlier_local_policy_only_make_stricter(
+        local_policy in local_policies(), held in proptest::collection::vec(local_policies(), 0..2), more in local_policies(), hub in hubs(),
         payment in payments(),
     ) {
-        let none = wiring::Policy::default();
-        let before = payment.judge(&load(&floor, &held, &none).unwrap());
-        let limited = payment.judge(&load(&floor, &held, &hub).unwrap());
+        let none = HubLimits::default();
+        let before = payment.judge(&load(&local_policy, &held, &none).unwrap());
+        let limited = payment.judge(&load(&local_policy, &held, &hub).unwrap());
         prop_assert!(rank(&limited) >= rank(&before), "hub: {limited:?} after {before:?}");
         let held = [held, vec![more]].concat();
-        let joined = payment.judge(&load(&floor, &held, &none).unwrap());
+        let joined = payment.judge(&load(&local_policy, &held, &none).unwrap());
         prop_assert!(rank(&joined) >= rank(&before), "held: {joined:?} after {before:?}");
         let alone = payment.judge(&load(&held[held.len() - 1], &[], &none).unwrap());
         prop_assert!(rank(&joined) >= rank(&alone), "held alone: {joined:?} where it says {alone:?}");
     }
 
     #[test]
-    fn the_order_of_earlier_floors_does_not_matter(floor in floors(), a in floors(), b in floors(), hub in hubs()) {
-        let (one, other) = (load(&floor, &[a.clone(), b.clone()], &hub), load(&floor, &[b, a], &hub));
+    fn the_order_of_earlier_local_policies_does_not_matter(local_policy in local_policies(), a in local_policies(), b in local_policies(), hub in hubs()) {
+        let (one, other) = (load(&local_policy, &[a.clone(), b.clone()], &hub), load(&local_policy, &[b, a], &hub));
         prop_assert_eq!(one.unwrap().digest(), other.unwrap().digest());
     }
 
     #[test]
     fn verdict_and_explanation_agree(
-        floor in floors(), held in proptest::collection::vec(floors(), 0..2), hub in hubs(), payment in payments(),
+        local_policy in local_policies(), held in proptest::collection::vec(local_policies(), 0..2), hub in hubs(), payment in payments(),
     ) {
-        let policy = load(&floor, &held, &hub).unwrap();
+        let policy = load(&local_policy, &held, &hub).unwrap();
         let findings = payment.explain(&policy);
         prop_assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), Rule::ALL);
         let outcomes = || findings.iter().map(|finding| &finding.outcome);
@@ -178,13 +179,13 @@ proptest! {
 
     #[test]
     fn no_sum_ever_wraps(amount in amounts(), spent in amounts(), limit in limits()) {
-        let mut floor = Floor::new(vec![AssetFloor::new(CHAIN, "ETH", "native", 18, MAX)]);
-        floor.assets[0].total = rolling(&limit, 60);
+        let mut local_policy = LocalPolicy::new(vec![AssetLimits::new(CHAIN, "ETH", "native", 18, MAX)]);
+        local_policy.assets[0].total = rolling(&limit, 60);
         let mut payment = Payment::new(transfer("ETH", &amount));
         let [amount, spent, limit] = [amount, spent, limit].map(|text| text.parse::<Amount>().unwrap());
         payment.spent.insert((Scope::Total, 60_000), spent);
         let fits = limit.checked_sub(spent).is_some_and(|left| amount <= left);
-        prop_assert_eq!(word(&payment.judge(&policy(&floor, &[]))), if fits { "Allowed" } else { "OverWindow" });
+        prop_assert_eq!(word(&payment.judge(&policy(&local_policy, &[]))), if fits { "Allowed" } else { "OverWindow" });
     }
 }
 
@@ -194,9 +195,9 @@ fn random_payments_reach_every_verdict_and_every_rule() {
     let mut runner = TestRunner::deterministic();
     let (mut verdicts, mut refusing) = (BTreeMap::new(), BTreeMap::new());
     for _ in 0..4096 {
-        let random = (floors(), hubs(), payments()).new_tree(&mut runner).unwrap().current();
-        let (floor, hub, payment) = random;
-        let policy = load(&floor, &[], &hub).unwrap();
+        let random = (local_policies(), hubs(), payments()).new_tree(&mut runner).unwrap().current();
+        let (local_policy, hub, payment) = random;
+        let policy = load(&local_policy, &[], &hub).unwrap();
         *verdicts.entry(rank(&payment.judge(&policy)).0).or_insert(0) += 1;
         for Finding { rule, outcome } in payment.explain(&policy) {
             *refusing.entry(rule).or_insert(0) +=

@@ -1,13 +1,13 @@
 //! Truth tables, one per rule.
 
-use custody::trust::OperationKind;
+use custody::local_policy::OperationKind;
 
 use super::*;
 
 const SECOND: u64 = 1000;
 
 #[test]
-fn the_strictest_of_floor_earlier_floor_and_hub_holds() {
+fn the_strictest_of_local_policy_earlier_local_policy_and_hub_holds() {
     let table: &[(Option<&str>, Option<&str>, &str, &str)] = &[
         (None, None, "1000", "Allowed"),
         (None, None, "1001", "OverLimit"),
@@ -23,8 +23,9 @@ fn the_strictest_of_floor_earlier_floor_and_hub_holds() {
     ];
     for (limited, earlier, amount, expected) in table {
         let limits = limited.iter().map(|amount| limit(CHAIN, "ETH", amount)).collect();
-        let held = earlier.map(|amount| changed(|floor| floor.assets[0].per_transaction = amount.to_owned()));
-        let policy = load(&floor(), held.as_slice(), &hub(limits)).unwrap();
+        let held =
+            earlier.map(|amount| changed(|local_policy| local_policy.assets[0].per_transaction = amount.to_owned()));
+        let policy = load(&local_policy(), held.as_slice(), &hub(limits)).unwrap();
         let verdict = Payment::new(transfer("ETH", amount)).judge(&policy);
         assert_eq!(word(&verdict), *expected, "{limited:?} {earlier:?} {amount}");
         let other = Payment::new(transfer("USDT", "1000")).judge(&policy);
@@ -33,8 +34,8 @@ fn the_strictest_of_floor_earlier_floor_and_hub_holds() {
 }
 
 #[test]
-fn what_the_floor_does_not_name_never_moves() {
-    let policy = policy(&floor(), &[]);
+fn what_the_local_policy_does_not_name_never_moves() {
+    let policy = policy(&local_policy(), &[]);
     assert_eq!(word(&Payment::new(transfer("OTHER", "0")).judge(&policy)), "AssetNotAllowed");
     for effect in [transfer("ETH", "1"), cancel(SAFE)] {
         let elsewhere = Payment { chain: "eip155:1".parse().unwrap(), ..Payment::new(effect) };
@@ -43,31 +44,31 @@ fn what_the_floor_does_not_name_never_moves() {
 }
 
 #[test]
-fn an_asset_that_an_earlier_floor_does_not_name_alike_waits_for_the_loosening() {
-    let without = changed(|floor| drop(floor.assets.pop()));
-    let other_contract = changed(|floor| floor.assets[1].asset = SAFE.to_owned());
-    let other_symbol = changed(|floor| floor.assets[1].symbol = "TETHER".to_owned());
-    let other_chain = changed(|floor| floor.assets[1].chain = "eip155:1".to_owned());
+fn an_asset_that_an_earlier_local_policy_does_not_name_alike_waits_for_the_loosening() {
+    let without = changed(|local_policy| drop(local_policy.assets.pop()));
+    let other_contract = changed(|local_policy| local_policy.assets[1].asset = SAFE.to_owned());
+    let other_symbol = changed(|local_policy| local_policy.assets[1].symbol = "TETHER".to_owned());
+    let other_chain = changed(|local_policy| local_policy.assets[1].chain = "eip155:1".to_owned());
     for held in [without, other_contract, other_symbol, other_chain] {
-        let verdict = Payment::new(transfer("USDT", "1")).judge(&policy(&floor(), &[held]));
+        let verdict = Payment::new(transfer("USDT", "1")).judge(&policy(&local_policy(), &[held]));
         assert_eq!(word(&verdict), "AssetNotAllowed");
         assert!(message(verdict).contains("loosening delay"));
     }
-    let same = changed(|floor| floor.assets[1].asset = TOKEN.to_ascii_lowercase());
-    assert_eq!(word(&Payment::new(transfer("USDT", "1")).judge(&policy(&floor(), &[same]))), "Allowed");
-    let never = Payment::new(transfer("OTHER", "1")).judge(&policy(&floor(), &[floor()]));
-    assert!(!message(never).contains("loosening delay"), "nothing waits where the present floor refuses too");
+    let same = changed(|local_policy| local_policy.assets[1].asset = TOKEN.to_ascii_lowercase());
+    assert_eq!(word(&Payment::new(transfer("USDT", "1")).judge(&policy(&local_policy(), &[same]))), "Allowed");
+    let never = Payment::new(transfer("OTHER", "1")).judge(&policy(&local_policy(), &[local_policy()]));
+    assert!(!message(never).contains("loosening delay"), "nothing waits where the present local policy refuses too");
 }
 
 #[test]
 fn only_named_kinds_are_signed() {
-    let only = |kind: OperationKind| changed(|floor| floor.kinds = Some([kind].into()));
+    let only = |kind: OperationKind| changed(|local_policy| local_policy.kinds = Some([kind].into()));
     let (transfers, cancels) = (only(OperationKind::Transfer), only(OperationKind::Cancel));
     let table = [
-        (policy(&floor(), &[]), "Allowed", "Allowed"),
+        (policy(&local_policy(), &[]), "Allowed", "Allowed"),
         (policy(&transfers, &[]), "Allowed", "KindNotAllowed"),
         (policy(&cancels, &[]), "KindNotAllowed", "Allowed"),
-        (policy(&floor(), std::slice::from_ref(&cancels)), "KindNotAllowed", "Allowed"),
+        (policy(&local_policy(), std::slice::from_ref(&cancels)), "KindNotAllowed", "Allowed"),
         (policy(&transfers, std::slice::from_ref(&cancels)), "KindNotAllowed", "KindNotAllowed"),
     ];
     for (policy, transferred, cancelled) in table {
@@ -78,9 +79,9 @@ fn only_named_kinds_are_signed() {
 
 #[test]
 fn a_rolling_limit_counts_what_is_spent_already() {
-    let limited = changed(|floor| {
-        floor.assets[0].per_wallet = rolling("100", 60);
-        floor.assets[0].total = rolling("150", 3600);
+    let limited = changed(|local_policy| {
+        local_policy.assets[0].per_wallet = rolling("100", 60);
+        local_policy.assets[0].total = rolling("150", 3600);
     });
     let policy = policy(&limited, &[]);
     let table = [
@@ -105,7 +106,7 @@ fn a_rolling_limit_counts_what_is_spent_already() {
 
 #[test]
 fn a_refused_window_says_which_and_what_is_left() {
-    let limited = changed(|floor| floor.assets[0].total = rolling("150", 3600));
+    let limited = changed(|local_policy| local_policy.assets[0].total = rolling("150", 3600));
     let mut payment = Payment::new(transfer("ETH", "11"));
     payment.spent.insert((Scope::Total, 3600 * SECOND), 140.into());
     let refused = message(payment.judge(&policy(&limited, &[])));
@@ -113,17 +114,20 @@ fn a_refused_window_says_which_and_what_is_left() {
         assert!(refused.contains(part), "{refused}");
     }
     assert!(!refused.contains("loosening delay"), "{refused}");
-    let loosened = changed(|floor| floor.assets[0].total = rolling("151", 3600));
+    let loosened = changed(|local_policy| local_policy.assets[0].total = rolling("151", 3600));
     let waiting = message(payment.judge(&policy(&loosened, &[limited])));
     assert!(waiting.contains("10 left of 150") && waiting.contains("loosening delay"), "{waiting}");
 }
 
 #[test]
 fn amounts_that_were_not_counted_for_every_window_are_refused() {
-    let limited = changed(|floor| floor.assets[0].total = rolling("150", 3600));
-    for (floor, spent) in [(&limited, vec![]), (&limited, vec![Amount::ZERO; 2]), (&floor(), vec![Amount::ZERO])] {
-        let policy = policy(floor, &[]);
+    let limited = changed(|local_policy| local_policy.assets[0].total = rolling("150", 3600));
+    for (local_policy, spent) in
+        [(&limited, vec![]), (&limited, vec![Amount::ZERO; 2]), (&local_policy(), vec![Amount::ZERO])]
+    {
+        let policy = policy(local_policy, &[]);
         let payment = Payment::new(transfer("ETH", "1"));
+        let spent = BTreeMap::from([("ETH".to_owned(), spent)]);
         let verdict = payment.ask(&policy, |facts| policy.judge(&Facts { spent: &spent, ..*facts }));
         assert_eq!(word(&verdict), "SpentUnknown");
     }
@@ -131,29 +135,29 @@ fn amounts_that_were_not_counted_for_every_window_are_refused() {
 
 #[test]
 fn money_goes_only_where_every_list_leads() {
-    let listed = |allow: &[&str]| changed(|floor| floor.destinations = destinations(allow, 0));
+    let listed = |allow: &[&str]| changed(|local_policy| local_policy.destinations = destinations(allow, 0));
     let lower = BOB.to_ascii_lowercase();
     let table = [
-        (policy(&floor(), &[]), "Allowed"),
+        (policy(&local_policy(), &[]), "Allowed"),
         (policy(&listed(&[BOB]), &[]), "Allowed"),
         (policy(&listed(&[&lower]), &[]), "Allowed"),
         (policy(&listed(&[CAROL]), &[]), "DestinationNotAllowed"),
         (policy(&listed(&[]), &[]), "DestinationNotAllowed"),
-        (policy(&floor(), &[listed(&[CAROL])]), "DestinationNotAllowed"),
+        (policy(&local_policy(), &[listed(&[CAROL])]), "DestinationNotAllowed"),
         (policy(&listed(&[BOB, CAROL]), &[listed(&[CAROL])]), "DestinationNotAllowed"),
         (policy(&listed(&[BOB, CAROL]), &[listed(&[BOB])]), "Allowed"),
     ];
     for (policy, expected) in table {
         assert_eq!(word(&Payment::new(transfer("ETH", "1")).judge(&policy)), expected);
     }
-    let to_safety = Intent::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: 1.into() };
+    let to_safety = Effect::Transfer { asset: "ETH".to_owned(), to: SAFE.to_owned(), amount: 1.into() };
     let verdict = Payment::new(to_safety).judge(&policy(&listed(&[BOB]), &[]));
     assert_eq!(word(&verdict), "DestinationNotAllowed", "a safe destination is none for payments");
 }
 
 #[test]
 fn a_destination_on_another_chains_list_is_not_on_this_ones() {
-    let mut elsewhere = changed(|floor| floor.destinations = destinations(&[BOB], 0));
+    let mut elsewhere = changed(|local_policy| local_policy.destinations = destinations(&[BOB], 0));
     elsewhere.destinations.as_mut().unwrap().allow[0].chain = "eip155:1".to_owned();
     let verdict = Payment::new(transfer("ETH", "1")).judge(&policy(&elsewhere, &[]));
     assert_eq!(word(&verdict), "DestinationNotAllowed");
@@ -161,7 +165,7 @@ fn a_destination_on_another_chains_list_is_not_on_this_ones() {
 
 #[test]
 fn a_new_destination_cools_first() {
-    let cooling = |seconds| changed(|floor| floor.destinations = destinations(&[BOB], seconds));
+    let cooling = |seconds| changed(|local_policy| local_policy.destinations = destinations(&[BOB], seconds));
     let table = [
         (0, 0, None, "Allowed"),
         (60, 0, None, "DestinationCooling"),
@@ -181,18 +185,18 @@ fn a_new_destination_cools_first() {
 
 #[test]
 fn a_fee_is_at_most_the_lowest_ceiling_and_nothing_where_none_is_named() {
-    let ceiling = |amount: &str| changed(|floor| floor.fees = fee(amount));
+    let ceiling = |amount: &str| changed(|local_policy| local_policy.fees = fee(amount));
     let table = [
-        (policy(&floor(), &[]), 0, "Allowed"),
-        (policy(&floor(), &[]), 1, "FeeTooHigh"),
+        (policy(&local_policy(), &[]), 0, "Allowed"),
+        (policy(&local_policy(), &[]), 1, "FeeTooHigh"),
         (policy(&ceiling("10"), &[]), 10, "Allowed"),
         (policy(&ceiling("10"), &[]), 11, "FeeTooHigh"),
         (policy(&ceiling("10"), &[ceiling("5")]), 6, "FeeTooHigh"),
-        (policy(&ceiling("10"), &[floor()]), 1, "FeeTooHigh"),
+        (policy(&ceiling("10"), &[local_policy()]), 1, "FeeTooHigh"),
     ];
     for (policy, fee, expected) in table {
         for effect in [transfer("ETH", "1"), cancel(SAFE)] {
-            let payment = Payment { fee: Amount::from(fee), ..Payment::new(effect) };
+            let payment = Payment { fee: relayed(fee), ..Payment::new(effect) };
             assert_eq!(word(&payment.judge(&policy)), expected, "{fee}");
         }
     }
@@ -200,7 +204,8 @@ fn a_fee_is_at_most_the_lowest_ceiling_and_nothing_where_none_is_named() {
 
 #[test]
 fn a_large_payment_waits_from_its_announcement_on() {
-    let locked = |above: &str, delay| changed(|floor| floor.assets[0].time_lock = time_lock(above, delay));
+    let locked =
+        |above: &str, delay| changed(|local_policy| local_policy.assets[0].time_lock = time_lock(above, delay));
     let (hour, day) = (3600 * SECOND, 86_400 * SECOND);
     let waits = |not_before_ms| Verdict::Pending { not_before_ms };
     let allowed = Verdict::Allowed { intent: None };
@@ -228,15 +233,15 @@ fn a_large_payment_waits_from_its_announcement_on() {
 
 #[test]
 fn a_payment_that_is_refused_does_not_wait() {
-    let locked = changed(|floor| floor.assets[0].time_lock = time_lock("100", 3600));
+    let locked = changed(|local_policy| local_policy.assets[0].time_lock = time_lock("100", 3600));
     assert_eq!(word(&Payment::new(transfer("ETH", "1001")).judge(&policy(&locked, &[]))), "OverLimit");
-    let wrong = Payment { fee: 1.into(), ..Payment::new(transfer("ETH", "101")) };
+    let wrong = Payment { fee: relayed(1), ..Payment::new(transfer("ETH", "101")) };
     assert_eq!(word(&wrong.judge(&policy(&locked, &[]))), "FeeTooHigh");
 }
 
 #[test]
 fn a_veto_refuses_whether_the_payment_is_locked_or_not() {
-    let locked = changed(|floor| floor.assets[0].time_lock = time_lock("100", 3600));
+    let locked = changed(|local_policy| local_policy.assets[0].time_lock = time_lock("100", 3600));
     for effect in [transfer("ETH", "1"), transfer("ETH", "101"), cancel(SAFE)] {
         let payment = Payment { vetoed: true, announced_ms: Some(0), ..Payment::new(effect) };
         assert_eq!(word(&payment.judge(&policy(&locked, &[]))), "Vetoed");
@@ -244,10 +249,10 @@ fn a_veto_refuses_whether_the_payment_is_locked_or_not() {
 }
 
 /// Above 100 wei by signer 1 or 2.
-fn intended() -> Floor {
-    changed(|floor| {
-        floor.assets[0].intent_above = Some("100".to_owned());
-        floor.intent_signers = vec![signer(1), signer(2)];
+fn intended() -> LocalPolicy {
+    changed(|local_policy| {
+        local_policy.assets[0].intent_above = Some("100".to_owned());
+        local_policy.intent_signers = vec![signer(1), signer(2)];
     })
 }
 
@@ -298,11 +303,11 @@ fn an_intent_for_anything_else_is_refused_needed_or_not() {
 }
 
 #[test]
-fn every_floor_must_believe_the_intent() {
+fn every_local_policy_must_believe_the_intent() {
     let by = |signers: &[u8], above: Option<&str>| {
-        changed(|floor| {
-            floor.assets[0].intent_above = above.map(str::to_owned);
-            floor.intent_signers = signers.iter().map(|fill| signer(*fill)).collect();
+        changed(|local_policy| {
+            local_policy.assets[0].intent_above = above.map(str::to_owned);
+            local_policy.intent_signers = signers.iter().map(|fill| signer(*fill)).collect();
         })
     };
     let table = [
@@ -323,24 +328,24 @@ fn every_floor_must_believe_the_intent() {
 }
 
 #[test]
-fn an_intent_is_not_looked_at_where_no_floor_names_signers() {
+fn an_intent_is_not_looked_at_where_no_local_policy_names_signers() {
     let payment = Payment { intent: signed(&wanted("USDT", "7"), 3), ..Payment::new(transfer("ETH", "101")) };
-    assert_eq!(payment.judge(&policy(&floor(), &[])), Verdict::Allowed { intent: None });
+    assert_eq!(payment.judge(&policy(&local_policy(), &[])), Verdict::Allowed { intent: None });
 }
 
 #[test]
 fn a_cancel_goes_to_a_safe_destination_and_knows_no_other_limit() {
-    let nothing_moves = changed(|floor| {
-        floor.destinations = destinations(&[], 60);
-        floor.intent_signers = vec![signer(1)];
-        for asset in &mut floor.assets {
+    let nothing_moves = changed(|local_policy| {
+        local_policy.destinations = destinations(&[], 60);
+        local_policy.intent_signers = vec![signer(1)];
+        for asset in &mut local_policy.assets {
             asset.per_transaction = "0".to_owned();
             asset.per_wallet = rolling("0", 60);
             asset.time_lock = time_lock("0", 60);
             asset.intent_above = Some("0".to_owned());
         }
     });
-    for policy in [policy(&nothing_moves, &[]), policy(&floor(), &[nothing_moves])] {
+    for policy in [policy(&nothing_moves, &[]), policy(&local_policy(), &[nothing_moves])] {
         assert_eq!(Payment::new(cancel(SAFE)).judge(&policy), Verdict::Allowed { intent: None });
         assert_eq!(word(&Payment::new(cancel(BOB)).judge(&policy)), "NotASafeDestination");
     }

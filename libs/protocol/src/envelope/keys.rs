@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crypto_box::{PublicKey, SecretKey};
-use custody::{
-    Role, fingerprint,
-    trust::{MAX_KEYS_PER_PEER, PeerKeys},
-};
+use custody::{Role, identity::PeerKeys, trust::MAX_KEYS_PER_PEER};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand_core::CryptoRngCore;
@@ -115,7 +112,7 @@ impl Drop for XSecret {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PeerError {
     /// Text that is no key.
-    #[error("the {kind} of {role} is malformed; approve {role} again with the keys of its report")]
+    #[error("the {kind} of {role} is malformed; approve {role} again with the keys in its report")]
     Malformed {
         /// Whose.
         role: Role,
@@ -140,7 +137,7 @@ pub(super) struct Peer {
     pub(super) xkey: PublicKey,
 }
 
-/// The peers that are listened to, from the trust bundle and from nowhere else.
+/// The peers that are listened to, from the member trust and from nowhere else.
 #[derive(Clone, Default)]
 pub struct Peers(BTreeMap<Role, Vec<Peer>>);
 
@@ -176,7 +173,7 @@ impl Peers {
 impl Peer {
     fn decode(role: Role, keys: &PeerKeys) -> Result<Self, PeerError> {
         let malformed = |kind| PeerError::Malformed { role, kind };
-        let message = fingerprint::message_key(keys).map_err(|_| malformed("message key"))?;
+        let message = custody::identity::message_key(keys).map_err(|_| malformed("message key"))?;
         if message.is_weak() {
             return Err(malformed("message key"));
         }

@@ -9,11 +9,12 @@ use ed25519_dalek::Signature;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION,
     keys::{Peer, is_usable},
+    limits::{DOMAIN, MAX_BYTES, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION},
     party::Party,
     replay::ReplayFilter,
-    seal::{BOX_VERSION, NONCE_BYTES, RequestTicket},
+    seal::{BOX_VERSION, NONCE_BYTES},
+    verified::{RequestTicket, VerifiedRequest, VerifiedResponse},
     wire::{Body, Kind, Sealed, Signed},
 };
 use crate::{exact, pae::pae};
@@ -31,13 +32,13 @@ pub enum Rejected {
     #[error("of another version; both sides must speak version {VERSION}")]
     UnknownVersion,
     /// Sealed to another key.
-    #[error("sealed to another key than the own XKey; does the sender know the present one?")]
+    #[error("not sealed to this XKey; does the sender know the present one?")]
     NotForThisKey,
     /// The box is damaged or was made for another.
     #[error("the box does not open")]
     NotOpened,
     /// No approved key of that role.
-    #[error("the sender is no approved peer")]
+    #[error("the sender is not an approved peer")]
     UnknownSender,
     /// By none of the sender's approved keys.
     #[error("not signed by an approved key of the sender")]
@@ -112,71 +113,6 @@ impl Rejected {
             Rejected::BadLifetime => "BadLifetime",
             Rejected::Replayed => "Replayed",
         }
-    }
-}
-
-/// A request that passed every check.
-pub struct VerifiedRequest {
-    pub(super) sender: Role,
-    pub(super) subject: String,
-    pub(super) digest: [u8; 32],
-    pub(super) peer: Peer,
-    payload: Vec<u8>,
-    iat_ms: u64,
-}
-
-impl VerifiedRequest {
-    /// Who signed it.
-    pub fn sender(&self) -> Role {
-        self.sender
-    }
-
-    /// Where it was published.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The ed25519 public key that signed it, one of those approved for the sender.
-    pub fn key(&self) -> &[u8; 32] {
-        self.peer.message.as_bytes()
-    }
-
-    /// SHA-256 of what the signature covers: names this envelope. Another in every retry.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-
-    /// SHA-256 of the payload: names what is asked for. The same in every retry.
-    pub fn payload_digest(&self) -> [u8; 32] {
-        Sha256::digest(&self.payload).into()
-    }
-
-    /// The operation's bytes.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// When it was made by the sender's clock, Unix milliseconds.
-    pub fn iat_ms(&self) -> u64 {
-        self.iat_ms
-    }
-}
-
-/// A response that passed every check and answers the request it was opened with.
-pub struct VerifiedResponse {
-    payload: Vec<u8>,
-    iat_ms: u64,
-}
-
-impl VerifiedResponse {
-    /// The outcome's bytes.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// When it was made by the answering side's clock, Unix milliseconds.
-    pub fn iat_ms(&self) -> u64 {
-        self.iat_ms
     }
 }
 

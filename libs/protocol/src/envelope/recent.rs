@@ -9,7 +9,7 @@ use std::{
 
 use crypto_box::SalsaBox;
 
-use super::MAX_EPHEMERAL_MS;
+use super::limits::MAX_EPHEMERAL_MS;
 
 /// Recipients at the same time: more than all accepted keys of all roles.
 const SENDING: usize = 16;

@@ -8,7 +8,7 @@ use std::{
 
 use custody::Role;
 
-use super::MAX_SKEW_MS;
+use super::limits::MAX_SKEW_MS;
 
 type Id = (Role, [u8; 16]);
 

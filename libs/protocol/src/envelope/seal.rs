@@ -10,11 +10,11 @@ use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DOMAIN, LIFETIME_MS, MAX_BYTES, VERSION,
     keys::{Peer, XSecret},
-    open::VerifiedRequest,
+    limits::{DOMAIN, LIFETIME_MS, MAX_BYTES, VERSION},
     party::Party,
     recent::Ephemeral,
+    verified::{RequestTicket, VerifiedRequest},
     wire::{Body, Kind, Sealed, Signed},
 };
 use crate::pae::pae;
@@ -33,21 +33,6 @@ pub enum SealError {
     /// The broker would cut the connection.
     #[error("the message has {0} bytes, at most {MAX_BYTES} may be sent once it is sealed; send less at once")]
     TooLarge(usize),
-}
-
-/// What is needed to believe the answer to a request, and nothing but that answer.
-pub struct RequestTicket {
-    pub(super) party: Party,
-    pub(super) to: Role,
-    pub(super) subject: String,
-    pub(super) digest: [u8; 32],
-}
-
-impl RequestTicket {
-    /// SHA-256 of what the request's signature covers: what the answer is bound to.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
 }
 
 impl Party {

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use custody::{CustodyId, Role, trust::PeerKeys};
+use custody::{CustodyId, Role, identity::PeerKeys};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use prost::Message;
@@ -56,7 +56,7 @@ fn role_fill(role: Role) -> u8 {
         Role::Keeper => 1,
         Role::Cooler => 2,
         Role::App => 3,
-        Role::Observer => 4,
+        Role::Sentinel => 4,
     }
 }
 

@@ -85,9 +85,9 @@ fn intent_statement() -> PaymentIntent {
     }
 }
 
-/// By somebody who is no party: here the observer's key stands for him.
+/// By somebody who is no party: here the sentinel's key stands for him.
 pub(crate) fn intent() -> Attestation {
-    attest_payment_intent(&intent_statement(), &message_key(Role::Observer))
+    attest_payment_intent(&intent_statement(), &message_key(Role::Sentinel))
 }
 
 fn case(
@@ -135,7 +135,7 @@ fn good() -> Vec<Value> {
         case("wallet-record", WALLET_RECORD, "WalletRecord", record_json, Role::Keeper, &self::record(), "Ok"),
         case("audit-head", AUDIT_HEAD, "AuditHead", head_json, Role::Cooler, &self::head(Role::Cooler), "Ok"),
         case("empty-audit-head", AUDIT_HEAD, "AuditHead", empty_json, Role::Keeper, &empty, "Ok"),
-        case("payment-intent", PAYMENT_INTENT, "PaymentIntent", intent_json, Role::Observer, &self::intent(), "Ok"),
+        case("payment-intent", PAYMENT_INTENT, "PaymentIntent", intent_json, Role::Sentinel, &self::intent(), "Ok"),
     ]
 }
 

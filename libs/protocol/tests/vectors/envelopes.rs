@@ -96,12 +96,12 @@ pub(crate) fn make() -> Value {
     let first = Example::request("request", Role::App, Role::Keeper, "op", "create-wallet");
     let second = Example::request("request-same-ephemeral", Role::App, Role::Keeper, "op", "batch");
     let peer = Example::request("peer-request", Role::Cooler, Role::Keeper, "peer", "echo-head");
-    let lease = Example::request("observe-request", Role::Observer, Role::Cooler, "observe", "lease");
+    let lease = Example::request("sentinel-request", Role::Sentinel, Role::Cooler, "sentinel", "lease");
     let answers = [
         first.response("response", "created"),
         second.response("response-to-batch", "batch-answers"),
         peer.response("peer-response", "held-nothing"),
-        lease.response("observe-response", "done"),
+        lease.response("sentinel-response", "done"),
     ];
     [first, second, peer, lease].iter().chain(&answers).map(Example::to_json).collect()
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
-use custody::{CustodyId, Role, trust::PeerKeys};
+use custody::{CustodyId, Role, identity::PeerKeys};
 use ed25519_dalek::{Signer, SigningKey};
 use prost::Message;
 use protocol::envelope::{Body, Kind, OwnKeys, Party, Peers, Sealed, Signed};

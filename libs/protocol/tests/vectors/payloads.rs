@@ -1,5 +1,6 @@
 //! Requests and responses: as JSON for people and other languages, and as the one encoding.
 
+use chain::Claim;
 use custody::Role;
 use prost::Message;
 use protocol::{
@@ -70,12 +71,12 @@ fn full_payment() -> (Value, Payment) {
     let (mut value, payment) = payment();
     let intent = attestations::intent();
     let full = Payment {
-        hot_signature: vec![0x1b; 65],
+        hot_signatures: vec![vec![0x1b; 65]],
         intent: Some(intent.clone()),
         client_key: noise::<32>("client key").to_vec(),
         ..payment
     };
-    value["hotSignature"] = json!(hex(&full.hot_signature));
+    value["hotSignature"] = json!(hex(&full.hot_signatures[0]));
     value["intent"] = attestation_json(&intent);
     value["clientKey"] = json!(hex(&full.client_key));
     (value, full)
@@ -89,12 +90,7 @@ fn requests() -> Vec<Example> {
     let (bare, bare_payment) = payment();
     let (full, full_payment) = full_payment();
     let head = attestations::head(Role::Cooler);
-    let settlement = Settlement {
-        wallet: "alice".to_owned(),
-        chain: CHAIN.to_owned(),
-        nonce: 300,
-        digest: noise::<32>("digest").to_vec(),
-    };
+    let settlement = Settlement::new("alice", CHAIN, Claim::Sequence(300), noise::<32>("digest"));
     let settled = json!({"wallet": "alice", "chain": CHAIN, "nonce": 300, "digest": hex(&settlement.digest)});
     let freeze = Freeze { wallet: "alice".to_owned(), reason: "seen elsewhere".to_owned() };
     vec![
@@ -161,11 +157,12 @@ fn batch() -> Example {
 fn responses() -> Vec<Example> {
     let (hot, record, head) = (attestations::hot_keys(), attestations::record(), attestations::head(Role::Keeper));
     let digest = noise::<32>("digest").to_vec();
-    let signed = Signed { digest: digest.clone(), signature: vec![0x1c; 65], head: Some(head.clone()) };
+    let signed = Signed { digest: digest.clone(), signatures: vec![vec![0x1c; 65]], head: Some(head.clone()) };
     let signed_json =
-        json!({"digest": hex(&digest), "signature": hex(&signed.signature), "head": attestation_json(&head)});
-    let refused = || Refused { reason: "OverLimit".to_owned(), message: "more than the floor allows".to_owned() };
-    let refused_json = json!({"reason": "OverLimit", "message": "more than the floor allows"});
+        json!({"digest": hex(&digest), "signature": hex(&signed.signatures[0]), "head": attestation_json(&head)});
+    let refused =
+        || Refused { reason: "OverLimit".to_owned(), message: "more than the local policy allows".to_owned() };
+    let refused_json = json!({"reason": "OverLimit", "message": "more than the local policy allows"});
     let away = Refused { reason: "VaultSealed".to_owned(), message: "the Vault is sealed; unseal it".to_owned() };
     let waits = Pending { digest: digest.clone(), not_before_ms: 1_800_003_600_000 };
     let answers = [Outcome::Signed(signed.clone()), Outcome::Refused(refused())];

@@ -13,10 +13,17 @@ use rand_core::OsRng;
 use sealing::ClientKey;
 use zeroize::Zeroizing;
 
-use super::{Serving, Signer, Stop, entropy_context, fault, finish, hot_key_context, request::Accepted};
-use crate::store::{HotWallet, SealedKey};
+use super::{Signer, SigningContext, Stop, entropy_context, finish, hot_key_context, request::Accepted};
+use crate::{
+    fault,
+    store::{HotWallet, SealedKey},
+};
 
-pub(super) async fn create(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn create(
+    signer: &Signer,
+    serving: &Arc<SigningContext>,
+    accepted: Accepted,
+) -> Result<Outcome, Stop> {
     let made = match make(signer, serving, &accepted).await {
         Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
         other => other?,
@@ -47,7 +54,7 @@ enum Made {
     New(HotWallet),
 }
 
-async fn make(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<Made, Stop> {
+async fn make(signer: &Signer, serving: &SigningContext, accepted: &Accepted) -> Result<Made, Stop> {
     let Operation::CreateWallet(create) = &accepted.operation else {
         return Err(Stop::refused("Malformed", "this makes no wallet"));
     };
@@ -107,7 +114,7 @@ impl Secrets {
     /// Each for its own purpose, by the client's key or in one batch by the Vault.
     async fn seal(
         self,
-        serving: &Serving,
+        serving: &SigningContext,
         wallet: &WalletId,
         client_key: Option<&ClientKey>,
     ) -> Result<HotWallet, Stop> {

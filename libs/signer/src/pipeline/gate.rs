@@ -1,8 +1,8 @@
-//! What stands before every operation of App: the freeze, the lock and, for signatures, the observer's lease.
+//! What stands before every operation of App: the freeze, the lock and, for signatures, the sentinel's lease.
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
-use super::{Serving, Signer, Stop};
+use super::{Signer, SigningContext, Stop};
 
 /// Whether a start has been vouched for. In memory only, so that every start is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,21 +15,20 @@ pub enum Lock {
 
 impl Signer {
     /// The lock and, for signatures, the lease. The freeze is looked at with the store.
-    pub(super) fn gates(&self, serving: &Serving, operation: &Operation) -> Result<(), Stop> {
+    pub(super) fn gates(&self, serving: &SigningContext, operation: &Operation) -> Result<(), Stop> {
         if let Lock::Locked(why) = &*self.lock() {
             return Err(Stop::unavailable("Locked", format!("this signer is locked: {why}")));
         }
-        let signs = matches!(operation, Operation::Check(_) | Operation::Announce(_) | Operation::Sign(_));
-        if signs && serving.observed && self.lease_until_ms() <= self.now_ms() {
+        if operation.payment().is_some() && serving.observed && self.lease_until_ms() <= self.now_ms() {
             return Err(Stop::unavailable(
                 "LeaseExpired",
-                "the observer's lease has expired; nothing is signed without it",
+                "the sentinel's lease has expired; nothing is signed without it",
             ));
         }
         Ok(())
     }
 
-    /// Takes the observer's lease; a shorter one does not shorten the present one.
+    /// Takes the sentinel's lease; a shorter one does not shorten the present one.
     pub(super) fn take_lease(&self, until_ms: u64) -> Result<(), Stop> {
         if until_ms > self.now_ms().saturating_add(MAX_LEASE_MS) {
             return Err(Stop::refused("LeaseTooLong", format!("a lease ends at most {MAX_LEASE_MS} ms from now")));

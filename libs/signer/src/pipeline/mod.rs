@@ -1,21 +1,23 @@
 //! One request, from the sender's verified bytes to the answer. Each step is a type that the next one needs: nothing
 //! undecoded reaches the policy, nothing unjudged the watermark, nothing unrecorded the key.
 //!
-//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> nonce, policy, watermark,
+//! accept -> freeze, lock, lease -> idempotency -> registry and decode -> countersignature -> claims, policy, watermark,
 //! spend and audit record in one commit -> unseal -> sign -> verify -> answer.
 
+mod claims;
+mod context;
 mod create;
-pub(crate) mod fault;
+mod decoded;
 mod gate;
 mod nonce;
-mod observe;
 mod payment;
+mod peers;
 mod register;
 mod registry;
 mod request;
 mod results;
-mod serving;
 mod settlement;
+mod signing;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -32,19 +34,16 @@ use futures::future::join_all;
 use protocol::ops::{Attestation, Batch, Done, Operation, Outcome, Request, Response, Responses};
 
 use crate::store::{Ledger, Recall, Store, StoreError};
+pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_context};
 pub use gate::Lock;
-pub(crate) use observe::{attest, vouchers};
+pub use peers::{attest, vouchers};
 use registry::Known;
 pub use request::Asker;
-pub(crate) use request::name;
 use request::{Accepted, items};
-pub(crate) use results::digest;
-pub use results::reason;
 use results::{conclude, finish, stored};
-pub use serving::Serving;
-pub(crate) use serving::{cool_key_context, entropy_context, hot_key_context};
-pub(crate) use settlement::note as note_settlements;
-pub(crate) use stop::Stop;
+pub use results::{digest, reason};
+pub use settlement::note_settlements;
+use stop::Stop;
 
 /// Unix milliseconds, from wherever the process takes them.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -53,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct Signer {
     store: Arc<Store>,
     clock: Clock,
-    serving: ArcSwapOption<Serving>,
+    serving: ArcSwapOption<SigningContext>,
     lock: ArcSwap<Lock>,
     lease_until_ms: AtomicU64,
     known: Mutex<Known>,
@@ -75,12 +74,12 @@ impl Signer {
     }
 
     /// Requests that begin from now on are served with this, or refused as unavailable.
-    pub fn serve(&self, serving: Option<Arc<Serving>>) {
+    pub fn serve(&self, serving: Option<Arc<SigningContext>>) {
         self.serving.store(serving);
     }
 
     /// What it serves with.
-    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+    pub fn serving(&self) -> Option<Arc<SigningContext>> {
         self.serving.load_full()
     }
 
@@ -89,7 +88,7 @@ impl Signer {
         self.lock.load_full()
     }
 
-    /// The observer's lease, Unix milliseconds.
+    /// The sentinel's lease, Unix milliseconds.
     pub fn lease_until_ms(&self) -> u64 {
         self.lease_until_ms.load(Ordering::Acquire)
     }
@@ -98,7 +97,8 @@ impl Signer {
         self.lease_until_ms.fetch_max(until_ms, Ordering::AcqRel);
     }
 
-    pub(crate) fn now_ms(&self) -> u64 {
+    /// Now, by its clock.
+    pub fn now_ms(&self) -> u64 {
         (self.clock)()
     }
 
@@ -128,7 +128,7 @@ impl Signer {
     }
 
     /// Each item as if it had come alone, all at once, so that they share commits and the Vault's batches.
-    async fn batch(&self, serving: &Arc<Serving>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
+    async fn batch(&self, serving: &Arc<SigningContext>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
         let answers = items(asker, batch)?.into_iter().map(async |item| {
             let outcome = match item {
                 Ok(accepted) => self.dispatch(serving, accepted).await,
@@ -139,19 +139,19 @@ impl Signer {
         Ok(Outcome::Batch(Responses { responses: join_all(answers).await }))
     }
 
-    async fn dispatch(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    async fn dispatch(&self, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
         match &accepted.operation {
             Operation::EchoHead(echo) => {
                 let echo = echo.clone();
-                observe::echo(self, serving, accepted, echo).await
+                peers::echo(self, serving, accepted, echo).await
             }
             Operation::Freeze(freeze) => {
                 let freeze = freeze.clone();
-                observe::freeze(self, serving, accepted, freeze).await
+                peers::freeze(self, serving, accepted, freeze).await
             }
             Operation::Settle(settle) => {
                 let settle = settle.clone();
-                observe::settle(self, serving, accepted, settle).await
+                peers::settle(self, serving, accepted, settle).await
             }
             Operation::Lease(lease) => {
                 self.take_lease(lease.until_ms)?;
@@ -162,14 +162,13 @@ impl Signer {
     }
 
     /// An operation of App: the gates, what is known of its id, then the operation.
-    async fn operate(&self, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+    async fn operate(&self, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
         if let Operation::Sign(_) = &accepted.operation {
             // Freeze and idempotency are the first things in its own transaction; looking before would cost as much.
             self.gates(serving, &accepted.operation)?;
             return payment::sign(self, serving, accepted).await;
         }
-        let (wallet, _) = request::subject(&accepted.operation);
-        let (wallet, key) = (wallet.to_owned(), accepted.key.clone());
+        let (wallet, key) = (accepted.operation.wallet().to_owned(), accepted.key.clone());
         let look = move |ledger: &Ledger<'_>| Ok((ledger.frozen(&wallet)?, ledger.recall(&key)?));
         let (frozen, recall) = self.store.look(self.now_ms(), look).await?;
         if let Some(frozen) = frozen {
@@ -186,16 +185,15 @@ impl Signer {
             Operation::Announce(_) => payment::ask(self, serving, accepted, true).await,
             Operation::CreateWallet(_) => create::create(self, serving, accepted).await,
             Operation::RegisterWallet(_) => register::register(self, serving, accepted).await,
-            other => Err(Stop::refused("Malformed", format!("{} stands alone", name(other)))),
+            other => Err(Stop::refused("Malformed", format!("{} stands alone", other.name()))),
         }
     }
 
     /// Stores a refusal for good, with its audit record. What is on disk is the answer, whoever wrote it first.
-    async fn conclude(&self, serving: &Arc<Serving>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
+    async fn conclude(&self, serving: &Arc<SigningContext>, accepted: Accepted, stop: Stop) -> Result<Outcome, Stop> {
         let serving = serving.clone();
         self.decide(move |ledger| {
-            let (wallet, _) = request::subject(&accepted.operation);
-            if let Some(frozen) = ledger.frozen(wallet)? {
+            if let Some(frozen) = ledger.frozen(accepted.operation.wallet())? {
                 return Ok(Err(Stop::frozen(&frozen)));
             }
             let entry = accepted.entry(&serving, ledger.now_ms());
@@ -205,7 +203,7 @@ impl Signer {
     }
 
     /// The signed head; a group of signatures that share a commit shares it.
-    fn attested(&self, serving: &Serving, head: Head, overrides: u64) -> Attestation {
+    fn attested(&self, serving: &SigningContext, head: Head, overrides: u64) -> Attestation {
         let mut attested = self.attested.lock().unwrap_or_else(PoisonError::into_inner);
         match &*attested {
             Some((known, of, attestation)) if *known == head && *of == overrides => attestation.clone(),

@@ -1,39 +1,41 @@
 //! `Check`, `Announce` and `Sign`: the steps of a payment, each a type that only the step before can make. What the
 //! policy has not judged is not recorded, and what is not recorded never reaches the key.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use audit::{Decision, Entry, Head};
-use chain::{Amount, Intent, WalletDesc};
-use custody::{KeyRole, Role};
+use audit::{Decision, Entry};
 use policy::{Facts, Verdict};
 use prost::Message;
-use protocol::ops::{Allowed, Attestation, Operation, Outcome, Payment, Pending, Response, Signed};
-use zeroize::Zeroizing;
+use protocol::ops::{Allowed, Outcome, Pending, Response};
 
 use super::{
-    Serving, Signer, Stop, cool_key_context, fault, hot_key_context, nonce,
-    request::{Accepted, name},
+    Signer, SigningContext, Stop, claims,
+    decoded::{Countersigned, Decoded},
+    request::Accepted,
+    signing::{Recorded, sealed_key},
     stored,
 };
-use crate::store::{Kind, Ledger, Recall, SealedKey, Spend, StoreError, Watermark};
+use crate::{
+    fault,
+    store::{Ledger, Recall, Spend, StoreError, Watermark},
+};
 
 /// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
 pub(super) async fn ask(
     signer: &Signer,
-    serving: &Arc<Serving>,
+    serving: &Arc<SigningContext>,
     accepted: Accepted,
     begin: bool,
 ) -> Result<Outcome, Stop> {
-    let vouched = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
+    let payment = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
     let serving = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
-        let mark = vouched.watermark();
-        Ok(match vouched.judge(ledger, &serving, &mark)? {
+        let mark = payment.0.watermark();
+        Ok(match payment.judge(ledger, &serving, &mark)? {
             Err(stop) => Err(stop),
-            Ok(Judged::Allowed { .. }) => Ok(Outcome::Allowed(Allowed { digest: mark.digest.to_vec() })),
+            Ok(Judged::Allowed { .. }) => Ok(Outcome::Allowed(Allowed { digest: mark.id.to_vec() })),
             Ok(Judged::Pending { not_before_ms }) if begin => {
-                Ok(vouched.wait(ledger, &serving, &accepted, &mark, not_before_ms)?)
+                Ok(payment.wait(ledger, &serving, &accepted, &mark, not_before_ms)?)
             }
             Ok(Judged::Pending { not_before_ms }) => Ok(pending(&mark, not_before_ms)),
         })
@@ -42,7 +44,7 @@ pub(super) async fn ask(
 }
 
 /// All steps of a signature.
-pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn sign(signer: &Signer, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
     fault::point("accepted");
     let decoded =
         match Decoded::read(signer, serving, &accepted).await.and_then(|it| it.for_signing(serving, &accepted)) {
@@ -69,64 +71,8 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<Serving>, accepted: Acce
 }
 
 fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {
-    Outcome::Pending(Pending { digest: mark.digest.to_vec(), not_before_ms })
+    Outcome::Pending(Pending { digest: mark.id.to_vec(), not_before_ms })
 }
-
-/// What the very bytes to be signed would do to a registered wallet.
-struct Decoded {
-    wallet: String,
-    desc: Arc<WalletDesc>,
-    effect: chain::Decoded,
-    intent: Option<Attestation>,
-}
-
-impl Decoded {
-    async fn read(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<Self, Stop> {
-        let payment = payment(accepted)?;
-        let (chain, rules) = serving.rules(&payment.chain)?;
-        let desc = signer.registered(serving, &payment.wallet, &chain, accepted.client_key.as_ref()).await?;
-        let effect = rules.decode(&payment.unsigned, &desc, serving.policy.assets(&chain))?;
-        if i64::try_from(effect.nonce).is_err() {
-            return Err(Stop::refused("NonceTooLarge", format!("nonce {} is above 2^63 - 1", effect.nonce)));
-        }
-        Ok(Self { wallet: payment.wallet.clone(), desc, effect, intent: payment.intent.clone() })
-    }
-
-    /// A check or an announcement comes before any signature.
-    fn before_signing(self, accepted: &Accepted) -> Result<Vouched, Stop> {
-        no_hot_signature(payment(accepted)?)?;
-        Ok(Vouched(self))
-    }
-
-    /// Keeper signs first; Cooler only what hot has signed.
-    fn for_signing(self, serving: &Serving, accepted: &Accepted) -> Result<Vouched, Stop> {
-        let payment = payment(accepted)?;
-        let (_, rules) = serving.rules(&payment.chain)?;
-        if serving.role == Role::Keeper {
-            no_hot_signature(payment)?;
-        } else if !rules.verify(&self.desc.owners.hot, &self.effect.digest, &payment.hot_signature) {
-            return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
-        }
-        Ok(Vouched(self))
-    }
-}
-
-fn payment(accepted: &Accepted) -> Result<&Payment, Stop> {
-    match &accepted.operation {
-        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => Ok(payment),
-        other => Err(Stop::refused("Malformed", format!("{} is no payment", name(other)))),
-    }
-}
-
-fn no_hot_signature(payment: &Payment) -> Result<(), Stop> {
-    if payment.hot_signature.is_empty() {
-        return Ok(());
-    }
-    Err(Stop::refused("Malformed", "hot's signature belongs into a Sign to cooler and nowhere else"))
-}
-
-/// Decoded, and where hot has to have signed it, it has.
-struct Vouched(Decoded);
 
 /// The verdict on something that is not recorded yet, or is already.
 enum Judged {
@@ -140,30 +86,18 @@ enum Recording {
     Answered(Outcome),
 }
 
-impl Vouched {
-    fn watermark(&self) -> Watermark {
-        let Decoded { wallet, desc, effect, .. } = &self.0;
-        Watermark {
-            wallet: wallet.clone(),
-            chain: desc.chain.to_string(),
-            nonce: effect.nonce,
-            kind: if matches!(effect.intent, Intent::Cancel { .. }) { Kind::Cancel } else { Kind::Payment },
-            digest: effect.digest,
-        }
-    }
-
-    /// Nonce and policy, upon what is on disk now. What was recorded before was judged then.
+impl Countersigned {
+    /// Claims and policy, upon what is on disk now. What was recorded before was judged then.
     fn judge(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         mark: &Watermark,
     ) -> Result<Result<Judged, Stop>, StoreError> {
         if ledger.recorded(mark)? {
             return Ok(Ok(Judged::Allowed { intent: None, known: true }));
         }
-        if let Err(stop) = nonce::judge(mark, &ledger.nonces(&mark.wallet, &mark.chain, mark.nonce)?, serving.observed)
-        {
+        if let Err(stop) = claims::judge(ledger, mark, serving.observed)? {
             return Ok(Err(stop));
         }
         Ok(match self.verdict(ledger, serving)? {
@@ -173,27 +107,30 @@ impl Vouched {
         })
     }
 
-    fn verdict(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<Verdict, StoreError> {
-        let Decoded { wallet, desc, effect, intent } = &self.0;
+    fn verdict(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<Verdict, StoreError> {
+        let Decoded { wallet, desc, transaction, payloads: _, intent } = &self.0;
         let chain = &desc.chain;
-        let (mut spent, mut listed_since_ms) = (Vec::new(), None);
-        if let Intent::Transfer { asset, to, .. } = &effect.intent {
-            for window in serving.policy.windows(chain, asset) {
-                spent.push(ledger.spent(window, wallet, chain.as_str(), asset)?);
-            }
-            listed_since_ms = ledger.listed_since(chain.as_str(), to)?;
+        let (mut spent, mut listed_since_ms) = (BTreeMap::new(), BTreeMap::new());
+        // A sum above 256 bits is refused by the policy, whatever was spent before.
+        for asset in transaction.spent().unwrap_or_default().into_keys() {
+            let windows = serving.policy.windows(chain, asset).iter();
+            let counted = windows.map(|window| ledger.spent(window, wallet, chain.as_str(), asset));
+            spent.insert(asset.to_owned(), counted.collect::<Result<_, _>>()?);
         }
-        let announcement = ledger.announcement(&effect.digest)?;
+        for (_, to, _) in transaction.transfers() {
+            if let Some(since) = ledger.listed_since(chain.as_str(), to)? {
+                listed_since_ms.insert(to.to_owned(), since);
+            }
+        }
+        let announcement = ledger.announcement(&transaction.id)?;
         Ok(serving.policy.judge(&Facts {
             now_ms: ledger.now_ms(),
             custody_id: serving.custody_id(),
             wallet,
             chain,
-            effect: &effect.intent,
-            // A Safe's refund fields are zero, or it is not decoded.
-            fee: Amount::ZERO,
+            transaction,
             spent: &spent,
-            listed_since_ms,
+            listed_since_ms: &listed_since_ms,
             intent: intent.as_ref(),
             announced_ms: announcement.as_ref().map(|announcement| announcement.at_ms),
             vetoed: announcement.is_some_and(|announcement| announcement.vetoed),
@@ -204,12 +141,12 @@ impl Vouched {
     fn wait(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
         mark: &Watermark,
         not_before_ms: u64,
     ) -> Result<Outcome, StoreError> {
-        if !ledger.announce(&mark.digest, &mark.wallet, &mark.chain, &self.summary())? {
+        if !ledger.announce(&mark.id, &mark.wallet, &mark.chain, &self.0.summary())? {
             return Ok(pending(mark, not_before_ms));
         }
         let entry = Entry { decision: Decision::Pending, ..self.entry(ledger, serving, accepted) };
@@ -220,14 +157,14 @@ impl Vouched {
         })
     }
 
-    /// Freeze, idempotency, nonce, policy, and all that has to be on disk before the key is touched, in one commit.
+    /// Freeze, idempotency, claims, policy, and all that has to be on disk before the key is touched, in one commit.
     fn record(
         self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
     ) -> Result<Result<Recording, Stop>, StoreError> {
-        let (mark, key) = (self.watermark(), &accepted.key);
+        let (mark, key) = (self.0.watermark(), &accepted.key);
         if let Some(frozen) = ledger.frozen(&mark.wallet)? {
             return Ok(Err(Stop::frozen(&frozen)));
         }
@@ -249,7 +186,7 @@ impl Vouched {
             Judged::Allowed { known: true, .. } => {}
             Judged::Allowed { intent, known: false } => {
                 if let Some(id) = intent
-                    && !ledger.use_intent(&id, &mark.digest)?
+                    && !ledger.use_intent(&id, &mark.id)?
                 {
                     let stop = Stop::refused("IntentUsed", "this intent has been used for another transaction");
                     return self.refuse(ledger, serving, accepted, stop);
@@ -268,26 +205,21 @@ impl Vouched {
         Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides }))))
     }
 
-    fn spend(&self, ledger: &Ledger<'_>, serving: &Serving) -> Result<(), StoreError> {
-        let Decoded { wallet, desc, effect, .. } = &self.0;
-        let Intent::Transfer { asset, amount, .. } = &effect.intent else {
-            return Ok(());
-        };
-        let spend = Spend {
-            wallet: wallet.clone(),
-            chain: desc.chain.to_string(),
-            nonce: effect.nonce,
-            digest: effect.digest,
-            asset: asset.clone(),
-            amount: *amount,
-        };
-        ledger.spend(&spend, serving.observed)
+    fn spend(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<(), StoreError> {
+        let Decoded { wallet, desc, transaction, .. } = &self.0;
+        let too_much = || StoreError::Failed("a transaction moves more than 256 bits".to_owned());
+        for (asset, amount) in transaction.spent().ok_or_else(too_much)? {
+            let (wallet, chain, asset) = (wallet.clone(), desc.chain.to_string(), asset.to_owned());
+            let spend = Spend { wallet, chain, id: transaction.id, asset, amount };
+            ledger.spend(&spend, serving.observed)?;
+        }
+        Ok(())
     }
 
     fn refuse(
         &self,
         ledger: &Ledger<'_>,
-        serving: &Serving,
+        serving: &SigningContext,
         accepted: &Accepted,
         stop: Stop,
     ) -> Result<Result<Recording, Stop>, StoreError> {
@@ -295,79 +227,7 @@ impl Vouched {
         Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
     }
 
-    fn entry(&self, ledger: &Ledger<'_>, serving: &Serving, accepted: &Accepted) -> Entry {
-        Entry { digest: self.0.effect.digest.to_vec(), ..accepted.entry(serving, ledger.now_ms()) }
-    }
-
-    /// For the admin who looks through what waits.
-    fn summary(&self) -> String {
-        let Decoded { wallet, effect, .. } = &self.0;
-        match &effect.intent {
-            Intent::Transfer { asset, to, amount } => {
-                format!("{amount} {asset} from {wallet} to {to}, nonce {}", effect.nonce)
-            }
-            Intent::Cancel { to } => format!("cancel of nonce {} of {wallet} to {to}", effect.nonce),
-        }
-    }
-}
-
-/// This signer's sealed key for the wallet.
-fn sealed_key(
-    ledger: &Ledger<'_>,
-    serving: &Serving,
-    wallet: &str,
-    desc: &WalletDesc,
-) -> Result<Option<SealedKey>, StoreError> {
-    match serving.owner() {
-        KeyRole::Hot => ledger.hot_key(wallet, desc.chain.namespace()),
-        _ => ledger.cool_key(desc.chain.namespace()),
-    }
-}
-
-/// Its digest is on disk: only this may be signed.
-struct Recorded {
-    decoded: Decoded,
-    secret: Option<SealedKey>,
-    head: Head,
-    overrides: u64,
-}
-
-impl Recorded {
-    /// Opens the key for this one signature.
-    async fn unseal(self, serving: &Serving, accepted: &Accepted) -> Result<Unsealed, Stop> {
-        let Decoded { wallet, desc, .. } = &self.decoded;
-        let (custody, namespace) = (serving.custody_id(), desc.chain.namespace());
-        let missing = || Stop::unavailable("KeyMissing", format!("this signer holds no key for {namespace}"));
-        let sealed = self.secret.as_ref().ok_or_else(missing)?;
-        let context = match serving.owner() {
-            KeyRole::Hot => hot_key_context(custody, wallet, namespace),
-            _ => cool_key_context(custody, namespace),
-        };
-        let opened = serving.open(context, sealed.secret.clone(), accepted.client_key.as_ref()).await?;
-        let damaged = |_| Stop::unavailable("KeyDamaged", "the opened key has not 32 bytes; restore the volume");
-        let secret = Zeroizing::new(opened.as_slice().try_into().map_err(damaged)?);
-        Ok(Unsealed { recorded: self, secret })
-    }
-}
-
-/// Recorded, and its key is open.
-struct Unsealed {
-    recorded: Recorded,
-    secret: Zeroizing<[u8; 32]>,
-}
-
-impl Unsealed {
-    /// The signature, verified before it is believed. Deterministic (RFC 6979): after a crash the same digest gets the
-    /// same signature.
-    fn sign(self, signer: &Signer, serving: &Serving) -> Result<Outcome, Stop> {
-        let Self { recorded: Recorded { decoded: Decoded { desc, effect, .. }, head, overrides, .. }, secret } = self;
-        let (_, rules) = serving.rules(desc.chain.as_str())?;
-        let signed = rules.sign(&secret, &effect.digest);
-        let signature = signed.map_err(|error| Stop::unavailable("KeyDamaged", error.to_string()))?;
-        if !rules.verify(desc.owners.key(serving.owner()), &effect.digest, &signature) {
-            return Err(Stop::unavailable("KeyDamaged", "the opened key is not the wallet's; restore the volume"));
-        }
-        let head = Some(signer.attested(serving, head, overrides));
-        Ok(Outcome::Signed(Signed { digest: effect.digest.to_vec(), signature, head }))
+    fn entry(&self, ledger: &Ledger<'_>, serving: &SigningContext, accepted: &Accepted) -> Entry {
+        Entry { digest: self.0.transaction.id.to_vec(), ..accepted.entry(serving, ledger.now_ms()) }
     }
 }

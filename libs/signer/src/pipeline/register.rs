@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry};
-use chain::{ChainId, Owners, WalletDesc};
+use chain::{ChainId, WalletDesc};
 use custody::Role;
 use prost::Message;
 use protocol::{
@@ -12,10 +12,17 @@ use protocol::{
     ops::{Attestation, ChainAddress, HotKeys, Operation, Outcome, RegisterWallet, WalletRecord},
 };
 
-use super::{Serving, Signer, Stop, conclude, create::wallet_id, fault, finish, request::Accepted};
-use crate::store::{RegisteredWallet, Registration, Store};
+use super::{Signer, SigningContext, Stop, conclude, create::wallet_id, finish, request::Accepted};
+use crate::{
+    fault,
+    store::{RegisteredWallet, Registration, Store},
+};
 
-pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: Accepted) -> Result<Outcome, Stop> {
+pub(super) async fn register(
+    signer: &Signer,
+    serving: &Arc<SigningContext>,
+    accepted: Accepted,
+) -> Result<Outcome, Stop> {
     let wallet = match recompute(signer, serving, &accepted).await {
         Err(Stop::Refused(refusal)) => return signer.conclude(serving, accepted, Stop::Refused(refusal)).await,
         other => other?,
@@ -37,7 +44,7 @@ pub(super) async fn register(signer: &Signer, serving: &Arc<Serving>, accepted: 
 }
 
 /// The wallet as this signer computes and attests it.
-async fn recompute(signer: &Signer, serving: &Serving, accepted: &Accepted) -> Result<RegisteredWallet, Stop> {
+async fn recompute(signer: &Signer, serving: &SigningContext, accepted: &Accepted) -> Result<RegisteredWallet, Stop> {
     let Operation::RegisterWallet(asked) = &accepted.operation else {
         return Err(Stop::refused("Malformed", "this registers no wallet"));
     };
@@ -69,7 +76,7 @@ async fn recompute(signer: &Signer, serving: &Serving, accepted: &Accepted) -> R
 }
 
 /// The hot keys, believed only with the signature of one of Keeper's approved keys.
-fn attested(serving: &Serving, asked: &RegisterWallet) -> Result<(HotKeys, Vec<u8>), Stop> {
+fn attested(serving: &SigningContext, asked: &RegisterWallet) -> Result<(HotKeys, Vec<u8>), Stop> {
     let missing = || Stop::refused("AttestationNotBelieved", "the request carries no attestation of hot keys");
     let attestation = asked.hot.as_ref().ok_or_else(missing)?;
     let hot = hot_keys(attestation, &serving.keeper_keys())?;
@@ -100,7 +107,7 @@ fn salt(salt: &[u8]) -> Result<[u8; 32], Stop> {
 
 /// Addresses on the chains asked for, ordered by chain.
 fn addresses(
-    serving: &Serving,
+    serving: &SigningContext,
     hot: &HotKeys,
     salt: [u8; 32],
     chains: &[String],
@@ -118,11 +125,11 @@ fn addresses(
 }
 
 /// A wallet from its attested hot key and the manifest.
-fn wallet(serving: &Serving, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Result<WalletDesc, Stop> {
+fn wallet(serving: &SigningContext, hot: &HotKeys, salt: [u8; 32], chain: &str) -> Result<WalletDesc, Stop> {
     let (chain, rules) = serving.rules(chain)?;
     let key = hot_key(hot, &chain)?;
     let wrong = |error: chain::ChainError| Stop::refused("WalletNotPossible", error.to_string());
-    let owners = Owners::of(&serving.manifest, &chain, key).map_err(wrong)?;
+    let owners = serving.manifest.owners(&chain, key).map_err(wrong)?;
     rules.wallet(&owners, salt).map_err(wrong)
 }
 
@@ -140,7 +147,7 @@ fn hot_key<'a>(hot: &'a HotKeys, chain: &ChainId) -> Result<&'a [u8], Stop> {
 /// A registered wallet from its row and the manifest; a row that was changed is not believed.
 pub(super) async fn recomputed(
     store: &Store,
-    serving: &Serving,
+    serving: &SigningContext,
     wallet: &str,
     chain: &ChainId,
 ) -> Result<WalletDesc, Stop> {

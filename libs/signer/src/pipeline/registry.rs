@@ -9,7 +9,7 @@ use std::{
 use chain::{ChainId, WalletDesc};
 use sealing::ClientKey;
 
-use super::{Serving, Signer, Stop, entropy_context, register};
+use super::{Signer, SigningContext, Stop, entropy_context, register};
 
 /// Wallets whose description is remembered; all are forgotten when there are more.
 const MAX_KNOWN: usize = 100_000;
@@ -26,7 +26,7 @@ impl Signer {
     /// not the wallet's it is as if there were no wallet.
     pub(super) async fn registered(
         &self,
-        serving: &Serving,
+        serving: &SigningContext,
         wallet: &str,
         chain: &ChainId,
         client_key: Option<&ClientKey>,
@@ -52,7 +52,7 @@ impl Signer {
     /// Whether a client's key, where one was sent, is the one that the wallet was made with.
     pub(super) async fn opens_with(
         &self,
-        serving: &Serving,
+        serving: &SigningContext,
         wallet: &str,
         client_key: Option<&ClientKey>,
     ) -> Result<bool, Stop> {
@@ -63,7 +63,7 @@ impl Signer {
 
     fn known<T>(
         &self,
-        serving: &Serving,
+        serving: &SigningContext,
         act: impl FnOnce(&mut HashMap<(String, ChainId), Arc<WalletDesc>>) -> T,
     ) -> T {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

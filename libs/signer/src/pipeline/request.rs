@@ -2,10 +2,10 @@
 
 use audit::{Decision, Entry};
 use custody::Role;
-use protocol::ops::{Batch, OPERATION_ID_BYTES, Operation, Request};
+use protocol::ops::{Batch, NotAskedBy, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
 
-use super::{Serving, Stop};
+use super::{SigningContext, Stop};
 use crate::store::OperationKey;
 
 /// Who signed a request.
@@ -35,15 +35,16 @@ impl Accepted {
             return Err(Stop::refused("Malformed", message));
         }
         let mut operation = operation.ok_or_else(|| Stop::refused("Malformed", "the request names no operation"))?;
-        may_ask(asker.role, &operation)?;
+        operation.asked_by(asker.role).map_err(|NotAskedBy { reason, by }| {
+            Stop::refused(reason, format!("{} may not ask for {}; only {by} may", asker.role, operation.name()))
+        })?;
         let client_key = take_client_key(&mut operation)?;
         let key = OperationKey { sender: asker.role.as_str(), operation_id, digest };
         Ok(Self { asker, key, operation, client_key })
     }
 
     /// What the audit chain says of it, before it is decided.
-    pub(super) fn entry(&self, serving: &Serving, at_ms: u64) -> Entry {
-        let (wallet, chain) = subject(&self.operation);
+    pub(super) fn entry(&self, serving: &SigningContext, at_ms: u64) -> Entry {
         Entry {
             at_ms,
             role: serving.role.to_string(),
@@ -51,9 +52,9 @@ impl Accepted {
             requester: self.asker.role.to_string(),
             requester_key: self.asker.key.to_vec(),
             operation_id: self.key.operation_id.clone(),
-            operation: name(&self.operation).to_owned(),
-            wallet: wallet.to_owned(),
-            chain: chain.to_owned(),
+            operation: self.operation.name().to_owned(),
+            wallet: self.operation.wallet().to_owned(),
+            chain: self.operation.chain().to_owned(),
             digest: Vec::new(),
             decision: Decision::Refused,
             reason: String::new(),
@@ -63,63 +64,14 @@ impl Accepted {
     }
 }
 
-/// Who may ask for what.
-fn may_ask(role: Role, operation: &Operation) -> Result<(), Stop> {
-    use Operation::*;
-    let (allowed, reason, by) = match operation {
-        Freeze(_) => (true, "", ""),
-        CreateWallet(_) | RegisterWallet(_) | Check(_) | Announce(_) | Sign(_) | Batch(_) => {
-            (role == Role::App, "NotApp", "app")
-        }
-        EchoHead(_) => (matches!(role, Role::Keeper | Role::Cooler), "NotASigner", "the other signer"),
-        Settle(_) | Lease(_) => (role == Role::Observer, "NotObserver", "the observer"),
-    };
-    if allowed {
-        return Ok(());
-    }
-    Err(Stop::refused(reason, format!("{role} may not ask for {}; only {by} may", name(operation))))
-}
-
 /// The key leaves the message, which may be printed or kept, for a type that may not.
 fn take_client_key(operation: &mut Operation) -> Result<Option<ClientKey>, Stop> {
-    let key = match operation {
-        Operation::CreateWallet(create) => &mut create.client_key,
-        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => &mut payment.client_key,
-        _ => return Ok(None),
-    };
+    let Some(key) = operation.client_key_mut() else { return Ok(None) };
     if key.is_empty() {
         return Ok(None);
     }
     let key = zeroize::Zeroizing::new(std::mem::take(key));
     ClientKey::from_slice(&key).map(Some).map_err(|error| Stop::refused("Malformed", error.to_string()))
-}
-
-/// The wallet and chain that an operation is about; empty where there is none.
-pub(super) fn subject(operation: &Operation) -> (&str, &str) {
-    match operation {
-        Operation::CreateWallet(create) => (&create.wallet, ""),
-        Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment) => {
-            (&payment.wallet, &payment.chain)
-        }
-        Operation::Freeze(freeze) => (&freeze.wallet, ""),
-        _ => ("", ""),
-    }
-}
-
-/// For metrics and the audit chain.
-pub(crate) fn name(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::CreateWallet(_) => "CreateWallet",
-        Operation::RegisterWallet(_) => "RegisterWallet",
-        Operation::Check(_) => "Check",
-        Operation::Announce(_) => "Announce",
-        Operation::Sign(_) => "Sign",
-        Operation::Batch(_) => "Batch",
-        Operation::Freeze(_) => "Freeze",
-        Operation::EchoHead(_) => "EchoHead",
-        Operation::Settle(_) => "Settle",
-        Operation::Lease(_) => "Lease",
-    }
 }
 
 /// A batch's requests, each as if it had come alone.

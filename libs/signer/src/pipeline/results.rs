@@ -42,7 +42,7 @@ pub(super) fn stored(result: &[u8]) -> Result<Outcome, Stop> {
 }
 
 /// SHA-256 of a request's one encoding: what its operation id stands for.
-pub(crate) fn digest(request: &Request) -> [u8; 32] {
+pub fn digest(request: &Request) -> [u8; 32] {
     Sha256::digest(request.encode_to_vec()).into()
 }
 

@@ -1,17 +1,20 @@
 //! Promises of the pipeline, with real stores and a real Vault: Keeper and Cooler side by side.
 
+mod coins;
 mod gates;
 mod limits;
+mod old;
 mod rules;
 
 use std::collections::BTreeMap;
 
-use chain::{ChainRules, Intent};
-use chain_evm::EvmSafe;
+use chain::{Claim, Effect, KeyRole};
+use custodies::{CHAIN, Ceremony, Custody, SAFE};
 use custody::{
-    KeyRole, Role,
-    trust::{AssetFloor, Floor},
+    Role,
+    local_policy::{AssetLimits, LocalPolicy},
 };
+use data_center::RealVault;
 use futures::future::join_all;
 use prost::Message;
 use protocol::{
@@ -23,8 +26,8 @@ use rand_core::{OsRng, RngCore};
 
 use super::{Asker, digest};
 use crate::{
-    fixtures::{CHAIN, Custody, RealVault, Running, SAFE, Terms, eventually, floor, transfer, unsigned},
     store::{Kind, Ledger, OperationKey, Watermark},
+    tests::fixtures::{Running, Terms, adapters, eventually, local_policy, transfer, unsigned},
 };
 
 const ETH: u128 = 1_000_000_000_000_000_000;
@@ -39,7 +42,11 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let (vault, custody) = (RealVault::start().await, Custody::new());
+        Self::of(Custody::random()).await
+    }
+
+    async fn of(custody: Custody) -> Self {
+        let vault = RealVault::start().await;
         let keeper = Running::start(&vault, &custody, Role::Keeper, Peers::default()).await;
         let approved = BTreeMap::from([(Role::Keeper, vec![keeper.keys.own().public().clone()])]);
         let cooler = Running::start(&vault, &custody, Role::Cooler, Peers::new(&approved).unwrap()).await;
@@ -94,22 +101,21 @@ impl Running {
         self.say(Role::App, request).await
     }
 
-    /// Serves under this floor; `observed` as in [`Terms`].
-    fn under(&self, floor: Floor, observed: bool) {
-        self.serve(Role::Keeper, Terms { floor, observed, ..Terms::default() });
+    /// Serves under this local policy; `observed` as in [`Terms`].
+    fn under(&self, local_policy: LocalPolicy, observed: bool) {
+        self.serve(Role::Keeper, Terms { local_policy, observed, ..Terms::default() });
     }
 
-    /// The observer's word that the nonce is used up by `digest`.
+    /// The sentinel's word that the nonce is used up by `digest`.
     async fn settle(&self, wallet: &str, nonce: u64, digest: &[u8]) -> Outcome {
-        let settlement =
-            Settlement { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), nonce, digest: digest.to_vec() };
-        self.say(Role::Observer, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
+        let settlement = Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), digest.try_into().unwrap());
+        self.say(Role::Sentinel, &request(Operation::Settle(Settle { settlements: vec![settlement] }))).await
     }
 
-    /// The observer's longest lease.
+    /// The sentinel's longest lease.
     async fn lease(&self) {
         let lease = Lease { until_ms: self.now_ms() + MAX_LEASE_MS };
-        assert_eq!(self.say(Role::Observer, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
+        assert_eq!(self.say(Role::Sentinel, &request(Operation::Lease(lease))).await, Outcome::Done(Done {}));
     }
 
     /// Its audit chain, verified.
@@ -138,18 +144,18 @@ fn request(operation: Operation) -> Request {
     Request { operation_id, operation: Some(operation) }
 }
 
-/// The usual floor with other rules for ETH.
-fn eth(change: impl FnOnce(&mut AssetFloor)) -> Floor {
-    let mut floor = floor();
-    change(&mut floor.assets[0]);
-    floor
+/// The usual local policy with other rules for ETH.
+fn eth(change: impl FnOnce(&mut AssetLimits)) -> LocalPolicy {
+    let mut local_policy = local_policy();
+    change(&mut local_policy.assets[0]);
+    local_policy
 }
 
 fn registration(hot: Attestation) -> RegisterWallet {
     RegisterWallet { hot: Some(hot), chains: vec![CHAIN.to_owned()], salt: Vec::new() }
 }
 
-fn payment(wallet: &str, intent: &Intent, nonce: u64) -> Payment {
+fn payment(wallet: &str, intent: &Effect, nonce: u64) -> Payment {
     let unsigned = unsigned(intent, nonce);
     Payment { wallet: wallet.to_owned(), chain: CHAIN.to_owned(), unsigned, ..Payment::default() }
 }
@@ -159,11 +165,11 @@ fn sign(payment: &Payment) -> Operation {
 }
 
 fn countersign(payment: &Payment, hot: &Signed) -> Operation {
-    Operation::Sign(Payment { hot_signature: hot.signature.clone(), ..payment.clone() })
+    Operation::Sign(Payment { hot_signatures: hot.signatures.clone(), ..payment.clone() })
 }
 
-fn cancel(to: &str) -> Intent {
-    Intent::Cancel { to: to.to_owned() }
+fn cancel(to: &str) -> Effect {
+    Effect::Cancel { to: to.to_owned() }
 }
 
 #[track_caller]
@@ -203,13 +209,13 @@ async fn hot_and_cool_sign_what_both_have_decoded() {
         let cool = signed(pair.cooler.ask(countersign(&payment, &hot)).await);
         assert_eq!(hot.digest, cool.digest);
 
-        let rules = EvmSafe::new(CHAIN.parse().unwrap()).unwrap();
+        let rules = adapters().rules(&CHAIN.parse().unwrap()).unwrap();
         let keeper = [pair.keeper.keys.own().message_key().verifying_key()];
         let hot_key = hot_keys(&pair.hot("alice").await, &keeper).unwrap().keys.remove(0).public_key;
-        let owners = chain::Owners::of(&pair.custody.manifest(), rules.id(), &hot_key).unwrap();
+        let owners = pair.custody.manifest.owners(rules.id(), &hot_key).unwrap();
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         assert_eq!(wallet.address, address);
-        let signatures = [(KeyRole::Hot, hot.signature), (KeyRole::Cool, cool.signature)];
+        let signatures = [(KeyRole::Hot, hot.signatures), (KeyRole::Cool, cool.signatures)];
         rules.assemble(&payment.unsigned, &wallet, &signatures).unwrap();
     }
 }
@@ -298,7 +304,10 @@ async fn cooler_signs_only_what_hot_has_signed() {
     let hot = signed(pair.keeper.ask(sign(&small)).await);
     let of_other = signed(pair.keeper.ask(sign(&other)).await);
     let of_bob = signed(pair.keeper.ask(sign(&payment("bob", &transfer("ETH", 1), 0))).await);
-    for bad in [Signed { signature: Vec::new(), ..hot.clone() }, of_other, of_bob] {
+    let none = Signed { signatures: Vec::new(), ..hot.clone() };
+    let empty = Signed { signatures: vec![Vec::new()], ..hot.clone() };
+    let twice = Signed { signatures: vec![hot.signatures[0].clone(); 2], ..hot.clone() };
+    for bad in [none, empty, twice, of_other, of_bob] {
         assert_eq!(refused(pair.cooler.ask(countersign(&small, &bad)).await), "HotSignatureInvalid");
     }
     // Nothing was recorded for these refusals: the nonce is free for the one that hot did sign.
@@ -307,7 +316,7 @@ async fn cooler_signs_only_what_hot_has_signed() {
 }
 
 #[tokio::test]
-async fn what_the_floor_does_not_allow_is_refused_by_both_and_the_wallet_stays_usable() {
+async fn what_the_local_policy_does_not_allow_is_refused_by_both_and_the_wallet_stays_usable() {
     let pair = Pair::start().await;
     pair.wallet("alice").await;
     let table = [
@@ -339,13 +348,13 @@ async fn a_nonce_takes_one_payment_and_at_any_time_the_cancel() {
     assert!(matches!(checked, Outcome::Allowed(_)), "a check takes no nonce: {checked:?}");
     let hot = signed(pair.keeper.ask(sign(&first)).await);
     let again = signed(pair.keeper.ask(sign(&first)).await);
-    assert_eq!(again.signature, hot.signature, "the same payment under another operation id");
+    assert_eq!(again.signatures, hot.signatures, "the same payment under another operation id");
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
     assert_eq!(refused(pair.keeper.ask(Operation::Check(second.clone())).await), "NonceUsed");
     signed(pair.keeper.ask(sign(&ended)).await);
     let pair = pair.restart().await;
     assert_eq!(refused(pair.keeper.ask(sign(&second)).await), "NonceUsed");
-    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signature, hot.signature);
+    assert_eq!(signed(pair.keeper.ask(sign(&first)).await).signatures, hot.signatures);
     signed(pair.keeper.ask(sign(&payment("alice", &transfer("ETH", 2), 1))).await);
 }
 
@@ -397,9 +406,9 @@ async fn after_a_crash_between_watermark_and_result_the_retry_gets_the_one_signa
     let mark = Watermark {
         wallet: "alice".to_owned(),
         chain: CHAIN.to_owned(),
-        nonce: 0,
+        claims: vec![Claim::Sequence(0)],
         kind: Kind::Payment,
-        digest: allowed.digest.clone().try_into().unwrap(),
+        id: allowed.digest.clone().try_into().unwrap(),
     };
     let crashed = move |ledger: &Ledger<'_>| {
         ledger.record(&mark)?;
@@ -435,7 +444,7 @@ async fn only_app_asks_and_only_while_there_is_something_to_serve_with() {
     let pair = Pair::start().await;
     let request =
         request(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
-    for sender in [Role::Keeper, Role::Cooler, Role::Observer] {
+    for sender in [Role::Keeper, Role::Cooler, Role::Sentinel] {
         assert_eq!(refused(pair.keeper.say(sender, &request).await), "NotApp");
     }
     let short = Request { operation_id: vec![1; 15], ..request.clone() };
@@ -451,7 +460,7 @@ async fn a_row_that_was_moved_to_another_wallet_signs_nothing() {
     let pair = Pair::start().await;
     pair.wallet("alice").await;
     pair.wallet("bob").await;
-    let file = pair.keeper.place.data_dir.join(crate::store::FILE);
+    let file = pair.keeper.data_dir.join(crate::store::FILE);
     let thief = rusqlite::Connection::open(file).unwrap();
     thief
         .execute_batch(
@@ -475,7 +484,7 @@ async fn no_secret_is_in_the_files() {
     let mut secrets: Vec<[u8; 32]> = own.iter().flat_map(|keys| [*keys.message_seed(), *keys.xkey_seed()]).collect();
     secrets.extend([*cool, *pair.custody.cool.entropy()]);
     for running in [&pair.keeper, &pair.cooler] {
-        for file in std::fs::read_dir(&running.place.data_dir).unwrap() {
+        for file in std::fs::read_dir(&running.data_dir).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
             for secret in &secrets {
                 assert!(!bytes.windows(32).any(|window| window == secret));
@@ -488,7 +497,7 @@ async fn no_secret_is_in_the_files() {
 async fn the_head_of_a_locked_signer_is_not_kept_and_never_takes_a_newer_ones_place() {
     let pair = Pair::start().await;
     let key = pair.keeper.keys.own().clone();
-    let custody_id = pair.custody.manifest().custody_id().as_bytes().to_vec();
+    let custody_id = pair.custody.id().as_bytes().to_vec();
     let head = |count: u64| {
         let (role, hash) = (Role::Keeper.to_string(), vec![count as u8; 32]);
         let head = AuditHead { custody_id: custody_id.clone(), role, count, hash, ..AuditHead::default() };

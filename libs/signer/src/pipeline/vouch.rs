@@ -8,12 +8,12 @@ use protocol::{
     ops::{Attestation, AuditHead, EchoHead, Operation},
 };
 
-use super::{Lock, Serving, Signer};
+use super::{Lock, Signer, SigningContext};
 use crate::store::{Ledger, StoreError};
 
 impl Signer {
     /// What to show to the others now.
-    pub(crate) async fn own_head(&self, serving: &Serving) -> Result<(audit::Head, Operation), StoreError> {
+    pub async fn own_head(&self, serving: &SigningContext) -> Result<(audit::Head, Operation), StoreError> {
         let own = serving.keys.own().message_key().verifying_key();
         let look = move |ledger: &Ledger<'_>| Ok((ledger.head()?, ledger.overrides(&own)?));
         let (head, overrides) = self.store.look(self.now_ms(), look).await?;
@@ -23,9 +23,9 @@ impl Signer {
     }
 
     /// Whether what `voucher` held is in this signer's chain; else why not, in words for the admin.
-    pub(crate) async fn vouched(
+    pub async fn vouched(
         &self,
-        serving: &Serving,
+        serving: &SigningContext,
         voucher: Role,
         held: Option<&Attestation>,
     ) -> Result<Result<(), String>, StoreError> {
@@ -38,7 +38,7 @@ impl Signer {
     }
 
     /// Opens the lock, or says why it stays closed.
-    pub(crate) fn set_lock(&self, lock: Lock) {
+    pub fn set_lock(&self, lock: Lock) {
         let before = self.lock();
         if *before != lock {
             match &lock {
@@ -51,7 +51,7 @@ impl Signer {
 }
 
 /// Only a head that this signer itself attested says anything.
-fn believed(serving: &Serving, held: &Attestation) -> Result<AuditHead, String> {
+fn believed(serving: &SigningContext, held: &Attestation) -> Result<AuditHead, String> {
     let own = serving.keys.own().message_key().verifying_key();
     let head = audit_head(held, &[own])
         .map_err(|_| "holds a head that this signer's present key did not attest; compare with `multisig audit`")?;

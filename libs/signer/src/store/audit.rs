@@ -49,7 +49,7 @@ impl Ledger<'_> {
 
     /// Whether anything was ever signed here.
     pub fn has_signed(&self) -> Result<bool, StoreError> {
-        let query = "SELECT EXISTS (SELECT 1 FROM watermarks) OR EXISTS (SELECT 1 FROM evacuations)";
+        let query = "SELECT EXISTS (SELECT 1 FROM claims) OR EXISTS (SELECT 1 FROM evacuations)";
         Ok(self.connection.query_row(query, [], |row| row.get(0))?)
     }
 

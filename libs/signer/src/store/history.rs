@@ -1,22 +1,19 @@
 //! The signing history, out of the tables and into them. An import is a union: what is here stays, a freeze and a veto
 //! too, and of two accounts of the same thing the stricter one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::U256;
-use chain::Amount;
+use chain::{Amount, Claim, hex::Hex};
 use rusqlite::{OptionalExtension, Params, Row};
 
 use super::{
-    Ledger, StoreError,
+    Kind, Ledger, StoreError, Watermark,
+    claims::{Columns, claim},
     ledger::{signed, unsigned},
 };
-use crate::{
-    hex::Hex,
-    history::{
-        Announced, Evacuated, Freeze, History, HistoryError, Kind, SettledAt, SignedAt, Spent, UsedIntent,
-        WalletHistory, conflict,
-    },
+use crate::history::{
+    self, Announced, Evacuated, Freeze, History, HistoryError, SettledAt, SignedAt, Spent, UsedIntent, WalletHistory,
+    conflict,
 };
 
 /// A wallet on a chain.
@@ -26,21 +23,28 @@ impl Ledger<'_> {
     /// Fills `history`, whose header says whose it is.
     pub fn history(&self, mut history: History) -> Result<History, StoreError> {
         let mut wallets: BTreeMap<Place, WalletHistory> = BTreeMap::new();
-        let marks = "SELECT wallet, chain, nonce, kind, digest FROM watermarks ORDER BY nonce, kind DESC, digest";
-        for (place, row) in self.rows(marks, |row| {
-            let kind = if row.get::<_, String>(3)? == "payment" { Kind::Payment } else { Kind::Cancel };
-            Ok((place(row)?, SignedAt { nonce: number(row, 2)?, kind, digest: Hex(row.get(4)?) }))
+        let claims = "SELECT wallet, chain, nonce, coin, kind, id FROM claims ORDER BY nonce, kind DESC, id, coin";
+        for (place, row) in self.rows(claims, |row| {
+            let kind =
+                if row.get::<_, String>(4)? == "payment" { history::Kind::Payment } else { history::Kind::Cancel };
+            Ok((place(row)?, SignedAt { claims: vec![claim(columns(row)?)?], kind, digest: Hex(row.get(5)?) }))
         })? {
-            wallets.entry(place).or_default().signed.push(row);
+            let signed = &mut wallets.entry(place).or_default().signed;
+            // The claims of a transaction stand together.
+            match signed.last_mut().filter(|last| last.digest == row.digest) {
+                Some(last) => last.claims.extend(row.claims),
+                None => signed.push(row),
+            }
         }
-        let settled = "SELECT wallet, chain, nonce, digest, at_ms FROM settlements ORDER BY nonce";
+        let settled = "SELECT wallet, chain, nonce, coin, id, at_ms FROM settled ORDER BY nonce, coin";
         for (place, row) in self.rows(settled, |row| {
-            Ok((place(row)?, SettledAt { nonce: number(row, 2)?, digest: Hex(row.get(3)?), at_ms: number(row, 4)? }))
+            let claim = claim(columns(row)?)?;
+            Ok((place(row)?, SettledAt { claim, digest: Hex(row.get(4)?), at_ms: number(row, 5)? }))
         })? {
             wallets.entry(place).or_default().settled.push(row);
         }
-        let spends = "SELECT wallet, chain, nonce, digest, asset, amount, signed_at_ms, counts_from_ms FROM spends
-                      ORDER BY nonce, digest";
+        let spends = "SELECT wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms FROM spends
+                      ORDER BY signed_at_ms, id, asset";
         for (place, row) in self.rows(spends, |row| Ok((place(row)?, spent(row)?)))? {
             wallets.entry(place).or_default().spends.push(row);
         }
@@ -49,7 +53,7 @@ impl Ledger<'_> {
         self.beside(history)
     }
 
-    /// What belongs to no nonce.
+    /// What belongs to no claim.
     fn beside(&self, mut history: History) -> Result<History, StoreError> {
         history.evacuations = self.rows("SELECT digest, chain, address FROM evacuations ORDER BY digest", |row| {
             Ok(Evacuated { digest: Hex(row.get(0)?), chain: row.get(1)?, address: row.get(2)? })
@@ -113,8 +117,8 @@ impl Ledger<'_> {
         }
         let known: BTreeMap<_, _> = history.wallets.iter().map(|it| ((&it.wallet, &it.chain), it.highest())).collect();
         let own = "SELECT wallet, chain, max(nonce) FROM
-                   (SELECT wallet, chain, nonce FROM watermarks UNION ALL SELECT wallet, chain, nonce FROM settlements)
-                   GROUP BY wallet, chain";
+                   (SELECT wallet, chain, nonce FROM claims UNION ALL SELECT wallet, chain, nonce FROM settled)
+                   WHERE nonce IS NOT NULL GROUP BY wallet, chain";
         for ((wallet, chain), own) in self.rows(own, |row| Ok((place(row)?, number(row, 2)?)))? {
             let theirs = known.get(&(&wallet, &chain)).copied().flatten();
             if theirs.is_none_or(|theirs| theirs < own) {
@@ -122,53 +126,82 @@ impl Ledger<'_> {
                 return Ok(Some(HistoryError::Older { wallet, chain, theirs, own }));
             }
         }
+        self.lacking(history)
+    }
+
+    /// Coins have no order: the file has to know each of them.
+    fn lacking(&self, history: &History) -> Result<Option<HistoryError>, StoreError> {
+        let known: BTreeSet<_> =
+            history.wallets.iter().flat_map(|it| it.claims().map(|claim| (&it.wallet, &it.chain, claim))).collect();
+        let own = "SELECT wallet, chain, nonce, coin FROM claims WHERE coin IS NOT NULL
+                   UNION SELECT wallet, chain, nonce, coin FROM settled WHERE coin IS NOT NULL";
+        for ((wallet, chain), claim) in self.rows(own, |row| Ok((place(row)?, claim(columns(row)?)?)))? {
+            if !known.contains(&(&wallet, &chain, claim)) {
+                return Ok(Some(HistoryError::Lacks { wallet, chain, claim }));
+            }
+        }
         Ok(None)
     }
 
     fn differs(&self, it: &WalletHistory) -> Result<Option<String>, StoreError> {
         let WalletHistory { wallet, chain, signed: marks, settled, spends } = it;
-        let at =
-            |what: &str, nonce: u64| Ok(Some(format!("the {what} at nonce {nonce} of wallet {wallet} on {chain}")));
-        for SignedAt { nonce, digest, .. } in marks.iter().filter(|it| it.kind == Kind::Payment) {
-            if self.nonces(wallet, chain, *nonce)?.payment.is_some_and(|payment| payment != digest.0) {
-                return at("payment", *nonce);
+        let at = |what: &str, at: &str| Ok(Some(format!("the {what} at {at} of wallet {wallet} on {chain}")));
+        for SignedAt { claims, kind, digest } in marks {
+            for claim in claims {
+                if self.claimed_otherwise(wallet, chain, *kind, claim, &digest.0)? {
+                    return at("payment", &claim.to_string());
+                }
             }
         }
-        for SettledAt { nonce, digest, .. } in settled {
-            if self.settled(wallet, chain, *nonce)?.is_some_and(|known| known != digest.0) {
-                return at("settlement", *nonce);
+        for SettledAt { claim, digest, .. } in settled {
+            if self.settled(wallet, chain, claim)?.is_some_and(|known| known != digest.0) {
+                return at("settlement", &claim.to_string());
             }
         }
-        for Spent { nonce, digest, asset, amount, .. } in spends {
+        for Spent { digest, asset, amount, .. } in spends {
             let known: Option<i64> = self.one(
-                "SELECT 1 FROM spends WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4
-                 AND (asset <> ?5 OR amount <> ?6)",
-                (wallet, chain, signed(*nonce)?, digest.0, asset, bytes(*amount)),
+                "SELECT 1 FROM spends WHERE wallet = ?1 AND chain = ?2 AND id = ?3 AND asset = ?4 AND amount <> ?5",
+                (wallet, chain, digest.0, asset, amount.to_be_bytes()),
             )?;
             if known.is_some() {
-                return at("amount", *nonce);
+                return at("amount", &it.at(digest));
             }
         }
         Ok(None)
     }
 
+    /// Whether another payment has a claim, or another wallet has a coin.
+    fn claimed_otherwise(
+        &self,
+        wallet: &str,
+        chain: &str,
+        kind: history::Kind,
+        claim: &Claim,
+        id: &[u8; 32],
+    ) -> Result<bool, StoreError> {
+        let (payment, elsewhere) = match claim {
+            Claim::Sequence(nonce) => (self.nonces(wallet, chain, *nonce)?.payment, false),
+            Claim::Coin(..) => {
+                let coin = self.coin(wallet, chain, claim)?;
+                (coin.payment, coin.claimed_elsewhere)
+            }
+        };
+        Ok(elsewhere || kind == history::Kind::Payment && payment.is_some_and(|payment| payment != *id))
+    }
+
     fn import_wallet(&self, it: &WalletHistory) -> Result<usize, StoreError> {
         let WalletHistory { wallet, chain, signed: marks, settled, spends } = it;
         let mut changed = 0;
-        for SignedAt { nonce, kind, digest } in marks {
-            let kind = if *kind == Kind::Payment { "payment" } else { "cancel" };
-            changed += self.connection.execute(
-                "INSERT INTO watermarks (wallet, chain, nonce, kind, digest) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (wallet, chain, nonce, kind, digest) DO NOTHING",
-                (wallet, chain, signed(*nonce)?, kind, digest.0),
-            )?;
+        for SignedAt { claims, kind, digest } in marks {
+            let kind = if *kind == history::Kind::Payment { Kind::Payment } else { Kind::Cancel };
+            let (wallet, chain) = (wallet.clone(), chain.clone());
+            let mark = Watermark { wallet, chain, claims: claims.clone(), kind, id: digest.0 };
+            for claim in claims {
+                changed += usize::from(self.record_claim(&mark, claim)?);
+            }
         }
-        for SettledAt { nonce, digest, at_ms } in settled {
-            changed += self.connection.execute(
-                "INSERT INTO settlements (wallet, chain, nonce, digest, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO NOTHING",
-                (wallet, chain, signed(*nonce)?, digest.0, signed(*at_ms)?),
-            )?;
+        for SettledAt { claim, digest, at_ms } in settled {
+            changed += usize::from(self.note_settled(wallet, chain, claim, &digest.0, *at_ms)?);
         }
         for spent in spends {
             changed += self.import_spend(wallet, chain, spent)?;
@@ -176,7 +209,11 @@ impl Ledger<'_> {
         // What was outstanding on one side only and is used up on the other counts from now.
         changed += self.connection.execute(
             "UPDATE spends SET counts_from_ms = ?3 WHERE wallet = ?1 AND chain = ?2 AND counts_from_ms IS NULL
-             AND nonce <= (SELECT max(nonce) FROM settlements WHERE wallet = ?1 AND chain = ?2)",
+             AND id IN (
+                SELECT id FROM claims WHERE wallet = ?1 AND chain = ?2
+                    AND nonce <= (SELECT max(nonce) FROM settled WHERE wallet = ?1 AND chain = ?2)
+                UNION SELECT c.id FROM claims c JOIN settled s ON s.chain = c.chain AND s.coin = c.coin
+                    WHERE c.wallet = ?1 AND c.chain = ?2)",
             (wallet, chain, signed(self.now_ms())?),
         )?;
         Ok(changed)
@@ -184,13 +221,13 @@ impl Ledger<'_> {
 
     /// Of two times from which an amount counts, the later one.
     fn import_spend(&self, wallet: &str, chain: &str, spent: &Spent) -> Result<usize, StoreError> {
-        let Spent { nonce, digest, asset, amount, signed_at_ms, counts_from_ms } = spent;
+        let Spent { digest, asset, amount, signed_at_ms, counts_from_ms } = spent;
         let (signed_at, from) = (signed(*signed_at_ms)?, counts_from_ms.map(signed).transpose()?);
         Ok(self.connection.execute(
-            "INSERT INTO spends (wallet, chain, nonce, digest, asset, amount, signed_at_ms, counts_from_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET counts_from_ms = excluded.counts_from_ms
+            "INSERT INTO spends (wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET counts_from_ms = excluded.counts_from_ms
              WHERE excluded.counts_from_ms > counts_from_ms",
-            (wallet, chain, signed(*nonce)?, digest.0, asset, bytes(*amount), signed_at, from),
+            (wallet, chain, digest.0, asset, amount.to_be_bytes(), signed_at, from),
         )?)
     }
 
@@ -233,13 +270,17 @@ fn place(row: &Row<'_>) -> Result<Place, StoreError> {
 
 fn spent(row: &Row<'_>) -> Result<Spent, StoreError> {
     Ok(Spent {
-        nonce: number(row, 2)?,
-        digest: Hex(row.get(3)?),
-        asset: row.get(4)?,
-        amount: Amount(U256::from_be_bytes(row.get::<_, [u8; 32]>(5)?)),
-        signed_at_ms: number(row, 6)?,
-        counts_from_ms: maybe(row, 7)?,
+        digest: Hex(row.get(2)?),
+        asset: row.get(3)?,
+        amount: Amount::from_be_bytes(row.get(4)?),
+        signed_at_ms: number(row, 5)?,
+        counts_from_ms: maybe(row, 6)?,
     })
+}
+
+/// The third and fourth column.
+fn columns(row: &Row<'_>) -> Result<Columns, StoreError> {
+    Ok((row.get(2)?, row.get(3)?))
 }
 
 fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
@@ -248,8 +289,4 @@ fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
 
 fn maybe(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {
     row.get::<_, Option<i64>>(column)?.map(unsigned).transpose()
-}
-
-fn bytes(Amount(amount): Amount) -> [u8; 32] {
-    amount.to_be_bytes()
 }

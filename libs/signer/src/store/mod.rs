@@ -3,15 +3,15 @@
 //! of their own and never wait for the writer.
 
 mod audit;
+mod claims;
 mod documents;
 mod evacuations;
-mod floors;
 mod freezes;
 mod heads;
 mod history;
 mod keys;
 mod ledger;
-mod nonces;
+mod local_policies;
 mod operations;
 mod rotation;
 mod schema;
@@ -30,19 +30,19 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::audit::Unwritten;
+pub use claims::{Coin, Kind, Nonces, Settled, Watermark};
 pub use documents::Document;
 pub use freezes::Frozen;
 pub use heads::PeerHead;
 pub use keys::{SealedIdentity, SealedKey};
 pub use ledger::Ledger;
-pub use nonces::{Kind, Nonces, Settled, Watermark};
 pub use operations::{OperationKey, Recall};
 pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
 pub use spends::Spend;
 pub use waits::Announcement;
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 
-use crate::pipeline::fault;
+use crate::fault;
 
 /// The file in the data directory.
 pub const FILE: &str = "signer.sqlite3";
@@ -52,6 +52,9 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 /// Pages in the log before they are moved into the file, which holds up everybody for some syncs.
 const CHECKPOINT_PAGES: u32 = 8_000;
+/// Prepared statements that a connection keeps, more than the store has: a decision that evicts its own statements
+/// prepares all of them anew.
+const STATEMENTS: usize = 128;
 /// Wait for a lock held by a local command of the same signer.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -154,6 +157,26 @@ impl Store {
         if locked(&self.later).is_empty() { Ok(()) } else { self.write(|_| Ok(())).await }
     }
 
+    /// Counts from now on the steps of what its writer prepares, but for BEGIN and COMMIT: SQLite asks whether each is
+    /// allowed when a statement is prepared, and at no other time.
+    #[cfg(test)]
+    pub(crate) async fn count_prepared(&self) -> Arc<std::sync::atomic::AtomicUsize> {
+        use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let hook = move |connection: &Connection| {
+            Ok(connection.authorizer(Some(move |asked: AuthContext<'_>| {
+                let counts = !matches!(asked.action, AuthAction::Transaction { .. });
+                counted.fetch_add(counts.into(), Ordering::Relaxed);
+                Authorization::Allow
+            }))?)
+        };
+        self.write(hook).await.unwrap();
+        count
+    }
+
     /// Runs `query` on a connection of its own.
     async fn read<T: Send + 'static>(
         &self,
@@ -185,6 +208,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -327,7 +351,7 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 2 }));
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 3 }));
     }
 
     #[tokio::test]

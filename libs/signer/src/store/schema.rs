@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     -- The signer's own keys; seeds are sealed.
     CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -187,6 +187,78 @@ const MIGRATIONS: [&str; 2] = ["
         seen_at_ms INTEGER NOT NULL,
         PRIMARY KEY (chain, address)
     ) STRICT;
+", "
+    -- What signed transactions use up: a nonce of the wallet, or a coin of the chain (its transaction's id and, four
+    -- bytes big endian, its place). All claims of a transaction are written at once. At most one payment per claim;
+    -- cancels move nothing and are recorded beside it.
+    CREATE TABLE claims (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        nonce INTEGER,
+        coin BLOB CHECK (length(coin) = 36),
+        kind TEXT NOT NULL CHECK (kind IN ('payment', 'cancel')),
+        id BLOB NOT NULL,
+        recorded_at INTEGER NOT NULL DEFAULT (unixepoch()),
+        CHECK ((nonce IS NULL) <> (coin IS NULL))
+    ) STRICT;
+    CREATE UNIQUE INDEX claim_once ON claims (wallet, chain, id, ifnull(nonce, -1), ifnull(coin, x''));
+    CREATE UNIQUE INDEX one_payment_a_nonce ON claims (wallet, chain, nonce)
+        WHERE nonce IS NOT NULL AND kind = 'payment';
+    CREATE UNIQUE INDEX one_payment_a_coin ON claims (chain, coin) WHERE coin IS NOT NULL AND kind = 'payment';
+    CREATE INDEX nonces ON claims (wallet, chain, nonce) WHERE nonce IS NOT NULL;
+    CREATE INDEX coins ON claims (chain, coin) WHERE coin IS NOT NULL;
+    INSERT INTO claims (wallet, chain, nonce, kind, id, recorded_at)
+        SELECT wallet, chain, nonce, kind, digest, recorded_at FROM watermarks;
+    -- An amount whose signature only an imported history knew.
+    INSERT OR IGNORE INTO claims (wallet, chain, nonce, kind, id)
+        SELECT wallet, chain, nonce, 'payment', digest FROM spends;
+    DROP TABLE watermarks;
+
+    -- Claims that the sentinel, or the admin in its place, attested as used up, and by which transaction.
+    CREATE TABLE settled (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        nonce INTEGER,
+        coin BLOB CHECK (length(coin) = 36),
+        id BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        CHECK ((nonce IS NULL) <> (coin IS NULL))
+    ) STRICT;
+    CREATE UNIQUE INDEX settled_nonce ON settled (wallet, chain, nonce) WHERE nonce IS NOT NULL;
+    CREATE UNIQUE INDEX settled_coin ON settled (chain, coin) WHERE coin IS NOT NULL;
+    INSERT INTO settled (wallet, chain, nonce, id, at_ms)
+        SELECT wallet, chain, nonce, digest, at_ms FROM settlements;
+    DROP TABLE settlements;
+
+    -- Signed amounts, one per transaction and asset; otherwise as before.
+    CREATE TABLE amounts (
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        id BLOB NOT NULL,
+        asset TEXT NOT NULL,
+        amount BLOB NOT NULL,
+        signed_at_ms INTEGER NOT NULL,
+        counts_from_ms INTEGER,
+        PRIMARY KEY (wallet, chain, id, asset)
+    ) STRICT;
+    INSERT INTO amounts SELECT wallet, chain, digest, asset, amount, signed_at_ms, counts_from_ms FROM spends;
+    DROP TABLE spends;
+    ALTER TABLE amounts RENAME TO spends;
+    CREATE INDEX outstanding ON spends (wallet, chain) WHERE counts_from_ms IS NULL;
+
+    ALTER TABLE floors RENAME TO local_policies;
+
+    -- A role has another name.
+    UPDATE freezes SET requester = 'sentinel' WHERE requester = 'observer';
+    UPDATE operations SET sender = 'sentinel' WHERE sender = 'observer';
+    UPDATE heads SET role = 'sentinel' WHERE role = 'observer';
+    -- And so has a field of the member trust.
+    UPDATE documents SET content = json_remove(
+        json_set(content, '$.localPolicy', json(json_extract(content, '$.floor'))), '$.floor')
+        WHERE name = 'trust' AND json_valid(content) AND json_type(content, '$.floor') = 'object';
+    UPDATE documents SET content = json_remove(
+        json_set(content, '$.peers.sentinel', json(json_extract(content, '$.peers.observer'))), '$.peers.observer')
+        WHERE name = 'trust' AND json_valid(content) AND json_type(content, '$.peers.observer') = 'array';
 "];
 
 /// The version that this build writes.
@@ -207,3 +279,6 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     tx.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

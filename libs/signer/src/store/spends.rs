@@ -2,13 +2,13 @@
 //! until its settlement is attested, and a window longer. Sums are kept in buckets of a 64th of each window's length,
 //! rounded up, so that a decision reads some dozen rows however much was paid.
 
-use alloy_primitives::U256;
-use chain::Amount;
+use chain::{Amount, Claim};
 use policy::{Scope, Window};
 use rusqlite::OptionalExtension;
 
 use super::{
     Ledger, StoreError,
+    claims::columns,
     ledger::{signed, unsigned},
 };
 
@@ -17,21 +17,27 @@ const BUCKETS: u64 = 64;
 /// The bucket of what is not settled.
 const OUTSTANDING: i64 = -1;
 
-/// A signed amount.
+/// What a signed transaction moves of an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spend {
     /// Wallet id.
     pub wallet: String,
     /// CAIP-2 chain id.
     pub chain: String,
-    /// The payment's nonce.
-    pub nonce: u64,
-    /// What was signed.
-    pub digest: [u8; 32],
+    /// The transaction's id.
+    pub id: [u8; 32],
     /// Symbol.
     pub asset: String,
     /// In the smallest unit.
     pub amount: Amount,
+}
+
+/// A signed amount whose settlement is not attested yet.
+pub(super) struct Outstanding {
+    pub(super) spend: Spend,
+    pub(super) signed_at_ms: u64,
+    /// It uses up the very claim that was asked about, and not an earlier nonce.
+    pub(super) same_claim: bool,
 }
 
 /// A window in use.
@@ -51,53 +57,56 @@ impl Ledger<'_> {
         )?;
         let scope = scope(window.scope, wallet);
         let rows = query.query_map((signed(window.length_ms)?, scope, chain, asset, first), |row| row.get(0))?;
-        rows.map(|row| Ok(amount(row?))).try_fold(Amount::ZERO, |sum, amount: Result<_, StoreError>| add(sum, amount?))
+        rows.map(|row| Ok(Amount::from_be_bytes(row?)))
+            .try_fold(Amount::ZERO, |sum, amount: Result<_, StoreError>| add(sum, amount?))
     }
 
     /// Counts a signed amount; one that counts already is not counted twice. `outstanding`: until its settlement is
     /// attested; else from now on.
     pub fn spend(&self, spend: &Spend, outstanding: bool) -> Result<(), StoreError> {
-        let Spend { wallet, chain, nonce, digest, asset, amount } = spend;
+        let Spend { wallet, chain, id, asset, amount } = spend;
         let now = self.now_ms();
         let counts_from = (!outstanding).then(|| signed(now)).transpose()?;
         let rows = self
             .connection
             .prepare_cached(
-                "INSERT INTO spends (wallet, chain, nonce, digest, asset, amount, signed_at_ms, counts_from_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                "INSERT INTO spends (wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
             )?
-            .execute((wallet, chain, signed(*nonce)?, digest, asset, bytes(*amount), signed(now)?, counts_from))?;
+            .execute((wallet, chain, id, asset, amount.to_be_bytes(), signed(now)?, counts_from))?;
         if rows == 0 {
             return Ok(());
         }
         self.each_window(|window| self.put(window, spend, (!outstanding).then_some(now)))
     }
 
-    /// What was signed at a nonce up to `nonce` and is outstanding.
-    pub(super) fn outstanding(&self, wallet: &str, chain: &str, nonce: u64) -> Result<Vec<(Spend, u64)>, StoreError> {
+    /// What uses up this claim, or an earlier nonce, and is outstanding.
+    pub(super) fn outstanding(&self, wallet: &str, chain: &str, claim: &Claim) -> Result<Vec<Outstanding>, StoreError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT nonce, digest, asset, amount, signed_at_ms FROM spends
-             WHERE wallet = ?1 AND chain = ?2 AND nonce <= ?3 AND counts_from_ms IS NULL",
+            "SELECT DISTINCT s.wallet, s.id, s.asset, s.amount, s.signed_at_ms, c.nonce IS ?3 AND c.coin IS ?4
+             FROM spends s JOIN claims c ON c.wallet = s.wallet AND c.chain = s.chain AND c.id = s.id
+             WHERE s.chain = ?2 AND s.counts_from_ms IS NULL
+             AND (s.wallet = ?1 AND c.nonce <= ?3 OR c.coin = ?4)",
         )?;
-        let rows = query.query_map((wallet, chain, signed(nonce)?), |row| {
-            let (nonce, at): (i64, i64) = (row.get(0)?, row.get(4)?);
-            Ok((nonce, row.get(1)?, row.get(2)?, row.get(3)?, at))
+        let (nonce, coin) = columns(claim)?;
+        let rows = query.query_map((wallet, chain, nonce, coin), |row| {
+            let (wallet, asset, chain) = (row.get(0)?, row.get(2)?, chain.to_owned());
+            let amount = Amount::from_be_bytes(row.get(3)?);
+            Ok((Spend { wallet, chain, id: row.get(1)?, asset, amount }, row.get::<_, i64>(4)?, row.get(5)?))
         })?;
         rows.map(|row| {
-            let (nonce, digest, asset, sum, at): (i64, [u8; 32], String, [u8; 32], i64) = row?;
-            let (wallet, chain) = (wallet.to_owned(), chain.to_owned());
-            let spend = Spend { wallet, chain, nonce: unsigned(nonce)?, digest, asset, amount: amount(sum) };
-            Ok((spend, unsigned(at)?))
+            let (spend, signed_at_ms, same_claim) = row?;
+            Ok(Outstanding { spend, signed_at_ms: unsigned(signed_at_ms)?, same_claim })
         })
         .collect()
     }
 
     /// From outstanding to counting from a time on.
     pub(super) fn settle_spend(&self, spend: &Spend, counts_from_ms: u64) -> Result<(), StoreError> {
-        let Spend { wallet, chain, nonce, digest, .. } = spend;
+        let Spend { wallet, chain, id, asset, .. } = spend;
         self.connection.execute(
-            "UPDATE spends SET counts_from_ms = ?5 WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3 AND digest = ?4",
-            (wallet, chain, signed(*nonce)?, digest, signed(counts_from_ms)?),
+            "UPDATE spends SET counts_from_ms = ?5 WHERE wallet = ?1 AND chain = ?2 AND id = ?3 AND asset = ?4",
+            (wallet, chain, id, asset, signed(counts_from_ms)?),
         )?;
         self.each_window(|window| {
             self.take(window, spend)?;
@@ -142,7 +151,7 @@ impl Ledger<'_> {
         })?;
         for row in rows {
             let (wallet, chain, asset, sum, from) = row?;
-            let spend = Spend { wallet, chain, nonce: 0, digest: [0; 32], asset, amount: amount(sum) };
+            let spend = Spend { wallet, chain, id: [0; 32], asset, amount: Amount::from_be_bytes(sum) };
             self.put(window, &spend, from.map(unsigned).transpose()?)?;
         }
         Ok(())
@@ -193,13 +202,13 @@ impl Ledger<'_> {
             )?
             .query_row(key, |row| row.get(0))
             .optional()?;
-        let sum = change(present.map_or(Amount::ZERO, amount))?;
+        let sum = change(present.map_or(Amount::ZERO, Amount::from_be_bytes))?;
         self.connection
             .prepare_cached(
                 "INSERT INTO sums (length_ms, wallet, chain, asset, bucket, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (length_ms, wallet, chain, asset, bucket) DO UPDATE SET amount = excluded.amount",
             )?
-            .execute((length_ms, wallet, &spend.chain, &spend.asset, bucket, bytes(sum)))?;
+            .execute((length_ms, wallet, &spend.chain, &spend.asset, bucket, sum.to_be_bytes()))?;
         Ok(())
     }
 }
@@ -210,14 +219,6 @@ fn scope(of: Scope, wallet: &str) -> &str {
 
 fn width(length_ms: u64) -> u64 {
     (length_ms / BUCKETS).max(1)
-}
-
-fn bytes(Amount(amount): Amount) -> [u8; 32] {
-    amount.to_be_bytes()
-}
-
-fn amount(bytes: [u8; 32]) -> Amount {
-    Amount(U256::from_be_bytes(bytes))
 }
 
 /// A sum beyond 256 bits is refused rather than wrapped: nothing more is signed.

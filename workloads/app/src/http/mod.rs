@@ -7,14 +7,15 @@ mod wallets;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
     routing::{get, post},
 };
 
-use crate::{app::App, health, http::problem::Problem};
+use workload::health::{self, Probed, Readiness};
+
+use crate::{app::App, health::State, http::problem::Problem};
 
 /// Longest request body, bytes.
 const LONGEST_BODY: usize = 16 << 10;
@@ -26,27 +27,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/wallets/{id}", get(wallets::show))
         .route("/payments", post(payments::create))
         .route("/payments/{id}", get(payments::show))
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is nothing at this path"))
+        .merge(health::routes(app.clone()))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is no such path"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not take this method")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not support this method")
         })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(app)
 }
 
-async fn ready(State(app): State<Arc<App>>) -> Response {
-    let readiness = app.health.readiness();
-    let serving = readiness.state == health::State::Serving;
-    app.metrics.serving.set(serving.into());
-    let status = if serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness)).into_response()
-}
+impl Probed for App {
+    type Failure = Problem;
 
-async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let text = app.metrics.text(&app.store.counts().await?);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(CONTENT_TYPE, kind)], text).into_response())
+    fn readiness(&self) -> Readiness {
+        let readiness = self.health.readiness();
+        let serves = readiness.state == State::Serving;
+        self.metrics.serving.set(serves.into());
+        Readiness { state: format!("{:?}", readiness.state), message: readiness.message, serves }
+    }
+
+    async fn figures(&self) -> Result<String, Problem> {
+        Ok(self.metrics.text(&self.store.counts().await?))
+    }
 }

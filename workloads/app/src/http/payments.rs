@@ -8,26 +8,20 @@ use axum::{
     extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
-use chain::{Amount, ChainRules, Intent};
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH};
 use jiff::Timestamp;
-use prost::Message;
 use protocol::ops::Attestation;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
+    domain::{IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentId, Stage},
     http::problem::{Problem, parse},
-    operation::Seed,
-    payments::wake,
-    store::{Kind, NewPayment, Payment, Stage},
-    wallets::Registered,
+    service::payments::{self, Shown},
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Longest idempotency key, characters.
-const LONGEST_KEY: usize = 128;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +33,7 @@ struct Request {
     asset: String,
     /// Decimal, smallest unit.
     amount: String,
-    /// Where the signers' floors ask for one.
+    /// Where the signers' local policies ask for one.
     intent: Option<SignedIntent>,
 }
 
@@ -108,90 +102,57 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
     let idempotency_key = key(&headers)?;
     let request: Request = parse(body)?;
-    let new = validate(&app, request, idempotency_key).await?;
-    let payment = app.store.accept(new).await?.ok_or_else(|| {
-        let message = "this Idempotency-Key belongs to another payment; a new payment needs a new key";
-        Problem::new(StatusCode::CONFLICT, "IdempotencyKeyReused", message)
-    })?;
-    wake(&app, payment.wallet);
-    Ok((StatusCode::ACCEPTED, Json(AcceptedView { id: payment.id, status: payment.status.as_str() })))
+    let order = order(&app, request)?;
+    let payment = payments::accept(&app, idempotency_key, order).await?;
+    Ok((StatusCode::ACCEPTED, Json(AcceptedView { id: payment.id.to_string(), status: payment.status.as_str() })))
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PaymentView>, Problem> {
-    let payment =
-        app.store.payment(id.clone()).await?.ok_or_else(|| {
-            Problem::new(StatusCode::NOT_FOUND, "UnknownPayment", format!("there is no payment '{id}'"))
-        })?;
-    let transaction = app.store.transaction(id, Kind::Payment).await?;
-    let signers = transaction.map_or_else(Vec::new, |transaction| {
-        let hot = transaction.hot_signature.map(|_| "hot");
-        hot.into_iter().chain(transaction.cool_signature.map(|_| "cool")).collect()
-    });
-    Ok(Json(view(payment, signers)))
+pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Json<PaymentView>, Problem> {
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "UnknownPayment", format!("there is no payment '{text}'"));
+    let id: PaymentId = text.parse().map_err(|_| unknown())?;
+    Ok(Json(view(payments::show(&app, id).await?.ok_or_else(unknown)?)))
 }
 
-fn view(payment: Payment, signers: Vec<&'static str>) -> PaymentView {
+fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
+    let Payment { order, .. } = payment;
     let message = match (payment.message, payment.trouble) {
         (Some(message), Some(trouble)) if payment.stage != Stage::Done => Some(format!("{message}; {trouble}")),
         (Some(message), _) => Some(message),
         (None, trouble) => trouble.filter(|_| payment.stage != Stage::Done),
     };
     PaymentView {
-        id: payment.id,
-        wallet: payment.wallet,
-        to: payment.to,
-        asset: payment.asset,
-        amount: payment.amount,
+        id: payment.id.to_string(),
+        wallet: order.wallet.to_string(),
+        to: order.to.to_string(),
+        asset: order.asset.to_string(),
+        amount: order.amount.to_string(),
         status: payment.status.as_str(),
         not_before: payment.not_before,
         reason: payment.reason,
         message,
         tx: payment.tx,
-        signers,
+        signers: signed_by.into_iter().map(|owner| owner.as_str()).collect(),
     }
 }
 
-fn key(headers: &HeaderMap) -> Result<String, Problem> {
-    let refused = |message: &str| Problem::new(StatusCode::BAD_REQUEST, "InvalidIdempotencyKey", message);
-    let key = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| {
-        refused("the header Idempotency-Key is missing: choose one per payment, so that a retry pays once")
-    })?;
-    let key = key.to_str().unwrap_or_default();
-    let known = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if known { Ok(key.to_owned()) } else { Err(refused("Idempotency-Key must be 1 to 128 visible ASCII characters")) }
+fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let refused = |message: String| Problem::new(StatusCode::BAD_REQUEST, "InvalidIdempotencyKey", message);
+    let missing = "the header Idempotency-Key is missing: choose one per payment, so that a retry pays once";
+    let key = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| refused(missing.to_owned()))?;
+    let key = key.to_str().unwrap_or_default().parse();
+    key.map_err(|error: InvalidIdempotencyKey| refused(error.to_string()))
 }
 
-/// Refuses at once what no signer would ever sign.
-async fn validate(app: &App, request: Request, idempotency_key: String) -> Result<NewPayment, Problem> {
+/// In domain types, or what is wrong with the first part that has none.
+fn order(app: &App, request: Request) -> Result<Order, Problem> {
     let Request { wallet, to, asset, amount, intent } = request;
-    let amount: Amount =
-        amount.parse().map_err(|error: chain::ChainError| Problem::invalid("InvalidAmount", error.to_string()))?;
-    if amount.is_zero() {
-        return Err(Problem::invalid("InvalidAmount", "the amount is zero"));
-    }
-    if app.chain.asset(&asset).is_none() {
-        let known: Vec<_> = app.chain.assets.iter().map(|asset| asset.symbol.as_str()).collect();
-        let message = format!("asset '{asset}' is not configured; known: {}", known.join(", "));
-        return Err(Problem::invalid("UnknownAsset", message));
-    }
-    let rules = app.trust.rules();
-    let to = rules.address(&to).map_err(|error| Problem::invalid("InvalidDestination", error.to_string()))?;
-    let stored = app.store.wallet(wallet.clone()).await?;
-    let registered = stored.map(|stored| Registered::new(app, stored)).transpose()?.flatten();
-    let desc = registered.ok_or_else(|| Problem::unknown_wallet(&wallet))?.desc;
-    let transfer = Intent::Transfer { asset: asset.clone(), to: to.clone(), amount };
-    let unsigned = rules.build(&transfer, app.trust.assets(), 0)?;
-    rules
-        .decode(&unsigned, &desc, app.trust.assets())
-        .map_err(|refusal| Problem::invalid(refusal.reason, refusal.message))?;
-    Ok(NewPayment {
-        id: HEXLOWER.encode(&Seed::random().0),
-        idempotency_key,
-        wallet,
-        to,
-        asset,
-        amount: amount.to_string(),
-        intent: intent.map(|intent| intent.attestation()).transpose()?.map(|intent| intent.encode_to_vec()),
-        operation_seed: Seed::random().0,
-    })
+    let amount = amount.parse();
+    let amount = amount.map_err(|error: InvalidAmount| Problem::invalid("InvalidAmount", error.to_string()))?;
+    let asset = app.trust.assets().listed(&asset);
+    let asset = asset.map_err(|error| Problem::invalid("UnknownAsset", error.to_string()))?;
+    let to = app.trust.address(&to);
+    let to = to.map_err(|error| Problem::invalid("InvalidDestination", error.to_string()))?;
+    let wallet = wallet.parse().map_err(|_| Problem::unknown_wallet(&wallet))?;
+    let intent = intent.map(|intent| intent.attestation()).transpose()?;
+    Ok(Order { wallet, to, asset, amount, intent })
 }

@@ -7,14 +7,16 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chain::ChainError;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{store::StoreError, wallets::WalletError};
+use crate::{
+    service::{payments::Rejected, wallets::WalletError},
+    store::StoreError,
+};
 
 /// Why a request was not done.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(skip)]
     status: StatusCode,
     reason: String,
@@ -32,7 +34,11 @@ impl Problem {
     }
 
     pub(super) fn unknown_wallet(id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "UnknownWallet", format!("there is no wallet '{id}'; POST /wallets makes it"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "UnknownWallet",
+            format!("there is no wallet '{id}'; create it with POST /wallets"),
+        )
     }
 }
 
@@ -49,20 +55,26 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<ChainError> for Problem {
-    fn from(error: ChainError) -> Self {
-        Self::invalid("InvalidValue", error.to_string())
-    }
-}
-
 impl From<WalletError> for Problem {
     fn from(error: WalletError) -> Self {
         match error {
             WalletError::Refused(refused) => Self::new(StatusCode::CONFLICT, &refused.reason, refused.to_string()),
             WalletError::NotYet(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "NotYet", error.to_string()),
             WalletError::Distrust(_) => Self::new(StatusCode::BAD_GATEWAY, "NotBelieved", error.to_string()),
-            WalletError::Chain(error) => error.into(),
+            WalletError::Chain(error) => Self::invalid("InvalidValue", error.to_string()),
             WalletError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::UnknownWallet(id) => Self::unknown_wallet(id.as_str()),
+            Rejected::Refused(refusal) => Self::invalid(refusal.reason, refusal.message),
+            Rejected::KeyReused => Self::new(StatusCode::CONFLICT, "IdempotencyKeyReused", rejected.to_string()),
+            Rejected::Wallet(error) => error.into(),
+            Rejected::Store(error) => error.into(),
         }
     }
 }

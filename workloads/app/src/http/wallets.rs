@@ -2,22 +2,21 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::Address;
 use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
     http::StatusCode,
 };
-use chain_evm::constants::THRESHOLD;
-use custody::WalletId;
+use custody::ids::NameError;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
+    domain::THRESHOLD,
     http::problem::{Problem, parse},
-    wallets::{self, Registered},
+    service::wallets::{self, OnChain, Registered},
 };
 
 #[derive(Deserialize)]
@@ -75,8 +74,7 @@ pub(super) async fn create(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<WalletView>), Problem> {
     let NewWallet { id } = parse(body)?;
-    let id: WalletId =
-        id.parse().map_err(|error: custody::ids::NameError| Problem::invalid("InvalidWalletId", error.to_string()))?;
+    let id = id.parse().map_err(|error: NameError| Problem::invalid("InvalidWalletId", error.to_string()))?;
     // On a task of its own: a caller that hangs up does not cut the registration short.
     let registered = tokio::spawn(async move { wallets::create(&app, &id).await });
     let registered = registered.await.map_err(|_| {
@@ -85,40 +83,35 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(view(registered))))
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<WalletView>, Problem> {
-    let wallet = app.store.wallet(id.clone()).await?;
-    let registered = wallet.map(|wallet| Registered::new(&app, wallet)).transpose()?.flatten();
-    let registered = registered.ok_or_else(|| Problem::unknown_wallet(&id))?;
-    let address = app.trust.parse(&registered.desc.address)?;
-    let state = match state(&app, address).await {
-        Ok(state) => state,
+pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Json<WalletView>, Problem> {
+    let unknown = || Problem::unknown_wallet(&text);
+    let id = text.parse().map_err(|_| unknown())?;
+    let registered = wallets::registered(&app, &id).await?.ok_or_else(unknown)?;
+    let state = match wallets::on_chain(&app, &registered).await {
+        Ok(state) => state.into(),
         Err(error) => StateView { message: Some(error.to_string()), ..StateView::default() },
     };
     Ok(Json(WalletView { state: Some(state), ..view(registered) }))
 }
 
-async fn state(app: &App, address: Address) -> Result<StateView, chain_evm_client::ClientError> {
-    let tokens: Vec<_> = app.chain.assets.iter().filter_map(|asset| asset.token).collect();
-    let state = app.rpc.safe(address, &tokens).await?;
-    let mut amounts = state.tokens.iter();
-    let balances = app.chain.assets.iter().map(|asset| {
-        let amount = asset.token.and_then(|_| amounts.next()).unwrap_or(&state.native);
-        (asset.symbol.clone(), amount.to_string())
-    });
-    Ok(StateView {
-        balance: Some(state.native.to_string()),
-        balances: Some(balances.collect()),
-        deployed: Some(state.deployed),
-        nonce: Some(state.nonce),
-        message: None,
-    })
+impl From<OnChain> for StateView {
+    fn from(OnChain { native, balances, created, nonce }: OnChain) -> Self {
+        let balances = balances.into_iter().map(|(symbol, amount)| (symbol, amount.to_string()));
+        Self {
+            balance: Some(native.to_string()),
+            balances: Some(balances.collect()),
+            deployed: Some(created),
+            nonce,
+            message: None,
+        }
+    }
 }
 
 fn view(registered: Registered) -> WalletView {
     let Registered { id, desc, keeper, cooler } = registered;
     let [hot, cool, cold] = desc.owner_addresses;
     WalletView {
-        id,
+        id: id.to_string(),
         chain: desc.chain.to_string(),
         address: desc.address,
         owners: OwnersView { hot, cool, cold },

@@ -2,13 +2,11 @@
 
 use custody::Role;
 use jiff::Timestamp;
-use prost::Message;
-use protocol::ops::Attestation;
 
-use super::{Step, Trouble};
+use super::{step::Step, trouble::Trouble};
 use crate::{
+    domain::{Kind, Status, Transaction},
     signers::{Ask, Consent, Refused},
-    store::{Kind, Status, Transaction},
 };
 
 /// Neither of them leaves a signature.
@@ -49,8 +47,8 @@ impl Step<'_> {
     ) -> Result<Result<Consent<()>, Refused>, Trouble> {
         let signers = &self.app.signers;
         let answer = match question {
-            Question::Check => signers.check(signer, self.ask("check", signer, about)?, &about.digest).await,
-            Question::Announce => signers.announce(signer, self.ask("announce", signer, about)?, &about.digest).await,
+            Question::Check => signers.check(signer, self.ask("check", signer, about), &about.id).await,
+            Question::Announce => signers.announce(signer, self.ask("announce", signer, about), &about.id).await,
         };
         match answer {
             Ok(consent) => Ok(Ok(consent)),
@@ -59,28 +57,27 @@ impl Step<'_> {
     }
 
     /// `label` and the signer name the operation.
-    pub(super) fn ask(&self, label: &str, signer: Role, about: &Transaction) -> Result<Ask<'_>, Trouble> {
-        let unreadable = |_| Trouble::Wait("the stored intent is not readable; restore the database".to_owned());
-        let intent = self.payment.intent.as_deref().map(Attestation::decode).transpose().map_err(unreadable)?;
-        Ok(Ask {
-            operation: self.seed().operation(&format!("{label}-{signer}")),
-            wallet: self.wallet_id()?,
-            chain: self.app.chain.id.clone(),
+    pub(super) fn ask(&self, label: &str, signer: Role, about: &Transaction) -> Ask<'_> {
+        let order = &self.payment.order;
+        Ask {
+            operation: self.payment.seed.operation(&format!("{label}-{signer}")),
+            wallet: &order.wallet,
+            chain: self.app.trust.rules().id(),
             unsigned: about.unsigned.clone(),
             // An intent is to pay: a cancel with one is refused.
-            intent: intent.filter(|_| about.kind == Kind::Payment),
+            intent: order.intent.clone().filter(|_| about.kind == Kind::Payment),
             client_key: self.client_key.as_ref(),
-        })
+        }
     }
 
-    /// The payment is refused before it is asked for: it ends, unless the nonce alone is the reason.
+    /// The payment is refused before it is asked for: it ends, unless its claims alone are the reason.
     pub(super) async fn refused(&self, about: &Transaction, refused: Refused) -> Result<(), Trouble> {
         let (reason, message) = (&refused.reason, refused.to_string());
         if refused.nonce_is_taken() {
             self.end_by_cancel(None, reason, &message).await
         } else if refused.nonce_is_not_next() {
             Err(Trouble::NotNext { refused })
-        } else if about.hot_signature.is_some() {
+        } else if about.hot.is_some() {
             self.end_by_cancel(Some(Status::Refused), reason, &message).await
         } else {
             self.end(Status::Refused, reason, &message).await

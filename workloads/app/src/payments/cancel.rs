@@ -1,10 +1,10 @@
-//! Ends a nonce at which something is signed that will not be sent: the cancel (value 0, no data, to a destination of
+//! Uses up the claims with which something is signed that will not be sent: the cancel (no amount, to a destination of
 //! the manifest), signed by both. Until it is mined, the wallet pays nothing else.
 
-use chain::{ChainRules, Intent};
+use chain::{Effect, execute::Carried};
 
-use super::{Step, Trouble, carry::Carried, sign::Unsigned};
-use crate::store::{Kind, Payment, Stage, Transaction};
+use super::{sign::Unsigned, step::Step, trouble::Trouble};
+use crate::domain::{Kind, Payment, Stage, Transaction};
 
 impl Step<'_> {
     pub(super) async fn cancel(&self) -> Result<(), Trouble> {
@@ -12,7 +12,7 @@ impl Step<'_> {
         if self.settled(&payment).await? {
             return Ok(());
         }
-        if let Some(reason) = self.deployed().await? {
+        if let Some(reason) = self.created().await? {
             return Err(Trouble::Wait(reason));
         }
         let cancel = self.cancel_transaction(&payment).await?;
@@ -23,38 +23,30 @@ impl Step<'_> {
                 // A refusal is final for its operation: the next attempt is another operation.
                 let cancel_attempts = self.payment.cancel_attempts + 1;
                 self.app.store.update(Payment { cancel_attempts, ..self.payment.clone() }).await?;
-                return Err(Trouble::CancelRefused { nonce: payment.nonce, refused });
+                return Err(Trouble::CancelRefused { claimed: payment.claimed(), refused });
             }
             Err(Unsigned::Later) => {
-                return Err(Trouble::Wait("a signer holds up the cancel; it has no time lock by any floor".to_owned()));
+                return Err(Trouble::Wait(
+                    "a signer delays the cancel, which no local policy puts a time lock on; asked again".to_owned(),
+                ));
             }
         };
         match self.executed(&cancel).await? {
             Carried::Mined { success: true, .. } => self.settled(&payment).await.map(drop),
             Carried::Mined { success: false, tx } => Err(Trouble::Wait(format!("the cancel reverted in {tx}"))),
             Carried::Refused(reason) => Err(Trouble::Wait(format!("the cancel would revert: {reason}"))),
+            Carried::Lost(lost) => Err(Trouble::Wait(lost.to_string())),
         }
     }
 
-    /// The cancel at the payment's nonce, built and stored once.
+    /// The cancel that uses up the payment's claims, built and stored once.
     async fn cancel_transaction(&self, payment: &Transaction) -> Result<Transaction, Trouble> {
         if let Some(stored) = self.transaction(Kind::Cancel).await? {
             return Ok(stored);
         }
-        let trust = &self.app.trust;
-        let intent = Intent::Cancel { to: trust.cancel_destination().to_owned() };
-        let unsigned = trust.rules().build(&intent, trust.assets(), payment.nonce)?;
-        let decoded = trust.rules().decode(&unsigned, &self.wallet, trust.assets());
-        let decoded = decoded.map_err(|refusal| Trouble::Wait(format!("the cancel is refused here: {refusal}")))?;
-        let cancel = Transaction {
-            kind: Kind::Cancel,
-            nonce: payment.nonce,
-            from_block: payment.from_block,
-            unsigned,
-            digest: decoded.digest,
-            hot_signature: None,
-            cool_signature: None,
-        };
+        let effect = Effect::Cancel { to: self.app.trust.cancel_destination().to_string() };
+        let cancel = self.build(Kind::Cancel, &effect, &payment.claims, payment.from_block)?;
+        let cancel = cancel.map_err(|refusal| Trouble::Wait(format!("App itself refuses the cancel: {refusal}")))?;
         self.app.store.record(self.at(Stage::Cancel, self.payment.status), cancel.clone()).await?;
         Ok(cancel)
     }

@@ -1,25 +1,27 @@
 //! Would both signers sign it, has the wallet the money, would the destination take it? Nothing is stored by the
 //! signers and nothing is signed, so whatever is refused here costs nothing.
 
-use chain_evm_client::{ClientError, SafeState};
+use std::slice;
+
+use chain::{Created, Simulated};
 
 use super::{
-    Step, Trouble,
     ask::{Question, Verdict},
+    step::{Step, still_free},
+    trouble::Trouble,
 };
-use crate::store::{Stage, Status};
+use crate::domain::{Stage, Status};
 
 impl Step<'_> {
     pub(super) async fn check(&self) -> Result<(), Trouble> {
         let transaction = self.own_transaction().await?;
-        let asset = self.app.chain.asset(&self.payment.asset);
-        let Some(asset) = asset else {
-            let message = format!("asset {} is no longer configured", self.payment.asset);
+        let order = &self.payment.order;
+        let Some(asset) = self.app.trust.assets().get(&order.asset) else {
+            let message = format!("asset {} is no longer configured", order.asset);
             return self.end(Status::Refused, "UnknownAsset", &message).await;
         };
-        let tokens: Vec<_> = asset.token.into_iter().collect();
-        let state = self.app.rpc.safe(self.address, &tokens).await?;
-        if state.nonce != transaction.nonce {
+        let state = self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await?;
+        if !still_free(&transaction, &state) {
             return self.start_again().await;
         }
         let later = match self.asked_both(Question::Check, &transaction).await? {
@@ -27,31 +29,19 @@ impl Step<'_> {
             Verdict::Later(_) => true,
             Verdict::Allowed => false,
         };
-        let amount = self.amount()?;
-        let held = state.tokens.first().copied().unwrap_or(state.native);
+        let (amount, held) = (order.amount.get(), state.balances.first().copied().unwrap_or_default());
         if held < amount {
-            let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", asset.symbol);
+            let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
             return self.end(Status::Failed, "InsufficientBalance", &message).await;
         }
-        let to = self.app.trust.parse(&self.payment.to)?;
-        match self.app.rpc.simulate_transfer(self.address, asset.token, to, amount).await {
-            Err(ClientError::Reverted { revert, .. }) => {
-                self.end(Status::Failed, "SimulationReverted", &format!("the transfer would revert: {revert}")).await
+        match self.app.client.simulate(&self.wallet, &order.effect(), slice::from_ref(asset)).await? {
+            Simulated::Refused(reason) => {
+                let message = format!("the transfer would revert: {reason}");
+                self.end(Status::Failed, "SimulationReverted", &message).await
             }
-            other => {
-                other?;
-                match later {
-                    true => self.hold().await,
-                    false => self.go_on(&state).await,
-                }
-            }
-        }
-    }
-
-    async fn go_on(&self, state: &SafeState) -> Result<(), Trouble> {
-        match state.deployed {
-            true => self.go(Stage::Sign, Status::Signing).await,
-            false => self.go(Stage::Deploy, Status::Checking).await,
+            Simulated::Passes if later => self.hold().await,
+            Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checking).await,
+            Simulated::Passes => self.go(Stage::Sign, Status::Signing).await,
         }
     }
 }

@@ -1,37 +1,32 @@
-//! The Safe's nonce has moved: the chain itself says which transaction used it, whoever sent it.
+//! The claims are used up: the chain itself says by which transaction, whoever sent it.
 
-use super::{Step, Trouble};
-use crate::store::{Payment, Stage, Status, Transaction};
+use chain::{Fate, Look};
+
+use super::{step::Step, trouble::Trouble};
+use crate::domain::{Payment, Stage, Status, Transaction};
 
 impl Step<'_> {
-    /// Whether the nonce of `transaction` is used; if so, the payment is brought to the end that follows from it.
+    /// Whether the claims of `transaction` are used up; if so, the payment is brought to the end that follows from it.
     pub(super) async fn settled(&self, transaction: &Transaction) -> Result<bool, Trouble> {
-        let state = self.app.rpc.safe(self.address, &[]).await?;
-        if state.nonce <= transaction.nonce {
-            return Ok(false);
-        }
-        let executions = self.app.rpc.executions(self.address, transaction.from_block).await?;
-        let index = state.nonce - transaction.nonce;
-        if (executions.len() as u64) < index {
-            return Err(Trouble::Wait(format!(
-                "nonce {} is used; waiting for the node to say by what",
-                transaction.nonce
-            )));
-        }
-        let executed = executions.iter().find(|execution| execution.digest == transaction.digest);
-        match executed {
-            Some(execution) if execution.success => self.confirm(&execution.tx.to_string()).await?,
-            Some(execution) => {
-                let message = format!("transaction {} used the nonce and moved nothing", execution.tx);
+        let Transaction { id, claims, from_block, .. } = transaction;
+        let claimed = transaction.claimed();
+        match self.app.client.fate(&self.wallet, id, claims, Look::Since(*from_block)).await? {
+            Fate::Open | Fate::Early(_) => return Ok(false),
+            Fate::Untold => {
+                return Err(Trouble::Wait(format!("{claimed} is used; waiting for the node to say by what")));
+            }
+            Fate::Done { tx, success: true } => self.confirm(tx).await?,
+            Fate::Done { tx, success: false } => {
+                let message = format!("transaction {tx} used {claimed} and moved nothing");
                 self.end(Status::Failed, "ExecutionFailed", &message).await?;
             }
-            None => self.ended_otherwise(transaction.nonce).await?,
+            Fate::Superseded => self.ended_otherwise(&claimed).await?,
         }
         Ok(true)
     }
 
-    /// Something else used the nonce, so this payment can't land any more.
-    async fn ended_otherwise(&self, nonce: u64) -> Result<(), Trouble> {
+    /// Another transaction used the claims, so this payment can't execute any more.
+    async fn ended_otherwise(&self, claimed: &str) -> Result<(), Trouble> {
         let cancelling = self.payment.stage == Stage::Cancel;
         let Payment { ending, reason, message, .. } = &self.payment;
         match ending {
@@ -40,8 +35,9 @@ impl Step<'_> {
             }
             None if cancelling => self.start_again().await,
             None => {
-                let message =
-                    format!("nonce {nonce} was used by another transaction of this wallet; ask again if need be");
+                let message = format!(
+                    "{claimed} was used by another transaction of this wallet; ask again if it is still to be paid"
+                );
                 self.end(Status::Cancelled, "NonceUsed", &message).await
             }
         }

@@ -1,13 +1,12 @@
 //! Hot, then cool, each verified before it is believed.
 
-use chain::ChainRules;
-use custody::{KeyRole, Role};
+use chain::{KeyRole, Signatures};
+use custody::Role;
 
-use super::{Step, Trouble};
+use super::{step::Step, trouble::Trouble};
 use crate::{
-    operation::Seed,
+    domain::{Payment, Seed, Stage, Status, Transaction},
     signers::{Consent, Refused},
-    store::{Payment, Stage, Status, Transaction},
 };
 
 /// Why a signature is missing.
@@ -35,7 +34,7 @@ impl Step<'_> {
                 self.start_again().await?;
                 Err(Trouble::NotNext { refused })
             }
-            // Nobody has a signature. Should Keeper have made one all the same, the next check at this nonce shows it.
+            // Nobody has a signature. Should Keeper have made one all the same, the next check of these claims shows it.
             Err(Unsigned::ByKeeper(refused)) => self.end(Status::Refused, &refused.reason, &refused.to_string()).await,
             Err(Unsigned::ByCooler(refused)) if refused.nonce_is_not_next() => self.ask_cooler_anew(refused).await,
             Err(Unsigned::ByCooler(refused)) => {
@@ -45,10 +44,10 @@ impl Step<'_> {
         }
     }
 
-    /// Hot has signed, and Cooler's refusal is final for its operation: once Cooler knows the nonce as the next, it is
+    /// Hot has signed, and Cooler's refusal is final for its operation: once Cooler takes the claims as the next, it is
     /// asked under another.
     async fn ask_cooler_anew(&self, refused: Refused) -> Result<(), Trouble> {
-        let payment = Payment { operation_seed: Seed::random().0, ..self.at(Stage::Wait, Status::Signing) };
+        let payment = Payment { seed: Seed::random(), ..self.at(Stage::Wait, Status::Signing) };
         self.app.store.update(payment).await?;
         Err(Trouble::NotNext { refused })
     }
@@ -59,17 +58,17 @@ impl Step<'_> {
         mut transaction: Transaction,
         label: &str,
     ) -> Result<Result<Transaction, Unsigned>, Trouble> {
-        if transaction.hot_signature.is_none() {
-            match self.signature(Role::Keeper, &transaction, label).await? {
-                Ok(Consent::Given(signature)) => transaction.hot_signature = Some(signature),
+        if transaction.hot.is_none() {
+            match self.signatures(Role::Keeper, &transaction, label).await? {
+                Ok(Consent::Given(signatures)) => transaction.hot = Some(signatures),
                 Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByKeeper(refused))),
             }
             self.app.store.record(self.payment.clone(), transaction.clone()).await?;
         }
-        if transaction.cool_signature.is_none() {
-            match self.signature(Role::Cooler, &transaction, label).await? {
-                Ok(Consent::Given(signature)) => transaction.cool_signature = Some(signature),
+        if transaction.cool.is_none() {
+            match self.signatures(Role::Cooler, &transaction, label).await? {
+                Ok(Consent::Given(signatures)) => transaction.cool = Some(signatures),
                 Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByCooler(refused))),
             }
@@ -78,21 +77,24 @@ impl Step<'_> {
         Ok(Ok(transaction))
     }
 
-    async fn signature(
+    async fn signatures(
         &self,
         signer: Role,
         transaction: &Transaction,
         label: &str,
-    ) -> Result<Result<Consent<Vec<u8>>, Refused>, Trouble> {
-        let ask = self.ask(label, signer, transaction)?;
-        let hot = if signer == Role::Cooler { transaction.hot_signature.clone() } else { None };
-        match self.app.signers.sign(signer, ask, hot.unwrap_or_default(), &transaction.digest).await {
-            Ok(Consent::Given(signature)) => {
-                let owner = if signer == Role::Keeper { KeyRole::Hot } else { KeyRole::Cool };
-                if self.app.trust.rules().verify(self.wallet.owners.key(owner), &transaction.digest, &signature) {
-                    return Ok(Ok(Consent::Given(signature)));
+    ) -> Result<Result<Consent<Signatures>, Refused>, Trouble> {
+        let ask = self.ask(label, signer, transaction);
+        let (owner, hot) = match signer {
+            Role::Cooler => (KeyRole::Cool, transaction.hot.clone().unwrap_or_default()),
+            _ => (KeyRole::Hot, Signatures::new()),
+        };
+        match self.app.signers.sign(signer, ask, hot, &transaction.id).await {
+            Ok(Consent::Given(signatures)) => {
+                let rules = self.app.trust.rules();
+                if rules.signed_by(&transaction.unsigned, &self.wallet, owner, &signatures).unwrap_or_default() {
+                    return Ok(Ok(Consent::Given(signatures)));
                 }
-                let message = format!("its signature is not by this wallet's {owner} key");
+                let message = format!("its signatures do not fit this transaction and this wallet's {owner} key");
                 Ok(Err(Refused { signer, reason: "WrongSignature".to_owned(), message }))
             }
             Ok(later) => Ok(Ok(later)),

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::world::{CHAIN, SHOP, World};
+use super::{
+    home::{CHAIN, SHOP},
+    world::World,
+};
 
 /// Refusals are JSON with a stable reason, and say what to do.
 fn problem(answer: (u16, Value), status: u16, reason: &str) {
@@ -83,11 +86,11 @@ async fn a_wrong_configuration_is_refused_with_the_reason() {
     refused("manifest.jsn", &|config| config["manifestFile"] = json!("manifest.jsn"));
     refused("nats.urls", &|config| config["nats"]["urls"] = json!([]));
     refused("tls://", &|config| config["nats"]["urls"] = json!(["nats://127.0.0.1:4222"]));
-    refused("EVM chain", &|config| config["chain"]["id"] = json!("solana:1"));
+    refused("no adapter", &|config| config["chain"]["id"] = json!("solana:1"));
     refused("safe destination", &|config| config["chain"]["id"] = json!(format!("eip155:{}", CHAIN + 1)));
     refused("chain.rpc", &|config| config["chain"]["rpc"] = json!("127.0.0.1:8545"));
-    refused("neither native", &|config| config["chain"]["assets"][1]["asset"] = json!("0x12"));
-    refused("named twice", &|config| config["chain"]["assets"][1]["symbol"] = json!("ETH"));
+    refused("neither 'native'", &|config| config["chain"]["assets"][1]["asset"] = json!("0x12"));
+    refused("listed twice", &|config| config["chain"]["assets"][1]["symbol"] = json!("ETH"));
     refused("signers.keeper", &|config| config["signers"]["keeper"] = json!([]));
-    refused("named twice", &|config| config["signers"]["cooler"] = config["signers"]["keeper"].clone());
+    refused("listed twice", &|config| config["signers"]["cooler"] = config["signers"]["keeper"].clone());
 }

@@ -11,7 +11,7 @@ use protocol::ops::Operation;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use super::world::{RunningApp, SHOP, World};
+use super::{home::SHOP, running::RunningApp, world::World};
 
 /// What the whole process logs.
 #[derive(Clone, Default)]

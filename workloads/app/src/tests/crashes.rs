@@ -4,8 +4,9 @@ use custody::Role;
 use serde_json::json;
 
 use super::{
+    home::{ETH, SHOP},
     signers::Fault,
-    world::{ETH, SHOP, World},
+    world::World,
 };
 
 /// App dies while it waits for its n-th answer, for each n, once with the request lost and once with the answer lost.

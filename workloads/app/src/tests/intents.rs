@@ -6,10 +6,7 @@ use custody::Role;
 use protocol::ops::Attestation;
 use serde_json::{Value, json};
 
-use super::{
-    signers::Fault,
-    world::{RunningApp, SHOP, World},
-};
+use super::{home::SHOP, running::RunningApp, signers::Fault, world::World};
 
 fn intent() -> Value {
     json!({"body": "0A10", "signer": "01".repeat(32), "signature": "02".repeat(64)})

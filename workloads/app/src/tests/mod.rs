@@ -5,9 +5,12 @@
 mod api;
 mod chart;
 mod client_keys;
+mod coins;
 mod crashes;
+mod home;
 mod intents;
 mod payments;
+mod running;
 mod signers;
 mod waits;
 mod wallets;

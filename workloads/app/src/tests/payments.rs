@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use chain::Intent;
+use chain::Effect;
 use custody::Role;
 use serde_json::{Value, json};
 
 use super::{
+    home::{ETH, SHOP},
     signers::Fault,
-    world::{ETH, SHOP, World},
+    world::World,
 };
 
 #[tokio::test]
@@ -49,10 +50,8 @@ async fn one_idempotency_key_pays_once_however_often_and_at_once_it_is_used() {
     let world = World::new().await;
     let app = world.start().await;
     world.funded(&app, "alice").await;
-    let ask = || app.pay("the key", "alice", SHOP, "ETH", 7);
     let key_with_blank = json!({"wallet": "alice", "to": SHOP, "asset": "ETH", "amount": "7"});
     assert_eq!(app.post("/payments", Some("the key"), key_with_blank).await.0, 400);
-    let _ = ask;
     let ask = || app.pay("the-key", "alice", SHOP, "ETH", 7);
     let ids = futures::future::join_all((0..20).map(|_| ask())).await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
@@ -181,8 +180,8 @@ async fn a_nonce_at_which_something_unknown_is_signed_is_ended_before_the_paymen
     let world = World::new().await;
     let app = world.start().await;
     let address = world.funded(&app, "alice").await;
-    let intent = Intent::Transfer { asset: "ETH".into(), to: SHOP.into(), amount: 1000.into() };
-    world.signers.sign_behind_apps_back("alice", &intent, 0);
+    let effect = Effect::Transfer { asset: "ETH".into(), to: SHOP.into(), amount: 1000.into() };
+    world.signers.sign_behind_apps_back("alice", &effect, 0);
     app.paid("one", "alice", 7).await;
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (2, 7));
 }

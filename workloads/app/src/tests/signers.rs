@@ -5,9 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use chain::{Amount, Asset, ChainRules, Intent, Owners, WalletDesc};
-use chain_evm::EvmSafe;
-use custody::{KeyRole, Role, manifest::VerifiedManifest, phrase::Keys};
+use chain::{Amount, Asset, ChainRules, Claim, Effect, KeyRole, Signatures, WalletDesc};
+use custodies::Custody;
+use custody::{Role, manifest::VerifiedManifest, phrase::Keys};
 use ed25519_dalek::SigningKey;
 use futures::future::BoxFuture;
 use prost::Message;
@@ -39,6 +39,8 @@ pub(super) enum Fault {
     Refuse(&'static str),
     /// Not now.
     NotNow(&'static str),
+    /// It is done, and one signature of the answer is lost.
+    OneSignatureLess,
 }
 
 type Script = Box<dyn FnMut(Role, &'static str) -> Fault + Send>;
@@ -46,7 +48,7 @@ type Script = Box<dyn FnMut(Role, &'static str) -> Fault + Send>;
 /// Both signers, with all that they remember. They outlive any App.
 pub(super) struct TestSigners {
     manifest: VerifiedManifest,
-    rules: EvmSafe,
+    rules: Arc<dyn ChainRules>,
     assets: Vec<Asset>,
     cool: Keys,
     state: Mutex<State>,
@@ -58,7 +60,8 @@ pub(super) struct TestSigners {
 #[derive(Default)]
 struct State {
     operations: HashMap<(Role, Vec<u8>), (Vec<u8>, Response)>,
-    marks: HashMap<(Role, String, u64), [u8; 32]>,
+    /// The one payment that may use up a claim of a wallet.
+    marks: HashMap<(Role, String, Claim), [u8; 32]>,
     caps: HashMap<Role, u128>,
     /// Payments wait until then, Unix milliseconds, as long as the lock is there.
     locks: HashMap<Role, u64>,
@@ -66,12 +69,13 @@ struct State {
     vetoed: HashSet<Role>,
     /// Every request that arrived.
     arrived: Vec<(Role, Request)>,
-    /// Signatures given out for payments, not cancels: wallet and nonce with each digest.
-    signed: Vec<(Role, String, u64, [u8; 32])>,
+    /// Signatures given out for payments, not cancels: wallet and claim with each id.
+    signed: Vec<(Role, String, Claim, [u8; 32])>,
 }
 
 impl TestSigners {
-    pub(super) fn new(manifest: VerifiedManifest, rules: EvmSafe, assets: Vec<Asset>, cool: Keys) -> Self {
+    pub(super) fn new(custody: &Custody, rules: Arc<dyn ChainRules>, assets: Vec<Asset>) -> Self {
+        let (manifest, cool) = (custody.manifest.clone(), custody.cool.keys());
         let script: Script = Box::new(|_, _| Fault::None);
         let (state, script) = (Mutex::default(), Mutex::new(script));
         Self { manifest, rules, assets, cool, state, script, hung: Notify::new() }
@@ -133,21 +137,23 @@ impl TestSigners {
             .collect()
     }
 
-    /// Makes Keeper sign `intent` for a wallet as if another App had asked.
-    pub(super) fn sign_behind_apps_back(&self, wallet: &str, intent: &Intent, nonce: u64) {
-        let unsigned = self.rules.build(intent, &self.assets, nonce).unwrap();
+    /// Makes Keeper sign `effect` for a wallet as if another App had asked.
+    pub(super) fn sign_behind_apps_back(&self, wallet: &str, effect: &Effect, nonce: u64) {
+        let claims = [Claim::Sequence(nonce)];
+        let unsigned = self.rules.build(effect, &self.wallet(wallet), &self.assets, &claims).unwrap();
         let chain = self.rules.id().to_string();
         let payment = Payment { wallet: wallet.to_owned(), chain, unsigned, ..Payment::default() };
         assert!(matches!(self.decide(Role::Keeper, Operation::Sign(payment)), Outcome::Signed(_)));
     }
 
-    /// Digests that a signer has signed as payments of a wallet at a nonce.
+    /// How many payments of a wallet a signer has signed at a nonce.
     pub(super) fn payments_signed(&self, signer: Role, wallet: &str, nonce: u64) -> usize {
+        let claim = Claim::Sequence(nonce);
         let state = self.state.lock().unwrap();
         let mut digests: Vec<_> = state
             .signed
             .iter()
-            .filter(|(role, id, at, _)| (*role, id.as_str(), *at) == (signer, wallet, nonce))
+            .filter(|(role, id, at, _)| (*role, id.as_str(), *at) == (signer, wallet, claim))
             .map(|(_, _, _, digest)| digest)
             .collect();
         digests.sort();
@@ -166,7 +172,7 @@ impl TestSigners {
 
     pub(super) fn wallet(&self, id: &str) -> WalletDesc {
         let hot = self.rules.public_key(&Self::hot(id)).unwrap();
-        self.rules.wallet(&Owners::of(&self.manifest, self.rules.id(), &hot).unwrap(), [0; 32]).unwrap()
+        self.rules.wallet(&self.manifest.owners(self.rules.id(), &hot).unwrap(), [0; 32]).unwrap()
     }
 
     fn answer(&self, signer: Role, request: Request) -> Response {
@@ -231,7 +237,7 @@ impl TestSigners {
                 Err(outcome) => outcome,
             },
             Operation::Sign(payment) => match self.judge(signer, &payment, Asked::Sign) {
-                Ok(digest) => Outcome::Signed(self.signature(signer, &payment, digest)),
+                Ok(digest) => Outcome::Signed(self.signed(signer, &payment, digest)),
                 Err(outcome) => outcome,
             },
             other => panic!("App does not ask for {other:?}"),
@@ -240,20 +246,22 @@ impl TestSigners {
 
     fn judge(&self, signer: Role, payment: &Payment, asked: Asked) -> Result<[u8; 32], Outcome> {
         let refuse = |reason: &str| Err(Outcome::Refused(refused(reason)));
-        let wallet = self.wallet(&payment.wallet);
+        let (wallet, hot) = (self.wallet(&payment.wallet), &payment.hot_signatures);
         let decoded = self.rules.decode(&payment.unsigned, &wallet, &self.assets).unwrap();
         if asked == Asked::Sign && signer == Role::Cooler {
-            assert!(self.rules.verify(&wallet.owners.hot, &decoded.digest, &payment.hot_signature), "hot signs first");
+            assert!(self.rules.signed_by(&payment.unsigned, &wallet, KeyRole::Hot, hot).unwrap(), "hot signs first");
         } else {
-            assert!(payment.hot_signature.is_empty(), "hot's signature is for Cooler's Sign");
+            assert!(hot.is_empty(), "hot's signatures are for Cooler's Sign");
         }
         let mut state = self.state.lock().unwrap();
-        let Intent::Transfer { amount, .. } = decoded.intent else { return Ok(decoded.digest) };
-        let mark = (signer, payment.wallet.clone(), decoded.nonce);
-        match state.marks.get(&mark) {
-            Some(digest) if *digest == decoded.digest => return Ok(decoded.digest),
-            Some(_) => return refuse("NonceUsed"),
-            None => {}
+        let Some((_, _, amount)) = decoded.transfers().next() else { return Ok(decoded.id) };
+        let mark = |claim: &Claim| (signer, payment.wallet.clone(), *claim);
+        let mut marks = decoded.claims.iter().map(|claim| state.marks.get(&mark(claim)));
+        if marks.clone().all(|marked| marked == Some(&decoded.id)) {
+            return Ok(decoded.id);
+        }
+        if marks.any(|marked| marked.is_some()) {
+            return refuse("NonceUsed");
         }
         if state.caps.get(&signer).is_some_and(|cap| amount > Amount::from(*cap)) {
             return refuse("OverLimit");
@@ -262,32 +270,46 @@ impl TestSigners {
             return refuse("Vetoed");
         }
         if let Some(until_ms) = state.locks.get(&signer).copied() {
-            let announced = (signer, decoded.digest);
+            let announced = (signer, decoded.id);
             if asked != Asked::Check {
                 state.announced.insert(announced);
             }
             let not_before_ms = if state.announced.contains(&announced) { until_ms } else { 0 };
-            return Err(Outcome::Pending(Pending { digest: decoded.digest.to_vec(), not_before_ms }));
+            return Err(Outcome::Pending(Pending { digest: decoded.id.to_vec(), not_before_ms }));
         }
         if asked == Asked::Sign {
-            state.marks.insert(mark, decoded.digest);
-            state.signed.push((signer, payment.wallet.clone(), decoded.nonce, decoded.digest));
+            for claim in &decoded.claims {
+                state.marks.insert(mark(claim), decoded.id);
+                state.signed.push((signer, payment.wallet.clone(), *claim, decoded.id));
+            }
         }
-        Ok(decoded.digest)
+        Ok(decoded.id)
     }
 
-    fn signature(&self, signer: Role, payment: &Payment, digest: [u8; 32]) -> Signed {
-        let secret = match signer {
-            Role::Keeper => Self::hot(&payment.wallet),
-            _ => *self.cool.secret("eip155").unwrap(),
+    fn signed(&self, signer: Role, Payment { wallet, unsigned, .. }: &Payment, id: [u8; 32]) -> Signed {
+        let (owner, secret) = match signer {
+            Role::Keeper => (KeyRole::Hot, Self::hot(wallet)),
+            _ => (KeyRole::Cool, *self.cool.secret("eip155").unwrap()),
         };
-        Signed { digest: digest.to_vec(), signature: self.rules.sign(&secret, &digest).unwrap(), head: None }
+        let signatures = self.signatures(owner, &secret, unsigned, &self.wallet(wallet));
+        Signed { digest: id.to_vec(), signatures, head: None }
     }
 
-    /// A cool signature for an evacuation, which asks no App.
-    pub(super) fn owner_signature(&self, role: KeyRole, cold: &Keys, digest: &[u8; 32]) -> (KeyRole, Vec<u8>) {
-        let keys = if role == KeyRole::Cool { &self.cool } else { cold };
-        (role, self.rules.sign(&keys.secret("eip155").unwrap(), digest).unwrap())
+    fn signatures(&self, owner: KeyRole, secret: &[u8; 32], unsigned: &[u8], wallet: &WalletDesc) -> Signatures {
+        let payloads = self.rules.payloads(unsigned, wallet, owner).unwrap();
+        payloads.iter().map(|payload| self.rules.sign(secret, payload).unwrap()).collect()
+    }
+
+    /// Cool's or cold's signatures for an evacuation, which asks no App.
+    pub(super) fn owner_signatures(
+        &self,
+        role: KeyRole,
+        custody: &Custody,
+        unsigned: &[u8],
+        wallet: &WalletDesc,
+    ) -> (KeyRole, Signatures) {
+        let keys = if role == KeyRole::Cool { &custody.cool } else { &custody.cold }.keys();
+        (role, self.signatures(role, &keys.secret("eip155").unwrap(), unsigned, wallet))
     }
 }
 
@@ -338,6 +360,13 @@ impl Transport for TestTransport {
                     std::future::pending().await
                 }
                 Fault::Refuse(reason) => Ok(self.0.refuse(signer, request, reason)),
+                Fault::OneSignatureLess => {
+                    let mut answer = self.0.answer(signer, request);
+                    if let Some(Outcome::Signed(signed)) = &mut answer.outcome {
+                        signed.signatures.pop();
+                    }
+                    Ok(answer)
+                }
                 Fault::NotNow(reason) => Ok(Response { outcome: Some(Outcome::Unavailable(refused(reason))) }),
             }
         })

@@ -9,8 +9,10 @@ use custody::Role;
 use serde_json::{Value, json};
 
 use super::{
+    home::{ETH, SHOP},
+    running::RunningApp,
     signers::{Fault, TestSigners},
-    world::{ETH, RunningApp, SHOP, World},
+    world::World,
 };
 
 /// 2100-01-01T00:00:00Z.
@@ -101,7 +103,7 @@ async fn what_an_admin_vetoes_while_it_waits_is_refused_and_costs_nothing() {
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (1, 8));
 }
 
-/// A payment that Cooler holds up although it allowed it before: its admin has tightened the floor meanwhile.
+/// A payment that Cooler holds up although it allowed it before: its admin has tightened the local policy meanwhile.
 async fn held_up_by_cooler(world: &World, app: &RunningApp) -> String {
     let (signers, first) = (world.signers.clone(), AtomicBool::new(true));
     world.signers.script(move |role, operation| {
@@ -210,7 +212,7 @@ async fn a_signer_that_learns_of_settlements_between_check_and_signature_is_aske
     for signer in BOTH {
         for reason in ["NonceNotNext", "NonceSettled"] {
             let (refused, told) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
-            let observer = told.clone();
+            let sentinel = told.clone();
             world.signers.script(move |role, operation| match operation {
                 "sign" if role == signer && !refused.swap(true, Ordering::Relaxed) => Fault::Refuse(reason),
                 "check" | "announce" if role == signer => {
@@ -222,7 +224,7 @@ async fn a_signer_that_learns_of_settlements_between_check_and_signature_is_aske
             let id = app.pay(&format!("{signer}-{reason}"), "alice", SHOP, "ETH", 7).await;
             let shown = app.until(&id, |payment| payment["message"].is_string()).await;
             assert!(shown["message"].as_str().unwrap().contains("catch up"), "{shown:#}");
-            observer.store(true, Ordering::Relaxed);
+            sentinel.store(true, Ordering::Relaxed);
             assert_eq!(app.ended(&id).await["status"], "confirmed", "{signer} {reason}");
             nonce += 1;
             assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (nonce, u128::from(nonce) * 7));

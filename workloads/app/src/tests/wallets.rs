@@ -4,8 +4,9 @@ use custody::Role;
 use serde_json::json;
 
 use super::{
+    home::{CHAIN, ETH},
     signers::{Fault, TestSigners},
-    world::{CHAIN, ETH, World},
+    world::World,
 };
 
 #[tokio::test]

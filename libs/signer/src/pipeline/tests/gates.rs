@@ -22,13 +22,13 @@ async fn a_freeze_by_anybody_comes_before_stored_results_and_stays_over_a_restar
     }
     let paid = request(sign(&payment("alice", &transfer("ETH", 1), 0)));
     let result = signed(pair.keeper.answer(&paid).await);
-    for role in [Role::App, Role::Cooler, Role::Observer, Role::App] {
+    for role in [Role::App, Role::Cooler, Role::Sentinel, Role::App] {
         assert_eq!(pair.keeper.say(role, &freeze("alice")).await, Outcome::Done(Done {}), "again is no error");
     }
     assert_eq!(refused(pair.keeper.say(Role::App, &freeze("../alice")).await), "Malformed");
     assert_eq!(unavailable(pair.keeper.answer(&paid).await), "Frozen");
     signed(pair.keeper.ask(sign(&payment("bob", &transfer("ETH", 1), 0))).await);
-    assert_eq!(pair.keeper.say(Role::Observer, &freeze("")).await, Outcome::Done(Done {}));
+    assert_eq!(pair.keeper.say(Role::Sentinel, &freeze("")).await, Outcome::Done(Done {}));
 
     let pair = pair.restart().await;
     for wallet in ["alice", "bob"] {
@@ -69,7 +69,7 @@ async fn while_locked_nothing_is_served_but_what_others_tell_is_taken() {
 async fn the_newest_head_of_the_other_signer_is_kept_and_nobody_elses() {
     let pair = Pair::start().await;
     let (keeper, cooler) = (&pair.keeper, &pair.cooler);
-    let custody = pair.custody.manifest().custody_id();
+    let custody = pair.custody.id();
     let head = |count| audit::Head { count, hash: [u8::try_from(count).unwrap(); 32] };
     let by_keeper = |count, overrides| attest(Role::Keeper, custody, &keeper.keys, head(count), overrides, 0);
     let show = async |role, attestation: &Attestation| {
@@ -110,7 +110,7 @@ async fn a_start_is_vouched_for_by_a_head_in_its_chain_and_by_none_only_before_t
     let says = async |held: Option<&Attestation>| {
         keeper.signer.vouched(&serving, Role::Cooler, held).await.unwrap().map_err(|why| why.to_string())
     };
-    let custody = pair.custody.manifest().custody_id();
+    let custody = pair.custody.id();
     let own = async || {
         let own = keeper.keys.own().message_key().verifying_key();
         let look = move |ledger: &Ledger<'_>| Ok((ledger.head()?, ledger.overrides(&own)?));
@@ -132,20 +132,20 @@ async fn a_start_is_vouched_for_by_a_head_in_its_chain_and_by_none_only_before_t
 }
 
 #[tokio::test]
-async fn without_the_observers_lease_nothing_is_signed_and_everything_else_goes_on() {
+async fn without_the_sentinels_lease_nothing_is_signed_and_everything_else_goes_on() {
     let pair = Pair::start().await;
     let keeper = &pair.keeper;
     pair.wallet("alice").await;
-    keeper.under(floor(), true);
+    keeper.under(local_policy(), true);
     let paid = request(sign(&payment("alice", &transfer("ETH", 1), 0)));
     assert_eq!(unavailable(keeper.answer(&paid).await), "LeaseExpired");
     let lease = |until_ms| request(Operation::Lease(Lease { until_ms }));
     let too_long = lease(keeper.now_ms() + MAX_LEASE_MS + 1);
-    assert_eq!(refused(keeper.say(Role::Observer, &too_long).await), "LeaseTooLong");
-    assert_eq!(refused(keeper.say(Role::App, &lease(keeper.now_ms() + 1)).await), "NotObserver");
+    assert_eq!(refused(keeper.say(Role::Sentinel, &too_long).await), "LeaseTooLong");
+    assert_eq!(refused(keeper.say(Role::App, &lease(keeper.now_ms() + 1)).await), "NotSentinel");
     keeper.lease().await;
     signed(keeper.answer(&paid).await);
-    assert_eq!(keeper.say(Role::Observer, &lease(keeper.now_ms())).await, Outcome::Done(Done {}), "not shortened");
+    assert_eq!(keeper.say(Role::Sentinel, &lease(keeper.now_ms())).await, Outcome::Done(Done {}), "not shortened");
     keeper.pass(MAX_LEASE_MS - 1);
     signed(keeper.answer(&paid).await);
     keeper.pass(1);
@@ -238,7 +238,7 @@ async fn every_decision_has_one_record_and_the_chain_is_whole() {
         ["app", "RegisterWallet", "alice", "Done", ""],
         ["app", "Sign", "alice", "Signed", ""],
         ["app", "Sign", "alice", "Refused", "OverLimit"],
-        ["observer", "Settle", "alice", "Done", ""],
+        ["sentinel", "Settle", "alice", "Done", ""],
         ["cooler", "Freeze", "alice", "Done", ""],
     ];
     assert_eq!(told, expected);

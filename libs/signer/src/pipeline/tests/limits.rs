@@ -1,6 +1,8 @@
 //! Promises about money and nonces over time.
 
-use custody::trust::Rolling;
+use std::sync::atomic::Ordering;
+
+use custody::local_policy::Rolling;
 
 use super::*;
 
@@ -72,11 +74,11 @@ async fn outstanding_money_counts_until_it_is_settled_and_a_window_longer_but_no
 }
 
 #[tokio::test]
-async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_attests_nothing() {
+async fn with_a_sentinel_a_nonce_opens_when_the_one_before_is_attested_and_app_attests_nothing() {
     let pair = Pair::start().await;
     let keeper = &pair.keeper;
     pair.wallet("alice").await;
-    keeper.under(floor(), true);
+    keeper.under(local_policy(), true);
     keeper.lease().await;
     let first = signed(pay(keeper, "alice", 1, 0).await);
     let second = request(sign(&payment("alice", &transfer("ETH", 1), 1)));
@@ -84,15 +86,13 @@ async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_
     assert_eq!(refused(pay(keeper, "alice", 1, 2).await), "NonceNotNext");
 
     let settlement = |wallet: &str, nonce, digest: &[u8]| Settlement {
-        wallet: wallet.to_owned(),
-        chain: CHAIN.to_owned(),
-        nonce,
         digest: digest.to_vec(),
+        ..Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), [0; 32])
     };
     let attest = |settlements| request(Operation::Settle(Settle { settlements }));
     let good = settlement("alice", 0, &first.digest);
     for role in [Role::App, Role::Keeper, Role::Cooler] {
-        assert_eq!(refused(keeper.say(role, &attest(vec![good.clone()])).await), "NotObserver");
+        assert_eq!(refused(keeper.say(role, &attest(vec![good.clone()])).await), "NotSentinel");
     }
     let table = [
         (vec![good.clone(), settlement("bob", 0, &[1; 32])], "WalletUnknown"),
@@ -101,7 +101,7 @@ async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_
         (vec![good.clone(); MAX_BATCH_ITEMS + 1], "Malformed"),
     ];
     for (settlements, reason) in table {
-        assert_eq!(refused(keeper.say(Role::Observer, &attest(settlements)).await), reason);
+        assert_eq!(refused(keeper.say(Role::Sentinel, &attest(settlements)).await), reason);
         assert_eq!(unavailable(keeper.answer(&second).await), "Unsettled", "nothing of it was noted");
     }
     assert_eq!(keeper.settle("alice", 0, &first.digest).await, Outcome::Done(Done {}));
@@ -110,4 +110,23 @@ async fn with_an_observer_a_nonce_opens_when_the_one_before_is_attested_and_app_
     assert_eq!(refused(keeper.settle("alice", 0, &[1; 32]).await), "SettledOtherwise");
     assert_eq!(refused(pay(keeper, "alice", 2, 0).await), "NonceUsed");
     assert_eq!(refused(keeper.ask(sign(&payment("alice", &cancel(SAFE), 0))).await), "NonceSettled");
+}
+
+#[tokio::test]
+async fn a_second_decision_prepares_no_statement() {
+    let pair = Pair::start().await;
+    pair.wallet("alice").await;
+    let keeper = &pair.keeper;
+    keeper.under(eth(|eth| (eth.per_wallet, eth.total) = (hourly("100"), hourly("100"))), false);
+    let prepared = keeper.store.count_prepared().await;
+    // The result of each is written with the next.
+    for nonce in 0..2 {
+        signed(pay(keeper, "alice", 1, nonce).await);
+    }
+    let first = prepared.load(Ordering::Relaxed);
+    assert!(first > 0, "the first ones are prepared");
+    for nonce in 2..6 {
+        signed(pay(keeper, "alice", 1, nonce).await);
+    }
+    assert_eq!(prepared.load(Ordering::Relaxed), first);
 }

@@ -1,7 +1,7 @@
-//! Promises about what waits, what needs an intent, and floors that still hold.
+//! Promises about what waits, what needs an intent, and local policies that still hold.
 
 use chain::Amount;
-use custody::trust::TimeLock;
+use custody::local_policy::TimeLock;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use protocol::attestation::attest_payment_intent;
@@ -10,7 +10,7 @@ use super::*;
 
 const DELAY_MS: u64 = 60_000;
 
-fn locked() -> Floor {
+fn locked() -> LocalPolicy {
     eth(|eth| eth.time_lock = Some(TimeLock { above: "5".to_owned(), delay_seconds: DELAY_MS / 1000 }))
 }
 
@@ -69,13 +69,13 @@ async fn above_a_threshold_an_intent_by_a_key_that_app_does_not_hold_is_needed_a
     let keeper = &pair.keeper;
     pair.wallet("alice").await;
     let (signer, stranger) = (SigningKey::from_bytes(&[3; 32]), SigningKey::from_bytes(&[4; 32]));
-    let mut floor = eth(|eth| eth.intent_above = Some("5".to_owned()));
-    floor.intent_signers = vec![HEXLOWER.encode(signer.verifying_key().as_bytes())];
-    keeper.under(floor, false);
+    let mut local_policy = eth(|eth| eth.intent_above = Some("5".to_owned()));
+    local_policy.intent_signers = vec![HEXLOWER.encode(signer.verifying_key().as_bytes())];
+    keeper.under(local_policy, false);
 
-    let Intent::Transfer { to, .. } = transfer("ETH", 6) else { panic!("a transfer") };
+    let Effect::Transfer { to, .. } = transfer("ETH", 6) else { panic!("a transfer") };
     let wanted = |amount: u128| PaymentIntent {
-        custody_id: pair.custody.manifest().custody_id().as_bytes().to_vec(),
+        custody_id: pair.custody.id().as_bytes().to_vec(),
         id: vec![1; 16],
         wallet: "alice".to_owned(),
         chain: CHAIN.to_owned(),
@@ -108,20 +108,22 @@ async fn above_a_threshold_an_intent_by_a_key_that_app_does_not_hold_is_needed_a
 }
 
 #[tokio::test]
-async fn a_stricter_floor_holds_at_once_and_a_looser_one_after_the_delay_of_the_one_before() {
+async fn a_stricter_local_policy_holds_at_once_and_a_looser_one_after_the_delay_of_the_one_before() {
     let pair = Pair::start().await;
     let keeper = &pair.keeper;
     pair.wallet("alice").await;
-    let strict = Floor { loosening_delay_seconds: 60, ..eth(|eth| eth.per_transaction = "5".to_owned()) };
+    let strict = LocalPolicy { loosening_delay_seconds: 60, ..eth(|eth| eth.per_transaction = "5".to_owned()) };
     let loose = eth(|eth| eth.per_transaction = "50".to_owned());
-    let see = async |floor: &Floor| {
-        let (now, floor) = (keeper.now_ms(), floor.clone());
-        let held = keeper.store.decide(now, move |ledger| ledger.see_floor(&floor).and_then(|()| ledger.held_floors()));
+    let see = async |local_policy: &LocalPolicy| {
+        let (now, local_policy) = (keeper.now_ms(), local_policy.clone());
+        let held = keeper.store.decide(now, move |ledger| {
+            ledger.see_local_policy(&local_policy).and_then(|()| ledger.held_local_policies())
+        });
         held.await.unwrap()
     };
-    let serve = async |floor: &Floor| {
-        let held = see(floor).await;
-        keeper.serve(Role::Keeper, Terms { floor: floor.clone(), held, ..Terms::default() });
+    let serve = async |local_policy: &LocalPolicy| {
+        let held = see(local_policy).await;
+        keeper.serve(Role::Keeper, Terms { local_policy: local_policy.clone(), held, ..Terms::default() });
     };
     let ask = async || keeper.ask(Operation::Check(payment("alice", &transfer("ETH", 6), 0))).await;
     serve(&loose).await;
@@ -130,7 +132,9 @@ async fn a_stricter_floor_holds_at_once_and_a_looser_one_after_the_delay_of_the_
     assert_eq!(refused(ask().await), "OverLimit");
     serve(&loose).await;
     match ask().await {
-        Outcome::Refused(Refused { message, .. }) => assert!(message.contains("earlier, stricter floor"), "{message}"),
+        Outcome::Refused(Refused { message, .. }) => {
+            assert!(message.contains("earlier, stricter local policy"), "{message}")
+        }
         other => panic!("{other:?}"),
     }
     keeper.pass(59_999);

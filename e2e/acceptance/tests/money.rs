@@ -1,0 +1,119 @@
+//! Money: payments with hot and cool, refusals that leave the wallet usable, evacuation with cool and cold.
+
+use acceptance::{ETH, Ground, SAFE_DESTINATION, World};
+use anyhow::{Context, Result};
+use playbook::evacuation;
+use serde_json::{Value, json};
+
+const SHOP: &str = "0x00000000000000000000000000000000005400ff";
+
+/// Keeper's local policy lets 2 ETH pass, Cooler's 1 ETH: an amount between shows Cooler deciding for itself.
+async fn world() -> Result<World> {
+    World::start(2 * ETH, ETH).await
+}
+
+async fn pay(world: &World, key: &str, wallet: &str, wei: u128) -> Result<Value> {
+    let id = world.api.pay(key, wallet, SHOP, "ETH", &wei.to_string()).await?;
+    world.api.await_end(&id).await
+}
+
+async fn funded_wallet(world: &World, id: &str, wei: u128) -> Result<String> {
+    let wallet = world.api.create_wallet(id).await?;
+    let address = wallet["address"].as_str().context("a wallet has an address")?.to_owned();
+    world.ground.anvil.fund(&address, wei).await?;
+    Ok(address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
+    let world = world().await?;
+    let anvil = &world.ground.anvil;
+
+    // A payment, from a Safe that gets its code on the way.
+    let alice = funded_wallet(&world, "alice", 10 * ETH).await?;
+    let paid = pay(&world, "order-1", "alice", ETH / 2).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    assert_eq!(paid["signers"], json!(["hot", "cool"]));
+    assert_eq!(anvil.balance(SHOP).await?, ETH / 2);
+
+    // The same idempotency key pays once; another body under it is a conflict.
+    let again = pay(&world, "order-1", "alice", ETH / 2).await?;
+    assert_eq!(again["id"], paid["id"]);
+    let other = json!({"wallet": "alice", "to": SHOP, "asset": "ETH", "amount": "1"});
+    assert_eq!(world.api.post("/payments", Some("order-1"), other).await?.0, 409);
+    assert_eq!(anvil.balance(SHOP).await?, ETH / 2);
+
+    // Each signer refuses by its own local policy, a payment beyond the balance reverts in simulation, and after each of them the
+    // wallet pays on.
+    let mut expected = ETH / 2;
+    funded_wallet(&world, "poor", ETH / 100).await?;
+    for (wallet, key, wei, next) in [
+        ("alice", "over-keeper", 3 * ETH, ETH / 4),
+        ("alice", "over-cooler", ETH + 1, ETH / 4),
+        ("poor", "over-balance", ETH, ETH / 200),
+    ] {
+        let refused = pay(&world, key, wallet, wei).await?;
+        assert!(["refused", "failed"].contains(&refused["status"].as_str().unwrap_or_default()), "{refused:#}");
+        assert!(refused["reason"].is_string(), "{refused:#}");
+        let paid = pay(&world, &format!("after-{key}"), wallet, next).await?;
+        assert_eq!(paid["status"], "confirmed", "{paid:#}");
+        expected += next;
+        assert_eq!(anvil.balance(SHOP).await?, expected, "{key}");
+    }
+
+    // The worst day: hub, App, Keeper and NATS are gone. Bob never paid, so his wallet has no code yet.
+    let bob = funded_wallet(&world, "bob", 3 * ETH).await?;
+    let World { ground, kubelet_a, kubelet_b, mut operator, mut app, .. } = world;
+    operator.kill();
+    app.kill();
+    kubelet_a.pause("keeper", true)?;
+    ground.nats.stop().await;
+    ground.hub_cluster.stop().await;
+    ground.dc_a.stop().await;
+
+    let room = ground.folder.path().join("evacuation");
+    let rpc = ground.anvil.url();
+    let cooler = async |args: &[&str], stdin: &str| -> Result<String> {
+        let output = kubelet_b.exec("cooler", args, stdin.as_bytes()).await?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let wallets = cooler(&["wallets", "export"], "").await?;
+    let plan = evacuation::plan(&ground.commands, &room, &ground.ceremonies, &wallets, &rpc).await?;
+    let bundle = cooler(&["evac", "sign"], &plan).await?;
+    evacuation::sign_cold(&ground.commands, &room, &ground.ceremonies, &bundle).await?;
+    let gas_key = ground.anvil.dev_accounts()?[1].key.clone();
+    let poor = ETH / 100 - ETH / 200;
+    let before = ground.anvil.balance(&alice).await? + ground.anvil.balance(&bob).await? + poor;
+    let report = evacuation::broadcast(&ground.commands, &room, &rpc, &gas_key).await?;
+    assert_eq!(ground.anvil.balance(&alice).await?, 0, "{report:#}");
+    assert_eq!(ground.anvil.balance(&bob).await?, 0, "{report:#}");
+    assert_eq!(ground.anvil.balance(SAFE_DESTINATION).await?, before);
+
+    // Stopped and started again, it sends nothing twice.
+    evacuation::broadcast(&ground.commands, &room, &rpc, &gas_key).await?;
+    assert_eq!(ground.anvil.balance(SAFE_DESTINATION).await?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_payment_waits_for_both_time_locks_and_is_paid_with_the_client_key_that_app_keeps() -> Result<()> {
+    let ground = Ground { client_keys: true, time_lock_seconds: Some(5), ..Ground::start().await? };
+    let mut world = World::on(ground, ETH, ETH).await?;
+    funded_wallet(&world, "alice", 10 * ETH).await?;
+    let large = (3 * ETH / 4).to_string();
+    let id = world.api.pay("large", "alice", SHOP, "ETH", &large).await?;
+    let waiting = world.api.await_status(&id, &["waiting"]).await?;
+    assert!(waiting["notBefore"].is_string(), "{waiting:#}");
+    assert_eq!(waiting["signers"], json!([]));
+
+    world.app.kill();
+    world.app.start_again()?;
+    world.api.await_ready().await?;
+    let paid = world.api.await_end(&id).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    let paid = pay(&world, "small", "alice", ETH / 2).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    assert_eq!(world.ground.anvil.balance(SHOP).await?, 3 * ETH / 4 + ETH / 2);
+    Ok(())
+}

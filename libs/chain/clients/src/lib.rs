@@ -1,0 +1,37 @@
+//! The one registry of networked adapters. Apart from the pure one, so that offline tools link nothing of it.
+//!
+//! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
+
+use std::sync::Arc;
+
+use chain::{ChainClient, ChainError, ChainId, ClientError};
+use chain_evm_client::{EvmClient, RelayerKey, Rpc};
+
+/// The client of a chain's node at `url`, which is asked for nothing yet. `relayer_key` is the text of the file with
+/// the key that pays fees; a client without one only reads.
+pub fn connect(chain: &ChainId, url: &str, relayer_key: Option<&str>) -> Result<Arc<dyn ChainClient>, ClientError> {
+    match chain.namespace() {
+        chain_evm::NAMESPACE => {
+            let key = relayer_key.map(RelayerKey::parse).transpose()?;
+            Ok(Arc::new(EvmClient::new(chain.clone(), url, key)?))
+        }
+        _ => Err(ChainError::NoAdapter(chain.clone()).into()),
+    }
+}
+
+/// The chain that the node at `url` serves.
+pub async fn served(url: &str) -> Result<ChainId, ClientError> {
+    Rpc::new(url)?.served().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_no_adapter_knows_is_refused_by_name() {
+        let unknown: ChainId = "bip122:000000000019d6689c085ae165831e93".parse().unwrap();
+        let Err(error) = connect(&unknown, "http://127.0.0.1:1", None) else { panic!("connected") };
+        assert!(matches!(&error, ClientError::Chain(ChainError::NoAdapter(id)) if *id == unknown), "{error}");
+    }
+}

@@ -1,0 +1,147 @@
+//! The digest of a policy, by which others see that two signers, or one signer at two times, decide alike.
+//!
+//! It is SHA-256 over the text `multisig.policy.v1`, a zero byte, and a document: JSON without white space, its fields
+//! in the order and by the names below, maps and lists sorted, absent fields left out, amounts as decimal strings,
+//! times in milliseconds. A test holds the digest of one policy, so that no change to this program changes what is
+//! hashed by accident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::Amount;
+use custody::local_policy::OperationKind;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Scope,
+    effective::{AssetPolicy, ChainPolicy, Effective},
+};
+
+/// A digest of one kind is none of another.
+const DOMAIN: &[u8] = b"multisig.policy.v1\0";
+
+/// All that holds.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "kinds")]
+    kinds: BTreeSet<&'static str>,
+    /// Public keys, hex; absent where no local policy names any.
+    #[serde(rename = "intentSigners", skip_serializing_if = "Option::is_none")]
+    intent_signers: Option<BTreeSet<String>>,
+    /// By chain id.
+    #[serde(rename = "chains")]
+    chains: BTreeMap<&'a str, ChainDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChainDocument<'a> {
+    #[serde(rename = "fee")]
+    fee: Amount,
+    #[serde(rename = "safeDestinations")]
+    safe: &'a BTreeSet<String>,
+    /// Absent: anywhere.
+    #[serde(rename = "destinations", skip_serializing_if = "Option::is_none")]
+    destinations: Option<DestinationsDocument<'a>>,
+    /// By symbol.
+    #[serde(rename = "assets")]
+    assets: BTreeMap<&'a str, AssetDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct DestinationsDocument<'a> {
+    #[serde(rename = "allow")]
+    allow: &'a BTreeSet<String>,
+    #[serde(rename = "coolingMs")]
+    cooling_ms: u64,
+}
+
+#[derive(Serialize)]
+struct AssetDocument<'a> {
+    /// Absent: the native coin.
+    #[serde(rename = "contract", skip_serializing_if = "Option::is_none")]
+    contract: Option<&'a str>,
+    #[serde(rename = "perTransaction")]
+    per_transaction: Amount,
+    /// By scope and length.
+    #[serde(rename = "windows")]
+    windows: Vec<WindowDocument>,
+    /// By amount.
+    #[serde(rename = "timeLocks")]
+    time_locks: Vec<TimeLockDocument>,
+    #[serde(rename = "intentAbove", skip_serializing_if = "Option::is_none")]
+    intent_above: Option<Amount>,
+}
+
+#[derive(Serialize)]
+struct WindowDocument {
+    /// `wallet` or `total`.
+    #[serde(rename = "scope")]
+    scope: &'static str,
+    #[serde(rename = "lengthMs")]
+    length_ms: u64,
+    #[serde(rename = "limit")]
+    limit: Amount,
+}
+
+#[derive(Serialize)]
+struct TimeLockDocument {
+    #[serde(rename = "above")]
+    above: Amount,
+    #[serde(rename = "delayMs")]
+    delay_ms: u64,
+}
+
+pub(crate) fn digest(policy: &Effective) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(DOMAIN);
+    hash.update(serde_json::to_vec(&document(policy)).expect("string keys only"));
+    hash.finalize().into()
+}
+
+fn document(Effective { kinds, intent_signers, chains }: &Effective) -> Document<'_> {
+    let signers = intent_signers.as_ref();
+    Document {
+        kinds: kinds.iter().map(kind).collect(),
+        intent_signers: signers.map(|keys| keys.iter().map(|key| HEXLOWER.encode(key.as_bytes())).collect()),
+        chains: chains.iter().map(|(id, policy)| (id.as_str(), chain(policy))).collect(),
+    }
+}
+
+fn kind(kind: &OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Transfer => "transfer",
+        OperationKind::Cancel => "cancel",
+    }
+}
+
+fn chain(ChainPolicy { assets, destinations, fee, safe }: &ChainPolicy) -> ChainDocument<'_> {
+    let destinations = destinations.as_ref();
+    ChainDocument {
+        fee: *fee,
+        safe,
+        destinations: destinations.map(|it| DestinationsDocument { allow: &it.allow, cooling_ms: it.cooling_ms }),
+        assets: assets.iter().map(|(symbol, policy)| (symbol.as_str(), asset(policy))).collect(),
+    }
+}
+
+fn asset(policy: &AssetPolicy) -> AssetDocument<'_> {
+    let AssetPolicy { contract, per_transaction, windows, time_locks, intent_above } = policy;
+    let scope = |scope: Scope| match scope {
+        Scope::Wallet => "wallet",
+        Scope::Total => "total",
+    };
+    let windows = windows.iter();
+    let time_locks = time_locks.iter();
+    AssetDocument {
+        contract: contract.as_deref(),
+        per_transaction: *per_transaction,
+        windows: windows
+            .map(|it| WindowDocument { scope: scope(it.scope), length_ms: it.length_ms, limit: it.limit })
+            .collect(),
+        time_locks: time_locks
+            .map(|(above, delay_ms)| TimeLockDocument { above: *above, delay_ms: *delay_ms })
+            .collect(),
+        intent_above: *intent_above,
+    }
+}

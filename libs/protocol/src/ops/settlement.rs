@@ -1,0 +1,105 @@
+//! What the sentinel has seen on a chain.
+
+use chain::Claim;
+use prost::Message;
+
+/// What a transaction uses up, and which transaction has used it up for good.
+#[derive(Clone, PartialEq, Message)]
+pub struct Settlement {
+    /// [`custody::WalletId`].
+    #[prost(string, tag = "1")]
+    pub wallet: String,
+    /// CAIP-2 chain id.
+    #[prost(string, tag = "2")]
+    pub chain: String,
+    /// The nonce, where it is one; 0 where `coin` is there.
+    #[prost(uint64, tag = "3")]
+    pub nonce: u64,
+    /// Id of the transaction that used it, 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: Vec<u8>,
+    /// The coin, on chains of coins.
+    #[prost(message, optional, tag = "5")]
+    pub coin: Option<Coin>,
+}
+
+/// A coin, by the transaction that made it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Coin {
+    /// Id of that transaction, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub transaction: Vec<u8>,
+    /// Its place among what that transaction made.
+    #[prost(uint32, tag = "2")]
+    pub place: u32,
+}
+
+/// Why a settlement can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SettlementError {
+    /// Two claims.
+    #[error("a settlement is of a nonce or of a coin, not of both")]
+    NonceAndCoin,
+    /// No coin.
+    #[error("a coin is named by the 32 bytes of a transaction's id and a place")]
+    Coin,
+    /// No transaction.
+    #[error("a settlement names the 32 bytes of the transaction's id that used it up")]
+    Digest,
+}
+
+impl Settlement {
+    /// That `claim` of a wallet is used up by the transaction with this id.
+    pub fn new(wallet: impl Into<String>, chain: impl Into<String>, claim: Claim, id: [u8; 32]) -> Self {
+        let (nonce, coin) = match claim {
+            Claim::Sequence(nonce) => (nonce, None),
+            Claim::Coin(transaction, place) => (0, Some(Coin { transaction: transaction.to_vec(), place })),
+        };
+        Self { wallet: wallet.into(), chain: chain.into(), nonce, digest: id.to_vec(), coin }
+    }
+
+    /// What is used up.
+    pub fn claim(&self) -> Result<Claim, SettlementError> {
+        match &self.coin {
+            None => Ok(Claim::Sequence(self.nonce)),
+            Some(_) if self.nonce != 0 => Err(SettlementError::NonceAndCoin),
+            Some(Coin { transaction, place }) => {
+                let transaction = transaction.as_slice().try_into().map_err(|_| SettlementError::Coin)?;
+                Ok(Claim::Coin(transaction, *place))
+            }
+        }
+    }
+
+    /// Which transaction has used it up.
+    pub fn id(&self) -> Result<[u8; 32], SettlementError> {
+        self.digest.as_slice().try_into().map_err(|_| SettlementError::Digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settlement_is_of_one_claim() {
+        for claim in [Claim::Sequence(0), Claim::Sequence(u64::MAX), Claim::Coin([7; 32], 0), Claim::Coin([7; 32], 3)] {
+            let settlement = Settlement::new("alice", "eip155:1", claim, [1; 32]);
+            assert_eq!((settlement.claim(), settlement.id()), (Ok(claim), Ok([1; 32])));
+        }
+        let coin = Settlement::new("alice", "eip155:1", Claim::Coin([7; 32], 3), [1; 32]);
+        let both = Settlement { nonce: 1, ..coin.clone() };
+        assert_eq!(both.claim(), Err(SettlementError::NonceAndCoin));
+        for transaction in [vec![], vec![7; 31], vec![7; 33]] {
+            let short = Settlement { coin: Some(Coin { transaction, place: 0 }), ..coin.clone() };
+            assert_eq!(short.claim(), Err(SettlementError::Coin));
+        }
+        assert_eq!(Settlement { digest: vec![1; 31], ..coin }.id(), Err(SettlementError::Digest));
+    }
+
+    /// A nonce is written as it always was: other implementations don't know the coin.
+    #[test]
+    fn a_nonce_has_no_trace_of_a_coin() {
+        let bytes = Settlement::new("a", "c", Claim::Sequence(300), [1; 32]).encode_to_vec();
+        assert_eq!(bytes, [b"\x0a\x01a\x12\x01c\x18\xac\x02\x22\x20", &[1; 32][..]].concat());
+    }
+}

@@ -1,0 +1,108 @@
+//! What the very bytes to be signed would do, decoded for a wallet that is registered and recomputed.
+
+use std::sync::Arc;
+
+use chain::{Claim, Effect, KeyRole, Payload, Transaction, WalletDesc};
+use custody::Role;
+use protocol::ops::{Attestation, Payment};
+
+use super::{Signer, SigningContext, Stop, request::Accepted};
+use crate::store::{Kind, Watermark};
+
+/// A transaction of a registered wallet.
+pub(super) struct Decoded {
+    pub(super) wallet: String,
+    pub(super) desc: Arc<WalletDesc>,
+    pub(super) transaction: Transaction,
+    /// What this signer has to sign of it; at least one.
+    pub(super) payloads: Vec<Payload>,
+    pub(super) intent: Option<Attestation>,
+}
+
+/// Decoded, and where hot has to have signed it, it has.
+pub(super) struct Countersigned(pub(super) Decoded);
+
+impl Decoded {
+    pub(super) async fn read(signer: &Signer, serving: &SigningContext, accepted: &Accepted) -> Result<Self, Stop> {
+        let payment = payment(accepted)?;
+        let (chain, rules) = serving.rules(&payment.chain)?;
+        let desc = signer.registered(serving, &payment.wallet, &chain, accepted.client_key.as_ref()).await?;
+        let transaction = rules.decode(&payment.unsigned, &desc, serving.policy.assets(&chain))?;
+        for claim in &transaction.claims {
+            if let Claim::Sequence(nonce) = claim
+                && i64::try_from(*nonce).is_err()
+            {
+                return Err(Stop::refused("NonceTooLarge", format!("nonce {nonce} is above 2^63 - 1")));
+            }
+        }
+        let payloads = rules.payloads(&payment.unsigned, &desc, serving.owner())?;
+        if transaction.claims.is_empty() || payloads.is_empty() {
+            return Err(Stop::refused(
+                "Malformed",
+                "a transaction that uses nothing up, or of which nothing is signed",
+            ));
+        }
+        Ok(Self { wallet: payment.wallet.clone(), desc, transaction, payloads, intent: payment.intent.clone() })
+    }
+
+    /// A check or an announcement comes before any signature.
+    pub(super) fn before_signing(self, accepted: &Accepted) -> Result<Countersigned, Stop> {
+        no_hot_signature(payment(accepted)?)?;
+        Ok(Countersigned(self))
+    }
+
+    /// Keeper signs first; Cooler only what hot has signed, all of it.
+    pub(super) fn for_signing(self, serving: &SigningContext, accepted: &Accepted) -> Result<Countersigned, Stop> {
+        let payment = payment(accepted)?;
+        if serving.role == Role::Keeper {
+            no_hot_signature(payment)?;
+            return Ok(Countersigned(self));
+        }
+        let (_, rules) = serving.rules(&payment.chain)?;
+        if !rules.signed_by(&payment.unsigned, &self.desc, KeyRole::Hot, &payment.hot_signatures)? {
+            return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
+        }
+        Ok(Countersigned(self))
+    }
+
+    pub(super) fn watermark(&self) -> Watermark {
+        let Self { wallet, desc, transaction, .. } = self;
+        Watermark {
+            wallet: wallet.clone(),
+            chain: desc.chain.to_string(),
+            claims: transaction.claims.clone(),
+            kind: if transaction.is_cancel() { Kind::Cancel } else { Kind::Payment },
+            id: transaction.id,
+        }
+    }
+
+    /// For the admin who looks through what waits.
+    pub(super) fn summary(&self) -> String {
+        let Self { wallet, transaction, .. } = self;
+        let claims: Vec<String> = transaction.claims.iter().map(Claim::to_string).collect();
+        let claims = claims.join(" and ");
+        let cancel = transaction.effects.iter().find_map(|effect| match effect {
+            Effect::Cancel { to } => Some(to),
+            Effect::Transfer { .. } | Effect::Change { .. } => None,
+        });
+        let transfers = transaction.transfers();
+        let transfers = transfers.map(|(asset, to, amount)| format!("{amount} {asset} from {wallet} to {to}"));
+        match (transfers.collect::<Vec<_>>(), cancel) {
+            (none, Some(to)) if none.is_empty() => format!("cancel of {claims} of {wallet} to {to}"),
+            (none, None) if none.is_empty() => format!("cancel of {claims} of {wallet}"),
+            (transfers, _) => format!("{}, {claims}", transfers.join(" and ")),
+        }
+    }
+}
+
+pub(super) fn payment(accepted: &Accepted) -> Result<&Payment, Stop> {
+    let operation = &accepted.operation;
+    operation.payment().ok_or_else(|| Stop::refused("Malformed", format!("{} is no payment", operation.name())))
+}
+
+fn no_hot_signature(payment: &Payment) -> Result<(), Stop> {
+    if payment.hot_signatures.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::refused("Malformed", "hot's signature belongs into a Sign to cooler and nowhere else"))
+}

@@ -1,0 +1,156 @@
+//! The ConfigMaps of a data centre's workload: it may get four of them by name and patch its report, nothing else.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use custody::{
+    Role,
+    config::{CONFIG_KEY, CREDENTIALS_KEY, MANIFEST_KEY, config_map, credentials_map},
+    report::{REPORT_KEY, WorkloadState, report_map},
+    trust,
+};
+use futures::try_join;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Config,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::documents::{Documents, Unready};
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the API server did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigMapError {
+    /// Not run in a pod, or the volume is not mounted.
+    #[error("no Kubernetes API server is known: {0}; run this in the pod that the hub makes")]
+    Settings(String),
+    /// No answer.
+    #[error("the Kubernetes API server does not answer: {0}")]
+    Away(String),
+    /// It answers that this workload may not.
+    #[error(
+        "the Kubernetes API server refuses {map}: {cause}; run `multisig member prepare` again to restore the rights"
+    )]
+    Denied {
+        /// ConfigMap.
+        map: String,
+        /// Its words.
+        cause: String,
+    },
+}
+
+impl From<ConfigMapError> for Unready {
+    fn from(error: ConfigMapError) -> Self {
+        let state = match &error {
+            ConfigMapError::Denied { .. } => WorkloadState::AwaitingTrust,
+            _ => WorkloadState::Starting,
+        };
+        Unready::new(state, error.to_string())
+    }
+}
+
+/// A client for one workload's ConfigMaps.
+pub struct ConfigMaps {
+    maps: Api<ConfigMap>,
+    role: Role,
+}
+
+impl ConfigMaps {
+    /// The address as the kubelet sets it, token (read again as it is renewed) and CA from `kube_dir`.
+    pub fn new(kube_dir: &Path, namespace: &str, role: Role) -> Result<Self, ConfigMapError> {
+        let settings = |error: &dyn std::fmt::Display| ConfigMapError::Settings(error.to_string());
+        let variable =
+            |name: &str| env::var(name).map_err(|error| ConfigMapError::Settings(format!("{name}: {error}")));
+        let address = address(&variable("KUBERNETES_SERVICE_HOST")?, &variable("KUBERNETES_SERVICE_PORT")?);
+        let mut config = Config::new(address.parse().map_err(|error| settings(&error))?);
+        config.default_namespace = namespace.to_owned();
+        config.root_cert_file = Some(readable(kube_dir.join("ca.crt"))?);
+        config.auth_info.token_file = Some(readable(kube_dir.join("token"))?.display().to_string());
+        config.connect_timeout = Some(CALL_TIMEOUT);
+        config.read_timeout = Some(CALL_TIMEOUT);
+        config.write_timeout = Some(CALL_TIMEOUT);
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|error| settings(&error))?;
+        Ok(Self { maps: Api::namespaced(client, namespace), role })
+    }
+
+    /// All documents as they are now.
+    pub async fn documents(&self) -> Result<Documents, ConfigMapError> {
+        let (config_map, credentials_map) = (config_map(self.role), credentials_map(self.role));
+        let (mut trust, mut config, mut credentials) =
+            try_join!(self.data(trust::CONFIG_MAP), self.data(&config_map), self.data(&credentials_map))?;
+        Ok(Documents {
+            trust: trust.remove(trust::KEY),
+            config: config.remove(CONFIG_KEY),
+            manifest: config.remove(MANIFEST_KEY),
+            credentials: credentials.remove(CREDENTIALS_KEY),
+        })
+    }
+
+    /// The report as it stands.
+    pub async fn report(&self) -> Result<Option<String>, ConfigMapError> {
+        Ok(self.data(&report_map(self.role)).await?.remove(REPORT_KEY))
+    }
+
+    /// Replaces the report.
+    pub async fn write_report(&self, report: &str) -> Result<(), ConfigMapError> {
+        let map = report_map(self.role);
+        let params = PatchParams { field_manager: Some(self.role.to_string()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "data": { REPORT_KEY: report } }));
+        timed(&map, self.maps.patch(&map, &params, &patch)).await.map(drop)
+    }
+
+    async fn data(&self, map: &str) -> Result<std::collections::BTreeMap<String, String>, ConfigMapError> {
+        let found = timed(map, self.maps.get_opt(map)).await?;
+        Ok(found.and_then(|map| map.data).unwrap_or_default())
+    }
+}
+
+/// `https://host:port`; an IPv6 address needs its brackets.
+fn address(host: &str, port: &str) -> String {
+    if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") }
+}
+
+fn readable(path: PathBuf) -> Result<PathBuf, ConfigMapError> {
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(ConfigMapError::Settings(format!("{}: {error}", path.display()))),
+    }
+}
+
+async fn timed<T>(map: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, ConfigMapError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403 | 404) => {
+            Err(ConfigMapError::Denied { map: map.to_owned(), cause: status.message.clone() })
+        }
+        Ok(Err(error)) => Err(ConfigMapError::Away(innermost(&error))),
+        Err(_) => Err(ConfigMapError::Away(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+    }
+}
+
+/// The last cause of a chain says what happened; the outer ones only where.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_gets_its_brackets() {
+        assert_eq!(address("10.0.0.1", "443"), "https://10.0.0.1:443");
+        assert_eq!(address("fd00::1", "6443"), "https://[fd00::1]:6443");
+    }
+}

@@ -1,0 +1,13 @@
+//! What every workload needs, whatever it does: [`health`] and metrics over HTTP in one format, logs ([`telemetry`]),
+//! and a process whose memory stays its own ([`hardening`]). The feature `member` adds what the workload of a data
+//! centre has: its [`place`], and the documents of admin and hub in its ConfigMaps.
+
+#[cfg(feature = "member")]
+pub mod configmaps;
+#[cfg(feature = "member")]
+pub mod documents;
+pub mod hardening;
+pub mod health;
+#[cfg(feature = "member")]
+pub mod place;
+pub mod telemetry;

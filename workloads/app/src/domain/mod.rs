@@ -1,0 +1,26 @@
+//! What App speaks of. Each value is parsed once, at the edge by which it comes in: HTTP, the configuration or the
+//! database. Behind that edge nothing is parsed again.
+
+mod address;
+mod amount;
+mod asset;
+mod client_key;
+mod order;
+mod payment;
+mod progress;
+mod relay;
+mod seed;
+mod transaction;
+mod wallet;
+
+pub(crate) use address::Address;
+pub(crate) use amount::InvalidAmount;
+pub(crate) use asset::{Assets, Symbol};
+pub(crate) use client_key::{CLIENT_KEY_BYTES, ClientKey};
+pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, Order, PaymentId};
+pub(crate) use payment::{NewPayment, Payment};
+pub(crate) use progress::{Kind, Stage, Status};
+pub(crate) use relay::RelayPurpose;
+pub(crate) use seed::Seed;
+pub(crate) use transaction::Transaction;
+pub(crate) use wallet::{Attested, THRESHOLD, Wallet};

@@ -1,0 +1,9 @@
+//! What App does without being asked: one file a job.
+
+mod pay;
+mod resume;
+mod watch_node;
+
+pub(crate) use pay::wake;
+pub(crate) use resume::resume;
+pub(crate) use watch_node::watch_node;

@@ -1,0 +1,110 @@
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use chain::{Claim, Relayed};
+use rusqlite::Connection;
+
+use super::{SHOP, alice, id, open, rules};
+use crate::{
+    domain::{Kind, RelayPurpose, Seed, Stage, Transaction},
+    store::{
+        Payments, Relays, StoreError, Wallets,
+        sqlite::{FILE, MIGRATIONS, Sqlite},
+    },
+};
+
+#[test]
+fn a_second_process_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = open(&dir);
+    let Err(error) = Sqlite::open(dir.path(), rules()) else { panic!("two Apps on one database") };
+    assert!(matches!(error, StoreError::InUse(_)), "{error}");
+}
+
+#[test]
+fn a_database_of_another_version_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let db = Connection::open(dir.path().join(FILE)).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    let refused = Sqlite::open(dir.path(), rules());
+    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 3 })));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_the_present_with_all_that_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Connection::open(dir.path().join(FILE)).unwrap();
+    db.execute_batch(MIGRATIONS[0]).unwrap();
+    db.execute_batch(
+        "INSERT INTO wallets (id, operation_seed) VALUES ('alice', zeroblob(16)); PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(db);
+    for _ in 0..2 {
+        let store = open(&dir);
+        assert_eq!(store.wallet(&alice()).await.unwrap().unwrap().seed, Seed([0; 16]));
+        assert!(store.client_key(&alice()).await.unwrap().is_none());
+    }
+}
+
+/// The version before claims: one nonce and one signature of each owner.
+#[tokio::test]
+async fn a_payment_of_the_second_version_goes_on_with_its_nonce_its_signatures_and_what_was_sent_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Connection::open(dir.path().join(FILE)).unwrap();
+    db.execute_batch(&MIGRATIONS[..2].concat()).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA user_version = 2;
+         INSERT INTO wallets (id, operation_seed) VALUES ('alice', zeroblob(16));
+         INSERT INTO payments
+           (id, idempotency_key, wallet, recipient, asset, amount, status, stage, operation_seed, intent)
+         VALUES ('{payment}', 'k', 'alice', '{SHOP}', 'ETH', '7', 'broadcast', 'send', zeroblob(16),
+                 X'0A0101120102');
+         INSERT INTO transactions VALUES ('{payment}', 'payment', 4, 5, X'06', zeroblob(32), X'08', X'09');
+         INSERT INTO transactions VALUES ('{payment}', 'cancel', 4, 5, X'07', zeroblob(32), X'0A', NULL);
+         INSERT INTO relays VALUES (X'{first}', '{payment}', 'deployment', 1, X'0B', 1);
+         INSERT INTO relays VALUES (X'{second}', '{payment}', 'payment', 2, X'0C', 0);
+         INSERT INTO relays VALUES (X'{third}', '{payment}', 'payment', 3, X'0D', 0);",
+        payment = id(1),
+        first = "AB".repeat(32),
+        second = "EF".repeat(32),
+        third = "CD".repeat(32),
+    ))
+    .unwrap();
+    drop(db);
+    let store = open(&dir);
+    let payment = store.payment(id(1)).await.unwrap().unwrap();
+    assert_eq!((payment.stage, payment.order.intent.unwrap().signer), (Stage::Send, vec![2]));
+    let signed = Transaction {
+        kind: Kind::Payment,
+        claims: vec![Claim::Sequence(4)],
+        from_block: 5,
+        unsigned: vec![6],
+        id: [0; 32],
+        hot: Some(vec![vec![8]]),
+        cool: Some(vec![vec![9]]),
+    };
+    assert_eq!(store.transaction(id(1), Kind::Payment).await.unwrap(), Some(signed.clone()));
+    let cancel = Transaction { kind: Kind::Cancel, unsigned: vec![7], hot: Some(vec![vec![10]]), cool: None, ..signed };
+    assert_eq!(store.transaction(id(1), Kind::Cancel).await.unwrap(), Some(cancel));
+    let newest = Relayed { tx: format!("0x{}", "cd".repeat(32)), raw: vec![13], claim: Claim::Sequence(3) };
+    let purpose = RelayPurpose::Execution(Kind::Payment);
+    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), Some(newest.clone()));
+    store.relay_ended(&newest.tx).await.unwrap();
+    assert_eq!(store.relayed(id(1), purpose).await.unwrap().unwrap().claim, Claim::Sequence(2));
+    assert_eq!(store.relayed(id(1), RelayPurpose::Creation).await.unwrap(), None, "it had ended");
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.ask_for_wallet(&alice(), Seed([0; 16]), None).await.unwrap();
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+}

@@ -1,0 +1,101 @@
+//! The table `wallets`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chain::ChainRules;
+use custody::WalletId;
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+use super::{Sqlite, row::Named};
+use crate::{
+    domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Seed, Wallet},
+    store::{StoreError, Wallets},
+};
+
+#[async_trait]
+impl Wallets for Sqlite {
+    async fn ask_for_wallet(
+        &self,
+        id: &WalletId,
+        seed: Seed,
+        client_key: Option<ClientKey>,
+    ) -> Result<Wallet, StoreError> {
+        let (id, rules): (_, Arc<dyn ChainRules>) = (id.clone(), self.rules.clone());
+        self.run(move |db| {
+            let commit = db.transaction()?;
+            let new = params![id.as_str(), seed.0];
+            commit.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", new)?;
+            if let Some(client_key) = client_key {
+                commit.execute(
+                    "UPDATE wallets SET client_key = ?2 WHERE id = ?1 AND client_key IS NULL AND address IS NULL",
+                    params![id.as_str(), client_key.as_bytes()],
+                )?;
+            }
+            let wallet = read(&commit, &*rules, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            commit.commit()?;
+            Ok(wallet)
+        })
+        .await
+    }
+
+    async fn wallet(&self, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
+        let (id, rules) = (id.clone(), self.rules.clone());
+        self.run(move |db| read(db, &*rules, &id)).await
+    }
+
+    async fn client_key(&self, id: &WalletId) -> Result<Option<ClientKey>, StoreError> {
+        let id = id.clone();
+        self.run(move |db| {
+            let key = db.query_row("SELECT client_key FROM wallets WHERE id = ?1", [id.as_str()], |row| {
+                Ok(row.get::<_, Option<[u8; CLIENT_KEY_BYTES]>>(0)?.map(Zeroizing::new))
+            });
+            Ok(key.optional()?.flatten().map(ClientKey::new))
+        })
+        .await
+    }
+
+    async fn renew_wallet(&self, id: &WalletId, seed: Seed) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.run(move |db| {
+            let renewed = params![id.as_str(), seed.0];
+            db.execute("UPDATE wallets SET operation_seed = ?2 WHERE id = ?1 AND address IS NULL", renewed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn attest_wallet(&self, id: &WalletId, attested: Attested) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.run(move |db| {
+            let Attested { hot_key, address, keeper, cooler } = attested;
+            db.execute(
+                "UPDATE wallets SET hot_key = ?2, address = ?3, keeper_attestation = ?4, cooler_attestation = ?5
+                 WHERE id = ?1 AND address IS NULL",
+                params![id.as_str(), hot_key, address.as_str(), keeper, cooler],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn read(db: &Connection, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT operation_seed, hot_key, address, keeper_attestation, cooler_attestation FROM wallets WHERE id = ?1",
+    )?;
+    let mut rows = statement.query([id.as_str()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let row = Named::new(row, format!("wallet '{id}'"));
+    let attested = match row.get::<Option<String>>("address")? {
+        None => None,
+        Some(_) => Some(Attested {
+            hot_key: row.get("hot_key")?,
+            address: row.parse("address", |text| Address::canonical(text, rules))?,
+            keeper: row.get("keeper_attestation")?,
+            cooler: row.get("cooler_attestation")?,
+        }),
+    };
+    Ok(Some(Wallet { id: id.clone(), seed: Seed(row.get("operation_seed")?), attested }))
+}

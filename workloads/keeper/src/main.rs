@@ -1,7 +1,0 @@
-//! The Keeper workload. Everything is in the shared signer.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    signer::cli::keeper()
-}

@@ -1,0 +1,201 @@
+//! The session with the broker as the agent wants it: what the signer answers and shows over it, opened anew when its
+//! address changes, told of new credentials and peers without a break, drained at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use custody::{
+    CustodyId, Role,
+    config::{Credentials, NatsConfig},
+};
+use protocol::{
+    envelope::{Party, Peers},
+    ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Request},
+    subject::Lane,
+};
+use rand_core::{OsRng, RngCore};
+use signer::{
+    identity::Keys,
+    pipeline::{Asker, Lock, Signer, reason, vouchers},
+};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use transport::{Bounds, Call, Caller, Endpoint, Session, SessionState};
+
+use crate::metrics::Metrics;
+
+/// How long requests in flight may take when the process ends.
+const GRACE: Duration = Duration::from_secs(10);
+/// Between two rounds of asking for vouchers.
+const LOCKED_PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at whether the audit chain has grown.
+const OPEN_PAUSE: Duration = Duration::from_secs(1);
+/// A head that has not grown is shown again after this.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long one voucher is asked.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// At most one session.
+pub(crate) struct Broker {
+    signer: Arc<Signer>,
+    metrics: Arc<Metrics>,
+    link_metrics: transport::Metrics,
+    open: Option<Open>,
+    trouble: String,
+}
+
+/// A session, and what goes on over it.
+struct Open {
+    session: Session,
+    serving: transport::Serving,
+    heads: JoinHandle<()>,
+}
+
+/// What the session speaks as.
+pub(crate) struct Speaker<'a> {
+    pub(crate) custody: CustodyId,
+    pub(crate) role: Role,
+    pub(crate) keys: &'a Keys,
+    pub(crate) peers: &'a Peers,
+}
+
+impl Broker {
+    pub(crate) fn new(signer: Arc<Signer>, metrics: Arc<Metrics>) -> Self {
+        let link_metrics = metrics.register(transport::Metrics::register);
+        Self { signer, metrics, link_metrics, open: None, trouble: "not connected yet".to_owned() }
+    }
+
+    /// Connected, and with which credentials, or not and why.
+    pub(crate) fn state(&mut self) -> SessionState {
+        match &mut self.open {
+            Some(open) => open.session.state(),
+            None => SessionState::Away(self.trouble.clone()),
+        }
+    }
+
+    /// Brings the session to what is wanted; does nothing when it is.
+    pub(crate) async fn connect(&mut self, nats: &NatsConfig, credentials: Credentials, speaker: Speaker<'_>) {
+        if let Err(trouble) = self.try_connect(nats, credentials, speaker).await {
+            tracing::warn!(trouble, "no connection to the broker");
+            self.trouble = trouble;
+        }
+    }
+
+    async fn try_connect(
+        &mut self,
+        nats: &NatsConfig,
+        credentials: Credentials,
+        speaker: Speaker<'_>,
+    ) -> Result<(), String> {
+        let Speaker { custody, role, keys, peers } = speaker;
+        let nkey = keys.nats().map_err(|error| error.to_string())?;
+        let endpoint = Endpoint { urls: nats.urls.clone(), ca_pem: nats.ca_bundle.clone(), nkey };
+        let party = Party::new(custody, role, keys.own().clone(), peers.clone()).map_err(|error| error.to_string())?;
+        if let Some(Open { session, .. }) = &mut self.open
+            && session.is_for(&endpoint, &party)
+        {
+            session.speak_as(party);
+            session.offer(credentials);
+            return Ok(());
+        }
+        self.disconnect().await;
+        let session = Session::open(endpoint, party, credentials, self.link_metrics.clone());
+        let session = session.await.map_err(|error| error.to_string())?;
+        let (signer, metrics) = (self.signer.clone(), self.metrics.clone());
+        let answer = move |call| {
+            let (signer, metrics) = (signer.clone(), metrics.clone());
+            async move { answer(&signer, &metrics, call).await }
+        };
+        let serving = session.server().serve(Bounds::default(), answer).await.map_err(|error| error.to_string())?;
+        let heads = tokio::spawn(show_heads(self.signer.clone(), session.caller()));
+        self.open = Some(Open { session, serving, heads });
+        Ok(())
+    }
+
+    /// Takes nothing more, answers what was taken, closes.
+    pub(crate) async fn disconnect(&mut self) {
+        if let Some(Open { session, serving, heads }) = self.open.take() {
+            heads.abort();
+            if !serving.stop(GRACE).await {
+                tracing::warn!("requests were still in flight; they can be asked again");
+            }
+            session.close().await;
+            self.trouble = "not connected: something that is needed is missing".to_owned();
+        }
+    }
+}
+
+async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> protocol::ops::Response {
+    let start = Instant::now();
+    let operation = call.request.operation.as_ref().map_or("None", Operation::name);
+    let asker = Asker { role: call.sender, key: call.key };
+    let response = signer.answer(asker, call.request, call.digest).await;
+    metrics.answered(operation, reason(&response), start.elapsed());
+    response
+}
+
+/// Shows this signer's audit head to the others: until they have vouched for this start, and then whenever it has
+/// grown, so that what they hold is never older than a moment.
+async fn show_heads(signer: Arc<Signer>, caller: Caller) {
+    let mut shown: Option<(audit::Head, Instant)> = None;
+    loop {
+        let locked = matches!(*signer.lock(), Lock::Locked(_));
+        match show_head(&signer, &caller, locked, shown).await {
+            Ok(head) => shown = head,
+            Err(why) => {
+                if locked {
+                    signer.set_lock(Lock::Locked(why));
+                } else {
+                    tracing::debug!(why, "the audit head was not shown; it is shown again");
+                }
+            }
+        }
+        sleep(if locked { LOCKED_PAUSE } else { OPEN_PAUSE }).await;
+    }
+}
+
+/// One round. Every voucher is asked, and each has to know this signer's history. Before the lock opens, all of them
+/// hold the head that they have vouched for: whatever is signed from then on, there is somebody who knows that this
+/// signer has a history.
+async fn show_head(
+    signer: &Signer,
+    caller: &Caller,
+    locked: bool,
+    shown: Option<(audit::Head, Instant)>,
+) -> Result<Option<(audit::Head, Instant)>, String> {
+    let serving = signer.serving().ok_or("something that is needed is missing; the report says what")?;
+    let (head, operation) = signer.own_head(&serving).await.map_err(|error| error.to_string())?;
+    if !locked && shown.is_some_and(|(before, at)| before == head && at.elapsed() < HEARTBEAT) {
+        return Ok(shown);
+    }
+    for voucher in vouchers(&serving) {
+        let held = show_to(caller, voucher, operation.clone()).await?;
+        if locked {
+            signer.vouched(&serving, voucher, held.as_ref()).await.map_err(|error| error.to_string())??;
+        }
+    }
+    if let (true, Operation::EchoHead(echo)) = (locked, operation) {
+        for voucher in vouchers(&serving) {
+            show_to(caller, voucher, Operation::EchoHead(EchoHead { locked: false, ..echo.clone() })).await?;
+        }
+        signer.set_lock(Lock::Open);
+    }
+    Ok(Some((head, Instant::now())))
+}
+
+/// What `voucher` held before.
+async fn show_to(caller: &Caller, voucher: Role, operation: Operation) -> Result<Option<Attestation>, String> {
+    let lane = if voucher == Role::Sentinel { Lane::In } else { Lane::Peer };
+    let mut operation_id = vec![0; OPERATION_ID_BYTES];
+    OsRng.fill_bytes(&mut operation_id);
+    let request = Request { operation_id, operation: Some(operation) };
+    let answer = caller.call(voucher, lane, &request, Instant::now() + PATIENCE).await;
+    match answer.map_err(|error| error.to_string())?.outcome {
+        Some(Outcome::Held(held)) => Ok(held.head),
+        Some(Outcome::Refused(refused) | Outcome::Unavailable(refused)) => {
+            Err(format!("{voucher} does not vouch: {}", refused.message))
+        }
+        _ => Err(format!("{voucher} answers another question; both sides must run the same version")),
+    }
+}
