@@ -5,7 +5,7 @@
 
 use chain::Claim;
 
-use super::{Stop, nonce};
+use super::{nonce, stop::Stop};
 use crate::store::{Coin, Kind, Ledger, StoreError, Watermark};
 
 /// Whether all claims of `mark`, which is not recorded yet, may be recorded.

@@ -12,11 +12,11 @@ use protocol::{envelope::Peers, ops::Attestation};
 use sealing::{ClientKey, Context, Sealer};
 use zeroize::Zeroizing;
 
-use super::{Stop, peers};
+use super::{attest::attest, stop::Stop};
 use crate::identity::Keys;
 
 /// All that operations depend on beside the store, as one value that never changes: documents that were verified
-/// together, opened keys, a Vault. Made by the wiring only.
+/// together, opened keys, a Vault. Made by whoever embeds the signer.
 pub struct SigningContext {
     /// Keeper or Cooler.
     pub role: Role,
@@ -47,7 +47,7 @@ impl SigningContext {
 
     /// This signer's statement of its own head.
     pub(super) fn attest(&self, head: Head, overrides: u64, at_ms: u64) -> Attestation {
-        peers::attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
+        attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
     }
 
     /// The owner that this signer signs as.

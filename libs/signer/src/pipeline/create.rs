@@ -13,7 +13,13 @@ use rand_core::OsRng;
 use sealing::ClientKey;
 use zeroize::Zeroizing;
 
-use super::{Signer, SigningContext, Stop, entropy_context, finish, hot_key_context, request::Accepted};
+use super::{
+    context::{SigningContext, entropy_context, hot_key_context},
+    request::Accepted,
+    results::finish,
+    signer::Signer,
+    stop::Stop,
+};
 use crate::{
     fault,
     store::{HotWallet, SealedKey},

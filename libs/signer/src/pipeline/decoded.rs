@@ -6,7 +6,7 @@ use chain::{Claim, Effect, KeyRole, Payload, Transaction, WalletDesc};
 use custody::Role;
 use protocol::ops::{Attestation, Payment};
 
-use super::{Signer, SigningContext, Stop, request::Accepted};
+use super::{context::SigningContext, request::Accepted, signer::Signer, stop::Stop};
 use crate::store::{Kind, Watermark};
 
 /// A transaction of a registered wallet.

@@ -2,16 +2,7 @@
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
-use super::{Signer, SigningContext, Stop};
-
-/// Whether a start has been vouched for. In memory only, so that every start is locked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lock {
-    /// Nothing is served, for this reason.
-    Locked(String),
-    /// The other signers know this signer's history.
-    Open,
-}
+use super::{context::SigningContext, lock::Lock, signer::Signer, stop::Stop};
 
 impl Signer {
     /// The lock and, for signatures, the lease. The freeze is looked at with the store.

@@ -4,7 +4,7 @@
 //! next nonce is signed, and the one after it not before the sentinel has attested that the next is used up. Without an
 //! sentinel nobody can attest it: then a nonce follows what was signed before it.
 
-use super::Stop;
+use super::stop::Stop;
 use crate::store::{Kind, Nonces, Watermark};
 
 /// Whether `mark`, which is not recorded yet, may take `nonce`. `observed`: the sentinel attests settlements.

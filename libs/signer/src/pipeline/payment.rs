@@ -9,11 +9,14 @@ use prost::Message;
 use protocol::ops::{Allowed, Outcome, Pending, Response};
 
 use super::{
-    Signer, SigningContext, Stop, claims,
+    claims,
+    context::SigningContext,
     decoded::{Countersigned, Decoded},
     request::Accepted,
+    results::{conclude, stored},
+    signer::Signer,
     signing::{Recorded, sealed_key},
-    stored,
+    stop::Stop,
 };
 use crate::{
     fault,
@@ -224,7 +227,7 @@ impl Countersigned {
         stop: Stop,
     ) -> Result<Result<Recording, Stop>, StoreError> {
         let entry = self.entry(ledger, serving, accepted);
-        Ok(super::conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
+        Ok(conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
     }
 
     fn entry(&self, ledger: &Ledger<'_>, serving: &SigningContext, accepted: &Accepted) -> Entry {

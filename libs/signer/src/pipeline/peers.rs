@@ -4,18 +4,15 @@
 use std::sync::Arc;
 
 use audit::{Decision, Entry};
-use custody::{CustodyId, Role, WalletId};
+use custody::{Role, WalletId};
 use prost::Message;
 use protocol::{
-    attestation::{attest_audit_head, audit_head},
+    attestation::audit_head,
     ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle},
 };
 
-use super::{Signer, SigningContext, Stop, request::Accepted, settlement};
-use crate::{
-    identity::Keys,
-    store::{Ledger, PeerHead},
-};
+use super::{context::SigningContext, request::Accepted, settlement, signer::Signer, stop::Stop};
+use crate::store::{Ledger, PeerHead};
 
 /// Longest reason of a freeze that is kept, characters.
 const MAX_REASON: usize = 300;
@@ -103,26 +100,6 @@ fn extends(before: &AuditHead, shown: &AuditHead) -> bool {
     shown.overrides > before.overrides
         || shown.count > before.count
         || (shown.count == before.count && shown.hash == before.hash)
-}
-
-/// A signer's statement of its own head.
-pub fn attest(
-    role: Role,
-    custody: CustodyId,
-    keys: &Keys,
-    head: audit::Head,
-    overrides: u64,
-    at_ms: u64,
-) -> Attestation {
-    let statement = AuditHead {
-        custody_id: custody.as_bytes().to_vec(),
-        role: role.to_string(),
-        count: head.count,
-        hash: head.hash.to_vec(),
-        at_ms,
-        overrides,
-    };
-    attest_audit_head(&statement, keys.own().message_key())
 }
 
 /// Who has to have vouched for a start.

@@ -12,7 +12,14 @@ use protocol::{
     ops::{Attestation, ChainAddress, HotKeys, Operation, Outcome, RegisterWallet, WalletRecord},
 };
 
-use super::{Signer, SigningContext, Stop, conclude, create::wallet_id, finish, request::Accepted};
+use super::{
+    context::SigningContext,
+    create::wallet_id,
+    request::Accepted,
+    results::{conclude, finish},
+    signer::Signer,
+    stop::Stop,
+};
 use crate::{
     fault,
     store::{RegisteredWallet, Registration, Store},

@@ -9,17 +9,16 @@ use std::{
 use chain::{ChainId, WalletDesc};
 use sealing::ClientKey;
 
-use super::{Signer, SigningContext, Stop, entropy_context, register};
+use super::{
+    context::{SigningContext, entropy_context},
+    known::Known,
+    register,
+    signer::Signer,
+    stop::Stop,
+};
 
 /// Wallets whose description is remembered; all are forgotten when there are more.
 const MAX_KNOWN: usize = 100_000;
-
-/// Descriptions that were recomputed once, of one manifest.
-#[derive(Default)]
-pub(super) struct Known {
-    manifest: [u8; 32],
-    wallets: HashMap<(String, ChainId), Arc<WalletDesc>>,
-}
 
 impl Signer {
     /// The registered wallet, recomputed: a row that was changed does not get this far. With a client's key that is

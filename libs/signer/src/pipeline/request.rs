@@ -2,10 +2,12 @@
 
 use audit::{Decision, Entry};
 use custody::Role;
+use prost::Message;
 use protocol::ops::{Batch, NotAskedBy, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
+use sha2::{Digest, Sha256};
 
-use super::{SigningContext, Stop};
+use super::{context::SigningContext, stop::Stop};
 use crate::store::OperationKey;
 
 /// Who signed a request.
@@ -74,11 +76,16 @@ fn take_client_key(operation: &mut Operation) -> Result<Option<ClientKey>, Stop>
     ClientKey::from_slice(&key).map(Some).map_err(|error| Stop::refused("Malformed", error.to_string()))
 }
 
+/// SHA-256 of a request's one encoding: what its operation id stands for.
+pub fn digest(request: &Request) -> [u8; 32] {
+    Sha256::digest(request.encode_to_vec()).into()
+}
+
 /// A batch's requests, each as if it had come alone.
 pub(super) fn items(asker: Asker, batch: Batch) -> Result<Vec<Result<Accepted, Stop>>, Stop> {
     batch.check().map_err(|error| Stop::refused("Malformed", error.to_string()))?;
     let accept = |request: Request| {
-        let digest = super::digest(&request);
+        let digest = digest(&request);
         Accepted::new(asker, request, digest)
     };
     Ok(batch.requests.into_iter().map(accept).collect())

@@ -1,11 +1,12 @@
 //! What an operation came to, kept under its id: whoever asks again gets what is on disk.
 
+use std::sync::Arc;
+
 use audit::{Decision, Entry};
 use prost::Message;
-use protocol::ops::{Outcome, Refused, Request, Response};
-use sha2::{Digest, Sha256};
+use protocol::ops::{Outcome, Refused, Response};
 
-use super::Stop;
+use super::{context::SigningContext, request::Accepted, signer::Signer, stop::Stop};
 use crate::store::{Ledger, OperationKey, Recall, StoreError};
 
 /// Stores a refusal under its operation id; an earlier result stays.
@@ -41,11 +42,6 @@ pub(super) fn stored(result: &[u8]) -> Result<Outcome, Stop> {
     Response::decode(result).ok().and_then(|response| response.outcome).ok_or_else(unreadable)
 }
 
-/// SHA-256 of a request's one encoding: what its operation id stands for.
-pub fn digest(request: &Request) -> [u8; 32] {
-    Sha256::digest(request.encode_to_vec()).into()
-}
-
 /// The reason of an outcome for metrics: the operation's success, or why not.
 pub fn reason(response: &Response) -> &str {
     match &response.outcome {
@@ -53,5 +49,25 @@ pub fn reason(response: &Response) -> &str {
         Some(Outcome::Pending(_)) => "Pending",
         Some(_) => "Done",
         None => "Nothing",
+    }
+}
+
+impl Signer {
+    /// Stores a refusal for good, with its audit record. What is on disk is the answer, whoever wrote it first.
+    pub(super) async fn conclude(
+        &self,
+        serving: &Arc<SigningContext>,
+        accepted: Accepted,
+        stop: Stop,
+    ) -> Result<Outcome, Stop> {
+        let serving = serving.clone();
+        self.decide(move |ledger| {
+            if let Some(frozen) = ledger.frozen(accepted.operation.wallet())? {
+                return Ok(Err(Stop::frozen(&frozen)));
+            }
+            let entry = accepted.entry(&serving, ledger.now_ms());
+            conclude(ledger, &accepted.key, entry, stop)
+        })
+        .await?
     }
 }

@@ -6,10 +6,11 @@ use protocol::ops::{Outcome, Signed};
 use zeroize::Zeroizing;
 
 use super::{
-    Signer, SigningContext, Stop,
-    context::{cool_key_context, hot_key_context},
+    context::{SigningContext, cool_key_context, hot_key_context},
     decoded::Decoded,
     request::Accepted,
+    signer::Signer,
+    stop::Stop,
 };
 use crate::store::{Ledger, SealedKey, StoreError};
 

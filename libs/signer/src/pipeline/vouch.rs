@@ -8,7 +8,7 @@ use protocol::{
     ops::{Attestation, AuditHead, EchoHead, Operation},
 };
 
-use super::{Lock, Signer, SigningContext};
+use super::{context::SigningContext, lock::Lock, signer::Signer};
 use crate::store::{Ledger, StoreError};
 
 impl Signer {

@@ -8,8 +8,8 @@ use prost::Message;
 use rusqlite::OptionalExtension;
 
 use super::{
-    Ledger, StoreError,
-    ledger::{signed, unsigned},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 
 impl Ledger<'_> {

@@ -5,8 +5,8 @@ use chain::Claim;
 use rusqlite::OptionalExtension;
 
 use super::{
-    Ledger, StoreError,
-    ledger::{signed, unsigned},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 
 /// Payment or cancel.

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Store, StoreError};
+use super::{error::StoreError, writer::Store};
 
 /// Which document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

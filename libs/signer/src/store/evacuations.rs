@@ -1,6 +1,6 @@
 //! Evacuation signatures: recorded before they are made, not limited by nonce.
 
-use super::{Ledger, Store, StoreError};
+use super::{error::StoreError, ledger::Ledger, writer::Store};
 
 impl Ledger<'_> {
     /// Records a digest that is about to be signed; false: it is there already.

@@ -11,7 +11,10 @@ use protocol::{
 };
 use rusqlite::OptionalExtension;
 
-use super::{Ledger, StoreError, ledger::signed};
+use super::{
+    error::StoreError,
+    ledger::{Ledger, signed},
+};
 
 /// Another signer's head as it attested it.
 #[derive(Debug, Clone, PartialEq, Eq)]

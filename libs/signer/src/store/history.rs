@@ -7,9 +7,9 @@ use chain::{Amount, Claim, hex::Hex};
 use rusqlite::{OptionalExtension, Params, Row};
 
 use super::{
-    Kind, Ledger, StoreError, Watermark,
-    claims::{Columns, claim},
-    ledger::{signed, unsigned},
+    claims::{Columns, Kind, Watermark, claim},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 use crate::history::{
     self, Announced, Evacuated, Freeze, History, HistoryError, SettledAt, SignedAt, Spent, UsedIntent, WalletHistory,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Ledger, Store, StoreError};
+use super::{error::StoreError, ledger::Ledger, writer::Store};
 
 /// Seeds of the signer's own keys, each sealed for its purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError};
+use super::{error::StoreError, writer::Store};
 
 /// The store inside a decision's transaction.
 pub struct Ledger<'a> {

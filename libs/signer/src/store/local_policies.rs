@@ -5,8 +5,8 @@ use custody::local_policy::LocalPolicy;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    Ledger, StoreError,
-    ledger::{signed, unsigned},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 
 impl Ledger<'_> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Ledger, Store, StoreError};
+use super::{error::StoreError, ledger::Ledger, writer::Store};
 
 /// An operation as its sender named it. The digest is SHA-256 of the request's exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError};
+use super::{error::StoreError, writer::Store};
 
 /// The columns with sealed values, in the order in which they are rewrapped.
 const COLUMNS: [Column; 6] = [

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
 const MIGRATIONS: [&str; 3] = ["

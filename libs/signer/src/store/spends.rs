@@ -7,9 +7,9 @@ use policy::{Scope, Window};
 use rusqlite::OptionalExtension;
 
 use super::{
-    Ledger, StoreError,
     claims::columns,
-    ledger::{signed, unsigned},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 
 /// Buckets of a window.

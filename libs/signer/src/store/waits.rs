@@ -3,8 +3,8 @@
 use rusqlite::OptionalExtension;
 
 use super::{
-    Ledger, StoreError,
-    ledger::{signed, unsigned},
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
 };
 
 /// A payment that waits, or was vetoed.

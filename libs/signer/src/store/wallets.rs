@@ -2,7 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Ledger, SealedKey, Store, StoreError, keys::sealed_key};
+use super::{
+    error::StoreError,
+    keys::{SealedKey, sealed_key},
+    ledger::Ledger,
+    writer::Store,
+};
 
 /// Keeper's hot keys of one user, sealed, with the attestation of their public halves.
 #[derive(Debug, Clone, PartialEq, Eq)]
