@@ -153,7 +153,7 @@ impl Config {
         let id = chain.rules.id();
         if manifest.safe_destinations(id.as_str()).is_empty() {
             return invalid(format!(
-                "the manifest names no safe destination on {id}, so no payment could be cancelled; add one to the manifest"
+                "the manifest names no safe destination on {id}, so no payment could be cancelled; add one"
             ));
         }
         Ok(Settings {

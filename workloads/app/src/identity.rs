@@ -27,11 +27,11 @@ const CURVE: u8 = 23 << 3;
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
-    #[error("{} does not exist; run `app identity --dir {}` and back up what it creates", path.display(), dir.display())]
+    #[error("{} does not exist; run `app identity --dir {}` and back up what it makes", path.display(), dir.display())]
     Missing { path: PathBuf, dir: PathBuf },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
-    #[error("{} does not hold {expected}; restore it from your backup, or remove the whole folder to make new keys", path.display())]
+    #[error("{} does not hold {expected}; restore it, or remove the whole folder to make new keys", path.display())]
     Malformed { path: PathBuf, expected: &'static str },
 }
 

@@ -1,7 +1,7 @@
 //! A payment's way from the stored order to the chain, one file a step. Each step is done and on the disk before the
 //! next begins, and may be taken again after a crash: operation ids, claims and relayed transactions are stored first.
 //!
-//! Prepare -> Check -> (Deploy) -> Sign -> Send -> Done. What a signer's time lock holds up goes through Wait and back to
+//! Prepare -> Check -> (Deploy) -> Sign -> Send -> Done. What a signer's time lock delays goes through Wait and back to
 //! where it was. What can't be completed once something is signed for it goes through Cancel: a payment's end is
 //! reported only once the transaction can no longer execute.
 

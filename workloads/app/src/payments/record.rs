@@ -1,5 +1,5 @@
-//! Where the executor keeps what it is about to send for a payment: App's database, so that after a crash it is the same
-//! transaction again.
+//! Where the executor keeps what it is about to send for a payment: App's database, so that after a crash the same
+//! transaction is sent again.
 
 use chain::{Outcome, Purpose, Relayed, execute::Record};
 

@@ -34,7 +34,7 @@ impl Step<'_> {
                 self.start_again().await?;
                 Err(Trouble::NotNext { refused })
             }
-            // Nobody has a signature. Should Keeper have made one all the same, the next check of these claims shows it.
+            // Nobody has a signature. Should Keeper have made one all the same, the next check of these claims shows.
             Err(Unsigned::ByKeeper(refused)) => self.end(Status::Refused, &refused.reason, &refused.to_string()).await,
             Err(Unsigned::ByCooler(refused)) if refused.nonce_is_not_next() => self.ask_cooler_anew(refused).await,
             Err(Unsigned::ByCooler(refused)) => {

@@ -31,8 +31,8 @@ impl<'a> Step<'a> {
         Ok(self.app.client.wallet_state(&self.wallet, &[]).await?)
     }
 
-    /// A transaction with this effect that uses up `claims`, not signed. What we ourselves would refuse is not sent to the signers, who decode
-    /// the same bytes.
+    /// A transaction with this effect that uses up `claims`, not signed. What we ourselves would refuse is not sent to
+    /// the signers, who decode the same bytes.
     pub(super) fn build(
         &self,
         kind: Kind,

@@ -1,5 +1,5 @@
-//! A time lock: begun at both signers, so that their clocks run at once, and waited for. Their admins may veto meanwhile,
-//! so both are asked again now and then; what they answer changes nothing while the time has not come.
+//! A time lock: begun at both signers, so that both run at once, and waited for. Their admins may veto meanwhile, so
+//! both are asked again now and then; what they answer changes nothing while the time has not come.
 
 use jiff::Timestamp;
 
@@ -26,8 +26,8 @@ impl Step<'_> {
         }
     }
 
-    /// A signer says later. Its time lock begins in the next step, after a pause: two answers that contradict each other
-    /// make no loop.
+    /// A signer says later. Its time lock begins in the next step, after a pause: two answers that contradict each
+    /// other make no loop.
     pub(super) async fn hold(&self) -> Result<(), Trouble> {
         self.go(Stage::Wait, self.payment.status).await?;
         Err(Trouble::HeldUp)

@@ -9,8 +9,8 @@ use crate::domain::{PaymentId, RelayPurpose};
 /// See the module.
 #[async_trait]
 pub(crate) trait Relays: Send + Sync {
-    /// Records a transaction that is about to be sent for a payment. Signing is deterministic, so one that had ended may
-    /// be made again.
+    /// Records a transaction that is about to be sent for a payment. Signing is deterministic, so one that had ended
+    /// may be made again.
     async fn relay(&self, payment: PaymentId, purpose: RelayPurpose, relayed: Relayed) -> Result<(), StoreError>;
 
     /// The transaction that may still be mined for this purpose.

@@ -1,5 +1,5 @@
-//! Payments on a chain of coins, where a transaction takes two signatures of each owner: App's steps rest on nothing that
-//! only EVM has. The chain is a stand-in: there is no node of it.
+//! Payments on a chain of coins, where a transaction takes two signatures of each owner: App's steps rest on nothing
+//! that only EVM has. The chain is a stand-in: there is no node of it.
 
 use std::{
     collections::BTreeMap,
