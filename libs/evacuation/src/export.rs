@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{ChainId, WalletDesc};
+use chain::{ChainId, WalletDesc, hex};
 use chain_adapters::Adapters;
 use custody::{CustodyId, WalletId, manifest::VerifiedManifest};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     EvacuationError,
     document::{VERSION, pretty, read, same_manifest},
-    hex,
     wallet::{Recorded, wallet},
 };
 
@@ -85,8 +84,8 @@ impl ExportedWallet {
         salt: [u8; 32],
         addresses: BTreeMap<ChainId, String>,
     ) -> Self {
-        let hot_keys = hot_keys.iter().map(|(namespace, key)| (namespace.clone(), hex::encode(key))).collect();
-        Self { id, hot_keys, salt: hex::encode(&salt), addresses }
+        let hot_keys = hot_keys.iter().map(|(namespace, key)| (namespace.clone(), hex::encode_prefixed(key))).collect();
+        Self { id, hot_keys, salt: hex::encode_prefixed(salt), addresses }
     }
 
     /// What it says of `chain`, if it is there.

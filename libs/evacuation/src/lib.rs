@@ -9,7 +9,6 @@ mod bundle;
 mod document;
 mod error;
 mod export;
-mod hex;
 mod plan;
 mod step;
 mod verify;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, Claim, Effect, Payer};
+use chain::{Amount, Asset, ChainId, Claim, Effect, Payer, hex};
 use chain_adapters::Adapters;
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use crate::{
-    Bundle, EvacuationError, Step, WalletsExport, hex,
+    Bundle, EvacuationError, Step, WalletsExport,
     wallet::{Recorded, safe_destination, wallet},
 };
 
@@ -90,7 +90,7 @@ fn wallet_steps(
             fee: (fee.payer == Payer::Wallet).then_some(fee.most),
             destination: destination.to_owned(),
             claims,
-            unsigned: hex::encode(&unsigned),
+            unsigned: hex::encode_prefixed(&unsigned),
             signatures: BTreeMap::new(),
         });
     }

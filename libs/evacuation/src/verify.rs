@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use chain::{Amount, Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signatures, Transaction, WalletDesc};
+use chain::{Amount, Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signatures, Transaction, WalletDesc, hex};
 use chain_adapters::Adapters;
 use custody::manifest::VerifiedManifest;
 use zeroize::Zeroizing;
@@ -11,7 +11,6 @@ use crate::{
     Bundle, EvacuationError, Step,
     bundle::WHAT,
     document::same_manifest,
-    hex,
     step::shown,
     wallet::{Recorded, safe_destination, wallet},
 };
@@ -75,7 +74,7 @@ impl VerifiedBundle {
             all.push(step.signatures(role, &secret)?);
         }
         for ((verified, step), signatures) in self.steps.iter_mut().zip(&mut self.bundle.steps).zip(all) {
-            let signatures: Vec<String> = signatures.iter().map(|signature| hex::encode(signature)).collect();
+            let signatures: Vec<String> = signatures.iter().map(hex::encode_prefixed).collect();
             verified.step.signatures.insert(role, signatures.clone());
             step.signatures.insert(role, signatures);
         }
@@ -158,7 +157,7 @@ fn verified(step: &Step, manifest: &VerifiedManifest, adapters: &Adapters) -> Re
     let Step { wallet: id, chain, address, hot_key, salt, asset, contract, unsigned, signatures, .. } = step;
     let (rules, wallet) = wallet(manifest, adapters, &Recorded { id, chain, hot_key, salt, address })?;
     let malformed = || EvacuationError::Hex { wallet: id.clone(), field: "the unsigned transaction" };
-    let unsigned = hex::decode(unsigned).ok_or_else(malformed)?;
+    let unsigned = hex::decode_prefixed(unsigned).ok_or_else(malformed)?;
     let asset = Asset { symbol: asset.clone(), contract: contract.clone() };
     let decoded = rules.decode(&unsigned, &wallet, &[asset]).map_err(|refusal| refused(step, refusal))?;
     same_effect(step, &decoded)?;
@@ -184,7 +183,7 @@ fn refused(step: &Step, refusal: chain::Refusal) -> EvacuationError {
 /// A station's signatures in a step. Bytes that are none of hex fit nothing.
 fn signed(step: &Step, role: KeyRole) -> Option<Signatures> {
     let signatures = step.signatures.get(&role)?;
-    Some(signatures.iter().map(|signature| hex::decode(signature).unwrap_or_default()).collect())
+    Some(signatures.iter().map(|signature| hex::decode_prefixed(signature).unwrap_or_default()).collect())
 }
 
 /// What people are shown must be what the bytes do.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chain::{ChainId, ChainRules, WalletDesc};
+use chain::{ChainId, ChainRules, WalletDesc, hex};
 use chain_adapters::Adapters;
 use custody::{WalletId, manifest::VerifiedManifest};
 
-use crate::{EvacuationError, hex};
+use crate::EvacuationError;
 
 /// What a document says of one wallet on one chain.
 pub(crate) struct Recorded<'a> {
@@ -26,8 +26,9 @@ pub(crate) fn wallet(
     let Recorded { id, chain, hot_key, salt, address } = *recorded;
     let malformed = |field| EvacuationError::Hex { wallet: id.clone(), field };
     let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
-    let hot = hex::decode(hot_key).ok_or_else(|| malformed("the hot key"))?;
-    let salt = hex::decode(salt).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("the salt"))?;
+    let hot = hex::decode_prefixed(hot_key).ok_or_else(|| malformed("the hot key"))?;
+    let salt =
+        hex::decode_prefixed(salt).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("the salt"))?;
     let rules = adapters.rules(chain).map_err(wrong)?;
     let owners = manifest.owners(chain, &hot).map_err(wrong)?;
     let wallet = rules.wallet(&owners, salt).map_err(wrong)?;
