@@ -14,7 +14,7 @@ use std::{
 };
 
 use custody::{Role, config::Credentials, identity::PeerKeys};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use prometheus_client::registry::Registry;
 use prost::Message;
 use protocol::{
@@ -129,6 +129,22 @@ fn request() -> Request {
 
 fn allowed(digest: &[u8]) -> Response {
     Response { outcome: Some(Outcome::Allowed(Allowed { digest: digest.to_vec() })) }
+}
+
+/// A handler that says when a call has come in and answers it once the gate lets it.
+fn gated(
+    entered: Arc<Notify>,
+    gate: Arc<Semaphore>,
+) -> impl Fn(Call) -> BoxFuture<'static, Response> + Send + Sync + 'static {
+    move |call: Call| {
+        let (entered, gate) = (entered.clone(), gate.clone());
+        async move {
+            entered.notify_one();
+            let _turn = gate.acquire().await.unwrap();
+            allowed(&call.digest)
+        }
+        .boxed()
+    }
 }
 
 fn not_now() -> Response {
@@ -407,17 +423,7 @@ async fn beyond_its_bounds_a_server_says_busy() {
     let (broker, keys) = (Broker::start().await, Keys::new());
     let (keeper, app) = (Side::start(&broker, &keys, Role::Keeper).await, Side::start(&broker, &keys, Role::App).await);
     let (entered, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (entered, gate) = (entered.clone(), gate.clone());
-        move |call: Call| {
-            let (entered, gate) = (entered.clone(), gate.clone());
-            async move {
-                entered.notify_one();
-                let _turn = gate.acquire().await.unwrap();
-                allowed(&call.digest)
-            }
-        }
-    };
+    let handler = gated(entered.clone(), gate.clone());
     let _serving = keeper.serve(Bounds { concurrency: 1, queue: 0 }, handler).await;
     let first = app.ask(Role::Keeper, Lane::Op);
     let second = async {
@@ -436,17 +442,7 @@ async fn stopping_finishes_what_was_begun_and_takes_nothing_more() {
     let (broker, keys) = (Broker::start().await, Keys::new());
     let (keeper, app) = (Side::start(&broker, &keys, Role::Keeper).await, Side::start(&broker, &keys, Role::App).await);
     let (entered, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (entered, gate) = (entered.clone(), gate.clone());
-        move |call: Call| {
-            let (entered, gate) = (entered.clone(), gate.clone());
-            async move {
-                entered.notify_one();
-                let _turn = gate.acquire().await.unwrap();
-                allowed(&call.digest)
-            }
-        }
-    };
+    let handler = gated(entered.clone(), gate.clone());
     let serving = keeper.serve(Bounds::default(), handler).await;
     let begun = app.ask_within(Role::Keeper, Lane::Op, SHORTLY);
     let stopping = async {
