@@ -194,7 +194,7 @@ impl LocalPolicy {
     pub fn validate(&self) -> Result<(), TrustError> {
         let Self { assets, destinations, kinds, fees, intent_signers, loosening_delay_seconds } = self;
         if assets.is_empty() {
-            return invalid("localPolicy names no asset");
+            return invalid("the local policy names no asset");
         }
         let (mut symbols, mut contracts) = (BTreeSet::new(), BTreeSet::new());
         for asset in assets {
@@ -239,7 +239,7 @@ impl LocalPolicy {
         let unlimited = self.assets.iter().filter(|asset| asset.per_wallet.is_none() || asset.total.is_none());
         let mut missing: Vec<String> = unlimited
             .map(|AssetLimits { symbol, chain, .. }| {
-                format!("localPolicy has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
+                format!("the local policy has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
             })
             .collect();
         if self.loosening_delay_seconds == 0 {

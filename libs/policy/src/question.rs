@@ -102,7 +102,7 @@ impl<'a> Question<'a> {
     fn asset(&self) -> Outcome {
         let (chain, transaction) = (self.facts.chain, self.facts.transaction);
         let Some(policy) = self.chain() else {
-            return refuses("ChainNotAllowed", format!("localPolicy names no asset on {chain}"));
+            return refuses("ChainNotAllowed", format!("the local policy names no asset on {chain}"));
         };
         let transferred = transaction.transfers().map(|(asset, _, _)| asset);
         let moving: BTreeSet<&str> = transferred.chain(transaction.own_fee().map(|(asset, _)| asset)).collect();

@@ -42,7 +42,7 @@ pub(crate) fn verify(trust: &MemberTrust, documents: &Documents, held: &[LocalPo
     let manifest = manifest(trust, documents)?;
     let unusable = |error: PolicyError| Unready::trust(error.to_string());
     let chains = chains(complete.local_policy()).map_err(unusable)?;
-    let rules = Adapters::all().of(chains).map_err(|error| Unready::trust(format!("the localPolicy: {error}")))?;
+    let rules = Adapters::all().of(chains).map_err(|error| Unready::trust(format!("the local policy: {error}")))?;
     let policy = Policy::new(complete.local_policy(), held, &config.policy, &manifest, &rules).map_err(unusable)?;
     let observed = !complete.peers(Role::Sentinel).is_empty();
     Ok(Verified {
