@@ -8,7 +8,7 @@ use clock::now_ms;
 use custody::{
     Role,
     identity::PeerKeys,
-    phrase::{NAMESPACES, Phrase, PhraseError},
+    phrase::{Phrase, PhraseError},
     trust::MemberTrust,
 };
 use protocol::ops::{Attestation, Operation, Request, Response};
@@ -17,8 +17,8 @@ use sealing::Sealer;
 use signer::{
     fault,
     identity::{self, IdentityError, Keys},
-    pipeline::{Asker, Lock, Signer, SigningContext, cool_key_context, digest, vouchers},
-    store::{Ledger, SealedKey, Store, StoreError},
+    pipeline::{Asker, Lock, Signer, SigningContext, digest, seal_cool_keys, vouchers},
+    store::{Ledger, Store, StoreError},
 };
 use workload::{
     documents::{self, Documents, Unready},
@@ -89,14 +89,7 @@ impl EmbeddedSigner {
     pub async fn keep_cool(&self, trust: &MemberTrust, phrase: &Phrase) -> Result<(), EmbeddedError> {
         let custody =
             trust.custody.as_ref().ok_or_else(|| EmbeddedError::Locked("no custody is pinned".to_owned()))?.id;
-        let derived = phrase.keys();
-        let mut kept = Vec::with_capacity(NAMESPACES.len());
-        for namespace in NAMESPACES {
-            let secret = derived.secret(namespace)?;
-            let sealed = self.sealer.seal(&[(cool_key_context(custody, namespace), secret.as_slice())]).await?;
-            let (public_key, secret) = (derived.public_key(namespace)?.to_vec(), sealed.concat());
-            kept.push(SealedKey { namespace: namespace.to_owned(), public_key, secret });
-        }
+        let kept = seal_cool_keys::<EmbeddedError>(&self.sealer, custody, &phrase.keys()).await?;
         if self.store.keep_cool_keys(kept).await? { Ok(()) } else { Err(EmbeddedError::OtherCoolKey) }
     }
 

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use audit::Head;
 use chain::{ChainId, KeyRole, Rules};
-use custody::{CustodyId, Role, manifest::VerifiedManifest, trust::KeyProtection};
+use custody::{
+    CustodyId, Role,
+    manifest::VerifiedManifest,
+    phrase::{Keys as PhraseKeys, NAMESPACES, PhraseError},
+    trust::KeyProtection,
+};
 use ed25519_dalek::VerifyingKey;
 use policy::Policy;
 use protocol::{envelope::Peers, ops::Attestation};
@@ -13,7 +18,7 @@ use sealing::{ClientKey, Context, Sealer};
 use zeroize::Zeroizing;
 
 use super::{attest::attest, stop::Stop};
-use crate::identity::Keys;
+use crate::{identity::Keys, store::SealedKey};
 
 /// All that operations depend on beside the store, as one value that never changes: documents that were verified
 /// together, opened keys, a Vault. Made by whoever embeds the signer.
@@ -107,6 +112,24 @@ pub fn hot_key_context(custody: CustodyId, wallet: &str, namespace: &str) -> Con
 /// The context of the entropy of a user's phrase.
 pub fn entropy_context(custody: CustodyId, wallet: &str) -> Context {
     Context::new(custody.as_bytes(), wallet, "entropy.v1")
+}
+
+/// The keys of a cool phrase, sealed in one request to the Vault.
+pub async fn seal_cool_keys<E>(sealer: &Sealer, custody: CustodyId, keys: &PhraseKeys) -> Result<Vec<SealedKey>, E>
+where
+    E: From<PhraseError> + From<vault::Error>,
+{
+    let mut secrets = Vec::with_capacity(NAMESPACES.len());
+    for namespace in NAMESPACES {
+        secrets.push((cool_key_context(custody, namespace), keys.secret(namespace)?));
+    }
+    let secrets: Vec<_> = secrets.iter().map(|(context, secret)| (*context, secret.as_slice())).collect();
+    let mut rows = Vec::with_capacity(NAMESPACES.len());
+    for (namespace, secret) in NAMESPACES.into_iter().zip(sealer.seal(&secrets).await?) {
+        let public_key = keys.public_key(namespace)?.to_vec();
+        rows.push(SealedKey { namespace: namespace.to_owned(), public_key, secret });
+    }
+    Ok(rows)
 }
 
 /// The context of the cool key for a family of chains.

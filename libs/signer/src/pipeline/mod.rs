@@ -29,7 +29,7 @@ mod tests;
 mod vouch;
 
 pub use attest::attest;
-pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_context};
+pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_context, seal_cool_keys};
 pub use lock::Lock;
 pub use peers::vouchers;
 pub use request::{Asker, digest};

@@ -27,8 +27,8 @@ use sealing::Sealer;
 
 use crate::{
     identity::{self, Keys},
-    pipeline::{Lock, Signer, SigningContext, cool_key_context},
-    store::{SealedKey, Store},
+    pipeline::{Lock, Signer, SigningContext, seal_cool_keys},
+    store::Store,
 };
 
 /// The contract of USDT.
@@ -103,13 +103,9 @@ impl Running {
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await.unwrap());
         let manifest = custody.manifest.clone();
         if role == Role::Cooler {
-            let derived = custody.cool.keys();
-            let secret = derived.secret("eip155").unwrap();
-            let context = cool_key_context(manifest.custody_id(), "eip155");
-            let sealed = sealer.seal(&[(context, secret.as_slice())]).await.unwrap().remove(0);
-            let public_key = derived.public_key("eip155").unwrap().to_vec();
-            let key = SealedKey { namespace: "eip155".to_owned(), public_key, secret: sealed };
-            assert!(store.keep_cool_keys(vec![key]).await.unwrap());
+            let keys = custody.cool.keys();
+            let sealed = seal_cool_keys::<Box<dyn std::error::Error>>(&sealer, manifest.custody_id(), &keys).await;
+            assert!(store.keep_cool_keys(sealed.unwrap()).await.unwrap());
         }
         let running = Self::over(data_dir, store, keys, manifest, approved, sealer);
         running.serve(role, Terms::default());

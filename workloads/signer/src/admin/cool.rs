@@ -1,11 +1,7 @@
-//! The cool phrase, brought from the cool room.
+//! The cool phrase, brought from the cool station.
 
-use custody::{Role, manifest::VerifiedManifest, phrase::NAMESPACES, sealed_phrase::SealedCool};
-use signer::{
-    identity,
-    pipeline::cool_key_context,
-    store::{SealedKey, Store},
-};
+use custody::{Role, manifest::VerifiedManifest, sealed_phrase::SealedCool};
+use signer::{identity, pipeline::seal_cool_keys, store::Store};
 use workload::place::Place;
 
 use super::session::{AdminError, documents};
@@ -18,16 +14,6 @@ pub(crate) async fn import(place: &Place, sealed: &[u8]) -> Result<VerifiedManif
     let sealer = place.sealer(&trust.vault)?;
     let own = identity::reopen(&store, &sealer).await?;
     let phrase = custody::sealed_phrase::open(&sealed, &own.xkey(), &manifest)?;
-    let (keys, custody) = (phrase.keys(), manifest.custody_id());
-    let mut secrets = Vec::with_capacity(NAMESPACES.len());
-    for namespace in NAMESPACES {
-        secrets.push((cool_key_context(custody, namespace), keys.secret(namespace)?));
-    }
-    let secrets: Vec<_> = secrets.iter().map(|(context, secret)| (*context, secret.as_slice())).collect();
-    let mut rows = Vec::with_capacity(NAMESPACES.len());
-    for (namespace, secret) in NAMESPACES.into_iter().zip(sealer.seal(&secrets).await?) {
-        let public_key = keys.public_key(namespace)?.to_vec();
-        rows.push(SealedKey { namespace: namespace.to_owned(), public_key, secret });
-    }
+    let rows = seal_cool_keys::<AdminError>(&sealer, manifest.custody_id(), &phrase.keys()).await?;
     if store.keep_cool_keys(rows).await? { Ok(manifest) } else { Err(AdminError::OtherCoolKey) }
 }
