@@ -268,7 +268,7 @@ func (a *App) try(payload []byte) (*Response, error) {
 		if err != nil {
 			return nil, errors.Join(last, err)
 		}
-		// Something that is no answer says nothing: the right one may still come.
+		// Something that is not an answer says nothing: the right one may still come.
 		opened, reason := a.party.openResponse(ticket, message.Data, nowMs())
 		if reason != "" {
 			last = refusedFor(reason)
@@ -288,7 +288,7 @@ func safeTransfer(to, amount string, nonce uint64) (Bytes, error) {
 	}
 	value, ok := new(big.Int).SetString(amount, 10)
 	if !ok {
-		return nil, fmt.Errorf("%s is no amount", amount)
+		return nil, fmt.Errorf("%s is not an amount", amount)
 	}
 	var out Bytes
 	word := func(value []byte) { out = append(append(out, make([]byte, 32-len(value))...), value...) }

@@ -225,7 +225,7 @@ fn effect_json(decoded: &Transaction) -> Value {
 }
 
 /// What the wallet pays at most beside what it moves, in the smallest unit. On EVM nothing: signers refuse all refund
-/// fields but zero (`RefundFields`), and gas is paid by the sender and is no part of what is signed.
+/// fields but zero (`RefundFields`), and gas is paid by the sender and is not part of what is signed.
 fn fee(decoded: &Transaction) -> String {
     match decoded.fee.payer {
         Payer::Wallet => decoded.fee.most.to_string(),

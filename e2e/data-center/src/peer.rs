@@ -53,7 +53,7 @@ pub(crate) fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Opera
 /// What was held before. The new one is held from now on unless it is older, or its signer is not sure of it itself.
 fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation, locked: bool) -> Outcome {
     let Ok(head) = audit_head(&shown, &[key]) else {
-        return refused("AttestationNotBelieved", "this is no audit head of the signer that asks");
+        return refused("AttestationNotBelieved", "this is not an audit head of the signer that asks");
     };
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
     let held = newest.as_ref().map(|(_, attestation)| attestation.clone());

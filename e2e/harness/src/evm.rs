@@ -281,12 +281,12 @@ impl Anvil {
 /// An address as an ABI word.
 fn word(address: &str) -> Result<String> {
     let digits = address.strip_prefix("0x").filter(|digits| digits.len() == 40);
-    Ok(format!("{:0>64}", digits.with_context(|| format!("'{address}' is no address"))?))
+    Ok(format!("{:0>64}", digits.with_context(|| format!("'{address}' is not an address"))?))
 }
 
 /// A number in hexadecimal, as JSON-RPC and ABI words have it.
 fn quantity(hex: &str) -> Result<u128> {
     let digits = hex.trim_start_matches("0x").trim_start_matches('0');
     let parsed = if digits.is_empty() { Ok(0) } else { u128::from_str_radix(digits, 16) };
-    parsed.with_context(|| format!("'{hex}' is no number of at most 128 bits"))
+    parsed.with_context(|| format!("'{hex}' is not a number of at most 128 bits"))
 }

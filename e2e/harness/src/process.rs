@@ -61,7 +61,7 @@ impl ProcessId {
         if self.lives()
             && let Some(pid) = Pid::from_raw(self.pid)
         {
-            // Fails only when it ended meanwhile, which is no matter.
+            // Fails only when it ended meanwhile, which does not matter.
             let _ = kill_process(pid, signal);
         }
     }

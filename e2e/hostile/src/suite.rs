@@ -1,4 +1,4 @@
-//! What suites have in common: saying how far they are, and that an attack which could not be made is no success.
+//! What suites have in common: saying how far they are, and that an attack which could not be made does not count as held.
 
 use std::cell::RefCell;
 

@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 /// Longest line without its end; [`record::MAX_FIELD_BYTES`] keeps every record below it.
 pub const MAX_LINE_BYTES: usize = 16 * 1024;
 
-/// Why a file is no export that this build reads. Lines count from 1.
+/// Why a file is not an export that this build reads. Lines count from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The file can't be read or written.

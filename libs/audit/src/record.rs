@@ -176,7 +176,7 @@ pub fn hash(record: &Record) -> [u8; 32] {
 }
 
 /// The record that follows `head`, and the head after it. Text from outside plays no tricks on whoever reads the record:
-/// what is no printable ASCII becomes `?`, and what is longer than [`MAX_FIELD_BYTES`] is cut.
+/// what is not printable ASCII becomes `?`, and what is longer than [`MAX_FIELD_BYTES`] is cut.
 pub fn next(head: &Head, entry: Entry) -> (Record, Head) {
     let record = Record {
         seq: head.count.saturating_add(1),

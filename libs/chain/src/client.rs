@@ -58,7 +58,7 @@ pub trait Turn: Send + Sync {
     /// Signs a transaction that makes `call`. Nothing is sent.
     async fn sign(&self, call: &Call) -> Result<Relayed, ClientError>;
 
-    /// Hands the transaction to the network and ends the turn. Sending one that is already known is no error.
+    /// Hands the transaction to the network and ends the turn. Sending one that is already known succeeds.
     async fn broadcast(self: Box<Self>, relayed: &Relayed) -> Result<(), ClientError>;
 }
 

@@ -156,11 +156,11 @@ impl AssetLimits {
         check_chain(chain)?;
         if !is_symbol(symbol) {
             return invalid(format!(
-                "localPolicy: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
+                "local policy: symbol {symbol:?} on {chain} must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'"
             ));
         }
         if asset != "native" && !is_evm_address(asset) {
-            return invalid(format!("localPolicy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
+            return invalid(format!("local policy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
         }
         check_amount(symbol, "perTransaction", per_transaction)?;
         for (name, rolling) in [("perWallet", per_wallet), ("total", total)] {
@@ -201,13 +201,13 @@ impl LocalPolicy {
             asset.validate()?;
             let AssetLimits { chain, symbol, asset, .. } = asset;
             if !symbols.insert((chain, symbol)) || !contracts.insert((chain, asset.to_ascii_lowercase())) {
-                return invalid(format!("localPolicy: {symbol} on {chain} is listed twice"));
+                return invalid(format!("local policy: {symbol} on {chain} is listed twice"));
             }
         }
         if let Some(Destinations { allow, cooling_seconds }) = destinations {
             if allow.len() > MAX_DESTINATIONS {
                 return invalid(format!(
-                    "localPolicy: {} destinations, but at most {MAX_DESTINATIONS} are allowed",
+                    "local policy: {} destinations, but at most {MAX_DESTINATIONS} are allowed",
                     allow.len()
                 ));
             }
@@ -215,20 +215,20 @@ impl LocalPolicy {
             check_seconds("destinations.coolingSeconds", *cooling_seconds, 0)?;
         }
         if kinds.as_ref().is_some_and(BTreeSet::is_empty) {
-            return invalid("localPolicy: kinds is empty, so nothing would ever be signed; leave it out or list some");
+            return invalid("local policy: kinds is empty, so nothing would ever be signed; leave it out or list some");
         }
         let mut chains = BTreeSet::new();
         for FeeCeiling { chain, ceiling } in fees {
             check_chain(chain)?;
             check_amount(chain, "fees.ceiling", ceiling)?;
             if !chains.insert(chain) {
-                return invalid(format!("localPolicy: the fee on {chain} is listed twice"));
+                return invalid(format!("local policy: the fee on {chain} is listed twice"));
             }
         }
         check_intent_signers(intent_signers)?;
         if intent_signers.is_empty() && assets.iter().any(|asset| asset.intent_above.is_some()) {
             return invalid(
-                "localPolicy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid",
+                "local policy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid",
             );
         }
         check_seconds("looseningDelaySeconds", *loosening_delay_seconds, 0)
@@ -254,7 +254,7 @@ impl LocalPolicy {
 fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
     if signers.len() > MAX_INTENT_SIGNERS {
         return invalid(format!(
-            "localPolicy: {} intent signers, but at most {MAX_INTENT_SIGNERS} are allowed",
+            "local policy: {} intent signers, but at most {MAX_INTENT_SIGNERS} are allowed",
             signers.len()
         ));
     }
@@ -264,33 +264,33 @@ fn check_intent_signers(signers: &[String]) -> Result<(), TrustError> {
             Some(key) if !key.is_weak() => {}
             _ => {
                 return invalid(format!(
-                    "localPolicy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"
+                    "local policy: intent signer '{signer}' is not an ed25519 key of 64 hex digits"
                 ));
             }
         }
         if !seen.insert(signer) {
-            return invalid(format!("localPolicy: intent signer '{signer}' is listed twice"));
+            return invalid(format!("local policy: intent signer '{signer}' is listed twice"));
         }
     }
     Ok(())
 }
 
 fn check_chain(chain: &str) -> Result<(), TrustError> {
-    chain.parse::<ChainId>().map(drop).or_else(|error| invalid(format!("localPolicy: {error}")))
+    chain.parse::<ChainId>().map(drop).or_else(|error| invalid(format!("local policy: {error}")))
 }
 
 fn check_amount(of: &str, field: &str, amount: &str) -> Result<(), TrustError> {
     if amount.parse::<Amount>().is_ok() {
         return Ok(());
     }
-    invalid(format!("localPolicy: {field} '{amount}' of {of} is not a whole number of the smallest unit below 2^256"))
+    invalid(format!("local policy: {field} '{amount}' of {of} is not a whole number of the smallest unit below 2^256"))
 }
 
 fn check_seconds(field: &str, seconds: u64, least: u64) -> Result<(), TrustError> {
     if (least..=MAX_SECONDS).contains(&seconds) {
         return Ok(());
     }
-    invalid(format!("localPolicy: {field} is {seconds}; expected {least} to {MAX_SECONDS} seconds"))
+    invalid(format!("local policy: {field} is {seconds}; expected {least} to {MAX_SECONDS} seconds"))
 }
 
 /// Whether `text` may name an asset: 1 to 32 characters of `a-z`, `A-Z`, `0-9`, `.`, `-`, `_`. People read symbols on

@@ -24,7 +24,7 @@ pub enum PolicyError {
         /// Symbol.
         asset: String,
     },
-    /// A limit of the hub is no amount, or no window.
+    /// A limit of the hub is not an amount, or its window is not a duration.
     #[error("the hub's limit for {asset} on {chain} is not usable: {cause}; correct spec.policy.limits")]
     Limit {
         /// CAIP-2 chain id.

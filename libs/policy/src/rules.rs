@@ -121,7 +121,7 @@ pub(crate) fn together(outcomes: impl IntoIterator<Item = Outcome>, nothing: &'s
         match outcome {
             Outcome::Kept(how) => kept.push(how),
             Outcome::Unneeded(why) => unneeded = unneeded.or(Some(why)),
-            // 0 is no time: nothing was announced.
+            // 0 stands for "never": nothing was announced.
             Outcome::Waits { not_before_ms } => {
                 waits = waits.filter(|longest| *longest == 0 || not_before_ms != 0 && *longest > not_before_ms);
                 waits = waits.or(Some(not_before_ms));

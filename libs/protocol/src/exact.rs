@@ -3,7 +3,7 @@
 
 use prost::Message;
 
-/// The bytes are no message of this kind, or not in its one encoding: a field unknown to this version, twice, out of
+/// The bytes are not a message of this kind, or not in its one encoding: a field unknown to this version, twice, out of
 /// order, or written out although it has its default value.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 #[error("not a message that this version understands completely; send what the protocol's description lists, no more")]

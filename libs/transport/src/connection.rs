@@ -70,7 +70,7 @@ impl Drop for Inner {
 }
 
 impl Link {
-    /// Starts connecting and returns at once: a broker that is away is no error, see [`Self::state`]. Must be called
+    /// Starts connecting and returns at once: a broker that is away is not an error, see [`Self::state`]. Must be called
     /// in a tokio runtime.
     pub async fn connect(options: Options) -> Result<Self, ConnectError> {
         let servers = servers(&options.urls)?;

@@ -184,7 +184,7 @@ impl Vault {
         }
     }
 
-    /// Asks for more time; a failed renewal is no failure of the caller as long as the token lives.
+    /// Asks for more time; a failed renewal does not fail the caller as long as the token lives.
     async fn renew(&self, session: Arc<Session>, logins: &mut Logins) -> Result<Arc<Session>, Error> {
         let renewed = vaultrs::token::renew_self(&session.client, None).await.map_err(Failure::from);
         let fresh = match self.meaning("auth/token/renew-self", renewed) {

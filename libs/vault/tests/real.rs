@@ -354,7 +354,7 @@ async fn a_stalled_way_to_the_vault_fails_in_time_and_is_noticed_when_it_is_open
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Away { .. }))));
     assert!(matches!(late, Err(Error::Away { .. })));
 
-    // Slow, but within the deadline, is no failure.
+    // A slow answer within the deadline does not fail.
     proxy.set(Way::Slow(Duration::from_millis(50)));
     let opened = eventually(|| sealer.open(context, sealed.clone()), Result::is_ok).await.unwrap();
     assert_eq!(opened.as_slice(), b"secret");

@@ -191,7 +191,7 @@ async fn all_live(cluster: &Cluster, objects: &[Value]) -> Result<bool> {
     Ok(true)
 }
 
-/// The objects of a manifest; comments and empty documents are no objects.
+/// The objects of a manifest; comments and empty documents do not count.
 fn documents(manifest: &str) -> Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).context("helm rendered no YAML")?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())

@@ -311,7 +311,7 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
 fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
     for AssetLimits { chain, .. } in &local_policy.assets {
         let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
-        known.map_err(|error| format!("localPolicy: {error}"))?;
+        known.map_err(|error| format!("local policy: {error}"))?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Pod {
         })
     }
 
-    /// The StatefulSet was applied. A write of its status is no news: it is ours.
+    /// The StatefulSet was applied. A write of its status does not count: it is ours.
     pub(super) fn want(&self, set: StatefulSet) {
         let version = |set: &StatefulSet| (set.metadata.uid.clone(), set.metadata.generation);
         self.wanted.send_if_modified(|wanted| {

@@ -77,7 +77,7 @@ async fn answer(host: &EmbeddedSigner, trust: &MemberTrust, ask: Ask) -> Result<
         }
         Ask::Head(Nothing {}) => match host.head().await? {
             Operation::EchoHead(head) => Told::Head(head),
-            _ => return Err(anyhow!("the head is no head")),
+            _ => return Err(anyhow!("the head cannot be read")),
         },
         Ask::Vouch(Vouchers { held }) => {
             let held = held.into_iter().map(|voucher| Ok((voucher.role.parse()?, voucher.held)));

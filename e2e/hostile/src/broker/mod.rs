@@ -58,7 +58,7 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
     ("stripped and signed by another approved peer", "keeper: BadSignature; cooler: BadSignature", |b| {
         forge::other_peer(b).boxed_local()
     }),
-    ("sender that is no peer", "keeper: UnknownSender; cooler: UnknownSender", |b| forge::no_peer(b).boxed_local()),
+    ("sender that is not a peer", "keeper: UnknownSender; cooler: UnknownSender", |b| forge::no_peer(b).boxed_local()),
     ("bit flips at every byte of the envelope", "keeper: Malformed, NotForThisKey, NotOpened, UnknownVersion", |b| {
         reshape::flipped_envelope(b).boxed_local()
     }),

@@ -112,7 +112,7 @@ fn spellings(secret: &[u8; 32]) -> Vec<Vec<u8>> {
     let encodings = [&HEXLOWER, &HEXUPPER, &BASE64_NOPAD, &BASE64URL_NOPAD].map(|encoding| encoding.encode(secret));
     let mut all = vec![secret.to_vec()];
     all.extend(encodings.map(String::into_bytes));
-    // Six words in a row are no accident.
+    // Six words in a row are not an accident.
     if let Ok(phrase) = Phrase::from_entropy(secret) {
         all.push(phrase.words().take(6).collect::<Vec<_>>().join(" ").into_bytes());
     }

@@ -66,7 +66,7 @@ pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainE
     Ok(Call { to: display(&FACTORY), data: call.abi_encode() })
 }
 
-/// Address of a 33-byte SEC1 key; `None` for what is no key.
+/// Address of a 33-byte SEC1 key; `None` if the bytes are not a key.
 pub(crate) fn of_key(key: &[u8]) -> Option<Address> {
     let key = PublicKey::from_slice(key).ok().filter(|_| key.len() == 33)?;
     Some(Address::from_raw_public_key(&key.serialize_uncompressed()[1..]))

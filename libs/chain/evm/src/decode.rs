@@ -27,7 +27,7 @@ pub enum Reason {
     SelfCall,
     /// Gas and refund fields are not zero: they pay the sender out of the wallet.
     RefundFields,
-    /// Calldata that is no plain ERC-20 transfer.
+    /// Calldata that is not a plain ERC-20 transfer.
     UnknownCall,
     /// The asset is not listed.
     UnknownAsset,

@@ -431,7 +431,7 @@ fn what_has_no_encoding_is_malformed() {
         assert_eq!(read(&fewer), Err("Malformed"), "{field} is missing");
         let mut number = fields();
         number[field] = 0.into();
-        assert_eq!(read(&number), Err("Malformed"), "{field} is no string");
+        assert_eq!(read(&number), Err("Malformed"), "{field} is not a string");
     }
     let mut more = fields();
     more["signatures"] = "0x".into();

@@ -42,7 +42,7 @@ pub fn coin(amount: u128, number: u64) -> Claim {
     Claim::Coin(id, 0)
 }
 
-/// What a coin is worth; `None` for what is no coin of this chain.
+/// What a coin is worth; `None` if it is not a coin of this chain.
 pub fn worth(claim: &Claim) -> Option<Amount> {
     let Claim::Coin(id, 0) = claim else { return None };
     id[..16].try_into().ok().map(u128::from_be_bytes).map(Amount::from)
@@ -131,7 +131,7 @@ fn coins(transaction: &Unsigned) -> Result<Vec<Claim>, Refusal> {
     let mut claims = Vec::new();
     for text in &transaction.coins {
         let claim = text.parse().ok().filter(|claim: &Claim| claim.to_string() == *text && worth(claim).is_some());
-        let claim = claim.ok_or_else(|| refusal("Malformed", &format!("'{text}' is no coin of this chain")))?;
+        let claim = claim.ok_or_else(|| refusal("Malformed", &format!("'{text}' is not a coin of this chain")))?;
         if !seen.insert(claim) {
             return Err(refusal("CoinTwice", &format!("{claim} is there twice")));
         }

@@ -108,7 +108,7 @@ fn the_digest_names_all_that_holds() {
     assert_eq!(
         policy(&local_policy(), &[local_policy()]).digest(),
         plain,
-        "an earlier local policy that is no stricter changes nothing"
+        "an earlier local policy that is not stricter changes nothing"
     );
     let mut digests = vec![plain];
     for change in [

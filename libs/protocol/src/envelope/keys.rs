@@ -111,7 +111,7 @@ impl Drop for XSecret {
 /// Why peers were refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PeerError {
-    /// Text that is no key.
+    /// Text that is not a key.
     #[error("the {kind} of {role} is malformed; approve {role} again with the keys in its report")]
     Malformed {
         /// Whose.

@@ -85,7 +85,7 @@ fn intent_statement() -> PaymentIntent {
     }
 }
 
-/// By somebody who is no party: here the sentinel's key stands for him.
+/// By somebody who is not a party: here the sentinel's key stands for him.
 pub(crate) fn intent() -> Attestation {
     attest_payment_intent(&intent_statement(), &message_key(Role::Sentinel))
 }

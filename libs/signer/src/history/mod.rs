@@ -19,7 +19,7 @@ pub const VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     /// Some other file.
-    #[error("this is no signing history; take the file from the signer's `history export`")]
+    #[error("this is not a signing history; take the file from the signer's `history export`")]
     Format,
     /// Made by another version of the tools.
     #[error("the history has version {0}, this build reads 1 to {VERSION}; use the tools that made it")]

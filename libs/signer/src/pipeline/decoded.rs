@@ -97,7 +97,7 @@ impl Decoded {
 
 pub(super) fn payment(accepted: &Accepted) -> Result<&Payment, Stop> {
     let operation = &accepted.operation;
-    operation.payment().ok_or_else(|| Stop::refused("Malformed", format!("{} is no payment", operation.name())))
+    operation.payment().ok_or_else(|| Stop::refused("Malformed", format!("{} is not a payment", operation.name())))
 }
 
 fn no_hot_signature(payment: &Payment) -> Result<(), Stop> {

@@ -17,7 +17,7 @@ use crate::store::{Ledger, PeerHead};
 /// Longest reason of a freeze that is kept, characters.
 const MAX_REASON: usize = 300;
 
-/// Frozen on disk before it is confirmed; again is no error.
+/// Frozen on disk before it is confirmed; freezing again succeeds.
 pub(super) async fn freeze(
     signer: &Signer,
     serving: &Arc<SigningContext>,

@@ -38,7 +38,7 @@ pub(crate) struct PaymentId([u8; 16]);
 
 /// Not the form of a payment id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no payment id; expected 32 lower-case hex digits")]
+#[error("'{0}' is not a payment id; expected 32 lower-case hex digits")]
 pub(crate) struct InvalidPaymentId(String);
 
 impl PaymentId {

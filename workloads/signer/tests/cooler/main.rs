@@ -157,7 +157,7 @@ async fn what_is_taken_away_stops_it_and_what_comes_back_starts_it() {
     let check = || Operation::Check(Payment { hot_signatures: Vec::new(), ..hot.payment(&member, 5, 0) });
     let patience = Duration::from_secs(30);
 
-    // The hub tightens; a limit for nothing, or an unknown field in the trust, is no policy and no trust.
+    // The hub tightens; a limit for nothing, or an unknown field in the trust, is neither a policy nor a trust document.
     let limit = |asset: &str| json!({"limits": [{"chain": CHAIN, "asset": asset, "perTransaction": "4"}]});
     let before = member.report().await.unwrap().digests.policy;
     member.write_config(limit("ETH")).await;
@@ -263,7 +263,7 @@ async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
     let outcome = ask(&app, Operation::Sign(hot.payment(&member, 5, 0)), Duration::from_secs(30)).await;
     assert!(matches!(outcome, Outcome::Signed(_)), "{outcome:?}");
 
-    // The seeds open by the new version, and the same word again is no rotation.
+    // The seeds open by the new version, and the same word again does not rotate.
     assert_eq!(process.terminate().await, Some(0));
     let _process = member.run();
     let starting = member.report().await.unwrap();

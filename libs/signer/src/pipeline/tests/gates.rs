@@ -23,7 +23,7 @@ async fn a_freeze_by_anybody_comes_before_stored_results_and_stays_over_a_restar
     let paid = request(sign(&payment("alice", &transfer("ETH", 1), 0)));
     let result = signed(pair.keeper.answer(&paid).await);
     for role in [Role::App, Role::Cooler, Role::Sentinel, Role::App] {
-        assert_eq!(pair.keeper.say(role, &freeze("alice")).await, Outcome::Done(Done {}), "again is no error");
+        assert_eq!(pair.keeper.say(role, &freeze("alice")).await, Outcome::Done(Done {}), "freezing again succeeds");
     }
     assert_eq!(refused(pair.keeper.say(Role::App, &freeze("../alice")).await), "Malformed");
     assert_eq!(unavailable(pair.keeper.answer(&paid).await), "Frozen");
