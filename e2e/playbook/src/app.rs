@@ -90,7 +90,7 @@ impl TrustFile<'_> {
             "signers": {"keeper": [self.keeper.keys], "cooler": [self.cooler.keys]},
             "nats": {"urls": [self.nats.url], "caFile": self.nats_ca_file},
             "credentialsFile": self.credentials_file,
-            "chain": {"id": format!("eip155:{}", self.chain_id), "rpc": self.rpc, "assets": self.assets},
+            "chain": {"id": format!("eip155:{}", self.chain_id), "nodes": [self.rpc], "finality": {"depth": 0}, "assets": self.assets},
             "relayerKeyFile": self.relayer_key_file,
             "clientKeys": self.client_keys,
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Amount, Asset, Call, ChainId, Claim, ClientError, Effect, WalletDesc};
+use crate::{Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Place, WalletDesc};
 
 /// A node of one chain, and the relayer that pays there for what owners have signed. It holds no owner's key and can
 /// move no wallet's money. Linked into App and the online CLI only.
@@ -18,6 +18,9 @@ pub trait ChainClient: Send + Sync {
 
     /// Refuses a node that serves another chain.
     async fn verify_chain(&self) -> Result<(), ClientError>;
+
+    /// The newest block; waits until it is another than `known`.
+    async fn head(&self, known: Option<&Head>) -> Result<Head, ClientError>;
 
     /// What the node says of a wallet, all of it at one block.
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError>;
@@ -60,6 +63,17 @@ pub trait Turn: Send + Sync {
 
     /// Hands the transaction to the network and ends the turn. Sending one that is already known succeeds.
     async fn broadcast(self: Box<Self>, relayed: &Relayed) -> Result<(), ClientError>;
+}
+
+/// The newest block of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Blocks before it.
+    pub number: u64,
+    /// The chain's name for it: after a reorganisation the same number has another.
+    pub id: String,
+    /// When it was made, by the chain's clock: Unix seconds.
+    pub time: u64,
 }
 
 /// A wallet as its chain has it.
@@ -107,7 +121,7 @@ pub enum Purpose {
 /// Where to look for a transaction that has used up its claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// From this block on: the claims were free there.
+    /// After this block: at its end the claims were free.
     Since(u64),
     /// In so many of the newest blocks.
     Newest(u64),
@@ -126,9 +140,14 @@ pub enum Fate {
         tx: String,
         /// False: it moved nothing all the same.
         success: bool,
+        /// Where.
+        place: Place,
     },
-    /// Another transaction has used them: it can't take place any more.
-    Superseded,
+    /// Another transaction has used them: once that one is settled, it can't take place any more.
+    Superseded {
+        /// Where the other one stands.
+        place: Place,
+    },
     /// They are used, and the node does not tell yet by what.
     Untold,
 }

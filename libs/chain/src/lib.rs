@@ -2,6 +2,7 @@
 //! networked, for whoever reads a node or pays to carry out what owners have signed. [`hex`] is how bytes are written
 //! wherever they are shown.
 
+mod access;
 mod amount;
 mod client;
 mod client_error;
@@ -14,8 +15,11 @@ mod rules;
 mod transaction;
 mod wallet;
 
+pub use access::{Access, Finality, Place};
 pub use amount::Amount;
-pub use client::{ChainClient, Created, Fate, Float, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState};
+pub use client::{
+    ChainClient, Created, Fate, Float, Head, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState,
+};
 pub use client_error::ClientError;
 pub use error::ChainError;
 pub use id::ChainId;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use chain::{Asset, ChainId, ChainRules};
+use chain::{Access, Asset, ChainId, ChainRules, Finality};
 use chain_adapters::Adapters;
 use custody::{
     CustodyId, Role,
@@ -71,9 +71,22 @@ struct NatsConfig {
 struct ChainConfig {
     /// CAIP-2, for example `eip155:1`.
     id: ChainId,
-    /// URL of the node; may hold a provider's API key, so it is never shown.
-    rpc: String,
+    /// URLs of nodes, in the order in which they are asked; may hold a provider's API key, so they are never shown.
+    nodes: Vec<String>,
+    /// So many nodes must say the same before it ends a payment. Two where two or more are named, if it is left out.
+    agree: Option<usize>,
+    finality: FinalityConfig,
     assets: Vec<AssetConfig>,
+}
+
+/// When a payment's block is taken to stay.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum FinalityConfig {
+    /// So many blocks follow it.
+    Depth(u64),
+    /// The chain calls it final (EVM: the tag `finalized`).
+    Tagged,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,8 +122,7 @@ pub(crate) struct Settings {
 /// The chain that this App pays on.
 pub(crate) struct ChainSettings {
     pub(crate) rules: Arc<dyn ChainRules>,
-    /// URL of the node.
-    pub(crate) rpc: String,
+    pub(crate) access: Access,
     pub(crate) assets: Assets,
 }
 
@@ -202,9 +214,26 @@ impl SignerConfig {
 }
 
 impl ChainConfig {
+    fn access(&self) -> Result<Access, ConfigError> {
+        let Self { nodes, agree, finality, .. } = self;
+        if nodes.is_empty() {
+            return invalid("chain.nodes is empty: nothing can be read");
+        }
+        let agree = agree.unwrap_or_else(|| nodes.len().min(2));
+        if !(1..=nodes.len()).contains(&agree) {
+            return invalid(format!("chain.agree is {agree}; expected 1 to {}, the number of nodes", nodes.len()));
+        }
+        let finality = match finality {
+            FinalityConfig::Depth(blocks) => Finality::Depth(*blocks),
+            FinalityConfig::Tagged => Finality::Tagged,
+        };
+        Ok(Access { nodes: nodes.clone(), agree, finality })
+    }
+
     fn validate(self, adapters: &Adapters) -> Result<ChainSettings, ConfigError> {
         let rules = adapters.rules(&self.id).or_else(|error| invalid(format!("chain.id: {error}")))?;
-        chain_clients::connect(&self.id, &self.rpc, None).or_else(|error| invalid(format!("chain.rpc: {error}")))?;
+        let access = self.access()?;
+        chain_clients::connect(&self.id, &access, None).or_else(|error| invalid(format!("chain.nodes: {error}")))?;
         if self.assets.is_empty() {
             return invalid("chain.assets is empty: nothing could be paid");
         }
@@ -223,7 +252,7 @@ impl ChainConfig {
             }
             assets.push(Asset { symbol, contract });
         }
-        Ok(ChainSettings { rules, rpc: self.rpc, assets: Assets::new(assets) })
+        Ok(ChainSettings { rules, access, assets: Assets::new(assets) })
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
     let key = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
     let key = Zeroizing::new(key);
     // The URL was tried when the configuration was read: what can be wrong now is the key.
-    let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.rpc, Some(&key));
+    let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&key));
     client.with_context(|| path.display().to_string())
 }
 

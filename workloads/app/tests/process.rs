@@ -59,7 +59,8 @@ impl Room {
             "credentialsFile": path("credentials.json"),
             "chain": {
                 "id": format!("eip155:{CHAIN}"),
-                "rpc": rpc,
+                "nodes": [rpc],
+                "finality": {"depth": 0},
                 "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
             },
             "relayerKeyFile": path("relayer.key"),

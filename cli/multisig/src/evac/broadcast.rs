@@ -274,9 +274,11 @@ fn given_up(lost: Lost) -> anyhow::Error {
 fn ended(fate: Fate, status: Status) -> Option<Done> {
     let (status, tx, message) = match fate {
         Fate::Open | Fate::Early(_) => return None,
-        Fate::Done { tx, success: true } => (status, Some(tx), None),
-        Fate::Done { tx, success: false } => (Status::Failed, Some(tx), Some("it used its nonce but moved nothing")),
-        Fate::Superseded => {
+        Fate::Done { tx, success: true, .. } => (status, Some(tx), None),
+        Fate::Done { tx, success: false, .. } => {
+            (Status::Failed, Some(tx), Some("it used its nonce but moved nothing"))
+        }
+        Fate::Superseded { .. } => {
             let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
             (Status::Superseded, None, Some(message))
         }

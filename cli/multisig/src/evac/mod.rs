@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain::{ChainClient, ChainId, ClientError};
+use chain::{Access, ChainClient, ChainId, ClientError};
 use clap::Subcommand;
 use custody::manifest::{ManifestError, SignedManifest, VerifiedManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -64,7 +64,7 @@ fn manifest(path: &Path) -> Result<(SignedManifest, VerifiedManifest)> {
 
 /// A node that serves `chain`, and whoever pays there by the key in a file.
 async fn connect(chain: &ChainId, url: &str, key: Option<(&Path, &str)>) -> Result<Arc<dyn ChainClient>> {
-    let client = chain_clients::connect(chain, url, key.map(|(_, text)| text));
+    let client = chain_clients::connect(chain, &Access::one(url), key.map(|(_, text)| text));
     let client = client.map_err(|error| match (&error, key) {
         (ClientError::Key { .. }, Some((path, _))) => bad_input(format!("{}: {error}", path.display())),
         _ => wrong_url(error),

@@ -4,16 +4,20 @@
 
 use std::sync::Arc;
 
-use chain::{ChainClient, ChainError, ChainId, ClientError};
+use chain::{Access, ChainClient, ChainError, ChainId, ClientError};
 use chain_evm_client::{EvmClient, RelayerKey, Rpc};
 
-/// The client of a chain's node at `url`, which is asked for nothing yet. `relayer_key` is the text of the file with
+/// The client of a chain's nodes, which are asked for nothing yet. `relayer_key` is the text of the file with
 /// the key that pays fees; a client without one only reads.
-pub fn connect(chain: &ChainId, url: &str, relayer_key: Option<&str>) -> Result<Arc<dyn ChainClient>, ClientError> {
+pub fn connect(
+    chain: &ChainId,
+    access: &Access,
+    relayer_key: Option<&str>,
+) -> Result<Arc<dyn ChainClient>, ClientError> {
     match chain.namespace() {
         chain_evm::NAMESPACE => {
             let key = relayer_key.map(RelayerKey::parse).transpose()?;
-            Ok(Arc::new(EvmClient::new(chain.clone(), url, key)?))
+            Ok(Arc::new(EvmClient::new(chain.clone(), access, key)?))
         }
         _ => Err(ChainError::NoAdapter(chain.clone()).into()),
     }
@@ -31,7 +35,7 @@ mod tests {
     #[test]
     fn a_chain_that_no_adapter_knows_is_refused_by_name() {
         let unknown: ChainId = "bip122:000000000019d6689c085ae165831e93".parse().unwrap();
-        let Err(error) = connect(&unknown, "http://127.0.0.1:1", None) else { panic!("connected") };
+        let Err(error) = connect(&unknown, &Access::one("http://127.0.0.1:1"), None) else { panic!("connected") };
         assert!(matches!(&error, ClientError::Chain(ChainError::NoAdapter(id)) if *id == unknown), "{error}");
     }
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use alloy_primitives::{Address, B256};
 use async_trait::async_trait;
 use chain::{
-    Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Float, Look,
-    Outcome, Purpose, Relayed, Simulated, Turn, WalletDesc, WalletState,
+    Access, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Finality,
+    Float, Head, Look, Outcome, Place, Purpose, Relayed, Simulated, Turn, WalletDesc, WalletState,
 };
 use chain_evm::{EvmSafe, constants::THRESHOLD};
 
@@ -15,27 +15,41 @@ use crate::{Execution, Relayer, RelayerKey, Rpc, SafeState};
 /// Decimals of ether, and of every other EVM chain's coin.
 const DECIMALS: u8 = 18;
 
+/// How often a node is asked for its newest block.
+const POLL: Duration = Duration::from_millis(500);
+
 /// A node of one EVM chain, and the account that pays gas there.
 pub struct EvmClient {
     id: ChainId,
     rpc: Arc<Rpc>,
+    finality: Finality,
     relayer: Option<Relayer>,
     /// The relayer's address.
     paid_by: Option<String>,
 }
 
 impl EvmClient {
-    /// Of the node at `url`, which is asked for nothing yet. Without a key, it only reads.
-    pub fn new(id: ChainId, url: &str, key: Option<RelayerKey>) -> Result<Self, ClientError> {
+    /// Of these nodes, which are asked for nothing yet. Without a key, it only reads.
+    pub fn new(id: ChainId, access: &Access, key: Option<RelayerKey>) -> Result<Self, ClientError> {
         let number = EvmSafe::new(id.clone())?.number();
-        let rpc = Arc::new(Rpc::new(url)?);
+        let rpc = Arc::new(Rpc::new(access.nodes.first().ok_or(ClientError::Url)?)?);
         let relayer = key.map(|key| Relayer::new(rpc.clone(), number, key));
         let paid_by = relayer.as_ref().map(|relayer| relayer.address().to_string());
-        Ok(Self { id, rpc, relayer, paid_by })
+        Ok(Self { id, rpc, finality: access.finality, relayer, paid_by })
     }
 
     fn paying(&self) -> Result<&Relayer, ClientError> {
         self.relayer.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
+    }
+
+    /// Where a block stands, once `newest` is there.
+    async fn place(&self, block: u64, newest: u64) -> Result<Place, ClientError> {
+        let depth = newest.saturating_sub(block);
+        let settled = match self.finality {
+            Finality::Depth(least) => depth >= least,
+            Finality::Tagged => block <= self.rpc.finalized().await?,
+        };
+        Ok(Place { block, depth, settled })
     }
 
     fn created(&self, wallet: &WalletDesc, state: &SafeState) -> Created {
@@ -64,6 +78,16 @@ impl ChainClient for EvmClient {
 
     async fn verify_chain(&self) -> Result<(), ClientError> {
         self.rpc.expect_chain(&self.id).await
+    }
+
+    async fn head(&self, known: Option<&Head>) -> Result<Head, ClientError> {
+        loop {
+            let head = self.rpc.head().await?;
+            if known != Some(&head) {
+                return Ok(head);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError> {
@@ -123,15 +147,23 @@ impl ChainClient for EvmClient {
         let id = B256::from(*id);
         match look {
             Look::Newest(depth) => {
+                let newest = self.rpc.block_number().await?;
                 let found = self.rpc.execution_of(safe, id, depth).await?;
-                Ok(found.map_or(Fate::Superseded, done))
+                let place = self.place(found.map_or(newest, |found| found.block), newest).await?;
+                Ok(found.map_or(Fate::Superseded { place }, |found| done(found, place)))
             }
             Look::Since(block) => {
-                let executions = self.rpc.executions(safe, block).await?;
-                let found = executions.iter().find(|execution| execution.digest == id).copied();
+                // At the end of `block` the nonce was the next: the first execution after it used it.
+                let newest = self.rpc.block_number().await?;
+                let executions = self.rpc.executions(safe, block + 1).await?;
+                let Some(first) = executions.first() else { return Ok(Fate::Untold) };
+                let ours = executions.iter().find(|execution| execution.digest == id);
                 // As long as there are fewer than nonces used since, the node has not indexed all of them.
-                let all = executions.len() as u64 >= next - nonce;
-                Ok(found.map_or(if all { Fate::Superseded } else { Fate::Untold }, done))
+                if ours.is_none() && (executions.len() as u64) < next - nonce {
+                    return Ok(Fate::Untold);
+                }
+                let place = self.place(ours.unwrap_or(first).block, newest).await?;
+                Ok(ours.map_or(Fate::Superseded { place }, |ours| done(*ours, place)))
             }
         }
     }
@@ -167,8 +199,8 @@ fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
     asset.contract.as_deref().map(address).transpose()
 }
 
-fn done(Execution { tx, success, .. }: Execution) -> Fate {
-    Fate::Done { tx: tx.to_string(), success }
+fn done(Execution { tx, success, .. }: Execution, place: Place) -> Fate {
+    Fate::Done { tx: tx.to_string(), success, place }
 }
 
 /// Whether a simulated call answers what it should.

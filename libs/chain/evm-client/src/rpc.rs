@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use chain::{ChainError, ChainId, ClientError};
+use chain::{ChainError, ChainId, ClientError, Head};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -144,6 +144,21 @@ impl Rpc {
     /// Number of the newest block.
     pub async fn block_number(&self) -> Result<u64, ClientError> {
         self.ask("eth_blockNumber", json!([]), "a block number", small).await
+    }
+
+    /// The newest block.
+    pub async fn head(&self) -> Result<Head, ClientError> {
+        self.ask("eth_getBlockByNumber", json!(["latest", false]), "a block", |block| {
+            let (number, time) = (small(&block["number"])?, small(&block["timestamp"])?);
+            Some(Head { number, id: hash(&block["hash"])?.to_string(), time })
+        })
+        .await
+    }
+
+    /// Number of the newest block that the chain itself calls final.
+    pub async fn finalized(&self) -> Result<u64, ClientError> {
+        let params = json!(["finalized", false]);
+        self.ask("eth_getBlockByNumber", params, "a block", |block| small(&block["number"])).await
     }
 
     /// Coins of an account, wei; at `block`, or the newest.

@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::{
-    Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Fate,
+    Access, Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Fate,
     KeyRole::{self, Cold, Cool, Hot},
-    Look, Outcome, Owners, Payload, Purpose, Relayed, Simulated, Turn, WalletDesc,
+    Look, Outcome, Owners, Payload, Place, Purpose, Relayed, Simulated, Turn, WalletDesc,
     execute::{Carried, Executor, InMemory, Readiness, Record},
 };
 use chain_evm::EvmSafe;
@@ -38,7 +38,7 @@ impl World {
         let rpc = Arc::new(Rpc::new(&anvil.url()).unwrap());
         let key = || RelayerKey::parse(&anvil.dev_accounts().unwrap()[1].key).unwrap();
         let relayer = Relayer::new(rpc.clone(), CHAIN, key());
-        let client = EvmClient::new(id(), &anvil.url(), Some(key())).unwrap();
+        let client = EvmClient::new(id(), &Access::one(&anvil.url()), Some(key())).unwrap();
         let rules = EvmSafe::new(id()).unwrap();
         let key = |role| rules.public_key(&secret(role)).unwrap();
         let owners = Owners { hot: key(Hot), cool: key(Cool), cold: key(Cold) };
@@ -335,7 +335,7 @@ async fn an_empty_float_a_wrong_chain_and_a_node_that_hangs_are_told_apart() {
     assert!(error.to_string().contains(&poor.address().to_string()), "{error}");
 
     world.client.verify_chain().await.unwrap();
-    let mainnet = EvmClient::new("eip155:1".parse().unwrap(), &world.anvil.url(), None).unwrap();
+    let mainnet = EvmClient::new("eip155:1".parse().unwrap(), &Access::one(&world.anvil.url()), None).unwrap();
     let error = mainnet.verify_chain().await.unwrap_err();
     assert!(matches!(&error, ClientError::WrongChain { found, .. } if *found == id()), "{error}");
     assert!(matches!(mainnet.float().await, Err(ClientError::NoRelayer(_))));
@@ -367,8 +367,12 @@ async fn a_wallet_is_created_once_and_what_was_signed_is_carried_out_once() {
     assert_eq!(world.saved().await, 7);
     assert_eq!(world.relayed().await, 2);
     for look in [Look::Since(start), Look::Newest(1_000)] {
-        assert_eq!(world.fate(id, 0, look).await, Fate::Done { tx: tx.clone(), success: true });
-        assert_eq!(world.fate([9; 32], 0, look).await, Fate::Superseded);
+        let fate = world.fate(id, 0, look).await;
+        assert_eq!(
+            fate,
+            Fate::Done { tx: tx.clone(), success: true, place: Place { block: start + 1, depth: 0, settled: true } }
+        );
+        assert!(matches!(world.fate([9; 32], 0, look).await, Fate::Superseded { .. }));
         assert_eq!(world.fate([9; 32], 5, look).await, Fate::Early(Claim::Sequence(1)));
     }
     // Blocks in which the nonce was used and of which the node tells nothing.

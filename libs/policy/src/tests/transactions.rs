@@ -115,7 +115,11 @@ fn an_intent_is_for_one_transfer() {
     let judged = |intent: Option<Attestation>, effects: &[Effect]| Payment { intent, ..of(effects) }.judge(&policy);
     let intent = || signed(&wanted("ETH", "101"), 1);
     let (one, several) = ([to(BOB, "ETH", "101"), change(3)], [to(BOB, "ETH", "50"), to(BOB, "ETH", "51")]);
-    assert_eq!(judged(intent(), &one), Verdict::Allowed { intent: Some([9; 16]) }, "change does not count as a second transfer");
+    assert_eq!(
+        judged(intent(), &one),
+        Verdict::Allowed { intent: Some([9; 16]) },
+        "change does not count as a second transfer"
+    );
     assert_eq!(word(&judged(None, &several)), "IntentMissing", "the sum counts");
     assert_eq!(word(&judged(intent(), &several)), "IntentMismatch");
     let few = [to(BOB, "ETH", "1"), to(BOB, "ETH", "1")];

@@ -15,12 +15,12 @@ impl Step<'_> {
             Fate::Untold => {
                 return Err(Trouble::Wait(format!("{claimed} is used; waiting for the node to say by what")));
             }
-            Fate::Done { tx, success: true } => self.confirm(tx).await?,
-            Fate::Done { tx, success: false } => {
+            Fate::Done { tx, success: true, .. } => self.confirm(tx).await?,
+            Fate::Done { tx, success: false, .. } => {
                 let message = format!("transaction {tx} used {claimed} and moved nothing");
                 self.end(Status::Failed, "ExecutionFailed", &message).await?;
             }
-            Fate::Superseded => self.ended_otherwise(&claimed).await?,
+            Fate::Superseded { .. } => self.ended_otherwise(&claimed).await?,
         }
         Ok(true)
     }

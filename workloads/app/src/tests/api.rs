@@ -88,7 +88,9 @@ async fn a_wrong_configuration_is_refused_with_the_reason() {
     refused("tls://", &|config| config["nats"]["urls"] = json!(["nats://127.0.0.1:4222"]));
     refused("no adapter", &|config| config["chain"]["id"] = json!("solana:1"));
     refused("safe destination", &|config| config["chain"]["id"] = json!(format!("eip155:{}", CHAIN + 1)));
-    refused("chain.rpc", &|config| config["chain"]["rpc"] = json!("127.0.0.1:8545"));
+    refused("chain.nodes", &|config| config["chain"]["nodes"] = json!(["127.0.0.1:8545"]));
+    refused("chain.nodes is empty", &|config| config["chain"]["nodes"] = json!([]));
+    refused("chain.agree is 2; expected 1 to 1, the number of nodes", &|config| config["chain"]["agree"] = json!(2));
     refused("neither 'native'", &|config| config["chain"]["assets"][1]["asset"] = json!("0x12"));
     refused("listed twice", &|config| config["chain"]["assets"][1]["symbol"] = json!("ETH"));
     refused("signers.keeper", &|config| config["signers"]["keeper"] = json!([]));

@@ -17,7 +17,8 @@ fn values() -> Value {
             "nats": {"urls": ["tls://nats:4222"]},
             "chain": {
                 "id": "eip155:1",
-                "rpc": "https://node.example",
+                "nodes": ["https://node.example"],
+                "finality": {"depth": 12},
                 "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
             },
             "clientKeys": true,
@@ -99,6 +100,10 @@ fn values_that_the_schema_does_not_know_are_refused() {
     refused("/config/nats/urls", json!(["nats://nats:4222"]), "urls");
     refused("/config/clientKeys", json!("yes"), "clientKeys");
     refused("/config/signers/keeper", json!([]), "keeper");
-    refused("/config/chain", json!({"id": "eip155:1", "rpc": "https://x", "assets": [], "key": "x"}), "key");
+    refused(
+        "/config/chain",
+        json!({"id": "eip155:1", "nodes": ["https://x"], "finality": "tagged", "assets": [], "key": "x"}),
+        "key",
+    );
     refused("/config", json!({"dataDir": "/tmp"}), "dataDir");
 }

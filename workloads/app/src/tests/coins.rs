@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chain::{
-    Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Fate, Float, KeyRole, Look,
-    Outcome, Purpose, Relayed, Simulated, Transaction, Turn, WalletDesc, WalletState,
+    Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Fate, Float, Head, KeyRole, Look,
+    Outcome, Place, Purpose, Relayed, Simulated, Transaction, Turn, WalletDesc, WalletState,
 };
 use chain_adapters::Adapters;
 use custody::Role;
@@ -77,6 +77,10 @@ impl ChainClient for Coins {
         Ok(())
     }
 
+    async fn head(&self, _: Option<&Head>) -> Result<Head, ClientError> {
+        Ok(Head { number: 1, id: "1".to_owned(), time: 0 })
+    }
+
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError> {
         let next = self.unspent(&wallet.address);
         let held = next.iter().fold(Amount::ZERO, |sum, coin| sum.checked_add(worth(coin).unwrap()).unwrap());
@@ -106,7 +110,8 @@ impl ChainClient for Coins {
         }
         let ledger = self.ledger();
         let found = ledger.mined.iter().find(|(_, sent)| decoded(sent).id == *id);
-        Ok(found.map_or(Fate::Superseded, |(tx, _)| Fate::Done { tx: tx.clone(), success: true }))
+        let place = Place { block: 1, depth: 0, settled: true };
+        Ok(found.map_or(Fate::Superseded { place }, |(tx, _)| Fate::Done { tx: tx.clone(), success: true, place }))
     }
 
     fn relayer(&self) -> Option<&str> {
@@ -172,7 +177,8 @@ impl World {
     fn new() -> Self {
         let configured = json!({
             "id": CHAIN,
-            "rpc": "http://127.0.0.1:1",
+            "nodes": ["http://127.0.0.1:1"],
+            "finality": {"depth": 0},
             "assets": [{"symbol": "COIN", "asset": "native", "decimals": 0}],
         });
         let home = Home::new(configured, SAFE, "");

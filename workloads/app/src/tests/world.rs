@@ -33,7 +33,8 @@ impl World {
         let (chain, adapters) = (format!("eip155:{CHAIN}").parse().unwrap(), Adapters::all());
         let configured = json!({
             "id": chain,
-            "rpc": anvil.url(),
+            "nodes": [anvil.url()],
+            "finality": {"depth": 0},
             "assets": [
                 {"symbol": "ETH", "asset": "native", "decimals": 18},
                 {"symbol": "USD", "asset": token, "decimals": 18},

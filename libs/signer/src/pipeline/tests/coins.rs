@@ -155,7 +155,11 @@ async fn the_fee_counts_in_the_window_and_a_settled_coin_frees_what_is_outstandi
 
     // One of its coins is enough; then a window passes.
     assert_eq!(settle(keeper, "alice", coins[0], &first).await, Outcome::Done(Done {}));
-    assert_eq!(settle(keeper, "alice", coins[1], &first).await, Outcome::Done(Done {}), "and the other one is accepted");
+    assert_eq!(
+        settle(keeper, "alice", coins[1], &first).await,
+        Outcome::Done(Done {}),
+        "and the other one is accepted"
+    );
     let (at_once, _) = two_coins("alice", 970, 9);
     assert_eq!(refused(keeper.ask(sign(&at_once)).await), "OverWindow", "a window from its settlement on");
     keeper.pass(2 * HOUR_MS);

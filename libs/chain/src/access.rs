@@ -1,0 +1,39 @@
+//! How a chain is reached, and when what it says is final.
+
+/// The nodes of one chain, and how far they are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// URLs of nodes, in the order in which they are asked; may hold a provider's API key, so they are never shown.
+    pub nodes: Vec<String>,
+    /// So many of them must say the same before it ends a payment; 1 to the number of nodes.
+    pub agree: usize,
+    /// When a block is taken to stay.
+    pub finality: Finality,
+}
+
+impl Access {
+    /// One node, believed at its word: whatever it has in a block is taken to stay.
+    pub fn one(node: &str) -> Self {
+        Self { nodes: vec![node.to_owned()], agree: 1, finality: Finality::Depth(0) }
+    }
+}
+
+/// When a block is taken to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finality {
+    /// So many blocks follow it; 0: at once.
+    Depth(u64),
+    /// The chain itself calls it final (EVM: the tag `finalized`).
+    Tagged,
+}
+
+/// Where something stands in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Number of its block.
+    pub block: u64,
+    /// Blocks that follow it.
+    pub depth: u64,
+    /// Whether its block is final by [`Access::finality`]. Before, a reorganisation may take it back.
+    pub settled: bool,
+}
