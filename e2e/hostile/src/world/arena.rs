@@ -11,9 +11,10 @@ use prost::Message;
 use protocol::ops::{Batch, CreateWallet, HotKeys, Operation, Outcome, RegisterWallet, Request, Response};
 
 use super::{
-    FUNDS, Kind, Token, World,
+    assets::{FUNDS, Kind, Token},
     safe::SafeTx,
     signing::{self, ask},
+    stage::World,
     wallet::Wallet,
 };
 

@@ -17,7 +17,12 @@ use protocol::{
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
 
-use super::{Wallet, Wire, World, next, safe::SafeTx};
+use super::{
+    safe::SafeTx,
+    stage::World,
+    wallet::Wallet,
+    wire::{Wire, next},
+};
 use crate::refusals::{By, COOLER, KEEPER, Refusals};
 
 /// For a decision.
