@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use custody::{CustodyId, trust::VaultTrust};
 use ed25519_dalek::SigningKey;
 use sealing::{Context, Sealer};
@@ -39,6 +39,16 @@ impl Stolen {
     pub(crate) async fn opened(&self, context: Context, sealed: String) -> Result<Zeroizing<[u8; 32]>> {
         let opened = self.sealer.open(context, sealed).await?;
         Ok(Zeroizing::new(opened.as_slice().try_into()?))
+    }
+
+    /// That the Vault finds the value not sealed by this key for this context. Whatever else keeps it closed proves
+    /// nothing.
+    pub(crate) async fn stays_sealed(&self, context: Context, sealed: String) -> Result<()> {
+        match self.sealer.open(context, sealed).await {
+            Ok(_) => bail!("the Vault opens it"),
+            Err(vault::Error::BadCiphertext(_)) => Ok(()),
+            Err(other) => bail!("it stays sealed for another reason: {other}"),
+        }
     }
 
     /// Keeper's: a wallet's hot key.

@@ -10,6 +10,7 @@ use protocol::{
     subject::Lane,
 };
 use tokio::time::Instant;
+use transport::CallError;
 
 use super::post::Broker;
 use crate::{
@@ -92,7 +93,8 @@ pub(super) async fn freeze_suppressed(broker: &Broker<'_>) -> Result<Refusals> {
     nats.pause();
     let silence = world.app.call(Role::Keeper, Lane::Op, &request, Instant::now() + Duration::from_secs(4)).await;
     nats.resume();
-    ensure!(silence.is_err(), "a suppressed freeze is confirmed");
+    let silent = matches!(silence, Err(CallError::NoAnswer { .. }));
+    ensure!(silent, "a suppressed freeze is answered: {silence:?}");
     let done = asked(world, Role::Keeper, request).await?;
     ensure!(matches!(done, Outcome::Done(_)), "keeper does not freeze: {done:?}");
     let payment = world.payment(&wallet, &broker.arena.theft(1, 0).unsigned());

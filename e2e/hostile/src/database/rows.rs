@@ -75,8 +75,7 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
             let connection = open(&story.custody.keeper.start.data_dir)?;
             let sealed: String = connection.query_row(query, [], |row| row.get(0))?;
             let context = story.custody.context("bob", "entropy.v1");
-            let opened = story.custody.stolen(Role::Keeper)?.opened(context, sealed).await;
-            ensure!(opened.is_err(), "another wallet's entropy opens");
+            story.custody.stolen(Role::Keeper)?.stays_sealed(context, sealed).await?;
             Ok("the Vault's context".to_owned())
         })
         .await?;
@@ -84,18 +83,21 @@ pub(super) async fn attacks(story: &mut Story) -> Result<()> {
         story
             .attack(&format!("{role}: its own seeds exchanged"), async |story| {
                 story.write(role, |connection| Ok(connection.execute_batch(SWAP_SEEDS)?)).await?;
-                ensure!(story.custody.start(role, None).await.is_err(), "it starts with exchanged seeds");
+                story.does_not_start(role, "a sealed value does not open").await?;
                 Ok("the Vault's context: it does not start".to_owned())
             })
             .await?;
-        for (name, version) in [("a newer", 99), ("an older", 0)] {
+        let newer = ("a newer", 99, "the store has version 99");
+        // What is there already is not made again.
+        let older = ("an older", 0, "table identity already exists");
+        for (name, version, why) in [newer, older] {
             story
                 .attack(&format!("{role}: {name} version of the tables"), async |story| {
                     let set = |connection: &rusqlite::Connection| {
                         Ok(connection.pragma_update(None, "user_version", version)?)
                     };
                     story.write(role, set).await?;
-                    ensure!(story.custody.start(role, None).await.is_err(), "it starts with another version");
+                    story.does_not_start(role, why).await?;
                     Ok("it does not start".to_owned())
                 })
                 .await?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use custody::{Role, trust::KeyProtection};
 use rusqlite::Connection;
 
@@ -85,6 +85,17 @@ impl Story {
         let connection = open(&self.custody.signer(role).start.data_dir)?;
         connection.pragma_update(None, "foreign_keys", false)?;
         edit(&connection)
+    }
+
+    /// That a signer does not start, and says why in these words.
+    pub(super) async fn does_not_start(&mut self, role: Role, why: &str) -> Result<()> {
+        match self.custody.start(role, None).await {
+            Ok(()) => bail!("{role} starts"),
+            Err(error) => {
+                ensure!(format!("{error:#}").contains(why), "{role} does not start for another reason: {error:#}")
+            }
+        }
+        Ok(())
     }
 
     /// Stops a signer, writes into its file and starts it again; why it stays locked, if it does.
