@@ -39,6 +39,21 @@ pub enum ChainError {
     /// An address is malformed.
     #[error("'{0}' is not an address of this chain")]
     Address(String),
+    /// An address that its own checksum contradicts. The right checksum is not shown: a character may be mistyped, and
+    /// then it would vouch for somebody else's address.
+    #[error(
+        "the checksum of the address '{0}' is wrong: a character is mistyped, or letters changed their case; copy it \
+         from its source again"
+    )]
+    Checksum(String),
+    /// An address in a spelling that carries no checksum and that the chain's own tools don't write.
+    #[error("the address '{text}' is written without its checksum; compare it with {right}, and give that instead")]
+    Spelling {
+        /// As it was given.
+        text: String,
+        /// The same digits in the chain's display form.
+        right: String,
+    },
     /// A secret key is malformed.
     #[error("the secret key is malformed")]
     SecretKey,

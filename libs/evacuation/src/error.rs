@@ -80,6 +80,14 @@ pub enum EvacuationError {
         /// On which chain.
         chain: ChainId,
     },
+    /// Perhaps a safe destination, but misspelt: nothing moves on a guess.
+    #[error("the destination on {chain}: {source}")]
+    Destination {
+        /// On which chain.
+        chain: ChainId,
+        /// What is wrong with it.
+        source: ChainError,
+    },
     /// The state of a wallet was not read.
     #[error("the state of wallet {wallet} on {chain} is unknown; read it from a node first")]
     UnknownState {

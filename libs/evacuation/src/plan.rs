@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Amount, Asset, ChainId, Claim, Effect, Payer, hex};
+use chain::{Amount, Asset, ChainError, ChainId, Claim, Effect, Payer, hex};
 use chain_adapters::Adapters;
 use custody::{WalletId, manifest::VerifiedManifest};
 
@@ -118,6 +118,9 @@ fn destination(
     let to = asked.or(first).ok_or_else(|| EvacuationError::NoDestination(chain.clone()))?;
     let elsewhere = || EvacuationError::NotADestination { to: to.clone(), chain: chain.clone() };
     let rules = adapters.rules(chain).map_err(|_| elsewhere())?;
-    let to = rules.address(to).map_err(|_| elsewhere())?;
+    let to = rules.address(to).map_err(|error| match error {
+        ChainError::Address(_) => elsewhere(),
+        source => EvacuationError::Destination { chain: chain.clone(), source },
+    })?;
     if safe_destination(rules.as_ref(), manifest, &to) { Ok(to) } else { Err(elsewhere()) }
 }

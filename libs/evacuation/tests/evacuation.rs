@@ -195,6 +195,10 @@ fn another_destination_of_the_manifest_may_be_chosen_and_no_other_place() {
     for elsewhere in [THIEF, "0x", ""] {
         assert!(matches!(to(elsewhere), Err(EvacuationError::NotADestination { .. })));
     }
+    // A destination that is named, but misspelt, says so.
+    let capitals = format!("0x{}", SECOND_SAFE[2..].to_uppercase());
+    let error = to(&capitals).unwrap_err().to_string();
+    assert!(error.contains(SECOND_SAFE) && error.contains("checksum"), "{error}");
 }
 
 #[test]

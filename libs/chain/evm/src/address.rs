@@ -10,13 +10,24 @@ use crate::{
     constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD},
 };
 
-/// Reads `0x` and 40 hex digits. All lower case is taken as it is; anything else must carry the right EIP-55 checksum.
+/// Reads `0x` and 40 hex digits. All lower case, which nodes and explorers write, is taken as it is; mixed case must
+/// carry the right EIP-55 checksum. Capitals alone, and `0X`, carry none and come from whoever changed the text (a QR
+/// code, a spreadsheet): they are refused with the spelling that people can compare.
 pub(crate) fn parse(text: &str) -> Result<Address, ChainError> {
     let refused = || ChainError::Address(text.to_owned());
-    let hex = text.strip_prefix("0x").filter(|hex| hex.len() == 40).ok_or_else(refused)?;
-    let address: Address = hex.parse().map_err(|_| refused())?;
-    let lower = !hex.bytes().any(|byte| byte.is_ascii_uppercase());
-    if lower || display(&address) == text { Ok(address) } else { Err(refused()) }
+    let (prefix, hex) = text.split_at_checked(2).filter(|(_, hex)| hex.len() == 40).ok_or_else(refused)?;
+    let address = match prefix {
+        "0x" | "0X" => hex.parse::<Address>().map_err(|_| refused())?,
+        _ => return Err(refused()),
+    };
+    let right = display(&address);
+    let has = |case: fn(&u8) -> bool| hex.as_bytes().iter().any(case);
+    match (has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase)) {
+        (true, true) if right[2..] != *hex => Err(ChainError::Checksum(text.to_owned())),
+        (true, false) if right != text => Err(ChainError::Spelling { text: text.to_owned(), right }),
+        _ if prefix == "0X" => Err(ChainError::Spelling { text: text.to_owned(), right }),
+        _ => Ok(address),
+    }
 }
 
 /// EIP-55.

@@ -62,9 +62,7 @@ fn byte(field: &str, text: &str) -> Result<u8, Refusal> {
 }
 
 fn account(field: &str, text: &str) -> Result<Address, Refusal> {
-    let malformed =
-        || Reason::Malformed.because(format!("{field} is not an address in lower case or with its checksum"));
-    address::parse(text).map_err(|_| malformed())
+    address::parse(text).map_err(|error| Reason::Malformed.because(format!("{field}: {error}")))
 }
 
 fn bytes(field: &str, text: &str) -> Result<Vec<u8>, Refusal> {

@@ -378,11 +378,36 @@ fn addresses_are_read_strictly_and_written_with_checksum() {
     let shown = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
     assert_eq!(rules().address(&shown.to_lowercase()).unwrap(), shown);
     assert_eq!(rules().address(shown).unwrap(), shown);
-    let upper = format!("0x{}", shown[2..].to_uppercase());
-    for bad in
-        [&shown.replace("5aA", "5AA"), &shown[2..], &shown[..41], &format!("{shown}0"), &upper, "0x", "", "vitalik.eth"]
+    // Digits alone are written one way only.
+    let digits = format!("0x{}", "1".repeat(40));
+    assert_eq!(rules().address(&digits).unwrap(), digits);
+    for bad in [&shown[2..], &shown[..41], &format!("{shown}0"), "0x", "", "vitalik.eth", &format!("0y{}", &shown[2..])]
     {
         assert_eq!(rules().address(bad), Err(ChainError::Address(bad.to_owned())), "{bad}");
+    }
+}
+
+#[test]
+fn a_wrong_checksum_is_called_so_and_a_missing_one_is_shown() {
+    let shown = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    // A letter in another case, and a digit mistyped: nothing tells which, so the right spelling of it is not shown.
+    for bad in [shown.replace("5aA", "5AA"), shown.replace("605", "606"), shown.replace("0x5aA", "0X5AA")] {
+        let error = rules().address(&bad).unwrap_err();
+        assert_eq!(error, ChainError::Checksum(bad.clone()));
+        let right = rules().address(&bad.to_lowercase()).unwrap();
+        assert!(error.to_string().contains("checksum") && !error.to_string().contains(&right), "{error}");
+    }
+    let capitals = shown[2..].to_uppercase();
+    let spellings = [
+        format!("0x{capitals}"),
+        format!("0X{capitals}"),
+        format!("0X{}", &shown[2..]),
+        shown.to_lowercase().replace('x', "X"),
+    ];
+    for text in spellings {
+        let error = rules().address(&text).unwrap_err();
+        assert_eq!(error, ChainError::Spelling { text: text.clone(), right: shown.to_owned() });
+        assert!(error.to_string().contains("checksum"), "{error}");
     }
 }
 
