@@ -1,6 +1,12 @@
 //! The wall clock. Only what stands at the edge reads it: whoever decides something is given the time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Whatever is asked for the time, Unix milliseconds: [`now_ms`], or another clock in a test.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Unix milliseconds. Before 1970 it is 1970.
 pub fn now_ms() -> u64 {

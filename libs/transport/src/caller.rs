@@ -1,13 +1,13 @@
 //! Asking a peer until there is an answer that can be believed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use clock::now_ms;
+use clock::{Clock, now_ms};
 use custody::Role;
 use prost::Message;
 use protocol::{
     batch::BatchError,
-    envelope::{Party, SealError, VerifiedResponse},
+    envelope::{Made, Party, Rejected, SealError, VerifiedResponse},
     exact,
     ops::{Operation, Outcome, Request, Response},
     subject::Lane,
@@ -61,6 +61,7 @@ pub struct Caller {
     link: Link,
     party: watch::Receiver<Party>,
     metrics: Metrics,
+    clock: Clock,
 }
 
 /// What came of one try.
@@ -73,7 +74,13 @@ enum Try {
 impl Caller {
     /// Asks over `link` with whatever keys and peers `party` holds at each try.
     pub fn new(link: Link, party: watch::Receiver<Party>, metrics: Metrics) -> Self {
-        Self { link, party, metrics }
+        Self { link, party, metrics, clock: Arc::new(now_ms) }
+    }
+
+    /// By another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Sends `request` to `to`, again and again until `deadline`: each try is another envelope around the same bytes,
@@ -112,7 +119,8 @@ impl Caller {
 
     async fn ask(&self, to: Role, lane: Lane, payload: &[u8], deadline: Instant) -> Result<Try, CallError> {
         let party = self.party.borrow().clone();
-        let (bytes, ticket) = party.request(to, &self.link.subject(to, lane), payload, now_ms(), &mut OsRng)?;
+        let asked_ms = (self.clock)();
+        let (bytes, ticket) = party.request(to, &self.link.subject(to, lane), payload, asked_ms, &mut OsRng)?;
         let mut replies = match self.link.request(to, lane, bytes).await {
             Ok(replies) => replies,
             Err(error @ RequestError::TooLarge { .. }) => return Err(CallError::TooLarge(error)),
@@ -120,21 +128,41 @@ impl Caller {
         };
         let until = deadline.min(Instant::now() + TRY_TIMEOUT);
         loop {
-            match timeout_at(until, replies.next()).await {
-                Ok(Some(Reply::Bytes(bytes))) => match ticket.open_response(&bytes, now_ms()) {
-                    Ok(response) => return self.read(to, &response).map(Try::Answered),
+            let reply = timeout_at(until, replies.next()).await;
+            let now_ms = (self.clock)();
+            match reply {
+                Ok(Some(Reply::Bytes(bytes))) => match ticket.open_response(&bytes, now_ms) {
+                    Ok(response) => {
+                        self.compare_clocks(to, response.iat_ms(), asked_ms, now_ms);
+                        return self.read(to, &response, now_ms).map(Try::Answered);
+                    }
                     // Not from the peer, so no word of the peer's: the right one may still come.
-                    Err(rejected) => self.metrics.reject(rejected.reason()),
+                    Err(rejected) => {
+                        self.metrics.reject(rejected.reason());
+                        // The peer's own answer to this very request, which only a clock has made useless.
+                        if let Rejected::FromTheFuture(Made { at_ms, .. }) | Rejected::Expired(Made { at_ms, .. }) =
+                            rejected
+                        {
+                            self.compare_clocks(to, at_ms, asked_ms, now_ms);
+                        }
+                    }
                 },
                 Ok(Some(Reply::NoResponders)) => return Ok(Try::Failed(format!("{to} is not listening"))),
                 Ok(None) => return Ok(Try::Failed("the connection was closed".to_owned())),
-                Err(_) => return Ok(Try::Failed("no answer in time".to_owned())),
+                Err(_) => {
+                    let clock = self.metrics.clock_of(to);
+                    return Ok(Try::Failed(clock.unwrap_or_else(|| "no answer in time".to_owned())));
+                }
             }
         }
     }
 
-    fn read(&self, from: Role, response: &VerifiedResponse) -> Result<Response, CallError> {
-        self.metrics.observe_clock(from, now_ms(), response.iat_ms());
+    fn compare_clocks(&self, to: Role, iat_ms: u64, asked_ms: u64, now_ms: u64) {
+        self.metrics.compare_clocks(to, |clocks| clocks.answer(to, iat_ms, asked_ms, now_ms));
+    }
+
+    fn read(&self, from: Role, response: &VerifiedResponse, now_ms: u64) -> Result<Response, CallError> {
+        self.metrics.observe_clock(from, now_ms, response.iat_ms());
         exact::decode(response.payload()).map_err(|_| CallError::Version(from))
     }
 

@@ -7,6 +7,7 @@
 //! workload holds all of it as one [`Session`].
 
 mod caller;
+mod clocks;
 mod connection;
 mod inbox;
 mod metrics;

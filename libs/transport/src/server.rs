@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use clock::now_ms;
+use clock::{Clock, now_ms};
 use custody::Role;
 use prost::Message;
 use protocol::{
-    envelope::{MAX_LIFETIME_MS, Party, ReplayFilter, SealError, VerifiedRequest},
+    envelope::{MAX_LIFETIME_MS, Party, Rejected, ReplayFilter, SealError, VerifiedRequest},
     exact,
     ops::{Outcome, Refused, Request, Response},
     subject::{Lane, inbox_prefix, listens, speaks},
@@ -45,12 +45,19 @@ pub struct Server {
     party: watch::Receiver<Party>,
     metrics: Metrics,
     replays: Arc<ReplayFilter>,
+    clock: Clock,
 }
 
 impl Server {
     /// Answers over `link` with whatever keys and peers `party` holds at each request.
     pub fn new(link: Link, party: watch::Receiver<Party>, metrics: Metrics) -> Self {
-        Self { link, party, metrics, replays: Arc::default() }
+        Self { link, party, metrics, replays: Arc::default(), clock: Arc::new(now_ms) }
+    }
+
+    /// By another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Serves all lanes of the link's role. `handler` gets verified requests only; what fails a check is dropped
@@ -64,6 +71,7 @@ impl Server {
             party: self.party.clone(),
             metrics: self.metrics.clone(),
             replays: self.replays.clone(),
+            clock: self.clock.clone(),
             role: self.link.role(),
             handler,
         });
@@ -79,6 +87,7 @@ struct Desk<H> {
     party: watch::Receiver<Party>,
     metrics: Metrics,
     replays: Arc<ReplayFilter>,
+    clock: Clock,
     role: Role,
     handler: H,
 }
@@ -99,7 +108,9 @@ where
                 return None;
             }
         };
-        self.metrics.observe_clock(verified.sender(), now_ms(), verified.iat_ms());
+        let (sender, iat_ms, now_ms) = (verified.sender(), verified.iat_ms(), (self.clock)());
+        self.metrics.observe_clock(sender, now_ms, iat_ms);
+        self.metrics.compare_clocks(sender, |clocks| clocks.request(sender, iat_ms, now_ms));
         let response = self.respond(&verified, &incoming).await;
         if arrived.elapsed() > ANSWER_WITHIN {
             warn!("an answer came too late to be sent; it will be asked for again");
@@ -110,7 +121,7 @@ where
 
     /// The sealed answer. One that is too large is replaced by saying so: silence would be asked again for ever.
     fn seal(&self, party: &Party, verified: &VerifiedRequest, response: &Response) -> Option<Vec<u8>> {
-        let seal = |response: &Response| party.respond(verified, &response.encode_to_vec(), now_ms(), &mut OsRng);
+        let seal = |response: &Response| party.respond(verified, &response.encode_to_vec(), (self.clock)(), &mut OsRng);
         seal(response)
             .or_else(|why| match why {
                 SealError::TooLarge(_) => {
@@ -126,8 +137,14 @@ where
     fn open(&self, party: &Party, incoming: &Incoming) -> Result<VerifiedRequest, &'static str> {
         let Incoming { lane, subject, payload, reply, overloaded: _ } = incoming;
         let reply = reply.as_ref().ok_or("NoReplySubject")?;
-        let verified =
-            party.open_request(payload, subject, now_ms(), &self.replays).map_err(|rejected| rejected.reason())?;
+        let now_ms = (self.clock)();
+        let verified = party.open_request(payload, subject, now_ms, &self.replays).map_err(|rejected| {
+            // An expired one may have been held back, and says nothing of clocks.
+            if let Rejected::FromTheFuture(made) = rejected {
+                self.metrics.compare_clocks(made.by, |clocks| clocks.request(made.by, made.at_ms, now_ms));
+            }
+            rejected.reason()
+        })?;
         if !speaks(verified.sender()).contains(&(self.role, *lane)) {
             return Err("WrongLane");
         }

@@ -559,7 +559,7 @@ async fn clocks_that_differ_show_on_both_sides_and_by_peer() {
     let skew = figure(&registry, "link_clock_skew_ms{peer=\"app\"}");
     assert!(skew >= i64::try_from(BEHIND_MS).unwrap() && skew < 60_000, "{skew}");
     let refused = ticket.open_response(&answer.payload, now_ms).err();
-    assert_eq!(refused, Some(Rejected::FromTheFuture), "by App's clock");
+    assert!(matches!(refused, Some(Rejected::FromTheFuture(_))), "by App's clock: {refused:?}");
 
     let mut registry = Registry::default();
     let mut app = Side::start(&broker, &keys, Role::App).await;
@@ -567,6 +567,52 @@ async fn clocks_that_differ_show_on_both_sides_and_by_peer() {
     app.ask(Role::Keeper, Lane::Op).await.unwrap();
     let skew = figure(&registry, "link_clock_skew_ms{peer=\"keeper\"}");
     assert!((0..60_000).contains(&skew), "{skew}");
+}
+
+/// A clock that is so far ahead of the machine's; behind, if it is negative.
+fn shifted(by_ms: i64) -> clock::Clock {
+    std::sync::Arc::new(move || clock::now_ms().saturating_add_signed(by_ms))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_can_know_says_that_a_clock_differs_and_by_how_much() {
+    let (broker, keys) = (Broker::start().await, Keys::new());
+    let (mut app, mut keeper) =
+        (Side::start(&broker, &keys, Role::App).await, Side::start(&broker, &keys, Role::Keeper).await);
+    let mut registry = Registry::default();
+    keeper.metrics = Metrics::register(&mut registry);
+    let serve = async |by_ms| {
+        let server = Server::new(keeper.link.clone(), keeper.party.subscribe(), keeper.metrics.clone());
+        server.with_clock(shifted(by_ms)).serve(Bounds::default(), agree).await.unwrap()
+    };
+
+    // Keeper is ahead: it takes what it is asked, and App can't take its answers.
+    let ahead = serve(10_000).await;
+    let error = app.ask_within(Role::Keeper, Lane::Op, Duration::from_secs(2)).await.unwrap_err().to_string();
+    let told = "keeper's clock differs by 10 s from the clock here (ahead); set both by a time server";
+    assert!(error.ends_with(told), "{error}");
+    assert_eq!(app.metrics.clocks().as_deref(), Some(told));
+    assert_eq!(keeper.metrics.clocks(), None, "to Keeper, App's requests may just be slow");
+    assert!(ahead.stop(PATIENCE).await);
+
+    // Keeper is behind: it drops what comes from its future, and so tells nobody but its own owner.
+    let behind = serve(-10_000).await;
+    let asking = app.ask_within(Role::Keeper, Lane::Op, Duration::from_secs(1));
+    let (asked, ()) = tokio::join!(asking, keeper.comes_to_reject("FromTheFuture"));
+    assert!(matches!(asked, Err(CallError::NoAnswer { .. })));
+    let told = "app's clock differs by 10 s from the clock here (ahead); set both by a time server";
+    assert_eq!(keeper.metrics.clocks().as_deref(), Some(told));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let figure = text.lines().find_map(|line| line.strip_prefix("link_clock_difference_seconds{peer=\"app\"} "));
+    assert!((9.0..=10.0).contains(&figure.unwrap().parse::<f64>().unwrap()), "{figure:?}");
+    assert!(behind.stop(PATIENCE).await);
+
+    // Set right, both forget it.
+    app.metrics = Metrics::default();
+    let _right = serve(0).await;
+    app.ask(Role::Keeper, Lane::Op).await.unwrap();
+    assert_eq!((app.metrics.clocks(), keeper.metrics.clocks()), (None, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

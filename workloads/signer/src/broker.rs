@@ -74,6 +74,11 @@ impl Broker {
         }
     }
 
+    /// Whose clock is known to differ from the one here, in one line.
+    pub(crate) fn clocks(&self) -> Option<String> {
+        self.link_metrics.clocks()
+    }
+
     /// Brings the session to what is wanted; does nothing when it is.
     pub(crate) async fn connect(&mut self, nats: &NatsConfig, credentials: Credentials, speaker: Speaker<'_>) {
         if let Err(trouble) = self.try_connect(nats, credentials, speaker).await {

@@ -163,7 +163,7 @@ impl<'a> Broker<'a> {
 
     /// Envelopes that App has dropped so far, by reason.
     pub(super) fn dropped(&self) -> BTreeMap<&'static str, u64> {
-        Rejected::ALL.map(|rejected| (rejected.reason(), self.world.dropped.rejected(rejected.reason()))).into()
+        Rejected::REASONS.map(|reason| (reason, self.world.dropped.rejected(reason))).into()
     }
 
     /// All that is said while `meanwhile` goes on, on subjects for which `wanted` holds.

@@ -18,7 +18,7 @@ mod wire;
 
 pub use keys::{OwnKeys, PeerError, Peers};
 pub use limits::{DOMAIN, LIFETIME_MS, MAX_BYTES, MAX_EPHEMERAL_MS, MAX_LIFETIME_MS, MAX_SKEW_MS, VERSION};
-pub use open::Rejected;
+pub use open::{Made, Rejected};
 pub use party::Party;
 pub use replay::ReplayFilter;
 pub use seal::SealError;

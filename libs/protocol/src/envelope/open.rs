@@ -60,10 +60,10 @@ pub enum Rejected {
     WrongReply,
     /// Made later than now and the accepted skew.
     #[error("from the future; compare the clocks")]
-    FromTheFuture,
-    /// Its life is over.
+    FromTheFuture(Made),
+    /// Its life is over: its sender's clock is behind, or it was held back.
     #[error("expired; compare the clocks")]
-    Expired,
+    Expired(Made),
     /// A life beyond [`MAX_LIFETIME_MS`], or none.
     #[error("lives longer than {MAX_LIFETIME_MS} ms, or ends before it begins")]
     BadLifetime,
@@ -72,25 +72,34 @@ pub enum Rejected {
     Replayed,
 }
 
+/// Who made a genuine message that is not of this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Made {
+    /// The sender, whose signature is right.
+    pub by: Role,
+    /// By the sender's clock, Unix milliseconds.
+    pub at_ms: u64,
+}
+
 impl Rejected {
     /// All reasons.
-    pub const ALL: [Rejected; 16] = [
-        Rejected::TooLarge,
-        Rejected::Malformed,
-        Rejected::UnknownVersion,
-        Rejected::NotForThisKey,
-        Rejected::NotOpened,
-        Rejected::UnknownSender,
-        Rejected::BadSignature,
-        Rejected::WrongRecipient,
-        Rejected::WrongCustody,
-        Rejected::WrongSubject,
-        Rejected::WrongKind,
-        Rejected::WrongReply,
-        Rejected::FromTheFuture,
-        Rejected::Expired,
-        Rejected::BadLifetime,
-        Rejected::Replayed,
+    pub const REASONS: [&str; 16] = [
+        "TooLarge",
+        "Malformed",
+        "UnknownVersion",
+        "NotForThisKey",
+        "NotOpened",
+        "UnknownSender",
+        "BadSignature",
+        "WrongRecipient",
+        "WrongCustody",
+        "WrongSubject",
+        "WrongKind",
+        "WrongReply",
+        "FromTheFuture",
+        "Expired",
+        "BadLifetime",
+        "Replayed",
     ];
 
     /// Stable name, CamelCase: a metric's label.
@@ -108,8 +117,8 @@ impl Rejected {
             Rejected::WrongSubject => "WrongSubject",
             Rejected::WrongKind => "WrongKind",
             Rejected::WrongReply => "WrongReply",
-            Rejected::FromTheFuture => "FromTheFuture",
-            Rejected::Expired => "Expired",
+            Rejected::FromTheFuture(_) => "FromTheFuture",
+            Rejected::Expired(_) => "Expired",
             Rejected::BadLifetime => "BadLifetime",
             Rejected::Replayed => "Replayed",
         }
@@ -130,7 +139,7 @@ impl Party {
         if !body.in_reply_to.is_empty() {
             return Err(Rejected::WrongReply);
         }
-        check_life(&body, now_ms)?;
+        check_life(sender, &body, now_ms)?;
         let id = body.id.try_into().map_err(|_| Rejected::Malformed)?;
         if !replays.insert(sender, id, body.exp_ms, now_ms) {
             return Err(Rejected::Replayed);
@@ -224,7 +233,7 @@ impl RequestTicket {
         if sender != self.to || body.in_reply_to != self.digest {
             return Err(Rejected::WrongReply);
         }
-        check_life(&body, now_ms)?;
+        check_life(sender, &body, now_ms)?;
         Ok(VerifiedResponse { payload: body.payload, iat_ms: body.iat_ms })
     }
 }
@@ -246,12 +255,13 @@ struct Opened {
     body: Body,
 }
 
-fn check_life(body: &Body, now_ms: u64) -> Result<(), Rejected> {
+fn check_life(sender: Role, body: &Body, now_ms: u64) -> Result<(), Rejected> {
+    let made = Made { by: sender, at_ms: body.iat_ms };
     if body.iat_ms > now_ms.saturating_add(MAX_SKEW_MS) {
-        return Err(Rejected::FromTheFuture);
+        return Err(Rejected::FromTheFuture(made));
     }
     if now_ms > body.exp_ms {
-        return Err(Rejected::Expired);
+        return Err(Rejected::Expired(made));
     }
     match body.exp_ms.checked_sub(body.iat_ms) {
         Some(1..=MAX_LIFETIME_MS) => Ok(()),

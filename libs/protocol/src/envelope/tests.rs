@@ -442,16 +442,20 @@ fn an_answer_of_another_peer_is_refused() {
 fn the_future_is_refused_beyond_the_skew() {
     let ahead = |by| reason(opened(|body| (body.iat_ms, body.exp_ms) = (NOW + by, NOW + by + 1_000)));
     assert_eq!(ahead(MAX_SKEW_MS), None);
-    assert_eq!(ahead(MAX_SKEW_MS + 1), Some(Rejected::FromTheFuture));
+    assert_eq!(
+        ahead(MAX_SKEW_MS + 1),
+        Some(Rejected::FromTheFuture(Made { by: Role::App, at_ms: NOW + MAX_SKEW_MS + 1 }))
+    );
 }
 
 #[test]
 fn late_is_refused() {
     let (bytes, ticket) = request();
     assert_eq!(reason(open_at(&bytes, NOW + LIFETIME_MS)), None);
-    assert_eq!(reason(open_at(&bytes, NOW + LIFETIME_MS + 1)), Some(Rejected::Expired));
+    let made = |by| Rejected::Expired(Made { by, at_ms: NOW });
+    assert_eq!(reason(open_at(&bytes, NOW + LIFETIME_MS + 1)), Some(made(Role::App)));
     let answer = party(Role::Keeper).respond(&open(&bytes).unwrap(), b"paid", NOW, &mut rng()).unwrap();
-    assert_eq!(ticket.open_response(&answer, NOW + LIFETIME_MS + 1).err(), Some(Rejected::Expired));
+    assert_eq!(ticket.open_response(&answer, NOW + LIFETIME_MS + 1).err(), Some(made(Role::Keeper)));
 }
 
 #[test]
@@ -530,8 +534,8 @@ fn own_keys_come_back_from_their_seeds() {
 
 #[test]
 fn reasons_are_distinct() {
-    let reasons: std::collections::BTreeSet<_> = Rejected::ALL.into_iter().map(Rejected::reason).collect();
-    assert_eq!(reasons.len(), Rejected::ALL.len());
+    let reasons: std::collections::BTreeSet<_> = Rejected::REASONS.into_iter().collect();
+    assert_eq!(reasons.len(), Rejected::REASONS.len());
 }
 
 #[test]

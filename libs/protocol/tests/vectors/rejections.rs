@@ -227,5 +227,5 @@ fn the_library_refuses_each_for_its_reason() {
         assert_eq!(found(case).map_err(Rejected::reason), Err(text(&case["reason"])), "{}", case["name"]);
     }
     let shown: BTreeSet<&str> = cases.iter().map(|case| text(&case["reason"])).collect();
-    assert_eq!(shown, Rejected::ALL.into_iter().map(Rejected::reason).collect(), "every reason has an example");
+    assert_eq!(shown, Rejected::REASONS.into_iter().collect(), "every reason has an example");
 }

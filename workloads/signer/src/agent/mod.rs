@@ -300,7 +300,10 @@ impl Agent {
         let verified = found.verified.as_ref();
         Report {
             state: found.state,
-            message: self.rotation.beside(&found.message),
+            message: match self.broker.clocks() {
+                Some(clocks) => format!("{}; {clocks}", self.rotation.beside(&found.message)),
+                None => self.rotation.beside(&found.message),
+            },
             identity,
             credentials_generation,
             audit_head: self.head.map(|(head, _)| AuditHead { count: head.count, hash: hex::encode(head.hash) }),
