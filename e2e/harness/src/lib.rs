@@ -4,6 +4,7 @@
 //! one could not. The lab starts the same NATS, Vault and EVM node detached, in a folder that it keeps ([`Options`]).
 
 pub mod cluster;
+pub mod crates;
 pub mod evm;
 mod files;
 pub mod go_app;
