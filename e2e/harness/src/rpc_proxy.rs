@@ -70,6 +70,7 @@ struct Behaviour {
     made: u64,
     behind: Option<u64>,
     log_range: Option<u64>,
+    no_batches: bool,
     counts: BTreeMap<String, u64>,
     posts: u64,
 }
@@ -123,7 +124,7 @@ impl RpcProxy {
     pub fn clear(&self) {
         let mut state = self.shared.state();
         state.rules.clear();
-        (state.behind, state.log_range) = (None, None);
+        (state.behind, state.log_range, state.no_batches) = (None, None, false);
     }
 
     /// Answers as of so many blocks ago: newest block, state, logs, receipts. What the node does not have at that
@@ -135,6 +136,11 @@ impl RpcProxy {
     /// Refuses `eth_getLogs` over more than so many blocks.
     pub fn log_range(&self, blocks: Option<u64>) {
         self.shared.state().log_range = blocks;
+    }
+
+    /// Refuses batches of requests, or takes them.
+    pub fn refuse_batches(&self, refuse: bool) {
+        self.shared.state().no_batches = refuse;
     }
 
     /// Requests of a method since the start or [`RpcProxy::reset`].
@@ -244,6 +250,10 @@ impl Shared {
 async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response<Body> {
     shared.state().posts += 1;
     let answered = match serde_json::from_slice(&body) {
+        Ok(Value::Array(_)) if shared.state().no_batches => {
+            let error = json!({"code": -32600, "message": "batch requests are not supported"});
+            Ok(json!({"jsonrpc": "2.0", "id": null, "error": error}))
+        }
         Ok(Value::Array(items)) => {
             let items = join_all(items.into_iter().map(|item| shared.item(item))).await;
             items.into_iter().collect::<Result<Vec<_>, _>>().map(Value::Array)
