@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use chain_evm::constants::{FACTORY, SINGLETON};
+use chain_evm::constants::{FACTORY, MULTICALL, SINGLETON};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ use crate::{
 const ANVIL_DEPLOYER: &str = "0x4e59b44847b379578588920cA78FbF26c0B4956C";
 /// The deployer of the canonical Safe contracts: the same code elsewhere.
 const SAFE_DEPLOYER: &str = "0x914d7Fec6aaC8cd542e72Bca78B30650d45643d7";
+/// The code that many chains have at Multicall3's address (MIT licence): public as `eth_getCode` of that address.
+const MULTICALL_CODE: &str = include_str!("evm/multicall3.hex");
 /// Where the compiled contracts are in `node_modules`.
 const ARTIFACTS: &str = "@safe-global/safe-contracts/build/artifacts/contracts";
 const ANVIL: &str = "@foundry-rs/anvil-linux-amd64/bin/anvil";
@@ -185,6 +187,18 @@ impl Anvil {
         let code = self.bytecode("test/ERC20Token.sol/ERC20Token.json")?;
         let receipt = self.send(json!({"from": from, "data": code})).await?;
         Ok(receipt["contractAddress"].as_str().context("the receipt names no contract")?.to_owned())
+    }
+
+    /// Puts Multicall3 where most chains have it.
+    pub async fn deploy_multicall(&self) -> Result<()> {
+        let code: String = MULTICALL_CODE.split_whitespace().collect();
+        self.set_code(&MULTICALL.to_string(), &format!("0x{code}")).await
+    }
+
+    /// Puts code at an address, `0x` for none.
+    pub async fn set_code(&self, address: &str, code: &str) -> Result<()> {
+        let _: Value = self.rpc("anvil_setCode", json!([address, code])).await?;
+        Ok(())
     }
 
     /// Sends units of a token from [`Self::deploy_token`] to `address`.

@@ -1,5 +1,7 @@
 //! How a chain is reached, and when what it says is final.
 
+use std::time::Duration;
+
 /// The nodes of one chain, and how far they are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -9,12 +11,21 @@ pub struct Access {
     pub agree: usize,
     /// When a block is taken to stay.
     pub finality: Finality,
+    /// A node whose newest block is older than this is behind, and can't say. `None` where blocks are made only when
+    /// there is something to put into them, as development nodes do.
+    pub head_age: Option<Duration>,
+    /// The least tip that a transaction offers, in the fee's smallest unit (EVM: wei per gas). Chains refuse less.
+    pub least_tip: u128,
 }
+
+/// The least tip where none is configured, wei per gas: 0.001 gwei, the least that geth's block builders take.
+pub const LEAST_TIP: u128 = 1_000_000;
 
 impl Access {
     /// One node, believed at its word: whatever it has in a block is taken to stay.
     pub fn one(node: &str) -> Self {
-        Self { nodes: vec![node.to_owned()], agree: 1, finality: Finality::Depth(0) }
+        let finality = Finality::Depth(0);
+        Self { nodes: vec![node.to_owned()], agree: 1, finality, head_age: None, least_tip: LEAST_TIP }
     }
 }
 

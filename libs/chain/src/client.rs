@@ -6,33 +6,51 @@ use async_trait::async_trait;
 
 use crate::{Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Place, WalletDesc};
 
-/// A node of one chain, and the relayer that pays there for what owners have signed. It holds no owner's key and can
+/// The nodes of one chain, and the relayer that pays there for what owners have signed. It holds no owner's key and can
 /// move no wallet's money. Linked into App and the online CLI only.
+///
+/// What can end a payment is the word of [`crate::Access::agree`] nodes, which say the same of the same block: each
+/// method says what it asks how many for. As long as they don't, it is an error ([`ClientError::Disagree`],
+/// [`ClientError::TooFew`]), and never a verdict. An `Ok` is the chain's word; which error is whose is
+/// [`ClientError::says`].
 #[async_trait]
 pub trait ChainClient: Send + Sync {
     /// Which chain.
     fn id(&self) -> &ChainId;
 
-    /// Where the node is, as far as it may be shown: providers put API keys into the rest of a URL.
+    /// Where the first node is, as far as it may be shown: providers put API keys into the rest of a URL.
     fn node(&self) -> &str;
 
-    /// Refuses a node that serves another chain.
+    /// How each node is, as it was last seen, in the order in which they are asked.
+    fn nodes(&self) -> Vec<NodeState>;
+
+    /// Asks every node for its chain and its newest block, and succeeds while as many as must agree serve the right
+    /// chain, have caught up with it, and have the same block.
     async fn verify_chain(&self) -> Result<(), ClientError>;
 
-    /// The newest block; waits until it is another than `known`.
+    /// Refuses a chain on which wallets can't be what they must: what every wallet is made of has other code there,
+    /// or `creation` (of [`crate::ChainRules::creation`]) would not give the wallet its address. As many nodes as must
+    /// agree are asked, once: what has passed is not asked again.
+    async fn verify_contracts(&self, creation: Option<(&WalletDesc, &Call)>) -> Result<(), ClientError>;
+
+    /// The newest block that as many nodes as must agree have; waits until it is another than `known`. All callers
+    /// share one follower: so many requests a block, however many wait.
     async fn head(&self, known: Option<&Head>) -> Result<Head, ClientError>;
 
-    /// What the node says of a wallet, all of it at one block.
+    /// What the chain says of a wallet, all of it at the newest block that as many nodes as must agree have: they say
+    /// the same. Calls at the same time cost few requests together.
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError>;
 
-    /// Whether the wallet could do `effect` now: asked before anything is signed.
+    /// Whether the wallet could do `effect` now: asked before anything is signed. One node's word is enough for that it
+    /// passes; that it is refused is the word of as many as must agree, at the same block.
     async fn simulate(&self, wallet: &WalletDesc, effect: &Effect, assets: &[Asset]) -> Result<Simulated, ClientError>;
 
-    /// Whether `call` would do what it is for, if the relayer made it now.
+    /// Whether `call` would do what it is for, if the relayer made it now. Asked like [`ChainClient::simulate`].
     async fn simulate_call(&self, wallet: &WalletDesc, call: &Call, purpose: Purpose)
     -> Result<Simulated, ClientError>;
 
-    /// What became of the transaction `id`, which uses up `claims`, whoever sent it.
+    /// What became of the transaction `id`, which uses up `claims`, whoever sent it: the word of as many nodes as must
+    /// agree, which have found the same in the same block. Calls at the same time cost few requests together.
     async fn fate(&self, wallet: &WalletDesc, id: &[u8; 32], claims: &[Claim], look: Look)
     -> Result<Fate, ClientError>;
 
@@ -85,8 +103,39 @@ pub struct WalletState {
     pub created: Created,
     /// What its next transaction may use up: the one next number, or all unspent coins.
     pub next: Vec<Claim>,
-    /// What it holds, one amount for each asset asked for, in that order.
-    pub balances: Vec<Amount>,
+    /// What it holds of each asset asked for, in that order.
+    pub balances: Vec<Held>,
+}
+
+/// What a wallet holds of an asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// So much, smallest unit.
+    Units(Amount),
+    /// The chain answers, and not with an amount: the asset's contract is missing, fails, or is something else. The
+    /// text says what. Other assets are not concerned.
+    Unreadable(String),
+}
+
+impl Held {
+    /// The amount, if there is one.
+    pub fn units(&self) -> Option<Amount> {
+        match self {
+            Self::Units(amount) => Some(*amount),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// A node as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeState {
+    /// Where it is, as far as it may be shown.
+    pub node: String,
+    /// Its newest block; `None` before it has answered.
+    pub head: Option<Head>,
+    /// Why it can't be used.
+    pub trouble: Option<String>,
 }
 
 /// Whether a wallet exists on its chain.

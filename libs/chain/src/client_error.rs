@@ -1,10 +1,12 @@
 //! What can go wrong between us and a chain.
 
+use std::time::Duration;
+
 use crate::{Amount, ChainError, ChainId};
 
 /// Why the chain did not do what was asked. The text names the method of the node and what the node said, and never the
 /// path of the node's URL: that is where providers put API keys.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
     /// The URL can't be used.
     #[error("the node's URL is malformed: expected http://HOST:PORT or https://HOST/PATH")]
@@ -18,6 +20,38 @@ pub enum ClientError {
         node: String,
         /// What happened instead of an answer.
         reason: String,
+    },
+    /// The node answers, and can't say now.
+    #[error("{method}: the node at {node} {inability}")]
+    Unable {
+        /// Method of the node.
+        method: &'static str,
+        /// Scheme, host and port.
+        node: String,
+        /// Why it can't.
+        inability: Inability,
+    },
+    /// The nodes say different things of the same block.
+    #[error("the nodes {nodes} disagree about {what} at block {block}; waiting until enough of them say the same")]
+    Disagree {
+        /// Scheme, host and port of each.
+        nodes: String,
+        /// What they were asked for.
+        what: &'static str,
+        /// Number of the block.
+        block: u64,
+    },
+    /// Not as many nodes answer as must say the same.
+    #[error("only {answering} of {nodes} nodes answer, and {needed} must say the same: {why}")]
+    TooFew {
+        /// So many answer for the right chain and are not behind.
+        answering: usize,
+        /// So many are named.
+        nodes: usize,
+        /// So many must agree.
+        needed: usize,
+        /// What the last of the others said.
+        why: String,
     },
     /// The node refused the request.
     #[error("{method}: the node at {node} says: {message} (code {code})")]
@@ -61,6 +95,24 @@ pub enum ClientError {
         /// The chain found.
         found: ChainId,
     },
+    /// The node serves another chain under the same id.
+    #[error("the node at {node} serves another chain of the same id: its first block is {found}, not {expected}")]
+    OtherGenesis {
+        /// Scheme, host and port.
+        node: String,
+        /// Name of the first block that was seen before.
+        expected: String,
+        /// Name of its first block.
+        found: String,
+    },
+    /// Wallets can't exist on this chain as they must.
+    #[error("no wallet can be made on {chain}: {why}; give out no address there")]
+    Contracts {
+        /// The chain.
+        chain: ChainId,
+        /// What is wrong with its contracts.
+        why: String,
+    },
     /// The relayer can't pay.
     #[error("the relayer {relayer} holds {balance} {unit} and this transaction may cost {needed} {unit}; send it more")]
     Float {
@@ -93,9 +145,74 @@ pub enum ClientError {
     Chain(#[from] ChainError),
 }
 
+/// Why a node that answers can't say what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Inability {
+    /// It has too much to do, or limits our requests.
+    #[error("is busy or limits our requests: {message}")]
+    Busy {
+        /// The node's own words.
+        message: String,
+        /// How long it wants us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Its newest block is too old.
+    #[error("is behind: {0}")]
+    Behind(String),
+    /// It does not have the block that was asked about.
+    #[error("does not have this block yet: {0}")]
+    NoBlock(String),
+    /// It has not caught up with its chain since its start.
+    #[error("is still syncing")]
+    Syncing,
+    /// It no longer has what it knew of that block.
+    #[error("has pruned this block's history: {0}; name a node that keeps it (an archive node)")]
+    Pruned(String),
+}
+
+/// Whose word an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// The chain's own: asking again changes nothing until the chain does. Only this may end a payment.
+    Chain,
+    /// A node's, which can't say what the chain says: ask again, or another node.
+    Node,
+    /// Nobody's: the answer is not what the method's specification says.
+    Malformed,
+    /// Ours: the request, the relayer or the configuration.
+    Us,
+}
+
 impl ClientError {
+    /// Whose word it is.
+    pub fn says(&self) -> Says {
+        match self {
+            Self::Reverted { .. } | Self::Contracts { .. } => Says::Chain,
+            Self::Away { .. }
+            | Self::Unable { .. }
+            | Self::Disagree { .. }
+            | Self::TooFew { .. }
+            | Self::Node { .. }
+            | Self::WrongChain { .. }
+            | Self::OtherGenesis { .. } => Says::Node,
+            Self::Malformed { .. } => Says::Malformed,
+            Self::Url
+            | Self::Float { .. }
+            | Self::Pending(_)
+            | Self::Unsettled(_)
+            | Self::Key { .. }
+            | Self::NoRelayer(_)
+            | Self::Chain(_) => Says::Us,
+        }
+    }
+
     /// Whether the same request may simply be made again.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Away { .. })
+        match self {
+            // What is pruned stays so.
+            Self::Unable { inability, .. } => !matches!(inability, Inability::Pruned(_)),
+            Self::Away { .. } | Self::Disagree { .. } | Self::TooFew { .. } => true,
+            _ => false,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{ChainId, KeyRole};
 
 /// What is wrong with keys, addresses or chain ids that were handed in.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ChainError {
     /// Not CAIP-2.
     #[error("'{0}' is not a chain id; expected CAIP-2, for example eip155:1")]

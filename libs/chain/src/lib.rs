@@ -15,12 +15,13 @@ mod rules;
 mod transaction;
 mod wallet;
 
-pub use access::{Access, Finality, Place};
+pub use access::{Access, Finality, LEAST_TIP, Place};
 pub use amount::Amount;
 pub use client::{
-    ChainClient, Created, Fate, Float, Head, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState,
+    ChainClient, Created, Fate, Float, Head, Held, Look, NodeState, Outcome, Purpose, Relayed, Simulated, Turn,
+    WalletState,
 };
-pub use client_error::ClientError;
+pub use client_error::{ClientError, Inability, Says};
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};

@@ -6,9 +6,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use chain::{Access, Asset, ChainId, ChainRules, Finality};
+use chain::{Access, Asset, ChainId, ChainRules, Finality, LEAST_TIP};
 use chain_adapters::Adapters;
 use custody::{
     CustodyId, Role,
@@ -76,6 +77,11 @@ struct ChainConfig {
     /// So many nodes must say the same before it ends a payment. Two where two or more are named, if it is left out.
     agree: Option<usize>,
     finality: FinalityConfig,
+    /// Seconds: a node whose newest block is older is behind, and its word ends no payment. Left out only where blocks
+    /// are made when there is something to put into them, as development nodes do.
+    head_age: Option<u64>,
+    /// The least tip offered, in the fee's smallest unit (EVM: wei per gas).
+    least_tip: Option<u64>,
     assets: Vec<AssetConfig>,
 }
 
@@ -215,7 +221,7 @@ impl SignerConfig {
 
 impl ChainConfig {
     fn access(&self) -> Result<Access, ConfigError> {
-        let Self { nodes, agree, finality, .. } = self;
+        let Self { nodes, agree, finality, head_age, least_tip, .. } = self;
         if nodes.is_empty() {
             return invalid("chain.nodes is empty: nothing can be read");
         }
@@ -227,7 +233,12 @@ impl ChainConfig {
             FinalityConfig::Depth(blocks) => Finality::Depth(*blocks),
             FinalityConfig::Tagged => Finality::Tagged,
         };
-        Ok(Access { nodes: nodes.clone(), agree, finality })
+        if *head_age == Some(0) {
+            return invalid("chain.headAge is 0: every node would be behind");
+        }
+        let head_age = head_age.map(Duration::from_secs);
+        let least_tip = least_tip.map_or(LEAST_TIP, u128::from);
+        Ok(Access { nodes: nodes.clone(), agree, finality, head_age, least_tip })
     }
 
     fn validate(self, adapters: &Adapters) -> Result<ChainSettings, ConfigError> {

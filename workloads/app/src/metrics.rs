@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64},
 };
 
+use chain::NodeState;
 use custody::Role;
+use jiff::Timestamp;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -26,6 +28,11 @@ struct StatusLabel {
     status: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabel {
+    node: String,
+}
+
 /// All figures; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -38,6 +45,9 @@ pub(crate) struct Metrics {
     pub(crate) serving: Gauge,
     /// What the relayer can still pay fees with, coins.
     pub(crate) float: Gauge<f64, AtomicU64>,
+    node_up: Family<NodeLabel, Gauge>,
+    node_block: Family<NodeLabel, Gauge>,
+    node_head_age: Family<NodeLabel, Gauge>,
 }
 
 impl Metrics {
@@ -53,7 +63,29 @@ impl Metrics {
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
-        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
+        let (node_up, node_block, node_head_age) = (Family::default(), Family::default(), Family::default());
+        let up = "1 while the node answers for the right chain and is not behind";
+        registry.register("node_up", up, node_up.clone());
+        registry.register("node_block", "Number of the node's newest block", node_block.clone());
+        registry.register("node_head_age_seconds", "Age of the node's newest block", node_head_age.clone());
+        let registry = Arc::new(registry);
+        let metrics =
+            Self { registry, answers, payments, troubles, serving, float, node_up, node_block, node_head_age };
+        (metrics, link)
+    }
+
+    /// How the nodes are.
+    pub(crate) fn nodes(&self, nodes: &[NodeState], now: Timestamp) {
+        for NodeState { node, head, trouble } in nodes {
+            let label = NodeLabel { node: node.clone() };
+            self.node_up.get_or_create(&label).set(trouble.is_none().into());
+            if let Some(head) = head {
+                let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+                self.node_block.get_or_create(&label).set(gauge(head.number));
+                let age = now.as_second().saturating_sub(gauge(head.time)).max(0);
+                self.node_head_age.get_or_create(&label).set(age);
+            }
+        }
     }
 
     /// A signer was asked; `None`: it did not answer.

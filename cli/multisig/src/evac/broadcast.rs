@@ -108,6 +108,10 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     let signed = signed(&bundle).map_err(|error| of_bundle(&args, &error))?;
     let key = gas_key(&args)?;
     let client = connect(chain(&signed)?, &args.rpc, Some((&args.gas_key, &key))).await?;
+    // A deployment to an address without the factory would cost gas and do nothing.
+    let creation = signed.first().map(|first| first.step.rules().creation(first.step.wallet())).transpose()?.flatten();
+    let wallet = signed.first().map(|first| first.step.wallet());
+    patiently(|| client.verify_contracts(wallet.zip(creation.as_ref()))).await?;
     // An earlier run may have sent transactions that are not mined: they must not be sent again beside themselves.
     patiently(|| client.settled(MINED)).await?;
     let report = send_all(client.as_ref(), &signed).await;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain::{Amount, Asset, ChainClient, ChainId, ChainRules, Created, WalletDesc};
+use chain::{Amount, Asset, ChainClient, ChainId, ChainRules, Created, Held, WalletDesc};
 use chain_adapters::Adapters;
 use clap::Args;
 use custody::WalletId;
@@ -60,14 +60,23 @@ struct Planned {
     steps: usize,
     /// Sum by asset, smallest unit.
     totals: BTreeMap<String, Amount>,
+    /// Assets that could not be read everywhere, and why: what a wallet holds of them stays where it is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unreadable: BTreeMap<String, String>,
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plan, chain, wallets, steps, totals } = self;
+        let Self { plan, chain, wallets, steps, totals, unreadable } = self;
         writeln!(f, "{}: {steps} transactions for {wallets} wallets on {chain}", plan.display())?;
         for (asset, total) in totals {
             writeln!(f, "  {asset}: {total} (smallest unit)")?;
+        }
+        for (asset, why) in unreadable {
+            writeln!(f, "  {asset} is left where it is, because it can't be read: {why}")?;
+        }
+        if *steps == 0 && !unreadable.is_empty() {
+            return writeln!(f, "Nothing to move of what can be read.");
         }
         if *steps == 0 {
             return writeln!(f, "Nothing to move: every wallet is empty.");
@@ -87,37 +96,57 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
     let assets = listed(adapters.rules(&chain)?.as_ref(), args.assets)?;
     let client = connect(&chain, &args.rpc, None).await?;
     let wallets = export.on(&chain, &manifest, &adapters)?;
-    let states = states(client.as_ref(), wallets, &assets).await?;
+    if let Some((_, wallet)) = wallets.first() {
+        possible(client.as_ref(), adapters.rules(&chain)?.as_ref(), wallet).await?;
+    }
+    let (states, unreadable) = states(client.as_ref(), wallets, &assets).await?;
     let destinations = args.to.into_iter().map(|to| (chain.clone(), to)).collect();
     let plan = evacuation::plan(&export, &states, &manifest, &adapters, &destinations)?;
     // For a broadcaster who has no other.
     let plan = Bundle { manifest: Some(signed), ..plan };
     write(&args.out, &plan.to_json())?;
     let totals = totals(&plan)?;
-    output.print(&Planned { plan: args.out, chain, wallets: states.len(), steps: plan.steps.len(), totals })
+    let (wallets, steps) = (states.len(), plan.steps.len());
+    output.print(&Planned { plan: args.out, chain, wallets, steps, totals, unreadable })
 }
 
+/// Refuses a chain on which no wallet can be made: transactions to its addresses would move nothing.
+async fn possible(client: &dyn ChainClient, rules: &dyn ChainRules, wallet: &WalletDesc) -> Result<()> {
+    let creation = rules.creation(wallet)?;
+    patiently(|| client.verify_contracts(creation.as_ref().map(|creation| (wallet, creation)))).await?;
+    Ok(())
+}
+
+type States = BTreeMap<(WalletId, ChainId), ChainState>;
+
+/// What each wallet holds, and why an asset could not be read.
 async fn states(
     client: &dyn ChainClient,
     wallets: Vec<(WalletId, WalletDesc)>,
     assets: &[Asset],
-) -> Result<BTreeMap<(WalletId, ChainId), ChainState>> {
+) -> Result<(States, BTreeMap<String, String>)> {
     let progress = Progress::new("reading wallets", wallets.len());
     let shown = &progress;
     let asked = stream::iter(wallets).map(|(id, wallet)| async move {
-        let state = state(client, &wallet, assets).await.with_context(|| format!("wallet {id}"))?;
+        let state = patiently(|| client.wallet_state(&wallet, assets)).await;
+        let state = state.with_context(|| format!("wallet {id}"))?;
         shown.done(&format!("{id} {}", wallet.address));
         Ok::<_, anyhow::Error>(((id, wallet.chain), state))
     });
-    let states = asked.buffer_unordered(CONCURRENCY).try_collect().await;
+    let read: Result<Vec<_>> = asked.buffer_unordered(CONCURRENCY).try_collect().await;
     progress.end();
-    states
-}
-
-async fn state(client: &dyn ChainClient, wallet: &WalletDesc, assets: &[Asset]) -> Result<ChainState> {
-    let state = patiently(|| client.wallet_state(wallet, assets)).await?;
-    let balances = assets.iter().cloned().zip(state.balances).map(|(asset, amount)| Balance { asset, amount });
-    Ok(ChainState { created: state.created != Created::No, next: state.next, balances: balances.collect() })
+    let (mut states, mut unreadable) = (States::new(), BTreeMap::new());
+    for (of, state) in read? {
+        let mut balances = Vec::new();
+        for (asset, held) in assets.iter().zip(state.balances) {
+            match held {
+                Held::Units(amount) => balances.push(Balance { asset: asset.clone(), amount }),
+                Held::Unreadable(why) => drop(unreadable.entry(asset.symbol.clone()).or_insert(why)),
+            }
+        }
+        states.insert(of, ChainState { created: state.created != Created::No, next: state.next, balances });
+    }
+    Ok((states, unreadable))
 }
 
 fn totals(plan: &Bundle) -> Result<BTreeMap<String, Amount>> {

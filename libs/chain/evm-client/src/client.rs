@@ -1,4 +1,4 @@
-//! One EVM chain behind [`ChainClient`]: a Safe's state and events, and the relayer.
+//! One EVM chain behind [`ChainClient`]: a Safe's state and events as the nodes agree on them, and the relayer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,19 +6,23 @@ use alloy_primitives::{Address, B256};
 use async_trait::async_trait;
 use chain::{
     Access, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Finality,
-    Float, Head, Look, Outcome, Place, Purpose, Relayed, Simulated, Turn, WalletDesc, WalletState,
+    Float, Head, Held, Inability, Look, NodeState, Outcome, Place, Purpose, Relayed, Simulated, Turn, WalletDesc,
+    WalletState,
 };
 use chain_evm::{EvmSafe, constants::THRESHOLD};
+use tokio::sync::OnceCell;
 
-use crate::{Execution, Relayer, RelayerKey, Rpc, SafeState};
+use crate::{
+    Relayer, RelayerKey, Rpc, SafeState, contracts,
+    follow::{View, disagree},
+    logs::Execution,
+    node::Node,
+};
 
 /// Decimals of ether, and of every other EVM chain's coin.
 const DECIMALS: u8 = 18;
 
-/// How often a node is asked for its newest block.
-const POLL: Duration = Duration::from_millis(500);
-
-/// A node of one EVM chain, and the account that pays gas there.
+/// The nodes of one EVM chain, and the account that pays gas there.
 pub struct EvmClient {
     id: ChainId,
     rpc: Arc<Rpc>,
@@ -26,30 +30,25 @@ pub struct EvmClient {
     relayer: Option<Relayer>,
     /// The relayer's address.
     paid_by: Option<String>,
+    /// The contracts that every wallet is made of are there.
+    contracts: OnceCell<()>,
+    /// A wallet has been, or could have been, created at its address.
+    creates: OnceCell<()>,
 }
 
 impl EvmClient {
     /// Of these nodes, which are asked for nothing yet. Without a key, it only reads.
     pub fn new(id: ChainId, access: &Access, key: Option<RelayerKey>) -> Result<Self, ClientError> {
         let number = EvmSafe::new(id.clone())?.number();
-        let rpc = Arc::new(Rpc::new(access.nodes.first().ok_or(ClientError::Url)?)?);
+        let rpc = Arc::new(Rpc::of(access, Some(id.clone()))?);
         let relayer = key.map(|key| Relayer::new(rpc.clone(), number, key));
         let paid_by = relayer.as_ref().map(|relayer| relayer.address().to_string());
-        Ok(Self { id, rpc, finality: access.finality, relayer, paid_by })
+        let (contracts, creates) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { id, rpc, finality: access.finality, relayer, paid_by, contracts, creates })
     }
 
     fn paying(&self) -> Result<&Relayer, ClientError> {
         self.relayer.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
-    }
-
-    /// Where a block stands, once `newest` is there.
-    async fn place(&self, block: u64, newest: u64) -> Result<Place, ClientError> {
-        let depth = newest.saturating_sub(block);
-        let settled = match self.finality {
-            Finality::Depth(least) => depth >= least,
-            Finality::Tagged => block <= self.rpc.finalized().await?,
-        };
-        Ok(Place { block, depth, settled })
     }
 
     fn created(&self, wallet: &WalletDesc, state: &SafeState) -> Created {
@@ -64,6 +63,92 @@ impl EvmClient {
             }
         }
     }
+
+    /// What a simulated call says: that it passes is believed of one node, that it does not of as many as must agree.
+    async fn simulated<F>(&self, view: &View, ask: impl Fn(Arc<Node>) -> F) -> Result<Simulated, ClientError>
+    where
+        F: Future<Output = Result<bool, ClientError>> + Send,
+    {
+        let mut first = None;
+        for node in &view.nodes {
+            let said = match ask(node.clone()).await {
+                Ok(true) => return self.passes(view, first.is_some()),
+                Ok(false) => "it would have no effect".to_owned(),
+                Err(ClientError::Reverted { reason, .. }) => reason,
+                Err(error) => {
+                    if error.is_away() {
+                        node.failed(&error);
+                    }
+                    return Err(error);
+                }
+            };
+            first = first.or(Some(said));
+        }
+        first.map(Simulated::Refused).ok_or(ClientError::Url)
+    }
+
+    /// It passes, unless another node has said otherwise.
+    fn passes(&self, view: &View, refused: bool) -> Result<Simulated, ClientError> {
+        match refused {
+            true => Err(disagree("a simulated call", view.block(), &view.nodes)),
+            false => Ok(Simulated::Passes),
+        }
+    }
+
+    /// What one node says became of the transaction `id` of `safe`, which uses up `nonce`.
+    async fn told(
+        &self,
+        node: Arc<Node>,
+        (safe, nonce, id): (Address, u64, B256),
+        look: Look,
+        newest: u64,
+    ) -> Result<Told, ClientError> {
+        let next = node.clone().safe_nonce(safe, newest).await?;
+        let Some(used) = next.checked_sub(nonce).filter(|used| *used > 0) else { return Ok(Told::Next(next)) };
+        let first = match look {
+            // At the end of that block the nonce was free: it was used after it.
+            Look::Since(block) if block >= newest => {
+                let words = format!("the wallet was read at block {block}, and its newest is {newest}");
+                return Err(node.unable("eth_getLogs", Inability::NoBlock(words)));
+            }
+            Look::Since(block) => block + 1,
+            Look::Newest(depth) => newest.saturating_sub(depth),
+        };
+        let executions = node.executions(safe, used, (first, newest)).await?;
+        // One execution uses one nonce, so counted from the newest it is known which one used this. As long as there
+        // are fewer than nonces used, they are older, or the node has not indexed all of them.
+        let place = executions.len().checked_sub(usize::try_from(used).unwrap_or(usize::MAX));
+        let Some(used_by) = place.and_then(|place| executions.get(place)) else { return Ok(Told::Untold) };
+        Ok(match used_by.digest == id {
+            true => Told::Done(*used_by),
+            false => Told::Superseded(used_by.block),
+        })
+    }
+
+    /// Where a block stands for those who have the view's.
+    async fn place(&self, view: &View, block: u64) -> Result<Place, ClientError> {
+        let depth = view.block().saturating_sub(block);
+        let settled = match self.finality {
+            Finality::Depth(least) => depth >= least,
+            Finality::Tagged => {
+                let finals = futures::future::try_join_all(view.nodes.iter().map(|node| node.finalized())).await?;
+                finals.into_iter().all(|last| block <= last)
+            }
+        };
+        Ok(Place { block, depth, settled })
+    }
+}
+
+/// What one node says of a nonce.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// It is free: this one is the next.
+    Next(u64),
+    /// The transaction itself used it.
+    Done(Execution),
+    /// Another used it, in this block.
+    Superseded(u64),
+    Untold,
 }
 
 #[async_trait]
@@ -76,26 +161,44 @@ impl ChainClient for EvmClient {
         self.rpc.node()
     }
 
+    fn nodes(&self) -> Vec<NodeState> {
+        let state = |node: &Arc<Node>| {
+            let known = node.known();
+            NodeState {
+                node: node.name.clone(),
+                head: known.head.map(|head| head.head()),
+                trouble: known.trouble.clone(),
+            }
+        };
+        self.rpc.nodes().iter().map(state).collect()
+    }
+
     async fn verify_chain(&self) -> Result<(), ClientError> {
-        self.rpc.expect_chain(&self.id).await
+        self.rpc.follower.verify().await
+    }
+
+    async fn verify_contracts(&self, creation: Option<(&WalletDesc, &Call)>) -> Result<(), ClientError> {
+        let code = async || contracts::codes(&self.id, &self.rpc.view().await?).await;
+        self.contracts.get_or_try_init(code).await?;
+        if let Some((wallet, creation)) = creation {
+            let (wallet, creation) = (address(&wallet.address)?, creation.try_into()?);
+            let creates = async || contracts::creates(&self.id, &self.rpc.view().await?, wallet, &creation).await;
+            self.creates.get_or_try_init(creates).await?;
+        }
+        Ok(())
     }
 
     async fn head(&self, known: Option<&Head>) -> Result<Head, ClientError> {
-        loop {
-            let head = self.rpc.head().await?;
-            if known != Some(&head) {
-                return Ok(head);
-            }
-            tokio::time::sleep(POLL).await;
-        }
+        self.rpc.follower.next(known).await
     }
 
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError> {
         let tokens: Vec<Option<Address>> = assets.iter().map(token).collect::<Result<_, _>>()?;
         let contracts: Vec<Address> = tokens.iter().copied().flatten().collect();
         let state = self.rpc.safe(address(&wallet.address)?, &contracts).await?;
-        let mut units = state.tokens.iter().copied();
-        let held = |token: &Option<Address>| Amount(token.and_then(|_| units.next()).unwrap_or(state.native));
+        let mut units = state.tokens.iter().cloned();
+        let native = || Held::Units(Amount(state.native));
+        let held = |token: &Option<Address>| token.and_then(|_| units.next()).unwrap_or_else(native);
         Ok(WalletState {
             block: state.block,
             created: self.created(wallet, &state),
@@ -109,7 +212,12 @@ impl ChainClient for EvmClient {
         let unlisted = || ChainError::Assemble(format!("asset {asset} is not listed"));
         let token = token(assets.iter().find(|listed| listed.symbol == *asset).ok_or_else(unlisted)?)?;
         let (wallet, to) = (address(&wallet.address)?, address(to)?);
-        simulated(self.rpc.simulate_transfer(wallet, token, to, *amount).await.map(|()| true))
+        let view = self.rpc.view().await?;
+        let block = view.block();
+        self.simulated(&view, |node| async move {
+            node.simulate_transfer(wallet, token, to, *amount, block).await.map(|()| true)
+        })
+        .await
     }
 
     async fn simulate_call(
@@ -118,15 +226,24 @@ impl ChainClient for EvmClient {
         call: &Call,
         purpose: Purpose,
     ) -> Result<Simulated, ClientError> {
-        let relayer = self.paying()?;
+        let relayer = self.paying()?.address();
         let wallet = address(&wallet.address)?;
-        let answer = relayer.simulate(&call.try_into()?).await;
-        simulated(answer.map(|answer| match purpose {
-            // The factory returns the address.
-            Purpose::Creation => answer.get(12..32) == Some(wallet.as_slice()),
-            // execTransaction returns true.
-            Purpose::Execution => answer.len() == 32 && answer[31] == 1,
-        }))
+        let call: crate::Call = call.try_into()?;
+        let view = self.rpc.view().await?;
+        let block = view.block();
+        self.simulated(&view, |node| {
+            let call = call.clone();
+            async move {
+                let answer = node.call(relayer, &call, Some(block)).await?;
+                Ok(match purpose {
+                    // The factory returns the address.
+                    Purpose::Creation => answer.get(12..32) == Some(wallet.as_slice()),
+                    // execTransaction returns true.
+                    Purpose::Execution => answer.len() == 32 && answer[31] == 1,
+                })
+            }
+        })
+        .await
     }
 
     async fn fate(
@@ -139,33 +256,23 @@ impl ChainClient for EvmClient {
         let [Claim::Sequence(nonce)] = claims else {
             return Err(ChainError::Assemble("a Safe's transaction uses up exactly one nonce".to_owned()).into());
         };
-        let safe = address(&wallet.address)?;
-        let next = self.rpc.safe_nonce(safe).await?;
-        if next <= *nonce {
-            return Ok(if next == *nonce { Fate::Open } else { Fate::Early(Claim::Sequence(next)) });
-        }
-        let id = B256::from(*id);
-        match look {
-            Look::Newest(depth) => {
-                let newest = self.rpc.block_number().await?;
-                let found = self.rpc.execution_of(safe, id, depth).await?;
-                let place = self.place(found.map_or(newest, |found| found.block), newest).await?;
-                Ok(found.map_or(Fate::Superseded { place }, |found| done(found, place)))
+        let asked = (address(&wallet.address)?, *nonce, B256::from(*id));
+        let view = self.rpc.view().await?;
+        let block = view.block();
+        let told = view.agreed(
+            "what became of a transaction",
+            |node| self.told(node, asked, look, block),
+            |one, other| one == other,
+        );
+        Ok(match told.await? {
+            Told::Next(next) if next == *nonce => Fate::Open,
+            Told::Next(next) => Fate::Early(Claim::Sequence(next)),
+            Told::Done(Execution { tx, success, block, .. }) => {
+                Fate::Done { tx: tx.to_string(), success, place: self.place(&view, block).await? }
             }
-            Look::Since(block) => {
-                // At the end of `block` the nonce was the next: the first execution after it used it.
-                let newest = self.rpc.block_number().await?;
-                let executions = self.rpc.executions(safe, block + 1).await?;
-                let Some(first) = executions.first() else { return Ok(Fate::Untold) };
-                let ours = executions.iter().find(|execution| execution.digest == id);
-                // As long as there are fewer than nonces used since, the node has not indexed all of them.
-                if ours.is_none() && (executions.len() as u64) < next - nonce {
-                    return Ok(Fate::Untold);
-                }
-                let place = self.place(ours.unwrap_or(first).block, newest).await?;
-                Ok(ours.map_or(Fate::Superseded { place }, |ours| done(*ours, place)))
-            }
-        }
+            Told::Superseded(block) => Fate::Superseded { place: self.place(&view, block).await? },
+            Told::Untold => Fate::Untold,
+        })
     }
 
     fn relayer(&self) -> Option<&str> {
@@ -197,18 +304,4 @@ fn address(text: &str) -> Result<Address, ChainError> {
 
 fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
     asset.contract.as_deref().map(address).transpose()
-}
-
-fn done(Execution { tx, success, .. }: Execution, place: Place) -> Fate {
-    Fate::Done { tx: tx.to_string(), success, place }
-}
-
-/// Whether a simulated call answers what it should.
-fn simulated(right: Result<bool, ClientError>) -> Result<Simulated, ClientError> {
-    match right {
-        Ok(true) => Ok(Simulated::Passes),
-        Ok(false) => Ok(Simulated::Refused("it would have no effect".to_owned())),
-        Err(ClientError::Reverted { reason, .. }) => Ok(Simulated::Refused(reason)),
-        Err(other) => Err(other),
-    }
 }

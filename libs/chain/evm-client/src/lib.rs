@@ -1,16 +1,27 @@
-//! The networked half of the EVM adapter: JSON-RPC, the state of a Safe as the chain has it, and a relayer that pays
-//! gas from a small float of its own. It holds no owner's key: what it sends was signed elsewhere.
+//! The networked half of the EVM adapter: the nodes of a chain, the state of a Safe as they agree on it, and a relayer
+//! that pays gas from a small float of its own. It holds no owner's key: what it sends was signed elsewhere.
+//!
+//! From the wire up: `transport` and `fault` (what an error means), `node` (one node), `reads` and `logs` (many
+//! questions at once), `follow` (blocks, and which nodes have them), `rpc` (all nodes), `client`.
 //!
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
 mod client;
-mod quantity;
+mod contracts;
+mod fault;
+mod fees;
+mod follow;
+mod logs;
+mod node;
+mod reads;
 pub mod relayer;
 mod revert;
 pub mod rpc;
 pub mod safe;
+mod transport;
 
 pub use client::EvmClient;
+pub use fees::{Fees, Offer};
 pub use relayer::{Relayer, RelayerKey};
-pub use rpc::{Call, Fees, Receipt, Rpc};
-pub use safe::{Execution, SafeState};
+pub use rpc::{Call, Receipt, Rpc};
+pub use safe::SafeState;

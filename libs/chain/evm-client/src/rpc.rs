@@ -1,43 +1,36 @@
-//! Ethereum JSON-RPC over HTTP: the dozen methods that wallets need.
+//! The nodes of an EVM chain: what is asked of whichever answers, in their order, and what is asked of all.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use chain::{ChainError, ChainId, ClientError, Head};
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_rpc_types_eth::TransactionRequest;
+use chain::{Access, ChainError, ChainId, ClientError};
+use futures::future::join_all;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use crate::{
-    quantity::{address, bytes, hash, quantity, small, wei_per_gas, word},
-    revert::Revert,
+    fees::{Fees, Offer},
+    follow::{Follower, View},
+    node::Node,
+    reads::tag,
+    safe::SafeState,
 };
 
-/// Time for one request, with its answer.
-const TIMEOUT: Duration = Duration::from_secs(15);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Requests at a time to one node.
-const CONCURRENCY: usize = 16;
-/// Largest answer that is read, bytes.
-const LONGEST_ANSWER: usize = 16 << 20;
-/// Blocks asked for in one `eth_getLogs`: within every provider's limit known to us.
-pub(crate) const LOG_RANGE: u64 = 2_000;
-/// Tip when blocks are so empty that nobody tips: the least that geth's miners take, wei per gas.
-const LEAST_TIP: u128 = 1_000_000;
+/// How often one node is asked the same before its error is told, where there are no others.
+const TRIES: u32 = 4;
+/// And where there are.
+const TRIES_OF_SEVERAL: u32 = 2;
 
-alloy_sol_types::sol! {
-    function balanceOf(address owner) returns (uint256);
-}
-
-/// A client of one node.
+/// The nodes of one chain. What is not said to be agreed is one node's word: the first that answers, in the order in
+/// which they are named, those that have just failed last.
 pub struct Rpc {
-    http: reqwest::Client,
-    url: reqwest::Url,
-    node: String,
-    permits: Semaphore,
-    next_id: AtomicU64,
+    nodes: Vec<Arc<Node>>,
+    pub(crate) follower: Follower,
+    chain: Option<ChainId>,
+    least_tip: u128,
+    /// What was offered in the block after that of this name.
+    offered: Mutex<Option<(B256, Offer)>>,
 }
 
 /// A message call, for `eth_call` and for the relayer's transactions.
@@ -60,24 +53,6 @@ impl TryFrom<&chain::Call> for Call {
     }
 }
 
-/// What a transaction offers for its gas (EIP-1559), wei per gas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fees {
-    /// The most paid altogether.
-    pub max: u128,
-    /// The tip in it.
-    pub tip: u128,
-}
-
-impl Fees {
-    /// From `eth_feeHistory`: room for the base fee to double, and the median of recent tips.
-    fn from_history(next_base_fee: u128, mut tips: Vec<u128>) -> Self {
-        tips.sort_unstable();
-        let tip = tips.get(tips.len() / 2).copied().unwrap_or_default().max(LEAST_TIP);
-        Self { max: next_base_fee.saturating_mul(2).saturating_add(tip), tip }
-    }
-}
-
 /// A mined transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -89,278 +64,232 @@ pub struct Receipt {
     pub success: bool,
 }
 
-/// An entry of `eth_getLogs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Log {
-    /// The transaction that emitted it.
-    pub(crate) tx: B256,
-    /// Number of the block.
-    pub(crate) block: u64,
-    /// Signature hash of the event, then its indexed arguments.
-    pub(crate) topics: Vec<B256>,
+/// A receipt, as far as it matters here: what else chains put into one differs.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mined {
+    transaction_hash: B256,
+    block_number: U64,
+    status: U64,
 }
 
 impl Rpc {
-    /// A client of the node at `url`, `http` or `https`. Connects at the first request.
+    /// A client of the one node at `url`, `http` or `https`, whatever it serves. Connects at the first request.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        let url: reqwest::Url = url.parse().map_err(|_| ClientError::Url)?;
-        let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or(ClientError::Url)?;
-        let node = match url.port() {
-            Some(port) => format!("{}://{host}:{port}", url.scheme()),
-            None => format!("{}://{host}", url.scheme()),
-        };
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| ClientError::Away { method: "connect", node: node.clone(), reason: chain(&error) })?;
-        Ok(Self { http, url, node, permits: Semaphore::new(CONCURRENCY), next_id: AtomicU64::new(1) })
+        Self::of(&Access::one(url), None)
     }
 
-    /// Scheme, host and port: what may be shown of the URL.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
-
-    /// EIP-155 id of the chain that the node serves.
-    pub async fn chain_id(&self) -> Result<u64, ClientError> {
-        self.ask("eth_chainId", json!([]), "a chain id", small).await
-    }
-
-    /// The same in CAIP-2.
-    pub async fn served(&self) -> Result<ChainId, ClientError> {
-        Ok(format!("{}:{}", chain_evm::NAMESPACE, self.chain_id().await?).parse()?)
-    }
-
-    /// Refuses a node that serves another chain than `expected`.
-    pub async fn expect_chain(&self, expected: &ChainId) -> Result<(), ClientError> {
-        match self.served().await? {
-            found if found == *expected => Ok(()),
-            found => Err(ClientError::WrongChain { node: self.node.clone(), expected: expected.clone(), found }),
+    /// A client of these nodes. Those that serve another chain than `chain` are never believed.
+    pub fn of(access: &Access, chain: Option<ChainId>) -> Result<Self, ClientError> {
+        let tries = if access.nodes.len() > 1 { TRIES_OF_SEVERAL } else { TRIES };
+        let nodes = access.nodes.iter().map(|url| Node::new(url, tries).map(Arc::new));
+        let nodes: Vec<Arc<Node>> = nodes.collect::<Result<_, _>>()?;
+        if nodes.is_empty() {
+            return Err(ClientError::Url);
         }
+        let follower = Follower::new(nodes.clone(), access, chain.clone());
+        Ok(Self { nodes, follower, chain, least_tip: access.least_tip, offered: Mutex::default() })
     }
 
-    /// Number of the newest block.
+    /// Scheme, host and port of the first node: what may be shown of its URL.
+    pub fn node(&self) -> &str {
+        self.nodes.first().map(|node| node.name.as_str()).unwrap_or_default()
+    }
+
+    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
+    /// The newest block of as many nodes as must agree.
+    pub(crate) async fn view(&self) -> Result<View, ClientError> {
+        self.follower.view().await
+    }
+
+    /// The chain that the first node serves, in CAIP-2.
+    pub async fn served(&self) -> Result<ChainId, ClientError> {
+        let node = self.nodes.first().ok_or(ClientError::Url)?;
+        let id: U64 = node.ask("eth_chainId", json!([]), "a chain id").await?;
+        Ok(format!("{}:{}", chain_evm::NAMESPACE, id.to::<u64>()).parse()?)
+    }
+
+    /// What the first node that can answer says.
+    async fn first<T, F>(&self, ask: impl Fn(Arc<Node>) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let (resting, ready): (Vec<_>, Vec<_>) = self.nodes.iter().partition(|node| node.rests());
+        let mut last = ClientError::Url;
+        for node in ready.into_iter().chain(resting) {
+            let answer = async {
+                if let Some(chain) = &self.chain {
+                    node.verify(chain).await?;
+                }
+                ask(node.clone()).await
+            };
+            match answer.await {
+                Err(
+                    error @ (ClientError::Away { .. }
+                    | ClientError::Unable { .. }
+                    | ClientError::Malformed { .. }
+                    | ClientError::WrongChain { .. }
+                    | ClientError::OtherGenesis { .. }),
+                ) => {
+                    node.failed(&error);
+                    last = error;
+                }
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    /// Number of the newest block of as many nodes as must agree.
     pub async fn block_number(&self) -> Result<u64, ClientError> {
-        self.ask("eth_blockNumber", json!([]), "a block number", small).await
-    }
-
-    /// The newest block.
-    pub async fn head(&self) -> Result<Head, ClientError> {
-        self.ask("eth_getBlockByNumber", json!(["latest", false]), "a block", |block| {
-            let (number, time) = (small(&block["number"])?, small(&block["timestamp"])?);
-            Some(Head { number, id: hash(&block["hash"])?.to_string(), time })
-        })
-        .await
-    }
-
-    /// Number of the newest block that the chain itself calls final.
-    pub async fn finalized(&self) -> Result<u64, ClientError> {
-        let params = json!(["finalized", false]);
-        self.ask("eth_getBlockByNumber", params, "a block", |block| small(&block["number"])).await
+        Ok(self.view().await?.block())
     }
 
     /// Coins of an account, wei; at `block`, or the newest.
     pub async fn balance(&self, account: Address, block: Option<u64>) -> Result<U256, ClientError> {
-        self.ask("eth_getBalance", json!([account.to_string(), tag(block)]), "a balance", quantity).await
-    }
-
-    /// Code of an account: empty where there is no contract (yet).
-    pub async fn code(&self, account: Address, block: Option<u64>) -> Result<Bytes, ClientError> {
-        self.ask("eth_getCode", json!([account.to_string(), tag(block)]), "code", bytes).await
-    }
-
-    /// Number of transactions that an account has had mined.
-    pub async fn nonce(&self, account: Address) -> Result<u64, ClientError> {
-        self.ask("eth_getTransactionCount", json!([account.to_string(), "latest"]), "a count", small).await
-    }
-
-    /// The same with those that the node knows and nobody has mined yet.
-    pub async fn pending_nonce(&self, account: Address) -> Result<u64, ClientError> {
-        self.ask("eth_getTransactionCount", json!([account.to_string(), "pending"]), "a count", small).await
-    }
-
-    /// What a call by `from` would return, at `block` or the newest; changes nothing.
-    pub async fn call(&self, from: Address, call: &Call, block: Option<u64>) -> Result<Bytes, ClientError> {
-        self.ask("eth_call", json!([call_json(from, call), tag(block)]), "bytes", bytes).await
-    }
-
-    /// Gas that a call by `from` would use.
-    pub async fn estimate_gas(&self, from: Address, call: &Call) -> Result<u64, ClientError> {
-        self.ask("eth_estimateGas", json!([call_json(from, call)]), "gas", small).await
-    }
-
-    /// Units of an ERC-20 token that `owner` has, at `block` or the newest.
-    pub async fn erc20_balance(&self, token: Address, owner: Address, block: Option<u64>) -> Result<U256, ClientError> {
-        let data = Bytes::from(alloy_sol_types::SolCall::abi_encode(&balanceOfCall { owner }));
-        let answer = self.call(owner, &Call { to: token, value: U256::ZERO, data }, block).await?;
-        word(&answer).ok_or_else(|| self.malformed("eth_call", "an ERC-20 balance"))
-    }
-
-    /// What a transaction should offer now.
-    pub async fn fees(&self) -> Result<Fees, ClientError> {
-        let history = self.ask("eth_feeHistory", json!(["0x5", "latest", [50]]), "a fee history", fee_history).await;
-        match history {
-            Err(ClientError::Node { .. }) => {
-                let price = self.ask("eth_gasPrice", json!([]), "a price", wei_per_gas).await?;
-                Ok(Fees { max: price.saturating_mul(2), tip: price })
-            }
-            other => other,
-        }
-    }
-
-    /// Hands a signed transaction to the network; its hash. The node may know it already: that is an error of the node.
-    pub async fn send_raw(&self, raw: &[u8]) -> Result<B256, ClientError> {
-        self.ask("eth_sendRawTransaction", json!([hex::encode_prefixed(raw)]), "a transaction hash", hash).await
-    }
-
-    /// Whether the node knows a transaction, mined or not.
-    pub async fn knows(&self, tx: B256) -> Result<bool, ClientError> {
-        let params = json!([tx.to_string()]);
-        self.ask("eth_getTransactionByHash", params, "a transaction", |value| Some(!value.is_null())).await
-    }
-
-    /// The receipt of a transaction, once it is mined.
-    pub async fn receipt(&self, tx: B256) -> Result<Option<Receipt>, ClientError> {
-        self.ask("eth_getTransactionReceipt", json!([tx.to_string()]), "a receipt", |value| match value {
-            Value::Null => Some(None),
-            _ => Some(Some(Receipt {
-                tx: hash(&value["transactionHash"])?,
-                block: small(&value["blockNumber"])?,
-                success: small(&value["status"])? == 1,
-            })),
+        self.first(async |node: Arc<Node>| {
+            node.ask("eth_getBalance", json!([account.to_string(), at(block)]), "a balance").await
         })
         .await
     }
 
-    /// Events of `contract` in blocks `from` to `to` (at most [`LOG_RANGE`] of them), where the first topic is one of
-    /// `events` and the second, if given, is `argument`.
-    pub(crate) async fn logs(
-        &self,
-        contract: Address,
-        events: &[B256],
-        argument: Option<B256>,
-        (from, to): (u64, u64),
-    ) -> Result<Vec<Log>, ClientError> {
-        let mut topics = vec![json!(events.iter().map(B256::to_string).collect::<Vec<_>>())];
-        topics.extend(argument.map(|argument| json!(argument.to_string())));
-        let filter = json!([{
-            "address": contract.to_string(),
-            "fromBlock": format!("{from:#x}"),
-            "toBlock": format!("{to:#x}"),
-            "topics": topics,
-        }]);
-        self.ask("eth_getLogs", filter, "logs", |value| log_entries(value, contract)).await
+    /// Number of transactions that an account has had mined.
+    pub async fn nonce(&self, account: Address) -> Result<u64, ClientError> {
+        self.transactions(account, "latest").await
     }
 
-    async fn ask<T>(
-        &self,
-        method: &'static str,
-        params: Value,
-        expected: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<T, ClientError> {
-        let result = self.post(method, params).await?;
-        read(&result).ok_or_else(|| self.malformed(method, expected))
+    /// The same with those that the node knows and nobody has mined yet.
+    pub async fn pending_nonce(&self, account: Address) -> Result<u64, ClientError> {
+        self.transactions(account, "pending").await
     }
 
-    async fn post(&self, method: &'static str, params: Value) -> Result<Value, ClientError> {
-        let _permit = self.permits.acquire().await.map_err(|_| self.away(method, "the client is closed"))?;
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let response = self.http.post(self.url.clone()).json(&request).send().await;
-        let mut response = response.map_err(|error| self.away(method, &chain(&error.without_url())))?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(part) =
-            response.chunk().await.map_err(|error| self.away(method, &chain(&error.without_url())))?
+    async fn transactions(&self, account: Address, tag: &str) -> Result<u64, ClientError> {
+        self.first(async |node: Arc<Node>| {
+            let count: U64 = node.ask("eth_getTransactionCount", json!([account.to_string(), tag]), "a count").await?;
+            Ok(count.to())
+        })
+        .await
+    }
+
+    /// What a call by `from` would return, at `block` or the newest; changes nothing.
+    pub async fn call(&self, from: Address, call: &Call, block: Option<u64>) -> Result<Bytes, ClientError> {
+        self.first(async |node: Arc<Node>| node.call(from, call, block).await).await
+    }
+
+    /// Gas that a call by `from` would use.
+    pub async fn estimate_gas(&self, from: Address, call: &Call) -> Result<u64, ClientError> {
+        self.first(async |node: Arc<Node>| {
+            let gas: U64 = node.ask("eth_estimateGas", json!([request(from, call)]), "gas").await?;
+            Ok(gas.to())
+        })
+        .await
+    }
+
+    /// What a transaction should offer in the next block, in the form that the chain takes.
+    pub async fn offer(&self) -> Result<Offer, ClientError> {
+        let head = self.view().await?.head;
+        let offered = || self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((block, offer)) = *offered()
+            && block == head.hash
         {
-            if body.len() + part.len() > LONGEST_ANSWER {
-                return Err(self.malformed(method, "an answer of bearable length"));
-            }
-            body.extend_from_slice(&part);
+            return Ok(offer);
         }
-        // Some nodes put a JSON-RPC error into a 4xx answer: the body says more than the status.
-        match serde_json::from_slice::<Value>(&body) {
-            Ok(answer) if answer.get("error").is_some_and(|error| error.is_object()) => {
-                Err(self.refused(method, &answer["error"]))
+        let offer = self.first(async |node: Arc<Node>| node.offer(&head, self.least_tip).await).await?;
+        *offered() = Some((head.hash, offer));
+        Ok(offer)
+    }
+
+    /// [`Rpc::offer`] for a transaction of EIP-1559: a single price is its maximum and its tip.
+    pub async fn fees(&self) -> Result<Fees, ClientError> {
+        Ok(match self.offer().await? {
+            Offer::Eip1559(fees) => fees,
+            Offer::Legacy { price } => Fees { max: price, tip: price },
+        })
+    }
+
+    /// Hands a signed transaction to the network by all nodes; its hash. A node may know it already: that is an error
+    /// of the node, told where no other takes it.
+    pub async fn send_raw(&self, raw: &[u8]) -> Result<B256, ClientError> {
+        let raw = alloy_primitives::hex::encode_prefixed(raw);
+        let sent = join_all(self.nodes.iter().map(async |node| {
+            if let Some(chain) = &self.chain {
+                node.verify(chain).await?;
             }
-            Ok(mut answer) if status.is_success() => {
-                answer.get_mut("result").map(Value::take).ok_or_else(|| self.malformed(method, "a result"))
+            node.ask("eth_sendRawTransaction", json!([raw]), "a transaction hash").await
+        }));
+        let (mut refused, mut away) = (None, None);
+        for answer in sent.await {
+            match answer {
+                Ok(hash) => return Ok(hash),
+                Err(error @ ClientError::Node { .. }) => refused = refused.or(Some(error)),
+                Err(error) => away = away.or(Some(error)),
             }
-            _ if status.is_success() => Err(self.malformed(method, "JSON")),
-            _ => Err(self.away(method, &format!("HTTP status {status}"))),
         }
+        Err(refused.or(away).unwrap_or(ClientError::Url))
     }
 
-    fn refused(&self, method: &'static str, error: &Value) -> ClientError {
-        let code = error["code"].as_i64().unwrap_or_default();
-        let message: String =
-            error["message"].as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
-        let data = bytes(&error["data"]).or_else(|| bytes(&error["data"]["data"])).unwrap_or_default();
-        if matches!(method, "eth_call" | "eth_estimateGas") && is_revert(code, &message, &data) {
-            return ClientError::Reverted { method, reason: Revert::new(data, &message).to_string() };
-        }
-        ClientError::Node { method, node: self.node.clone(), code, message }
+    /// Whether the node knows a transaction, mined or not.
+    pub async fn knows(&self, tx: B256) -> Result<bool, ClientError> {
+        self.first(async |node: Arc<Node>| {
+            let found: Value = node.ask("eth_getTransactionByHash", json!([tx.to_string()]), "a transaction").await?;
+            Ok(!found.is_null())
+        })
+        .await
     }
 
-    fn away(&self, method: &'static str, reason: &str) -> ClientError {
-        ClientError::Away { method, node: self.node.clone(), reason: reason.to_owned() }
+    /// The receipt of a transaction, once it is mined.
+    pub async fn receipt(&self, tx: B256) -> Result<Option<Receipt>, ClientError> {
+        self.first(async |node: Arc<Node>| {
+            let mined: Option<Mined> =
+                node.ask("eth_getTransactionReceipt", json!([tx.to_string()]), "a receipt").await?;
+            Ok(mined.map(|mined| Receipt {
+                tx: mined.transaction_hash,
+                block: mined.block_number.to(),
+                success: mined.status.to::<u64>() == 1,
+            }))
+        })
+        .await
     }
 
-    pub(crate) fn malformed(&self, method: &'static str, expected: &'static str) -> ClientError {
-        ClientError::Malformed { method, node: self.node.clone(), expected, interface: "Ethereum JSON-RPC" }
+    /// State of the Safe at `safe`, with its balances of `tokens`, at the newest block of as many nodes as must agree:
+    /// they say the same.
+    pub async fn safe(&self, safe: Address, tokens: &[Address]) -> Result<SafeState, ClientError> {
+        let view = self.view().await?;
+        view.agreed("a wallet's state", |node| node.safe(safe, tokens, view.block()), SafeState::same).await
     }
 }
 
-/// Nodes have no common code for "the code of the chain refuses": 3 in geth and anvil, -32015 in others, -32000 with
-/// words for exceptional halts. A halt must not look like a fault of the node, or it would be tried for ever.
-fn is_revert(code: i64, message: &str, data: &Bytes) -> bool {
-    let message = message.to_ascii_lowercase();
-    let halts =
-        ["revert", "invalid opcode", "invalidfeopcode", "out of gas", "outofgas", "evm error", "execution error"];
-    code == 3 || code == -32015 || !data.is_empty() || halts.iter().any(|words| message.contains(words))
-}
-
-fn tag(block: Option<u64>) -> String {
-    block.map_or_else(|| "latest".to_owned(), |number| format!("{number:#x}"))
-}
-
-fn call_json(from: Address, call: &Call) -> Value {
-    json!({
-        "from": from.to_string(),
-        "to": call.to.to_string(),
-        "value": format!("{:#x}", call.value),
-        "data": call.data.to_string(),
-    })
-}
-
-fn fee_history(value: &Value) -> Option<Fees> {
-    let base_fee = wei_per_gas(value["baseFeePerGas"].as_array()?.last()?)?;
-    let tips = value["reward"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let tips: Option<Vec<_>> = tips.iter().map(|block| wei_per_gas(&block[0])).collect();
-    Some(Fees::from_history(base_fee, tips?))
-}
-
-fn log_entries(value: &Value, contract: Address) -> Option<Vec<Log>> {
-    let entries = value.as_array()?.iter().map(|entry| {
-        let topics: Option<Vec<_>> = entry["topics"].as_array()?.iter().map(hash).collect();
-        let log = Log { tx: hash(&entry["transactionHash"])?, block: small(&entry["blockNumber"])?, topics: topics? };
-        (address(&entry["address"])? == contract).then_some(log)
-    });
-    entries.collect()
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+impl Node {
+    /// What a call by `from` would return, at `block` or the newest; changes nothing.
+    pub(crate) async fn call(&self, from: Address, call: &Call, block: Option<u64>) -> Result<Bytes, ClientError> {
+        self.ask("eth_call", json!([request(from, call), at(block)]), "bytes").await
     }
-    text
+
+    /// Code of an account: empty where there is no contract (yet).
+    pub(crate) async fn code(&self, account: Address, block: Option<u64>) -> Result<Bytes, ClientError> {
+        self.ask("eth_getCode", json!([account.to_string(), at(block)]), "code").await
+    }
+
+    /// Number of the newest block that the chain itself calls final.
+    pub(crate) async fn finalized(&self) -> Result<u64, ClientError> {
+        Ok(self.header(json!("finalized")).await?.number())
+    }
+}
+
+fn at(block: Option<u64>) -> String {
+    block.map_or_else(|| "latest".to_owned(), tag)
+}
+
+fn request(from: Address, call: &Call) -> TransactionRequest {
+    TransactionRequest::default().from(from).to(call.to).value(call.value).input(call.data.clone().into())
+}
+
+/// A word of an ABI-encoded answer.
+pub(crate) fn word(bytes: &[u8]) -> Option<U256> {
+    (bytes.len() == 32).then(|| U256::from_be_slice(bytes))
 }
 
 #[cfg(test)]
@@ -389,42 +318,8 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_is_away_is_its_own_kind_of_error() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = rpc(&format!("http://{closed}/secret")).chain_id().await.unwrap_err();
+        let error = rpc(&format!("http://{closed}/secret")).served().await.unwrap_err();
         assert!(matches!(error, ClientError::Away { method: "eth_chainId", .. }), "{error}");
         assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn a_revert_is_told_from_a_fault_of_the_node() {
-        let rpc = rpc("http://127.0.0.1:1");
-        let refused = |method, error: Value| rpc.refused(method, &error);
-        for halt in [
-            json!({"code": 3, "message": "execution reverted: GS013", "data": "0x"}),
-            json!({"code": -32000, "message": "execution reverted"}),
-            json!({"code": -32000, "message": "invalid opcode: INVALID"}),
-            json!({"code": -32603, "message": "EVM error InvalidFEOpcode"}),
-        ] {
-            assert!(matches!(refused("eth_call", halt.clone()), ClientError::Reverted { .. }), "{halt}");
-        }
-        for fault in [json!({"code": -32005, "message": "limit exceeded"}), json!({"message": "header not found"})] {
-            assert!(matches!(refused("eth_call", fault.clone()), ClientError::Node { .. }), "{fault}");
-        }
-        let known = json!({"code": -32000, "message": "already known"});
-        assert!(matches!(refused("eth_sendRawTransaction", known), ClientError::Node { .. }));
-    }
-
-    #[test]
-    fn fees_leave_room_for_the_base_fee_to_double() {
-        assert_eq!(Fees::from_history(100, vec![5_000_000, 1, 3_000_000]), Fees { max: 3_000_200, tip: 3_000_000 });
-        assert_eq!(Fees::from_history(7, vec![]), Fees { max: LEAST_TIP + 14, tip: LEAST_TIP });
-        assert_eq!(Fees::from_history(u128::MAX, vec![0]).max, u128::MAX);
-    }
-
-    #[test]
-    fn logs_of_another_contract_are_not_believed() {
-        let zero = B256::ZERO.to_string();
-        let entry = json!([{"address": Address::ZERO.to_string(), "transactionHash": zero, "blockNumber": "0x1", "topics": [zero]}]);
-        assert_eq!(log_entries(&entry, Address::ZERO).map(|logs| logs.len()), Some(1));
-        assert_eq!(log_entries(&entry, Address::repeat_byte(1)), None);
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use chain::ClientError;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -61,6 +62,10 @@ impl From<WalletError> for Problem {
             WalletError::Refused(refused) => Self::new(StatusCode::CONFLICT, &refused.reason, refused.to_string()),
             WalletError::NotYet(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "NotYet", error.to_string()),
             WalletError::Distrust(_) => Self::new(StatusCode::BAD_GATEWAY, "NotBelieved", error.to_string()),
+            WalletError::Unverified(ClientError::Contracts { .. }) => {
+                Self::new(StatusCode::CONFLICT, "NoContracts", error.to_string())
+            }
+            WalletError::Unverified(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "NodeAway", error.to_string()),
             WalletError::Chain(error) => Self::invalid("InvalidValue", error.to_string()),
             WalletError::Store(error) => error.into(),
         }

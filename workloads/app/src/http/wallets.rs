@@ -8,6 +8,7 @@ use axum::{
     extract::{Path, State, rejection::BytesRejection},
     http::StatusCode,
 };
+use chain::Held;
 use custody::ids::NameError;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -61,8 +62,8 @@ struct AttestationsView {
 struct StateView {
     /// Native coin, smallest unit.
     balance: Option<String>,
-    /// By symbol, smallest unit.
-    balances: Option<BTreeMap<String, String>>,
+    /// By symbol, smallest unit; null where the asset's contract gives no amount: the message says why.
+    balances: Option<BTreeMap<String, Option<String>>>,
     deployed: Option<bool>,
     nonce: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,13 +97,18 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) 
 
 impl From<OnChain> for StateView {
     fn from(OnChain { native, balances, created, nonce }: OnChain) -> Self {
-        let balances = balances.into_iter().map(|(symbol, amount)| (symbol, amount.to_string()));
+        let unreadable = |(symbol, held): &(String, Held)| match held {
+            Held::Unreadable(why) => Some(format!("{symbol} can't be read: {why}")),
+            Held::Units(_) => None,
+        };
+        let unreadable: Vec<String> = balances.iter().filter_map(unreadable).collect();
+        let amount = |held: Held| held.units().map(|amount| amount.to_string());
         Self {
-            balance: Some(native.to_string()),
-            balances: Some(balances.collect()),
+            balance: amount(native),
+            balances: Some(balances.into_iter().map(|(symbol, held)| (symbol, amount(held))).collect()),
             deployed: Some(created),
             nonce,
-            message: None,
+            message: (!unreadable.is_empty()).then(|| unreadable.join("; ")),
         }
     }
 }

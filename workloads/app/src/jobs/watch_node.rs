@@ -1,8 +1,9 @@
-//! Watches the chain's node and the relayer's float.
+//! Watches the chain's nodes, whether wallets can be on it, and the relayer's float.
 
 use std::{sync::Arc, time::Duration};
 
 use chain::ClientError;
+use jiff::Timestamp;
 
 use crate::app::App;
 
@@ -14,7 +15,9 @@ const IMPATIENT: Duration = Duration::from_secs(2);
 /// Says how the node is; for ever.
 pub(crate) async fn watch_node(app: Arc<App>) {
     loop {
-        let wait = match look(&app).await {
+        let seen = look(&app).await;
+        app.metrics.nodes(&app.client.nodes(), Timestamp::now());
+        let wait = match seen {
             Ok(()) => {
                 app.health.node(None);
                 POLL
@@ -30,6 +33,7 @@ pub(crate) async fn watch_node(app: Arc<App>) {
 
 async fn look(app: &App) -> Result<(), ClientError> {
     app.client.verify_chain().await?;
+    app.client.verify_contracts(None).await?;
     app.metrics.float.set(app.client.float().await?.whole());
     Ok(())
 }

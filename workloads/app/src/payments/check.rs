@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Created, Simulated};
+use chain::{Amount, Created, Held, Simulated};
 
 use super::{
     ask::{Question, Verdict},
@@ -29,7 +29,12 @@ impl Step<'_> {
             Verdict::Later(_) => true,
             Verdict::Allowed => false,
         };
-        let (amount, held) = (order.amount.get(), state.balances.first().copied().unwrap_or_default());
+        let amount = order.amount.get();
+        let held = match state.balances.first() {
+            Some(Held::Units(held)) => *held,
+            Some(Held::Unreadable(why)) => return self.end(Status::Failed, "UnreadableAsset", why).await,
+            None => Amount::ZERO,
+        };
         if held < amount {
             let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
             return self.end(Status::Failed, "InsufficientBalance", &message).await;

@@ -1,7 +1,7 @@
 //! A wallet is made, or shown. A new one: hot key at Keeper, record at both signers, and an address that App computed
 //! itself, given out only after both durably hold it. Asked again, the same operations go on where they stopped.
 
-use chain::{Amount, Asset, ChainError, Claim, ClientError, Created, WalletDesc, WalletState};
+use chain::{Asset, ChainError, Claim, ClientError, Created, Held, WalletDesc, WalletState};
 use custody::{Role, WalletId};
 use prost::Message;
 
@@ -24,6 +24,9 @@ pub(crate) enum WalletError {
     Distrust(#[from] Distrust),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// No address is given out as long as it is not known that a wallet can be there.
+    #[error("{0}")]
+    Unverified(#[from] ClientError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -57,9 +60,9 @@ pub(crate) async fn registered(app: &App, id: &WalletId) -> Result<Option<Regist
 /// What the chain says of a wallet.
 pub(crate) struct OnChain {
     /// Native coin.
-    pub(crate) native: Amount,
+    pub(crate) native: Held,
     /// Each listed asset, by its symbol.
-    pub(crate) balances: Vec<(String, Amount)>,
+    pub(crate) balances: Vec<(String, Held)>,
     /// Whether it exists there.
     pub(crate) created: bool,
     /// The next one, where the chain counts a wallet's transactions.
@@ -75,7 +78,7 @@ pub(crate) async fn on_chain(app: &App, wallet: &Registered) -> Result<OnChain, 
     let WalletState { created, next, balances, .. } = app.client.wallet_state(&wallet.desc, &asked).await?;
     let mut balances = balances.into_iter();
     Ok(OnChain {
-        native: balances.next().unwrap_or_default(),
+        native: balances.next().unwrap_or_else(|| Held::Unreadable("not read".to_owned())),
         balances: listed.iter().map(|asset| asset.symbol.clone()).zip(balances).collect(),
         created: created != Created::No,
         nonce: match next[..] {
@@ -107,6 +110,8 @@ async fn register(app: &App, id: &WalletId, seed: Seed) -> Result<Registered, Wa
     let hot = app.signers.create(seed.operation("create"), id, client_key.as_ref()).await?;
     let (hot_keys, hot_key) = app.trust.hot_keys(id, &hot)?;
     let desc = app.trust.wallet(&hot_key)?;
+    let creation = app.trust.rules().creation(&desc)?;
+    app.client.verify_contracts(creation.as_ref().map(|creation| (&desc, creation))).await?;
     let register = |signer: Role| {
         let (hot, hot_keys, desc) = (hot.clone(), &hot_keys, &desc);
         async move {

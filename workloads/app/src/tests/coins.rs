@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chain::{
-    Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Fate, Float, Head, KeyRole, Look,
-    Outcome, Place, Purpose, Relayed, Simulated, Transaction, Turn, WalletDesc, WalletState,
+    Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Fate, Float, Head, Held, KeyRole,
+    Look, NodeState, Outcome, Place, Purpose, Relayed, Simulated, Transaction, Turn, WalletDesc, WalletState,
 };
 use chain_adapters::Adapters;
 use custody::Role;
@@ -73,7 +73,16 @@ impl ChainClient for Coins {
         "coins"
     }
 
+    fn nodes(&self) -> Vec<NodeState> {
+        Vec::new()
+    }
+
     async fn verify_chain(&self) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    async fn verify_contracts(&self, creation: Option<(&WalletDesc, &Call)>) -> Result<(), ClientError> {
+        assert_eq!(creation, None, "a wallet of coins is never created");
         Ok(())
     }
 
@@ -84,7 +93,7 @@ impl ChainClient for Coins {
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError> {
         let next = self.unspent(&wallet.address);
         let held = next.iter().fold(Amount::ZERO, |sum, coin| sum.checked_add(worth(coin).unwrap()).unwrap());
-        Ok(WalletState { block: 1, created: Created::Ours, next, balances: vec![held; assets.len()] })
+        Ok(WalletState { block: 1, created: Created::Ours, next, balances: vec![Held::Units(held); assets.len()] })
     }
 
     async fn simulate(&self, _: &WalletDesc, _: &Effect, _: &[Asset]) -> Result<Simulated, ClientError> {

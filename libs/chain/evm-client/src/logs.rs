@@ -1,0 +1,241 @@
+//! What Safes executed, by their own events: one search of all that are asked for at the same time, newest blocks
+//! first, in windows as wide as the node allows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256};
+use alloy_rpc_types_eth::{Filter, Log};
+use alloy_sol_types::{SolEvent, sol};
+use chain::{ClientError, Inability};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::{fault::wants_fewer_blocks, node::Node, reads::tag};
+
+/// How long a search waits for others.
+const GATHER: Duration = Duration::from_millis(2);
+/// Contracts in one search: what geth takes at most is 1,000.
+const MOST_CONTRACTS: usize = 500;
+/// Blocks in one search at first: most providers take as many.
+const FIRST_WIDTH: u64 = 2_000;
+const MOST_WIDTH: u64 = 10_000;
+/// After so many full windows in a row a wider one is tried.
+const GROWS_AFTER: u32 = 16;
+
+sol! {
+    event ExecutionSuccess(bytes32 indexed txHash, uint256 payment);
+    event ExecutionFailure(bytes32 indexed txHash, uint256 payment);
+}
+
+/// A Safe transaction that took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Execution {
+    /// What its owners signed.
+    pub(crate) digest: B256,
+    /// The chain transaction in which it happened, whoever sent it.
+    pub(crate) tx: B256,
+    /// Number of its block.
+    pub(crate) block: u64,
+    /// False: the inner call failed, but the nonce is used up.
+    pub(crate) success: bool,
+}
+
+/// How many blocks a node is asked about at once: fewer after a refusal, more after a while without one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    width: u64,
+    full: u32,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { width: FIRST_WIDTH, full: 0 }
+    }
+}
+
+impl Window {
+    /// A search over `width` blocks was refused. Whether a narrower one can be made.
+    fn refused(&mut self, width: u64) -> bool {
+        self.full = 0;
+        self.width = (width / 2).max(1);
+        width > 1
+    }
+
+    fn took(&mut self, width: u64) {
+        if width < self.width {
+            return;
+        }
+        self.full += 1;
+        if self.full >= GROWS_AFTER {
+            (self.full, self.width) = (0, self.width.saturating_mul(2).min(MOST_WIDTH));
+        }
+    }
+}
+
+/// A search that waits to go out with others.
+pub(crate) struct Search {
+    safe: Address,
+    /// As many executions are enough: the newest ones.
+    enough: u64,
+    /// Blocks, both included.
+    blocks: (u64, u64),
+    tell: oneshot::Sender<Result<Vec<Execution>, ClientError>>,
+}
+
+/// Searches that wait.
+pub(crate) type Searches = std::sync::Mutex<Vec<Search>>;
+
+impl Node {
+    /// The newest executions of a Safe in `blocks` (both included), oldest first: at least `enough` of them, or all
+    /// that there are.
+    pub(crate) async fn executions(
+        self: &Arc<Self>,
+        safe: Address,
+        enough: u64,
+        blocks: (u64, u64),
+    ) -> Result<Vec<Execution>, ClientError> {
+        let (tell, told) = oneshot::channel();
+        let first = {
+            let mut searches = self.searches.lock().unwrap_or_else(PoisonError::into_inner);
+            searches.push(Search { safe, enough, blocks, tell });
+            searches.len() == 1
+        };
+        if first {
+            let node = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                let searches = std::mem::take(&mut *node.searches.lock().unwrap_or_else(PoisonError::into_inner));
+                node.search(searches).await;
+            });
+        }
+        told.await
+            .unwrap_or_else(|_| Err(self.unable("eth_getLogs", Inability::Behind("the search was cut short".into()))))
+    }
+
+    /// From the newest block back, window by window, until everybody has enough.
+    async fn search(&self, mut searches: Vec<Search>) {
+        let mut found: BTreeMap<Address, Vec<Execution>> = BTreeMap::new();
+        let mut end = searches.iter().map(|search| search.blocks.1).max().unwrap_or_default();
+        loop {
+            let (done, open): (Vec<_>, Vec<_>) = searches.into_iter().partition(|search| {
+                let (first, last) = search.blocks;
+                let of = found.get(&search.safe).map(Vec::as_slice).unwrap_or_default();
+                let known = of.iter().filter(|found| (first..=last).contains(&found.block)).count() as u64;
+                first > end || first > last || known >= search.enough
+            });
+            for search in done {
+                let (first, last) = search.blocks;
+                let of = found.get(&search.safe).map(Vec::as_slice).unwrap_or_default();
+                let own = of.iter().filter(|found| (first..=last).contains(&found.block)).copied().collect();
+                // A caller may have gone away.
+                let _ = search.tell.send(Ok(own));
+            }
+            searches = open;
+            let Some(oldest) = searches.iter().map(|search| search.blocks.0).min() else { return };
+            let safes: BTreeSet<Address> = searches.iter().map(|search| search.safe).collect();
+            match self.window(&safes, oldest, end).await {
+                Ok((start, executions)) => {
+                    for (safe, mut executions) in executions {
+                        let later = found.remove(&safe).unwrap_or_default();
+                        executions.extend(later);
+                        found.insert(safe, executions);
+                    }
+                    // Block 0 holds no execution.
+                    end = start.saturating_sub(1);
+                    if start == 0 {
+                        searches.iter_mut().for_each(|search| search.enough = 0);
+                    }
+                }
+                Err(error) => {
+                    for search in searches {
+                        let _ = search.tell.send(Err(error.clone()));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What these Safes executed in the widest window before `end` that the node allows, and where it starts.
+    async fn window(
+        &self,
+        safes: &BTreeSet<Address>,
+        oldest: u64,
+        end: u64,
+    ) -> Result<(u64, BTreeMap<Address, Vec<Execution>>), ClientError> {
+        let window = || self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let safes: Vec<Address> = safes.iter().copied().collect();
+        loop {
+            let start = oldest.max((end + 1).saturating_sub(window().width));
+            let width = end + 1 - start;
+            let mut found: BTreeMap<Address, Vec<Execution>> = BTreeMap::new();
+            let mut refused = None;
+            for part in safes.chunks(MOST_CONTRACTS) {
+                match self.logs(part, (start, end)).await {
+                    Ok(logs) => logs.into_iter().for_each(|(safe, log)| found.entry(safe).or_default().push(log)),
+                    Err(error) => {
+                        refused = Some(error);
+                        break;
+                    }
+                }
+            }
+            match refused {
+                None => {
+                    window().took(width);
+                    return Ok((start, found));
+                }
+                Some(error) if wants_fewer_blocks(&error) && window().refused(width) => {}
+                Some(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn logs(
+        &self,
+        safes: &[Address],
+        (start, end): (u64, u64),
+    ) -> Result<Vec<(Address, Execution)>, ClientError> {
+        let method = "eth_getLogs";
+        let events = vec![ExecutionSuccess::SIGNATURE_HASH, ExecutionFailure::SIGNATURE_HASH];
+        let filter = Filter::new().address(safes.to_vec()).event_signature(events);
+        let mut filter = serde_json::to_value(filter).map_err(|_| self.malformed(method, "a filter"))?;
+        (filter["fromBlock"], filter["toBlock"]) = (json!(tag(start)), json!(tag(end)));
+        let logs: Vec<Log> = self.ask(method, json!([filter]), "logs").await?;
+        let execution = |log: Log| {
+            let [event, digest] = log.inner.data.topics()[..] else { return None };
+            let success = event == ExecutionSuccess::SIGNATURE_HASH;
+            let ours = success || event == ExecutionFailure::SIGNATURE_HASH;
+            let (tx, block) = (log.transaction_hash?, log.block_number?);
+            let asked = safes.contains(&log.inner.address) && (start..=end).contains(&block) && !log.removed;
+            (ours && asked).then_some((log.inner.address, Execution { digest, tx, block, success }))
+        };
+        let executions: Option<Vec<_>> = logs.into_iter().map(execution).collect();
+        executions.ok_or_else(|| self.malformed(method, "the execution events that were asked for"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_shrinks_when_it_is_refused_and_grows_again() {
+        let mut window = Window::default();
+        assert!(window.refused(2_000) && window.refused(1_000));
+        assert_eq!(window.width, 500);
+        for _ in 0..GROWS_AFTER {
+            window.took(500);
+            window.took(3);
+        }
+        assert_eq!(window.width, 1_000);
+        assert!(!window.refused(1), "one block can't be halved");
+        for _ in 0..1_000 {
+            window.took(window.width);
+        }
+        assert_eq!(window.width, MOST_WIDTH);
+    }
+}
