@@ -1,6 +1,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use chain::{Claim, Relayed};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{SHOP, alice, id, open, rules};
@@ -16,7 +17,7 @@ use crate::{
 fn a_second_process_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open(&dir);
-    let Err(error) = Sqlite::open(dir.path(), rules()) else { panic!("two Apps on one database") };
+    let Err(error) = Sqlite::open(dir.path(), rules(), Timestamp::now) else { panic!("two Apps on one database") };
     assert!(matches!(error, StoreError::InUse(_)), "{error}");
 }
 
@@ -27,8 +28,8 @@ fn a_database_of_another_version_is_left_alone() {
     let db = Connection::open(dir.path().join(FILE)).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    let refused = Sqlite::open(dir.path(), rules());
-    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 3 })));
+    let refused = Sqlite::open(dir.path(), rules(), Timestamp::now);
+    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 4 })));
 }
 
 #[tokio::test]

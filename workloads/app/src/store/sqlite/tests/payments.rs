@@ -73,12 +73,15 @@ async fn everything_that_changes_is_read_back() {
     let (dir, store) = with_alice().await;
     let new = NewPayment { order: Order { intent: intent(), ..new(1, "k").order }, ..new(1, "k") };
     let payment = Payment {
-        status: Status::Signing,
+        status: Status::Checked,
         stage: Stage::Cancel,
         reason: Some("R".into()),
         message: Some("m".into()),
         trouble: Some("t".into()),
         tx: Some("0x2".into()),
+        block: Some(u64::from(u32::MAX)),
+        moved: Some(6.into()),
+        back: Some(Stage::Cancel),
         seed: Seed([9; 16]),
         ending: Some(Status::Refused),
         cancel_attempts: 3,
