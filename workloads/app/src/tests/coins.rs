@@ -200,7 +200,7 @@ impl World {
             "finality": {"depth": 0},
             "assets": [{"symbol": "COIN", "asset": "native", "decimals": 0}],
         });
-        let home = Home::new(configured, SAFE, "");
+        let home = Home::new(configured, &[SAFE], "");
         let signers = Arc::new(TestSigners::new(&home.custody, rules(), assets()));
         let alice = signers.wallet("alice");
         let coins = BTreeMap::from([(alice.address.clone(), vec![coin(100, 1), coin(200, 2)])]);
