@@ -8,6 +8,7 @@ use custody::WalletId;
 use crate::{
     busy::Busy,
     domain::ClientKey,
+    heads::Heads,
     health::Health,
     metrics::Metrics,
     signers::Signers,
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) client_keys: bool,
     pub(crate) signers: Signers,
     pub(crate) busy: Busy,
+    pub(crate) heads: Heads,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
 }

@@ -5,6 +5,7 @@ mod broker;
 mod busy;
 mod config;
 mod domain;
+mod heads;
 mod health;
 mod http;
 mod identity;

@@ -4,6 +4,7 @@ use std::{fs, future::IntoFuture, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chain::ChainClient;
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -17,6 +18,7 @@ use crate::{
     broker::{Broker, Calls},
     busy::Busy,
     config::{ConfigError, Settings},
+    heads::Heads,
     health::Health,
     http,
     identity::AppKeys,
@@ -50,12 +52,13 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
     fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
     Ok(App {
-        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?),
+        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone(), Timestamp::now)?),
         trust: Trust::new(&settings)?,
         client,
         client_keys: settings.client_keys,
         signers,
         busy: Busy::default(),
+        heads: Heads::default(),
         health: Health::default(),
         metrics,
     })

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
 use chain::{
     Access, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Finality,
@@ -126,7 +126,7 @@ impl EvmClient {
     }
 
     /// Where a block stands for those who have the view's.
-    async fn place(&self, view: &View, block: u64) -> Result<Place, ClientError> {
+    async fn place_in(&self, view: &View, block: u64) -> Result<Place, ClientError> {
         let depth = view.block().saturating_sub(block);
         let settled = match self.finality {
             Finality::Depth(least) => depth >= least,
@@ -208,14 +208,17 @@ impl ChainClient for EvmClient {
     }
 
     async fn simulate(&self, wallet: &WalletDesc, effect: &Effect, assets: &[Asset]) -> Result<Simulated, ClientError> {
-        let Effect::Transfer { asset, to, amount: Amount(amount) } = effect else { return Ok(Simulated::Passes) };
-        let unlisted = || ChainError::Assemble(format!("asset {asset} is not listed"));
-        let token = token(assets.iter().find(|listed| listed.symbol == *asset).ok_or_else(unlisted)?)?;
+        let (token, to, amount) = match effect {
+            Effect::Transfer { asset, to, amount: Amount(amount) } => (listed(asset, assets)?, to, *amount),
+            // An empty call.
+            Effect::Cancel { to } => (None, to, U256::ZERO),
+            Effect::Change { .. } => return Ok(Simulated::Passes),
+        };
         let (wallet, to) = (address(&wallet.address)?, address(to)?);
         let view = self.rpc.view().await?;
         let block = view.block();
         self.simulated(&view, |node| async move {
-            node.simulate_transfer(wallet, token, to, *amount, block).await.map(|()| true)
+            node.simulate_transfer(wallet, token, to, amount, block).await.map(|()| true)
         })
         .await
     }
@@ -268,11 +271,33 @@ impl ChainClient for EvmClient {
             Told::Next(next) if next == *nonce => Fate::Open,
             Told::Next(next) => Fate::Early(Claim::Sequence(next)),
             Told::Done(Execution { tx, success, block, .. }) => {
-                Fate::Done { tx: tx.to_string(), success, place: self.place(&view, block).await? }
+                Fate::Done { tx: tx.to_string(), success, place: self.place_in(&view, block).await? }
             }
-            Told::Superseded(block) => Fate::Superseded { place: self.place(&view, block).await? },
+            Told::Superseded(block) => Fate::Superseded { place: self.place_in(&view, block).await? },
             Told::Untold => Fate::Untold,
         })
+    }
+
+    async fn place(&self, block: u64) -> Result<Place, ClientError> {
+        self.place_in(&self.rpc.view().await?, block).await
+    }
+
+    async fn moved(
+        &self,
+        wallet: &WalletDesc,
+        effect: &Effect,
+        assets: &[Asset],
+        tx: &str,
+        block: u64,
+    ) -> Result<Amount, ClientError> {
+        let Effect::Transfer { asset, to, amount } = effect else { return Ok(Amount::ZERO) };
+        // The chain itself moves its coin, and all of it.
+        let Some(token) = listed(asset, assets)? else { return Ok(*amount) };
+        let tx = tx.parse().map_err(|_| ChainError::Assemble(format!("'{tx}' is not a transaction's hash")))?;
+        let between = (address(&wallet.address)?, address(to)?);
+        let ask = |node: Arc<Node>| node.received(token, between, tx, block);
+        let moved = self.rpc.view().await?.agreed("what a token moved", ask, |one, other| one == other).await?;
+        Ok(Amount(moved).min(*amount))
     }
 
     fn relayer(&self) -> Option<&str> {
@@ -304,4 +329,10 @@ fn address(text: &str) -> Result<Address, ChainError> {
 
 fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
     asset.contract.as_deref().map(address).transpose()
+}
+
+/// The contract of a listed asset; `None` is the native coin.
+fn listed(symbol: &str, assets: &[Asset]) -> Result<Option<Address>, ChainError> {
+    let unlisted = || ChainError::Assemble(format!("asset {symbol} is not listed"));
+    token(assets.iter().find(|listed| listed.symbol == symbol).ok_or_else(unlisted)?)
 }

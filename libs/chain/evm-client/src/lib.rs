@@ -14,6 +14,7 @@ mod follow;
 mod logs;
 mod node;
 mod reads;
+mod received;
 pub mod relayer;
 mod revert;
 pub mod rpc;

@@ -18,7 +18,7 @@ pub(crate) use amount::InvalidAmount;
 pub(crate) use asset::{Assets, Symbol};
 pub(crate) use client_key::{CLIENT_KEY_BYTES, ClientKey};
 pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, Order, PaymentId};
-pub(crate) use payment::{NewPayment, Payment};
+pub(crate) use payment::{Change, History, NewPayment, Payment};
 pub(crate) use progress::{Kind, Stage, Status};
 pub(crate) use relay::RelayPurpose;
 pub(crate) use seed::Seed;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    domain::{IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentId, Stage},
+    domain::{Change, History, IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentId, Stage},
     http::problem::{Problem, parse},
     service::payments::{self, Shown},
 };
@@ -89,10 +89,37 @@ pub(super) struct PaymentView {
     reason: Option<String>,
     /// In words: the reason, or what is being waited for.
     message: Option<String>,
-    /// The chain transaction that paid.
+    /// The chain transaction in which it took place.
     tx: Option<String>,
+    /// Blocks that follow the one that decides it, while that one may still vanish.
+    depth: Option<u64>,
+    /// What reached the destination, where the token let less than the amount through.
+    moved: Option<String>,
+    /// When it was asked for (RFC 3339).
+    created_at: Option<Timestamp>,
+    /// When anything of it changed last.
+    updated_at: Option<Timestamp>,
+    /// Each change of the status and of what decides it, oldest first.
+    history: Vec<ChangeView>,
     /// Whose signatures are there.
     signers: Vec<&'static str>,
+}
+
+/// A change of a payment as users see it.
+#[derive(Serialize)]
+struct ChangeView {
+    status: &'static str,
+    at: Timestamp,
+    reason: Option<String>,
+    tx: Option<String>,
+    /// Number of the block that decides it, or speaks against it.
+    block: Option<u64>,
+}
+
+impl From<Change> for ChangeView {
+    fn from(Change { at, status, reason, tx, block }: Change) -> Self {
+        Self { status: status.as_str(), at, reason, tx, block }
+    }
 }
 
 pub(super) async fn create(
@@ -113,8 +140,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) 
     Ok(Json(view(payments::show(&app, id).await?.ok_or_else(unknown)?)))
 }
 
-fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
+fn view(Shown { payment, signed_by, history, depth }: Shown) -> PaymentView {
     let Payment { order, .. } = payment;
+    let History { created, updated, changes } = history;
     let message = match (payment.message, payment.trouble) {
         (Some(message), Some(trouble)) if payment.stage != Stage::Done => Some(format!("{message}; {trouble}")),
         (Some(message), _) => Some(message),
@@ -131,6 +159,11 @@ fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
         reason: payment.reason,
         message,
         tx: payment.tx,
+        depth,
+        moved: payment.moved.map(|amount| amount.to_string()),
+        created_at: created,
+        updated_at: updated,
+        history: changes.into_iter().map(ChangeView::from).collect(),
         signers: signed_by.into_iter().map(|owner| owner.as_str()).collect(),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Amount, Created, Held, Simulated};
+use chain::{Created, Held, Simulated};
 
 use super::{
     ask::{Question, Verdict},
@@ -30,14 +30,10 @@ impl Step<'_> {
             Verdict::Allowed => false,
         };
         let amount = order.amount.get();
-        let held = match state.balances.first() {
-            Some(Held::Units(held)) => *held,
-            Some(Held::Unreadable(why)) => return self.end(Status::Failed, "UnreadableAsset", why).await,
-            None => Amount::ZERO,
-        };
-        if held < amount {
+        // Whether a token that does not tell would move all the same, the simulation says.
+        if let Some(held) = state.balances.first().and_then(Held::units).filter(|held| *held < amount) {
             let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
-            return self.end(Status::Failed, "InsufficientBalance", &message).await;
+            return self.lacks(message, state.block).await;
         }
         match self.app.client.simulate(&self.wallet, &order.effect(), slice::from_ref(asset)).await? {
             Simulated::Refused(reason) => {
@@ -45,8 +41,8 @@ impl Step<'_> {
                 self.end(Status::Failed, "SimulationReverted", &message).await
             }
             Simulated::Passes if later => self.hold().await,
-            Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checking).await,
-            Simulated::Passes => self.go(Stage::Sign, Status::Signing).await,
+            Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checked).await,
+            Simulated::Passes => self.go(Stage::Sign, Status::Checked).await,
         }
     }
 }

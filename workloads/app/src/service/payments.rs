@@ -8,7 +8,7 @@ use custody::WalletId;
 use super::wallets::{self, WalletError};
 use crate::{
     app::App,
-    domain::{IdempotencyKey, Kind, NewPayment, Order, Payment, PaymentId, Seed},
+    domain::{History, IdempotencyKey, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage},
     jobs::wake,
     store::StoreError,
 };
@@ -41,10 +41,13 @@ pub(crate) async fn accept(app: &Arc<App>, key: IdempotencyKey, order: Order) ->
     Ok(payment)
 }
 
-/// A payment, and whose signatures are there.
+/// A payment, what it went through, and whose signatures are there.
 pub(crate) struct Shown {
     pub(crate) payment: Payment,
     pub(crate) signed_by: Vec<KeyRole>,
+    pub(crate) history: History,
+    /// Blocks that follow the one that decides it, while that one may still vanish.
+    pub(crate) depth: Option<u64>,
 }
 
 /// The payment of this id.
@@ -52,5 +55,8 @@ pub(crate) async fn show(app: &App, id: PaymentId) -> Result<Option<Shown>, Stor
     let Some(payment) = app.store.payment(id).await? else { return Ok(None) };
     let transaction = app.store.transaction(id, Kind::Payment).await?;
     let signed_by = transaction.map_or_else(Vec::new, |transaction| transaction.signed_by());
-    Ok(Some(Shown { payment, signed_by }))
+    let history = app.store.history(id).await?;
+    let followed = payment.block.filter(|_| payment.stage == Stage::Follow);
+    let depth = followed.and_then(|block| app.heads.depth(block));
+    Ok(Some(Shown { payment, signed_by, history, depth }))
 }

@@ -3,15 +3,18 @@
 //! workspace's end-to-end tests.
 
 mod api;
+mod cancels;
 mod chart;
 mod client_keys;
 mod coins;
 mod crashes;
+mod finality;
 mod home;
 mod intents;
 mod payments;
 mod running;
 mod signers;
+mod tokens;
 mod waits;
 mod wallets;
 mod world;

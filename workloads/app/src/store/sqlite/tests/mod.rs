@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chain::ChainRules;
 use custody::WalletId;
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::Sqlite;
@@ -25,7 +26,7 @@ fn rules() -> Arc<dyn ChainRules> {
 }
 
 fn open(dir: &TempDir) -> Sqlite {
-    Sqlite::open(dir.path(), rules()).unwrap()
+    Sqlite::open(dir.path(), rules(), || Timestamp::UNIX_EPOCH).unwrap()
 }
 
 fn alice() -> WalletId {
