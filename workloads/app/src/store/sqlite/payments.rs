@@ -8,9 +8,9 @@ use custody::WalletId;
 use jiff::Timestamp;
 use prost::Message;
 use protocol::ops::Attestation;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
-use super::{Sqlite, row::Named, transactions};
+use super::{Db, Sqlite, row::Named, transactions};
 use crate::{
     domain::{Address, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage, Status, Transaction},
     store::{Payments, StoreError},
@@ -20,7 +20,7 @@ use crate::{
 impl Payments for Sqlite {
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
         let rules = self.rules.clone();
-        self.run(move |db| {
+        self.write(move |db| {
             let NewPayment { id, idempotency_key, order, seed } = new;
             let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
@@ -53,8 +53,8 @@ impl Payments for Sqlite {
     }
 
     async fn busy_wallets(&self) -> Result<Vec<WalletId>, StoreError> {
-        self.run(|db| {
-            let mut statement = db.prepare("SELECT DISTINCT wallet FROM payments WHERE stage <> 'done'")?;
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT DISTINCT wallet FROM payments WHERE stage <> 'done'")?;
             let mut rows = statement.query([])?;
             let mut wallets = Vec::new();
             while let Some(row) = rows.next()? {
@@ -66,37 +66,34 @@ impl Payments for Sqlite {
     }
 
     async fn update(&self, payment: Payment) -> Result<(), StoreError> {
-        self.run(move |db| write(db, &payment)).await
+        self.write(move |db| write(db, &payment)).await
     }
 
     async fn record(&self, payment: Payment, transaction: Transaction) -> Result<(), StoreError> {
-        self.run(move |db| {
-            let commit = db.transaction()?;
-            write(&commit, &payment)?;
-            transactions::write(&commit, payment.id, &transaction)?;
-            Ok(commit.commit()?)
+        self.write(move |db| {
+            write(db, &payment)?;
+            transactions::write(db, payment.id, &transaction)
         })
         .await
     }
 
     async fn restart(&self, payment: Payment) -> Result<(), StoreError> {
-        self.run(move |db| {
-            let commit = db.transaction()?;
-            write(&commit, &payment)?;
-            transactions::forget(&commit, payment.id)?;
-            commit.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
-            Ok(commit.commit()?)
+        self.write(move |db| {
+            write(db, &payment)?;
+            transactions::forget(db, payment.id)?;
+            db.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
+            Ok(())
         })
         .await
     }
 
     async fn transaction(&self, payment: PaymentId, kind: Kind) -> Result<Option<Transaction>, StoreError> {
-        self.run(move |db| transactions::read(db, payment, kind)).await
+        self.read(move |db| transactions::read(db, payment, kind)).await
     }
 
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
-        self.run(|db| {
-            let mut statement = db.prepare("SELECT status, count(*) AS payments FROM payments GROUP BY status")?;
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT status, payments FROM payment_counts WHERE payments > 0")?;
             let mut rows = statement.query([])?;
             let mut counts = Vec::new();
             while let Some(row) = rows.next()? {
@@ -112,11 +109,11 @@ impl Payments for Sqlite {
 impl Sqlite {
     async fn one(&self, condition: &'static str, value: String) -> Result<Option<Payment>, StoreError> {
         let rules: Arc<dyn ChainRules> = self.rules.clone();
-        self.run(move |db| one(db, &*rules, condition, &value)).await
+        self.read(move |db| one(db, &*rules, condition, &value)).await
     }
 }
 
-fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
+fn write(db: Db<'_>, payment: &Payment) -> Result<(), StoreError> {
     db.execute(
         "UPDATE payments SET status = ?2, stage = ?3, reason = ?4, message = ?5, tx = ?6, operation_seed = ?7,
            ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11, not_before = ?12
@@ -139,7 +136,7 @@ fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn one(db: &Connection, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
+fn one(db: Db<'_>, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
     let columns = "id, wallet, recipient, asset, amount, intent, status, stage, reason, message, tx, operation_seed,
                    ending, cancel_attempts, reverts, trouble, not_before";
     let mut statement = db.prepare_cached(&format!("SELECT {columns} FROM payments WHERE {condition}"))?;
