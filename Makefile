@@ -88,6 +88,13 @@ bench-sign: servers ## signatures per second, compared with Vault Transit, a bro
 	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
 	cargo bench -q --locked --target $(STATIC) -p acceptance --bench sign
 
+.PHONY: bench-app
+bench-app: export RUSTFLAGS := -C target-feature=+crt-static
+bench-app: servers ## payments per second through App, with real signers, broker and node (BENCH_SCALE=0.01 tries it)
+	cargo build -q --locked --release --target $(STATIC) \
+	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench app
+
 # Kills in suite crash; `make verify` asks for more. The programs under attack are built separately, because built together
 # they would contain the suite's fault points.
 POINTS ?= 200
@@ -119,7 +126,7 @@ $(CARGO_FUZZ):
 
 .PHONY: verify
 verify: POINTS = 10000
-verify: test bench bench-sign fuzz ## everything, including what takes too long for CI
+verify: test bench bench-sign bench-app fuzz ## everything, including what takes too long for CI
 
 .PHONY: crds
 crds: ## writes crds/ and their chart again from the types

@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod caller;
+pub mod load;
 mod processes;
 mod world;
 

@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
+use acceptance::load::Run;
 use anyhow::{Context, Result};
 use serde_json::json;
-
-use crate::load::Run;
 
 /// All runs, by what was asked and under which load.
 #[derive(Default)]

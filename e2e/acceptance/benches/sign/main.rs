@@ -4,16 +4,17 @@
 //! absolute figures don't.
 
 mod figures;
-mod load;
 mod ours;
 mod rivals;
 mod steps;
 
-use acceptance::{ETH, World};
+use acceptance::{
+    ETH, World,
+    load::{Cpu, Load},
+};
 use anyhow::Result;
 
 use figures::Figures;
-use load::{Cpu, Load};
 
 /// Requests at the same time, and how many in all. A batch has [`ours::BATCH`] signatures.
 const LOADS: [(&str, Load); 4] = [

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use acceptance::CHAIN_ID;
+use acceptance::{
+    CHAIN_ID,
+    load::{Load, Run},
+};
 use anyhow::{Context, Result, bail, ensure};
 use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
 use chain_evm::EvmSafe;
@@ -16,8 +19,6 @@ use protocol::{
 };
 use rand_core::{OsRng, RngCore};
 use transport::Caller;
-
-use crate::load::{Load, Run};
 
 /// Signatures of a batch: each of another wallet, since a wallet's nonces follow one another.
 pub(crate) const BATCH: usize = 100;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use acceptance::load::{Load, Run};
 use anyhow::{Context, Result, ensure};
 use custody::{CustodyId, Role};
 use data_encoding::BASE64;
@@ -13,10 +14,7 @@ use protocol::subject::{Lane, inbox_prefix, queue, subject};
 use rand_core::OsRng;
 use serde_json::json;
 
-use crate::{
-    load::{Load, Run},
-    ours::{BATCH, unsigned},
-};
+use crate::ours::{BATCH, unsigned};
 
 /// Vault Transit's ed25519 signature over HTTPS: no policy, no history, nothing durable.
 #[derive(Clone)]

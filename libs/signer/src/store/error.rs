@@ -1,5 +1,7 @@
 //! Why nothing was read or written.
 
+use database::Failure;
+
 /// Why nothing was read or written. `Clone`, since one commit answers many.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -25,6 +27,17 @@ pub enum StoreError {
     /// The writer did not begin, or the process is ending.
     #[error("the store did not take the request: the process is ending, or its volume failed (see the log)")]
     Closed,
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            // Whoever opens it knows where it is.
+            Failure::Open(error) => StoreError::Open { path: String::new(), cause: error.to_string() },
+            Failure::Closed => StoreError::Closed,
+            Failure::Failed(_) | Failure::GivenUp | Failure::NoThread(_) => StoreError::Failed(failure.to_string()),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

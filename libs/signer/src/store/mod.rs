@@ -1,6 +1,4 @@
-//! The signer's durable memory: one SQLite file, WAL, synchronous=FULL. One thread writes; whatever waits is written
-//! in one transaction and answered after its commit, so that many requests share one fsync. Readers have connections
-//! of their own and never wait for the writer.
+//! The signer's durable memory, in one SQLite file: a write is answered after its commit, which many share.
 
 mod audit;
 mod claims;

@@ -1,14 +1,12 @@
 //! Why a database can't be used.
 
-use std::error::Error;
-
 /// See the module.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("can't open the database's file: {0}; check dataDir in the configuration and its owner")]
     File(std::io::Error),
     #[error("database: {0}")]
-    Database(Box<dyn Error + Send + Sync>),
+    Database(database::Failure),
     #[error("the database in {0} is in use by another process; only one App may run on a volume")]
     InUse(String),
     #[error(
@@ -23,6 +21,6 @@ pub(crate) enum StoreError {
         column: &'static str,
         why: String,
     },
-    #[error("the database's thread ended early")]
+    #[error("the database's thread ended early; see App's log and start it again")]
     Stopped,
 }

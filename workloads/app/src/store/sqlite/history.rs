@@ -1,16 +1,16 @@
 //! The table `payment_history`: one row for each change that callers see.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::row::Named;
+use super::{db::Db, row::Named};
 use crate::{
     domain::{Change, History, PaymentId, Status},
     store::StoreError,
 };
 
 /// Adds what the payment's row has now, unless the newest change says the same. `updated_at` is its time.
-pub(super) fn note(db: &Connection, payment: PaymentId) -> Result<(), StoreError> {
+pub(super) fn note(db: Db<'_>, payment: PaymentId) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT INTO payment_history (payment, place, at, status, reason, tx, block)
          SELECT id, 1 + coalesce(newest.place, 0), updated_at, payments.status, payments.reason, payments.tx,
@@ -25,7 +25,7 @@ pub(super) fn note(db: &Connection, payment: PaymentId) -> Result<(), StoreError
 }
 
 /// All of a payment's.
-pub(super) fn read(db: &Connection, payment: PaymentId) -> Result<History, StoreError> {
+pub(super) fn read(db: Db<'_>, payment: PaymentId) -> Result<History, StoreError> {
     let id = payment.to_string();
     let name = format!("history of payment '{payment}'");
     let mut statement = db.prepare_cached("SELECT created_at, updated_at FROM payments WHERE id = ?1")?;
@@ -39,7 +39,7 @@ pub(super) fn read(db: &Connection, payment: PaymentId) -> Result<History, Store
     })
 }
 
-fn changes(db: &Connection, payment: &str, name: &str) -> Result<Vec<Change>, StoreError> {
+fn changes(db: Db<'_>, payment: &str, name: &str) -> Result<Vec<Change>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT at, status, reason, tx, block FROM payment_history WHERE payment = ?1 ORDER BY place",
     )?;

@@ -8,9 +8,9 @@ use custody::WalletId;
 use jiff::Timestamp;
 use prost::Message;
 use protocol::ops::Attestation;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
-use super::{Clock, Sqlite, history, row::Named, transactions};
+use super::{Clock, Db, Sqlite, history, row::Named, transactions};
 use crate::{
     domain::{Address, History, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage, Status, Transaction},
     store::{Payments, StoreError},
@@ -20,10 +20,9 @@ use crate::{
 impl Payments for Sqlite {
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
         let (rules, clock) = (self.rules.clone(), self.clock);
-        self.run(move |db| {
+        self.write(move |db| {
             let NewPayment { id, idempotency_key, order, seed } = new;
-            let commit = db.transaction()?;
-            let stored = commit.execute(
+            let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
                    (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed,
                     created_at, updated_at)
@@ -41,9 +40,8 @@ impl Payments for Sqlite {
                 ],
             )?;
             if stored == 1 {
-                history::note(&commit, id)?;
+                history::note(db, id)?;
             }
-            commit.commit()?;
             let payment = one(db, &*rules, "idempotency_key = ?1", idempotency_key.as_str())?;
             let payment = payment.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok((stored == 1 || payment.order == order).then_some(payment))
@@ -62,12 +60,12 @@ impl Payments for Sqlite {
     }
 
     async fn history(&self, id: PaymentId) -> Result<History, StoreError> {
-        self.run(move |db| history::read(db, id)).await
+        self.read(move |db| history::read(db, id)).await
     }
 
     async fn followed(&self) -> Result<Vec<Payment>, StoreError> {
         let rules = self.rules.clone();
-        self.run(move |db| {
+        self.read(move |db| {
             let condition = "stage IN ('follow', 'short') ORDER BY sequence";
             let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
             let mut rows = statement.query([])?;
@@ -82,7 +80,7 @@ impl Payments for Sqlite {
 
     async fn holder(&self, wallet: &WalletId, claims: &[Claim]) -> Result<Option<PaymentId>, StoreError> {
         let (wallet, claims) = (wallet.to_string(), claims.to_vec());
-        self.run(move |db| {
+        self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT payments.id FROM payments JOIN claims ON claims.payment = payments.id
                  WHERE payments.wallet = ?1 AND payments.stage <> 'done' AND payments.stage = 'follow'
@@ -100,8 +98,8 @@ impl Payments for Sqlite {
     }
 
     async fn busy_wallets(&self) -> Result<Vec<WalletId>, StoreError> {
-        self.run(|db| {
-            let mut statement = db.prepare(
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
                 "SELECT DISTINCT wallet FROM payments WHERE stage <> 'done' AND stage NOT IN ('follow', 'short')",
             )?;
             let mut rows = statement.query([])?;
@@ -116,44 +114,36 @@ impl Payments for Sqlite {
 
     async fn update(&self, payment: Payment) -> Result<(), StoreError> {
         let clock = self.clock;
-        self.run(move |db| {
-            let commit = db.transaction()?;
-            write(&commit, &payment, clock)?;
-            Ok(commit.commit()?)
-        })
-        .await
+        self.write(move |db| write(db, &payment, clock)).await
     }
 
     async fn record(&self, payment: Payment, transaction: Transaction) -> Result<(), StoreError> {
         let clock = self.clock;
-        self.run(move |db| {
-            let commit = db.transaction()?;
-            write(&commit, &payment, clock)?;
-            transactions::write(&commit, payment.id, &transaction)?;
-            Ok(commit.commit()?)
+        self.write(move |db| {
+            write(db, &payment, clock)?;
+            transactions::write(db, payment.id, &transaction)
         })
         .await
     }
 
     async fn restart(&self, payment: Payment) -> Result<(), StoreError> {
         let clock = self.clock;
-        self.run(move |db| {
-            let commit = db.transaction()?;
-            write(&commit, &payment, clock)?;
-            transactions::forget(&commit, payment.id)?;
-            commit.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
-            Ok(commit.commit()?)
+        self.write(move |db| {
+            write(db, &payment, clock)?;
+            transactions::forget(db, payment.id)?;
+            db.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
+            Ok(())
         })
         .await
     }
 
     async fn transaction(&self, payment: PaymentId, kind: Kind) -> Result<Option<Transaction>, StoreError> {
-        self.run(move |db| transactions::read(db, payment, kind)).await
+        self.read(move |db| transactions::read(db, payment, kind)).await
     }
 
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
-        self.run(|db| {
-            let mut statement = db.prepare("SELECT status, count(*) AS payments FROM payments GROUP BY status")?;
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT status, payments FROM payment_counts WHERE payments > 0")?;
             let mut rows = statement.query([])?;
             let mut counts = Vec::new();
             while let Some(row) = rows.next()? {
@@ -169,11 +159,11 @@ impl Payments for Sqlite {
 impl Sqlite {
     async fn one(&self, condition: &'static str, value: String) -> Result<Option<Payment>, StoreError> {
         let rules: Arc<dyn ChainRules> = self.rules.clone();
-        self.run(move |db| one(db, &*rules, condition, &value)).await
+        self.read(move |db| one(db, &*rules, condition, &value)).await
     }
 }
 
-fn write(db: &Connection, payment: &Payment, clock: Clock) -> Result<(), StoreError> {
+fn write(db: Db<'_>, payment: &Payment, clock: Clock) -> Result<(), StoreError> {
     db.execute(
         "UPDATE payments SET status = ?2, stage = ?3, reason = ?4, message = ?5, tx = ?6, operation_seed = ?7,
            ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11, not_before = ?12, block = ?13,
@@ -205,7 +195,7 @@ const COLUMNS: &str =
     "id, wallet, recipient, asset, amount, intent, status, stage, reason, message, tx, operation_seed,
                        ending, cancel_attempts, reverts, trouble, not_before, block, moved, back";
 
-fn one(db: &Connection, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
+fn one(db: Db<'_>, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
     let mut rows = statement.query([value])?;
     rows.next()?.map(|row| read(row, rules)).transpose()

@@ -15,7 +15,7 @@ use crate::{
 #[async_trait]
 impl Relays for Sqlite {
     async fn relay(&self, payment: PaymentId, purpose: RelayPurpose, relayed: Relayed) -> Result<(), StoreError> {
-        self.run(move |db| {
+        self.write(move |db| {
             let Relayed { tx, raw, claim } = relayed;
             db.execute(
                 "INSERT INTO relays (tx, payment, purpose, claim, raw) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -28,7 +28,7 @@ impl Relays for Sqlite {
     }
 
     async fn relayed(&self, payment: PaymentId, purpose: RelayPurpose) -> Result<Option<Relayed>, StoreError> {
-        self.run(move |db| {
+        self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT tx, claim, raw FROM relays WHERE payment = ?1 AND purpose = ?2 AND ended = 0
                  ORDER BY rowid DESC LIMIT 1",
@@ -44,7 +44,7 @@ impl Relays for Sqlite {
 
     async fn relay_ended(&self, tx: &str) -> Result<(), StoreError> {
         let tx = tx.to_owned();
-        self.run(move |db| {
+        self.write(move |db| {
             db.execute("UPDATE relays SET ended = 1 WHERE tx = ?1", [tx])?;
             Ok(())
         })

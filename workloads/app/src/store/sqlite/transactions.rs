@@ -3,16 +3,16 @@
 use std::str::FromStr;
 
 use chain::{Claim, KeyRole, Signatures};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::row::Named;
+use super::{Db, row::Named};
 use crate::{
     domain::{Kind, PaymentId, Transaction},
     store::StoreError,
 };
 
 /// Writes all of a transaction over what was there of it.
-pub(super) fn write(db: &Connection, payment: PaymentId, transaction: &Transaction) -> Result<(), StoreError> {
+pub(super) fn write(db: Db<'_>, payment: PaymentId, transaction: &Transaction) -> Result<(), StoreError> {
     let Transaction { kind, claims, from_block, unsigned, id, hot, cool } = transaction;
     let (payment, kind) = (payment.to_string(), kind.as_str());
     // Its claims and signatures go with the old row.
@@ -39,13 +39,13 @@ pub(super) fn write(db: &Connection, payment: PaymentId, transaction: &Transacti
 }
 
 /// Forgets all transactions of a payment.
-pub(super) fn forget(db: &Connection, payment: PaymentId) -> Result<(), StoreError> {
+pub(super) fn forget(db: Db<'_>, payment: PaymentId) -> Result<(), StoreError> {
     db.execute("DELETE FROM transactions WHERE payment = ?1", [payment.to_string()])?;
     Ok(())
 }
 
 /// The transaction of a kind, if it is built.
-pub(super) fn read(db: &Connection, payment: PaymentId, kind: Kind) -> Result<Option<Transaction>, StoreError> {
+pub(super) fn read(db: Db<'_>, payment: PaymentId, kind: Kind) -> Result<Option<Transaction>, StoreError> {
     let id = payment.to_string();
     let key = [id.as_str(), kind.as_str()];
     let name = format!("transaction '{}' of payment '{payment}'", kind.as_str());
@@ -69,7 +69,7 @@ pub(super) fn read(db: &Connection, payment: PaymentId, kind: Kind) -> Result<Op
     }))
 }
 
-fn claims(db: &Connection, key: [&str; 2], name: &str) -> Result<Vec<Claim>, StoreError> {
+fn claims(db: Db<'_>, key: [&str; 2], name: &str) -> Result<Vec<Claim>, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT claim FROM claims WHERE payment = ?1 AND kind = ?2 ORDER BY place")?;
     let mut rows = statement.query(key)?;
@@ -81,7 +81,7 @@ fn claims(db: &Connection, key: [&str; 2], name: &str) -> Result<Vec<Claim>, Sto
 }
 
 /// `None`: the owner has not signed.
-fn signatures(db: &Connection, key: [&str; 2], owner: KeyRole) -> Result<Option<Signatures>, StoreError> {
+fn signatures(db: Db<'_>, key: [&str; 2], owner: KeyRole) -> Result<Option<Signatures>, StoreError> {
     let [payment, kind] = key;
     let mut statement = db.prepare_cached(
         "SELECT signature FROM signatures WHERE payment = ?1 AND kind = ?2 AND owner = ?3 ORDER BY place",

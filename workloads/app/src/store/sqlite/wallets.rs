@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chain::ChainRules;
 use custody::WalletId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{Sqlite, row::Named};
+use super::{Db, Sqlite, row::Named};
 use crate::{
     domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Seed, Wallet},
     store::{StoreError, Wallets},
@@ -23,18 +23,16 @@ impl Wallets for Sqlite {
         client_key: Option<ClientKey>,
     ) -> Result<Wallet, StoreError> {
         let (id, rules): (_, Arc<dyn ChainRules>) = (id.clone(), self.rules.clone());
-        self.run(move |db| {
-            let commit = db.transaction()?;
+        self.write(move |db| {
             let new = params![id.as_str(), seed.0];
-            commit.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", new)?;
+            db.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", new)?;
             if let Some(client_key) = client_key {
-                commit.execute(
+                db.execute(
                     "UPDATE wallets SET client_key = ?2 WHERE id = ?1 AND client_key IS NULL AND address IS NULL",
                     params![id.as_str(), client_key.as_bytes()],
                 )?;
             }
-            let wallet = read(&commit, &*rules, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-            commit.commit()?;
+            let wallet = read(db, &*rules, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok(wallet)
         })
         .await
@@ -42,12 +40,12 @@ impl Wallets for Sqlite {
 
     async fn wallet(&self, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
         let (id, rules) = (id.clone(), self.rules.clone());
-        self.run(move |db| read(db, &*rules, &id)).await
+        self.read(move |db| read(db, &*rules, &id)).await
     }
 
     async fn client_key(&self, id: &WalletId) -> Result<Option<ClientKey>, StoreError> {
         let id = id.clone();
-        self.run(move |db| {
+        self.read(move |db| {
             let key = db.query_row("SELECT client_key FROM wallets WHERE id = ?1", [id.as_str()], |row| {
                 Ok(row.get::<_, Option<[u8; CLIENT_KEY_BYTES]>>(0)?.map(Zeroizing::new))
             });
@@ -58,7 +56,7 @@ impl Wallets for Sqlite {
 
     async fn renew_wallet(&self, id: &WalletId, seed: Seed) -> Result<(), StoreError> {
         let id = id.clone();
-        self.run(move |db| {
+        self.write(move |db| {
             let renewed = params![id.as_str(), seed.0];
             db.execute("UPDATE wallets SET operation_seed = ?2 WHERE id = ?1 AND address IS NULL", renewed)?;
             Ok(())
@@ -68,7 +66,7 @@ impl Wallets for Sqlite {
 
     async fn attest_wallet(&self, id: &WalletId, attested: Attested) -> Result<(), StoreError> {
         let id = id.clone();
-        self.run(move |db| {
+        self.write(move |db| {
             let Attested { hot_key, address, keeper, cooler } = attested;
             db.execute(
                 "UPDATE wallets SET hot_key = ?2, address = ?3, keeper_attestation = ?4, cooler_attestation = ?5
@@ -81,7 +79,7 @@ impl Wallets for Sqlite {
     }
 }
 
-fn read(db: &Connection, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
+fn read(db: Db<'_>, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT operation_seed, hot_key, address, keeper_attestation, cooler_attestation FROM wallets WHERE id = ?1",
     )?;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 async fn change(store: &Sqlite, sql: String) {
-    store.run(move |db| Ok(db.execute_batch(&sql)?)).await.unwrap();
+    store.open.database.write(move |db| Ok::<_, StoreError>(db.execute_batch(&sql)?)).await.unwrap();
 }
 
 /// The row and the column that an error names.

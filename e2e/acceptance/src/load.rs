@@ -15,25 +15,31 @@ use tokio::task::JoinSet;
 
 /// How many requests at once, and in all.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    pub(crate) concurrency: usize,
-    pub(crate) requests: usize,
+pub struct Load {
+    /// Workers.
+    pub concurrency: usize,
+    /// Requests of all of them.
+    pub requests: usize,
 }
 
 /// What came of it. A request may carry several signatures.
-pub(crate) struct Run {
-    pub(crate) latencies: Vec<Duration>,
-    pub(crate) took: Duration,
-    pub(crate) signatures: usize,
+pub struct Run {
+    /// Of each request, shortest first.
+    pub latencies: Vec<Duration>,
+    /// From the first request to the last answer.
+    pub took: Duration,
+    /// What the requests carried.
+    pub signatures: usize,
 }
 
 impl Run {
-    pub(crate) fn rate(&self) -> f64 {
+    /// What the requests carried, a second.
+    pub fn rate(&self) -> f64 {
         self.signatures as f64 / self.took.as_secs_f64()
     }
 
     /// `percent` of the requests took no longer, ms.
-    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+    pub fn percentile(&self, percent: usize) -> f64 {
         let at = (self.latencies.len().saturating_sub(1)) * percent / 100;
         self.latencies.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
     }
@@ -41,7 +47,7 @@ impl Run {
 
 impl Load {
     /// Each of `concurrency` workers asks again as soon as it has its answer; `ask` gets the worker's number.
-    pub(crate) async fn run<F: Future<Output = Result<()>> + Send + 'static>(
+    pub async fn run<F: Future<Output = Result<()>> + Send + 'static>(
         self,
         per_request: usize,
         ask: impl Fn(usize) -> F + Clone + Send + Sync + 'static,
@@ -72,14 +78,14 @@ impl Load {
 }
 
 /// CPU of a process, user and system.
-pub(crate) struct Cpu {
+pub struct Cpu {
     stat: PathBuf,
     before: Duration,
 }
 
 impl Cpu {
     /// Of the running process of this binary.
-    pub(crate) fn of(binary: &Path) -> Result<Self> {
+    pub fn of(binary: &Path) -> Result<Self> {
         let binary = binary.canonicalize()?;
         for entry in fs::read_dir("/proc")? {
             let folder = entry?.path();
@@ -91,7 +97,8 @@ impl Cpu {
         anyhow::bail!("{} does not run", binary.display())
     }
 
-    pub(crate) fn since(&self) -> Result<Duration> {
+    /// What it has used since then.
+    pub fn since(&self) -> Result<Duration> {
         Ok(used(&self.stat)?.saturating_sub(self.before))
     }
 }
