@@ -7,6 +7,8 @@ mod chart;
 mod client_keys;
 mod coins;
 mod crashes;
+mod deposits;
+mod files;
 mod home;
 mod intents;
 mod payments;
