@@ -18,7 +18,8 @@ pub enum Document<T> {
 impl<T> Document<T> {
     /// Reads a text, if there is one.
     pub fn parse<E: fmt::Display>(text: Option<&String>, parse: impl FnOnce(&str) -> Result<T, E>) -> Self {
-        match text.map(|text| parse(text)) {
+        // A ConfigMap made from a file keeps its byte-order mark.
+        match text.map(|text| parse(text.strip_prefix('\u{feff}').unwrap_or(text))) {
             None => Self::Missing,
             Some(Ok(document)) => Self::Read(document),
             Some(Err(error)) => Self::Refused(error.to_string()),

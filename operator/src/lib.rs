@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod multisig_cluster;
 pub mod nats;
 pub mod places;
+mod roots;
 pub mod run;
 pub mod schedule;
 pub mod secret;

@@ -28,6 +28,7 @@ use crate::{
     health::{self, Gates},
     members::client::counted,
     metrics::{Metrics, Target},
+    roots,
 };
 
 /// How long a lease lasts without renewal. What is left after [`RENEW_DEADLINE`] is longer than any remote call.
@@ -77,6 +78,9 @@ pub enum RunError {
     /// No client can be built from it.
     #[error("can't create a client for the hub: {0}")]
     Client(Box<kube::Error>),
+    /// The pod runs on while the hub's CA is replaced; clients read it once.
+    #[error("the hub's CA was replaced; the process ends so that its next start believes the new one")]
+    RootsReplaced,
     /// Somebody else may be leading.
     #[error("the lease was lost; the process ends so that nothing of it outlives the lease")]
     LeaseLost,
@@ -101,6 +105,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunErr
     let ready = CancellationToken::new();
     tokio::select! {
         result = http => Err(RunError::Http(result.err().unwrap_or_else(|| std::io::Error::other("it stopped")))),
+        () = roots::replaced(options.kubeconfig.is_none()) => Err(RunError::RootsReplaced),
         never = watch_definitions(&context.hub, &gates, &ready) => match never {},
         result = lead(&options, election, context.clone(), &ready, stop) => result,
     }

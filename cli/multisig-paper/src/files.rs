@@ -50,7 +50,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
 
 /// The whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    text_file::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// A manifest that may lack signatures.

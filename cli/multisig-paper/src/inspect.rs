@@ -183,6 +183,7 @@ fn transaction(path: &Path) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+    text_file::unmark(&mut bytes).context("standard input")?;
     Ok(bytes)
 }
 

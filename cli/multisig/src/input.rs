@@ -17,7 +17,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     if length > MEGABYTE {
         return Err(format!("the file is too large ({length} bytes); is it the right one?"));
     }
-    fs::read_to_string(path).map_err(|error| error.to_string())
+    text_file::read_to_string(path).map_err(|error| error.to_string())
 }
 
 /// What a command in a pod is to read; `-` is standard input.
@@ -28,5 +28,5 @@ pub(crate) fn read_for_pod(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     if length > LARGEST_FOR_POD {
         return Err(wrong(format!("the file is too large ({length} bytes); is it the right one?")));
     }
-    fs::read(path).map(Zeroizing::new).map_err(|error| wrong(error.to_string()))
+    text_file::read(path).map(Zeroizing::new).map_err(|error| wrong(error.to_string()))
 }

@@ -124,6 +124,17 @@ fn a_whole_chain_is_called_whole() {
 }
 
 #[test]
+fn an_export_from_another_editor_is_read_or_named() {
+    let folder = Folder::new();
+    folder.keeper("good", &[1]);
+    let text = fs::read_to_string(folder.path("good")).unwrap();
+    fs::write(folder.path("marked"), format!("\u{feff}{text}")).unwrap();
+    assert_eq!(folder.report("verify marked", 0)["files"][0]["verified"]["head"]["count"], 1);
+    fs::write(folder.path("wide"), text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>()).unwrap();
+    folder.refused("verify wide", 2, "wide: the file is UTF-16; save it as UTF-8");
+}
+
+#[test]
 fn what_was_removed_changed_inserted_or_reordered_is_named() {
     let folder = Folder::new();
     folder.keeper("good", &[1, 2, 3, 4]);

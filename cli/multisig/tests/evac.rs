@@ -277,6 +277,16 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     refused(&plan("--wallets none.json --manifest manifest.json"), 2, "cannot read none.json");
     refused(&plan("--wallets manifest.json --manifest manifest.json"), 2, "manifest.json: malformed");
     refused(&plan("--wallets wallets.json --manifest wallets.json"), 2, "wallets.json: malformed");
+    let wallets = fs::read_to_string(room.path("wallets.json")).unwrap();
+    fs::write(room.path("wide.json"), wallets.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    refused(
+        &plan("--wallets wide.json --manifest manifest.json"),
+        2,
+        "wide.json: the file is UTF-16; save it as UTF-8",
+    );
+    let asset = "--asset USD=0xfB6916095CA1df60bB79Ce92cE3Ea74c37c5d359";
+    let why = "--asset USD: the checksum of the address '0xfB69";
+    refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {asset}")), 2, why);
     refused(&plan("--wallets wallets.json --manifest manifest.json --chain eip155:1"), 1, "not eip155:1");
     let to = "--to 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
     refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {to}")), 1, "safe destination");

@@ -125,6 +125,22 @@ impl Cluster {
         &self.ca_pem
     }
 
+    /// The bearer token of a member of `system:masters`.
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
+    /// Gives the API server a certificate of a new authority and starts it again: clients that believe the former
+    /// authority alone are refused from then on. The data stay.
+    pub async fn rotate_ca(&mut self) -> Result<()> {
+        let authority = certify(self.folder.path(), &self.name)?;
+        self.ca_pem = authority.pem().to_owned();
+        self.http = tls::http_client(&self.ca_pem)?;
+        self.config = config(&self.kubeconfig()).await?;
+        self.stop().await;
+        self.start_again().await
+    }
+
     /// Kubeconfig (YAML) of a member of `system:masters`.
     pub fn kubeconfig(&self) -> String {
         self.kubeconfig_for(&self.admin_token)
@@ -245,11 +261,7 @@ struct ServerFiles {
 
 impl ServerFiles {
     fn write(folder: &Path, name: &str) -> Result<Self> {
-        let authority = Authority::new(&format!("{name} API server"))?;
-        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"];
-        let certificate = authority.issue(&names, &[LOOPBACK])?;
-        files::write_private(&folder.join("api.crt"), certificate.certificate)?;
-        files::write_private(&folder.join("api.key"), certificate.key)?;
+        let authority = certify(folder, name)?;
         let service_accounts = KeyPair::generate()?;
         files::write_private(&folder.join("service-accounts.key"), service_accounts.serialize_pem())?;
         files::write_private(&folder.join("service-accounts.pub"), service_accounts.public_key_pem())?;
@@ -261,6 +273,16 @@ impl ServerFiles {
         files::write_private(&folder.join("tokens.csv"), tokens)?;
         Ok(Self { ca_pem: authority.pem().to_owned(), admin_token, kubelet_token })
     }
+}
+
+/// A new authority, and a certificate of it for the API server.
+fn certify(folder: &Path, name: &str) -> Result<Authority> {
+    let authority = Authority::new(&format!("{name} API server"))?;
+    let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"];
+    let certificate = authority.issue(&names, &[LOOPBACK])?;
+    files::write_private(&folder.join("api.crt"), certificate.certificate)?;
+    files::write_private(&folder.join("api.key"), certificate.key)?;
+    Ok(authority)
 }
 
 /// 256 unpredictable bits, from a key that is used for nothing else.

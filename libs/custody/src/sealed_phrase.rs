@@ -90,6 +90,7 @@ impl SealedCool {
         struct Versioned {
             version: u64,
         }
+        let bytes = text_file::unmarked(bytes).map_err(|error| CoolSealError::Malformed(error.to_string()))?;
         let malformed = |error: serde_json::Error| CoolSealError::Malformed(error.to_string());
         let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
         if version != u64::from(VERSION) {

@@ -151,6 +151,7 @@ impl MemberTrust {
         struct Versioned {
             shape_version: u64,
         }
+        let bytes = text_file::unmarked(bytes).map_err(|error| TrustError::Malformed(error.to_string()))?;
         let malformed = |error: serde_json::Error| TrustError::Malformed(error.to_string());
         let Versioned { shape_version } = serde_json::from_slice(bytes).map_err(malformed)?;
         if shape_version != u64::from(SHAPE_VERSION) {

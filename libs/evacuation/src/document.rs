@@ -26,6 +26,8 @@ pub(crate) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Res
     struct Versioned {
         version: u64,
     }
+    let wrong = |error: text_file::Encoding| EvacuationError::Malformed { what, why: error.to_string() };
+    let bytes = text_file::unmarked(bytes).map_err(wrong)?;
     let malformed = |error: serde_json::Error| EvacuationError::Malformed { what, why: error.to_string() };
     let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
     if version != u64::from(VERSION) {

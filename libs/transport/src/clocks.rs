@@ -11,6 +11,8 @@ const TOLD_MS: i64 = MAX_SKEW_MS.cast_signed() / 2;
 /// A request of a peer that was thought to be ahead is taken to have travelled no longer than this. Whoever holds it back
 /// can hide a difference, and make up none.
 const TRAVEL_MS: i64 = 2_000;
+/// What is known stays as it is told while what comes contradicts it by no more: else each message would tell another.
+const HOLD_MS: i64 = 500;
 
 /// Peers' clocks minus the own one, milliseconds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,7 +24,8 @@ impl Clocks {
         let least = minus(iat_ms, now_ms);
         let known = self.known(peer);
         let most = if known > 0 { least.saturating_add(TRAVEL_MS) } else { i64::MAX };
-        self.note(peer, known.clamp(least, most));
+        // One that was behind still is, as far as this request does not come too early for that.
+        self.note(peer, held(known, least, most).unwrap_or_else(|| known.min(0).max(least)));
     }
 
     /// `peer` answered at `iat_ms` by its own clock what was asked at `asked_ms`, and its answer is here at `now_ms`: its
@@ -31,7 +34,8 @@ impl Clocks {
         let (least, most) = (minus(iat_ms, now_ms), minus(iat_ms, asked_ms));
         // The own clock may have been set back meanwhile; then nothing is certain.
         if least <= most {
-            self.note(peer, self.known(peer).clamp(least, most));
+            let known = self.known(peer);
+            self.note(peer, held(known, least, most).unwrap_or_else(|| 0.clamp(least, most)));
         }
     }
 
@@ -58,6 +62,12 @@ impl Clocks {
             self.0.insert(peer, difference);
         }
     }
+}
+
+/// What was known, unless the bounds contradict it. That nothing differs is not held against what is certain.
+fn held(known: i64, least: i64, most: i64) -> Option<i64> {
+    let near = least.saturating_sub(HOLD_MS)..=most.saturating_add(HOLD_MS);
+    (known != 0 && near.contains(&known)).then_some(known)
 }
 
 /// What is wrong and what to do, in one line.
@@ -114,6 +124,9 @@ mod tests {
         assert_eq!(after(&[&answered(NOW - 13_000), &made(NOW - 20_000)]), -10_000, "a late request says nothing");
         assert_eq!(after(&[&answered(NOW - 13_000), &made(NOW)]), 0);
         assert_eq!(after(&[&answered(NOW - 13_000), &answered(NOW)]), 0);
+        assert_eq!(after(&[&answered(NOW - 13_000), &answered(NOW - 12_600)]), -10_000, "nor is a little more");
+        assert_eq!(after(&[&answered(NOW - 13_000), &answered(NOW - 9_000)]), -6_000);
+        assert_eq!(after(&[&answered(NOW - 13_000), &made(NOW + 10_000)]), 10_000);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The ConfigMaps of a data centre's workload: it may get four of them by name and patch its report, nothing else.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -57,27 +58,38 @@ impl From<ConfigMapError> for Unready {
 
 /// A client for one workload's ConfigMaps.
 pub struct ConfigMaps {
-    maps: Api<ConfigMap>,
+    server: Server,
+    trusting: Mutex<Trusting>,
     role: Role,
 }
 
+/// Where the API server is, and what is believed of it.
+struct Server {
+    /// `https://host:port`.
+    address: String,
+    /// With `ca.crt` and `token`, which the kubelet replaces.
+    kube_dir: PathBuf,
+    namespace: String,
+}
+
+/// A client, and the roots that it was made of: it reads them once.
+struct Trusting {
+    roots: Vec<u8>,
+    maps: Api<ConfigMap>,
+}
+
 impl ConfigMaps {
-    /// The address as the kubelet sets it, token (read again as it is renewed) and CA from `kube_dir`.
+    /// The address as the kubelet sets it; token and CA from `kube_dir`, both read again when they are replaced.
     pub fn new(kube_dir: &Path, namespace: &str, role: Role) -> Result<Self, ConfigMapError> {
-        let settings = |error: &dyn std::fmt::Display| ConfigMapError::Settings(error.to_string());
         let variable =
             |name: &str| env::var(name).map_err(|error| ConfigMapError::Settings(format!("{name}: {error}")));
         let address = address(&variable("KUBERNETES_SERVICE_HOST")?, &variable("KUBERNETES_SERVICE_PORT")?);
-        let mut config = Config::new(address.parse().map_err(|error| settings(&error))?);
-        config.default_namespace = namespace.to_owned();
-        config.root_cert_file = Some(readable(kube_dir.join("ca.crt"))?);
-        config.auth_info.token_file = Some(readable(kube_dir.join("token"))?.display().to_string());
-        config.connect_timeout = Some(CALL_TIMEOUT);
-        config.read_timeout = Some(CALL_TIMEOUT);
-        config.write_timeout = Some(CALL_TIMEOUT);
-        config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| settings(&error))?;
-        Ok(Self { maps: Api::namespaced(client, namespace), role })
+        Self::at(Server { address, kube_dir: kube_dir.to_owned(), namespace: namespace.to_owned() }, role)
+    }
+
+    fn at(server: Server, role: Role) -> Result<Self, ConfigMapError> {
+        let trusting = Mutex::new(server.trusting(server.roots()?)?);
+        Ok(Self { server, trusting, role })
     }
 
     /// All documents as they are now.
@@ -103,12 +115,54 @@ impl ConfigMaps {
         let map = report_map(self.role);
         let params = PatchParams { field_manager: Some(self.role.to_string()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({ "data": { REPORT_KEY: report } }));
-        timed(&map, self.maps.patch(&map, &params, &patch)).await.map(drop)
+        timed(&map, self.maps().patch(&map, &params, &patch)).await.map(drop)
     }
 
     async fn data(&self, map: &str) -> Result<std::collections::BTreeMap<String, String>, ConfigMapError> {
-        let found = timed(map, self.maps.get_opt(map)).await?;
+        let found = timed(map, self.maps().get_opt(map)).await?;
         Ok(found.and_then(|map| map.data).unwrap_or_default())
+    }
+
+    /// The client, made anew when the cluster's CA was rotated: the pod runs on while its roots are replaced. Roots
+    /// that can't be used change nothing; whoever calls is told by the API server's certificate.
+    fn maps(&self) -> Api<ConfigMap> {
+        let mut trusting = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(roots) = self.server.roots()
+            && roots != trusting.roots
+        {
+            match self.server.trusting(roots) {
+                Ok(renewed) => {
+                    tracing::info!("the cluster's CA was replaced; its API server is now believed by the new one");
+                    *trusting = renewed;
+                }
+                Err(error) => tracing::warn!(%error, "the cluster's new CA can't be used"),
+            }
+        }
+        trusting.maps.clone()
+    }
+}
+
+impl Server {
+    /// PEM, as it is now.
+    fn roots(&self) -> Result<Vec<u8>, ConfigMapError> {
+        let path = self.kube_dir.join("ca.crt");
+        fs::read(&path).map_err(|error| ConfigMapError::Settings(format!("{}: {error}", path.display())))
+    }
+
+    /// A client that believes the roots in the file. They were read before: if the file is replaced meanwhile, the next
+    /// call finds them different and makes another.
+    fn trusting(&self, roots: Vec<u8>) -> Result<Trusting, ConfigMapError> {
+        let settings = |error: &dyn std::fmt::Display| ConfigMapError::Settings(error.to_string());
+        let mut config = Config::new(self.address.parse().map_err(|error| settings(&error))?);
+        config.default_namespace = self.namespace.clone();
+        config.root_cert_file = Some(self.kube_dir.join("ca.crt"));
+        config.auth_info.token_file = Some(readable(self.kube_dir.join("token"))?.display().to_string());
+        config.connect_timeout = Some(CALL_TIMEOUT);
+        config.read_timeout = Some(CALL_TIMEOUT);
+        config.write_timeout = Some(CALL_TIMEOUT);
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|error| settings(&error))?;
+        Ok(Trusting { roots, maps: Api::namespaced(client, &self.namespace) })
     }
 }
 
@@ -118,7 +172,7 @@ fn address(host: &str, port: &str) -> String {
 }
 
 fn readable(path: PathBuf) -> Result<PathBuf, ConfigMapError> {
-    match std::fs::File::open(&path) {
+    match fs::File::open(&path) {
         Ok(_) => Ok(path),
         Err(error) => Err(ConfigMapError::Settings(format!("{}: {error}", path.display()))),
     }
@@ -152,5 +206,27 @@ mod tests {
     fn an_ipv6_address_gets_its_brackets() {
         assert_eq!(address("10.0.0.1", "443"), "https://10.0.0.1:443");
         assert_eq!(address("fd00::1", "6443"), "https://[fd00::1]:6443");
+    }
+
+    #[tokio::test]
+    async fn a_rotated_ca_is_believed_as_soon_as_the_kubelet_has_delivered_it() {
+        let mut cluster = harness::cluster::Cluster::start("rotated").await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let deliver = |cluster: &harness::cluster::Cluster| fs::write(folder.path().join("ca.crt"), cluster.ca_pem());
+        deliver(&cluster).unwrap();
+        fs::write(folder.path().join("token"), cluster.admin_token()).unwrap();
+        let server =
+            Server { address: cluster.url(), kube_dir: folder.path().to_owned(), namespace: "default".to_owned() };
+        let maps = ConfigMaps::at(server, Role::Keeper).unwrap();
+        assert_eq!(maps.documents().await.unwrap(), Documents::default());
+
+        cluster.rotate_ca().await.unwrap();
+        let before = maps.documents().await.unwrap_err();
+        assert!(matches!(&before, ConfigMapError::Away(cause) if cause.contains("certificate")), "{before}");
+        // Half a file is not believed, and the client outlives it.
+        fs::write(folder.path().join("ca.crt"), "-----BEGIN CERT").unwrap();
+        assert!(matches!(maps.documents().await, Err(ConfigMapError::Away(_))));
+        deliver(&cluster).unwrap();
+        assert_eq!(maps.documents().await.unwrap(), Documents::default());
     }
 }

@@ -123,7 +123,9 @@ fn subject(jwt: &str) -> Option<String> {
 }
 
 fn parse<T: DeserializeOwned>(key: &str, map: &str, text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| {
+    // A ConfigMap made from a file keeps its byte-order mark.
+    let unmarked = text_file::unmarked(text.as_bytes()).unwrap_or(text.as_bytes());
+    serde_json::from_slice(unmarked).map_err(|error| {
         format!("malformed {key} in ConfigMap {map}: {error}; hub and signer must run versions that fit")
     })
 }

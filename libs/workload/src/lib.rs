@@ -1,5 +1,5 @@
 //! What every workload needs, whatever it does: [`health`] and metrics over HTTP in one format, logs ([`telemetry`]),
-//! and a process whose memory stays its own ([`hardening`]). The feature `member` adds what the workload of a data
+//! a process whose memory stays its own ([`hardening`]), and a [`volume`] that keeps what was written. The feature `member` adds what the workload of a data
 //! centre has: its [`place`], and the documents of admin and hub in its ConfigMaps.
 
 #[cfg(feature = "member")]
@@ -11,3 +11,4 @@ pub mod health;
 #[cfg(feature = "member")]
 pub mod place;
 pub mod telemetry;
+pub mod volume;

@@ -13,6 +13,9 @@ pub enum KubeconfigError {
     /// Not YAML of the right shape. The parser's words are left out: they may quote a credential.
     #[error("it is not a valid kubeconfig; store the one that `multisig member prepare` printed in the Secret")]
     Malformed,
+    /// Not UTF-8.
+    #[error(transparent)]
+    Encoding(#[from] text_file::Encoding),
     /// It names several clusters, users or contexts, or none.
     #[error("it must contain exactly one {0}, but contains {1}")]
     NotOne(&'static str, usize),
@@ -59,7 +62,7 @@ pub struct SafeKubeconfig {
 
 /// Reads a kubeconfig and refuses what must not be used.
 pub fn sanitise(bytes: &[u8]) -> Result<SafeKubeconfig, KubeconfigError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::Malformed)?;
+    let text = text_file::text(bytes)?;
     let kubeconfig = Kubeconfig::from_yaml(text).map_err(|_| KubeconfigError::Malformed)?;
     let cluster = only("cluster", &kubeconfig.clusters)?.cluster.as_ref().ok_or(KubeconfigError::Missing("cluster"))?;
     let user = only("user", &kubeconfig.auth_infos)?.auth_info.as_ref().ok_or(KubeconfigError::Missing("user"))?;
@@ -199,6 +202,14 @@ mod tests {
         assert_eq!(check(CLUSTER, USER), Ok(()));
         assert_eq!(check(&format!("{CLUSTER}, tls-server-name: kubernetes"), USER), Ok(()));
         assert_eq!(check(CLUSTER, "client-certificate-data: YQ==, client-key-data: Yg=="), Ok(()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_and_utf_16_is_named() {
+        let text = kubeconfig(CLUSTER, USER);
+        assert!(sanitise(format!("\u{feff}{text}").as_bytes()).is_ok());
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(sanitise(&wide).err(), Some(KubeconfigError::Encoding(text_file::Encoding::Utf16)));
     }
 
     #[test]

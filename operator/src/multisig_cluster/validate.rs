@@ -93,7 +93,12 @@ fn wiring(cluster: &MultisigCluster, references: &Dereferenced) -> Result<Wiring
     let custody: CustodyId = spec.custody.id.parse().map_err(|error| refused(&error))?;
     let text = references.manifest.as_deref().ok_or_else(|| {
         let reference = &spec.custody.manifest_ref;
-        missing("ConfigMap", &reference.name, &reference.key, "store the signed manifest under it")
+        missing(
+            "ConfigMap",
+            &reference.name,
+            &reference.key,
+            "store the signed manifest under it, in UTF-8: kubectl files any other encoding under binaryData",
+        )
     })?;
     let manifest = SignedManifest::parse(text.as_bytes())
         .and_then(|manifest| manifest.verify())
@@ -120,7 +125,12 @@ fn wiring(cluster: &MultisigCluster, references: &Dereferenced) -> Result<Wiring
     }
     let ca_bundle = references.ca_bundle.clone().ok_or_else(|| {
         let reference = &spec.nats.ca_bundle_ref;
-        missing("ConfigMap", &reference.name, &reference.key, "store the broker's root certificates (PEM) under it")
+        missing(
+            "ConfigMap",
+            &reference.name,
+            &reference.key,
+            "store the broker's root certificates (PEM) under it, in UTF-8",
+        )
     })?;
     Ok(Wiring {
         custody,

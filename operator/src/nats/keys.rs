@@ -25,6 +25,9 @@ pub enum KeysError {
     /// Not a seed of this kind.
     #[error("the key {0} does not contain a valid seed of its kind")]
     Malformed(String),
+    /// Not UTF-8.
+    #[error("the key {0}: {1}")]
+    Encoding(String, text_file::Encoding),
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness: {0}")]
     Random(String),
@@ -93,7 +96,7 @@ impl OperatorAccess {
     pub fn read(seed: Option<Zeroizing<Vec<u8>>>, creds: Option<Zeroizing<Vec<u8>>>) -> Result<Self, KeysError> {
         let seed = seed.ok_or_else(|| KeysError::Missing(OPERATOR_SEED_KEY.to_owned()))?;
         let creds = creds.ok_or_else(|| KeysError::Missing(SYSTEM_CREDS_KEY.to_owned()))?;
-        let text = std::str::from_utf8(&creds).map_err(|_| KeysError::Malformed(SYSTEM_CREDS_KEY.to_owned()))?;
+        let text = text_file::text(&creds).map_err(|why| KeysError::Encoding(SYSTEM_CREDS_KEY.to_owned(), why))?;
         let creds = Zeroizing::new(text.to_owned());
         Ok(Self { seed: parse(&seed, KeyPairType::Operator, OPERATOR_SEED_KEY)?, creds })
     }
@@ -116,7 +119,8 @@ fn seed_name(role: Role) -> String {
 
 fn parse(bytes: &[u8], kind: KeyPairType, name: &str) -> Result<Zeroizing<String>, KeysError> {
     let malformed = || KeysError::Malformed(name.to_owned());
-    let seed = Zeroizing::new(std::str::from_utf8(bytes).map_err(|_| malformed())?.trim().to_owned());
+    let text = text_file::text(bytes).map_err(|why| KeysError::Encoding(name.to_owned(), why))?;
+    let seed = Zeroizing::new(text.trim().to_owned());
     let key = KeyPair::from_seed(&seed).map_err(|_| malformed())?;
     if key.key_pair_type() == kind { Ok(seed) } else { Err(malformed()) }
 }

@@ -128,7 +128,7 @@ impl Broker {
 
 fn credentials(file: &Path) -> Result<Credentials, String> {
     let text =
-        std::fs::read(file).map_err(|error| format!("no {CREDENTIALS_KEY} in {} yet ({error})", file.display()))?;
+        text_file::read(file).map_err(|error| format!("no {CREDENTIALS_KEY} in {} yet ({error})", file.display()))?;
     serde_json::from_slice(&text).map_err(|error| format!("malformed credentials in {}: {error}", file.display()))
 }
 

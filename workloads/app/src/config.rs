@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -137,12 +136,25 @@ pub(crate) struct ChainSettings {
 pub(crate) enum ConfigError {
     #[error("can't read {}: {error}; check the path in the configuration and the file's owner", path.display())]
     Read { path: PathBuf, error: std::io::Error },
+    #[error("{}: {error}", path.display())]
+    Encoding { path: PathBuf, error: std::io::Error },
     #[error("malformed configuration {}: {error}", path.display())]
     Malformed { path: PathBuf, error: serde_json::Error },
     #[error("invalid configuration: {0}")]
     Invalid(String),
     #[error("{}: {error}", path.display())]
     Manifest { path: PathBuf, error: ManifestError },
+}
+
+impl ConfigError {
+    /// `path` can't be read.
+    pub(crate) fn file(path: &Path, error: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => Self::Encoding { path, error },
+            _ => Self::Read { path, error },
+        }
+    }
 }
 
 impl Settings {
@@ -253,8 +265,8 @@ impl ChainConfig {
         for AssetConfig { symbol, asset, .. } in self.assets {
             let contract = match asset.as_str() {
                 "native" => None,
-                address => Some(rules.address(address).or_else(|_| {
-                    invalid(format!("chain.assets: '{address}' is neither 'native' nor the address of a contract"))
+                address => Some(rules.address(address).or_else(|error| {
+                    invalid(format!("chain.assets: {symbol} is neither 'native' nor a contract: {error}"))
                 })?),
             };
             let taken = symbol.parse().map_or(true, |symbol: Symbol| !symbols.insert(symbol));
@@ -268,7 +280,7 @@ impl ChainConfig {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })
+    text_file::read(path).map_err(|error| ConfigError::file(path, error))
 }
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, ConfigError> {

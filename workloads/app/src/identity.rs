@@ -91,7 +91,7 @@ fn hex_seed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 
 fn read(dir: &Path, file: &str) -> Result<Zeroizing<String>, IdentityError> {
     let path = dir.join(file);
-    match fs::read_to_string(&path) {
+    match text_file::read_to_string(&path) {
         Ok(text) => {
             let text = Zeroizing::new(text);
             Ok(Zeroizing::new(text.trim().to_owned()))

@@ -51,6 +51,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 /// Everything that requests and payments share.
 pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
     fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
+    workload::volume::check(&settings.data_dir)?;
     Ok(App {
         store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone(), Timestamp::now)?),
         trust: Trust::new(&settings)?,
@@ -67,7 +68,7 @@ pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Sig
 /// The node, with the relayer's key.
 pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
     let path = &settings.relayer_key_file;
-    let key = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+    let key = text_file::read_to_string(path).map_err(|error| ConfigError::file(path, error))?;
     let key = Zeroizing::new(key);
     // The URL was tried when the configuration was read: what can be wrong now is the key.
     let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&key));

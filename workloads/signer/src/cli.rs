@@ -327,6 +327,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
 fn input() -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).map_err(CommandError::Input)?;
+    text_file::unmark(&mut bytes).map_err(|encoding| CommandError::Input(encoding.into()))?;
     Ok(bytes)
 }
 
@@ -334,7 +335,7 @@ fn file_or_input(file: &Path) -> Result<Vec<u8>, CommandError> {
     if file == Path::new("-") {
         return input();
     }
-    std::fs::read(file).map_err(|cause| CommandError::File { path: file.display().to_string(), cause })
+    text_file::read(file).map_err(|cause| CommandError::File { path: file.display().to_string(), cause })
 }
 
 fn print(text: &str) -> Result<(), CommandError> {

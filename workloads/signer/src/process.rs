@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use workload::{hardening::harden, health, place::Place, telemetry};
+use workload::{hardening::harden, health, place::Place, telemetry, volume};
 
 use crate::{agent::Agent, broker::Broker, health::Health, metrics::Metrics};
 
@@ -23,6 +23,9 @@ pub(crate) enum ProcessError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store must not be opened where it is.
+    #[error(transparent)]
+    Volume(#[from] volume::VolumeError),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {cause}; choose another --listen")]
     Listen {
@@ -47,6 +50,7 @@ pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signal)?;
     let unheard = |cause| ProcessError::Listen { address: listen, cause };
     let listener = TcpListener::bind(listen).await.map_err(unheard)?;
+    volume::check(&place.data_dir)?;
     let store = Arc::new(Store::open(&place.data_dir)?);
 
     let metrics = Arc::new(Metrics::new());

@@ -244,7 +244,7 @@ fn a_question_that_makes_no_sense_has_one_clear_line() {
         desk.0.run(&format!("{line} -o json"), &tx(&[]).to_string())
     };
     ask(WALLET, "absent.json").refused("cannot read absent.json");
-    ask(&WALLET.replace("0xe87E", "0xE87E"), "-").refused("--wallet: '0xE87E");
+    ask(&WALLET.replace("0xe87E", "0xE87E"), "-").refused("--wallet: the checksum of the address '0xE87E");
     for (assets, why) in [
         (json!({}), "assets.json: invalid type"),
         (json!([{"asset": "native", "limit": "1"}]), "unknown field"),

@@ -7,7 +7,7 @@ mod verify;
 use std::{
     fmt,
     fs::File,
-    io::BufReader,
+    io::{self, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -49,8 +49,10 @@ impl Exported {
 }
 
 fn open(file: &Path) -> Result<BufReader<File>> {
-    let opened = File::open(file).map_err(|error| bad_input(format!("cannot read {}: {error}", file.display())))?;
-    Ok(BufReader::new(opened))
+    let unread = |error: io::Error| bad_input(format!("cannot read {}: {error}", file.display()));
+    let mut opened = BufReader::new(File::open(file).map_err(unread)?);
+    text_file::skip_mark(&mut opened).map_err(unread)?;
+    Ok(opened)
 }
 
 fn unusable(file: &Path, error: &AuditError) -> anyhow::Error {

@@ -5,7 +5,6 @@ mod broadcast;
 mod plan;
 
 use std::{
-    fs,
     io::{IsTerminal, Write},
     path::Path,
     sync::Arc,
@@ -41,7 +40,7 @@ pub(crate) async fn run(command: EvacCommand, output: Output) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))
+    text_file::read(path).map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))
 }
 
 /// All or nothing: a half-written plan must not be mistaken for a small one.

@@ -1,6 +1,6 @@
 //! Whom this member trusts: its own fingerprint to read out, the approval of a peer, the list of approved peers.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -119,7 +119,7 @@ impl fmt::Display for Approved {
 }
 
 fn read_identity(path: &PathBuf) -> Result<Identity> {
-    let read = fs::read(path).map_err(|error| error.to_string());
+    let read = text_file::read(path).map_err(|error| error.to_string());
     let parsed = read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
     parsed.map_err(|error| bad_input(format!("--identity {}: {error}", path.display())))
 }

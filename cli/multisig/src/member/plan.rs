@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::Result;
-use chain::ChainId;
+use chain::{ChainError, ChainId};
 use chain_adapters::Adapters;
 use custody::{
     Role, TrustError,
-    local_policy::{AssetLimits, LocalPolicy},
+    local_policy::{AssetLimits, Destination, LocalPolicy},
     manifest::{SignedManifest, VerifiedManifest},
     trust::{CustodyTrust, KeyProtection, MemberTrust, Profile, SHAPE_VERSION, VaultTrust},
 };
@@ -75,11 +75,23 @@ pub(crate) struct Storage {
     pub(crate) size: String,
     /// Empty: the cluster's default.
     pub(crate) storage_class_name: String,
+    /// How the volume may be mounted; it never changes afterwards.
+    pub(crate) access_mode: AccessMode,
+}
+
+/// Kubernetes' word for who may mount a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AccessMode {
+    /// Pods of one node: any storage class can do it.
+    #[default]
+    ReadWriteOnce,
+    /// One pod: only with a CSI driver that supports it.
+    ReadWriteOncePod,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { size: "1Gi".to_owned(), storage_class_name: String::new() }
+        Self { size: "1Gi".to_owned(), storage_class_name: String::new(), access_mode: AccessMode::default() }
     }
 }
 
@@ -309,9 +321,19 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
 
 /// Which chains there are depends on this build; the rest of a local policy is checked with the member trust.
 fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
-    for AssetLimits { chain, .. } in &local_policy.assets {
-        let known = chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
-        known.map_err(|error| format!("local policy: {error}"))?;
+    let rules = |chain: &str| chain.parse().and_then(|id: ChainId| Adapters::all().rules(&id));
+    let wrong = |error: ChainError| format!("local policy: {error}");
+    for AssetLimits { chain, asset, .. } in &local_policy.assets {
+        let rules = rules(chain).map_err(wrong)?;
+        if asset != "native" {
+            rules.address(asset).map_err(wrong)?;
+        }
+    }
+    for Destination { chain, address } in local_policy.destinations.iter().flat_map(|listed| &listed.allow) {
+        // Nothing is paid on a chain without assets, so it need not be known.
+        if let Ok(rules) = rules(chain) {
+            rules.address(address).map_err(wrong)?;
+        }
     }
     Ok(())
 }
@@ -406,6 +428,33 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_a_local_policy_are_checked_before_it_is_written() {
+        const CONTRACT: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let local_policy = |contract: &str, destination: &str| {
+            let asset =
+                format!("chain: 'eip155:1', symbol: USD, asset: '{contract}', decimals: 6, perTransaction: '1'");
+            let allow = format!("{{chain: 'eip155:1', address: '{destination}'}}");
+            with(&format!("localPolicy: {{assets: [{{{asset}}}], destinations: {{allow: [{allow}]}}}}"))
+        };
+        assert!(local_policy(CONTRACT, &CONTRACT.to_lowercase()).is_ok());
+        let wrong = CONTRACT.replace("5aA", "5AA");
+        for error in [local_policy(&wrong, CONTRACT), local_policy(CONTRACT, &wrong)].map(Result::unwrap_err) {
+            assert!(error.starts_with("local policy: the checksum of the address"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plan_from_another_editor_is_read_or_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, text) = (folder.path().join("plan.yaml"), MINIMAL.replace("ca.pem", "../ca.pem"));
+        fs::write(&file, format!("\u{feff}{text}")).unwrap();
+        assert_eq!(read(&file).unwrap(), text);
+        fs::write(&file, text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+        let error = Plan::load(&file).unwrap_err().to_string();
+        assert!(error.ends_with("plan.yaml: the file is UTF-16; save it as UTF-8"), "{error}");
+    }
+
+    #[test]
     fn a_local_policy_names_assets_of_chains_that_this_build_knows() {
         let local_policy = |chain: &str, amount: &str| {
             let asset = format!("chain: '{chain}', symbol: ETH, asset: native, decimals: 18");
@@ -414,7 +463,7 @@ mod tests {
         assert_eq!(local_policy("eip155:1", "5").unwrap().local_policy.unwrap().assets.len(), 1);
         for (chain, amount) in [("eip155:one", "5"), ("bip122:1", "5"), ("eip155", "5"), ("eip155:1", "0.5")] {
             let error = local_policy(chain, amount).unwrap_err();
-            assert!(error.contains("localPolicy"), "{chain} {amount}: {error}");
+            assert!(error.contains("local policy"), "{chain} {amount}: {error}");
         }
     }
 

@@ -37,7 +37,7 @@ FILE (YAML; paths in it are relative to it):
     transitMount: multisig-transit  # this and the next two: the defaults
     authMount: multisig-fra-1       # named after the data centre: one for each cluster
     audience: multisig-vault-fra-1
-  storage: {size: 1Gi, storageClassName: ''}
+  storage: {size: 1Gi, storageClassName: '', accessMode: ReadWriteOnce}   # ReadWriteOncePod where the CSI driver can
   hubToken: {ttl: 720h}
   egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS; must include the Vault's port; `cidr` narrows it
   # No defaults: what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.

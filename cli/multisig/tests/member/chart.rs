@@ -32,13 +32,14 @@ fn egress_can_be_narrowed_and_ingress_opened() {
         r#"role="keeper""#,
         r#"networkPolicy.egress=[{"cidr":"10.1.0.0/16","ports":[8200]}]"#,
         r#"networkPolicy.ingress=[{"ports":[{"port":8080}]}]"#,
-        r#"storage={"size":"2Gi","storageClassName":"fast"}"#,
+        r#"storage={"size":"2Gi","storageClassName":"fast","accessMode":"ReadWriteOncePod"}"#,
     ])
     .unwrap();
     let policy = rendered.split("kind: NetworkPolicy").nth(1).unwrap().split("---").next().unwrap();
     assert!(policy.contains(r#"ipBlock: {cidr: "10.1.0.0/16"}"#) && policy.contains("{port: 8200, protocol: TCP}"));
     assert!(policy.contains("- port: 8080") && !policy.contains("4222"));
     assert!(rendered.contains(r#"storageClassName: "fast""#) && rendered.contains(r#"storage: "2Gi""#));
+    assert!(rendered.contains("accessModes: [ReadWriteOncePod]"));
 }
 
 #[test]
@@ -47,6 +48,7 @@ fn values_that_the_schema_does_not_know_are_refused() {
         (r#"role="app""#, "role"),
         (r#"rolle="keeper""#, "rolle"),
         (r#"storage={"size":"big"}"#, "size"),
+        (r#"storage={"size":"1Gi","accessMode":"ReadWriteMany"}"#, "accessMode"),
         (r#"networkPolicy.egress=[{"ports":[0]}]"#, "ports"),
         (r#"networkPolicy.egress=[{"cidr":"everywhere","ports":[1]}]"#, "cidr"),
     ] {

@@ -23,7 +23,8 @@ pub(super) fn check_version(what: &'static str, version: u32) -> Result<(), Mani
 }
 
 pub(super) fn parse_json<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, ManifestError> {
-    serde_json::from_slice(bytes).map_err(|error| malformed(what, error))
+    let text = text_file::unmarked(bytes).map_err(|error| malformed(what, error))?;
+    serde_json::from_slice(text).map_err(|error| malformed(what, error))
 }
 
 pub(super) fn decode_array<const N: usize>(hex: &str) -> Option<[u8; N]> {

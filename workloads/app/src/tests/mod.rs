@@ -8,6 +8,8 @@ mod chart;
 mod client_keys;
 mod coins;
 mod crashes;
+mod deposits;
+mod files;
 mod finality;
 mod home;
 mod intents;
