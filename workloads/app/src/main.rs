@@ -11,6 +11,7 @@ mod identity;
 mod jobs;
 mod metrics;
 mod payments;
+mod recovery;
 mod run;
 mod service;
 mod signers;

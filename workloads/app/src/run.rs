@@ -40,9 +40,10 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
     let client = client(&settings)?;
     let app = Arc::new(app(settings, client, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
-    jobs::resume(&app).await?;
+    tracing::info!(epoch = app.store.epoch().await?.0, "the database");
     tokio::spawn(broker.keep(app.clone()));
     tokio::spawn(jobs::watch_node(app.clone()));
+    tokio::spawn(jobs::recover(app.clone()));
     serve(listener, app).await
 }
 

@@ -1,9 +1,10 @@
 //! What App does without being asked: one file a job.
 
 mod pay;
+mod recover;
 mod resume;
 mod watch_node;
 
 pub(crate) use pay::wake;
-pub(crate) use resume::resume;
+pub(crate) use recover::recover;
 pub(crate) use watch_node::watch_node;

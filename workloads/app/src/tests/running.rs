@@ -31,7 +31,10 @@ impl RunningApp {
         let (metrics, _) = Metrics::new();
         let app = Arc::new(run::app(settings, client, Signers::new(transport, metrics.clone()), metrics).unwrap());
         let base = runtime.spawn(async move {
-            jobs::resume(&app).await.unwrap();
+            tokio::spawn(jobs::recover(app.clone()));
+            while app.health.locked().is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = format!("http://{}", listener.local_addr().unwrap());
             tokio::spawn(axum::serve(listener, http::router(app)).into_future());
