@@ -37,7 +37,11 @@ struct Parts {
 impl Default for Health {
     fn default() -> Self {
         let starting = Readiness { state: State::AwaitingCredentials, message: "starting".to_owned() };
-        Self(Mutex::new(Parts { broker: Some(starting), node: Some("starting".to_owned()), lock: Some("starting".to_owned()) }))
+        Self(Mutex::new(Parts {
+            broker: Some(starting),
+            node: Some("starting".to_owned()),
+            lock: Some("starting".to_owned()),
+        }))
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) serving: Gauge,
     /// What the relayer can still pay fees with, coins.
     pub(crate) float: Gauge<f64, AtomicU64>,
+    /// When the last backup by schedule was made, Unix seconds.
+    pub(crate) last_backup: Gauge,
 }
 
 impl Metrics {
@@ -47,13 +49,18 @@ impl Metrics {
         let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
-        let float = Gauge::default();
+        let (float, last_backup) = (Gauge::default(), Gauge::<i64, AtomicI64>::default());
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
+        registry.register(
+            "last_backup_seconds",
+            "When the last backup by schedule was made, 0: never",
+            last_backup.clone(),
+        );
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
-        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
+        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float, last_backup }, link)
     }
 
     /// A signer was asked; `None`: it did not answer.

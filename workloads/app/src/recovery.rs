@@ -21,12 +21,7 @@ pub(crate) async fn fate(app: &App, wallet: &WalletDesc, lost: &Lost) -> Result<
 }
 
 /// Whether `order` may be the payment `id`: nothing is known of it, it is stored, or it is what was signed for it.
-pub(crate) async fn admits(
-    app: &App,
-    id: PaymentId,
-    order: &Order,
-    wallet: &WalletDesc,
-) -> Result<bool, StoreError> {
+pub(crate) async fn admits(app: &App, id: PaymentId, order: &Order, wallet: &WalletDesc) -> Result<bool, StoreError> {
     if app.store.payment(id).await?.is_some() {
         return Ok(true);
     }

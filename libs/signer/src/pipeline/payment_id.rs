@@ -77,7 +77,8 @@ mod tests {
         ];
         for (fates, expected) in table {
             let judged = judge(&earlier(fates));
-            let kind = |it: &Result<(), Stop>| it.as_ref().err().map(|stop| (stop.reason(), std::mem::discriminant(stop)));
+            let kind =
+                |it: &Result<(), Stop>| it.as_ref().err().map(|stop| (stop.reason(), std::mem::discriminant(stop)));
             assert_eq!(kind(&judged), kind(&expected), "{fates:?}");
         }
     }

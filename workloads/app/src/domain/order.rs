@@ -73,7 +73,9 @@ impl FromStr for PaymentId {
     fn from_str(text: &str) -> Result<Self, InvalidPaymentId> {
         let bytes = HEXLOWER.decode(text.as_bytes()).unwrap_or_default();
         let of_key = <[u8; PAYMENT_ID_BYTES]>::try_from(bytes.as_slice()).map(Self::OfKey);
-        of_key.or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(Self::Random)).map_err(|_| InvalidPaymentId(text.to_owned()))
+        of_key
+            .or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(Self::Random))
+            .map_err(|_| InvalidPaymentId(text.to_owned()))
     }
 }
 

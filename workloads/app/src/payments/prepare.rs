@@ -30,7 +30,8 @@ impl Step<'_> {
 
     /// Goes on with what was signed for this payment before the database forgot it. The signers sign it again.
     async fn take_up(&self, lost: &Lost) -> Result<(), Trouble> {
-        let other = || Trouble::Wait("the signers have signed something else for this payment; see their records".to_owned());
+        let other =
+            || Trouble::Wait("the signers have signed something else for this payment; see their records".to_owned());
         let built = self.build(Kind::Payment, &self.payment.order.effect(), &lost.claims, lost.from_block)?;
         let transaction = built.ok().filter(|built| built.id == lost.id).ok_or_else(other)?;
         if let Some(reason) = self.created().await? {

@@ -76,13 +76,7 @@ async fn read_one(app: &App, signer: Role, pass: Pass) -> Result<usize, Unread> 
 }
 
 /// What was signed on this page for payments on App's chain, and the last record's number.
-fn found(
-    app: &App,
-    signer: Role,
-    page: &Records,
-    after: u64,
-    from_block: u64,
-) -> Result<(Vec<Lost>, u64), Unread> {
+fn found(app: &App, signer: Role, page: &Records, after: u64, from_block: u64) -> Result<(Vec<Lost>, u64), Unread> {
     let malformed = |why| Unread::Malformed { signer, why };
     let (mut found, mut number) = (Vec::new(), after);
     for record in &page.records {
@@ -109,7 +103,8 @@ fn lost(record: &Record, from_block: u64) -> Result<Lost, &'static str> {
     let payment: [u8; PAYMENT_ID_BYTES] = record.payment_id.as_slice().try_into().map_err(|_| "a payment id")?;
     let wallet: WalletId = record.wallet.parse().map_err(|_| "a wallet")?;
     let id = record.digest.as_slice().try_into().map_err(|_| "a digest")?;
-    let claims: Vec<Claim> = record.claims.iter().map(Claim::try_from).collect::<Result<_, _>>().map_err(|_| "a claim")?;
+    let claims: Vec<Claim> =
+        record.claims.iter().map(Claim::try_from).collect::<Result<_, _>>().map_err(|_| "a claim")?;
     if claims.is_empty() {
         return Err("a transaction that uses nothing up");
     }

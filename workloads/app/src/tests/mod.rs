@@ -10,6 +10,7 @@ mod crashes;
 mod home;
 mod intents;
 mod payments;
+mod restored;
 mod running;
 mod signers;
 mod waits;

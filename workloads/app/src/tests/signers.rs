@@ -14,8 +14,8 @@ use prost::Message;
 use protocol::{
     attestation,
     ops::{
-        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, ReadRecords, Record, RecordState,
-        Records, Refused, Request, Response, Signed, Used, WalletRecord,
+        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, ReadRecords, Record,
+        RecordState, Records, Refused, Request, Response, Signed, Used, WalletRecord,
     },
 };
 use sha2::{Digest, Sha256};
@@ -146,7 +146,11 @@ impl TestSigners {
     /// Whether a signer answers when it is asked for its records.
     pub(super) fn tells(&self, signer: Role, tells: bool) {
         let silent = &mut self.state.lock().unwrap().silent;
-        if tells { silent.remove(&signer) } else { silent.insert(signer) };
+        if tells {
+            silent.remove(&signer)
+        } else {
+            silent.insert(signer)
+        };
     }
 
     /// Both signers are told that the claim is used up by this transaction.

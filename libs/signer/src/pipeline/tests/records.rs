@@ -132,7 +132,10 @@ async fn app_reads_what_was_recorded_page_by_page_and_never_a_signature() {
 
     let page = read(&pair.keeper, ReadRecords { after: 1, limit: 2, ..ReadRecords::default() }).await;
     assert_eq!((&page.records[..], page.more), (&all.records[1..3], true));
-    assert_eq!((read(&pair.keeper, of_payment(3)).await.records, page.store), (vec![all.records[2].clone()], all.store));
+    assert_eq!(
+        (read(&pair.keeper, of_payment(3)).await.records, page.store),
+        (vec![all.records[2].clone()], all.store)
+    );
     let bobs = ReadRecords { wallet: "bob".to_owned(), ..ReadRecords::default() };
     assert_eq!(read(&pair.keeper, bobs).await.records, [all.records[4].clone()]);
     assert_eq!(read(&pair.cooler, ReadRecords::default()).await.records, []);
@@ -162,11 +165,13 @@ async fn a_history_takes_payment_ids_to_the_next_volume() {
     let old = json.replace(&format!("\"version\": {}", crate::history::VERSION), "\"version\": 2");
     let without: Vec<&str> = old.lines().filter(|line| !line.contains("paymentId")).collect();
     let without = without.join("\n").replace("\",\n        }", "\"\n        }");
-    let old = History::parse(without.replace(",\n          }", "\n          }").as_bytes(), custody, Role::Keeper).unwrap();
+    let old =
+        History::parse(without.replace(",\n          }", "\n          }").as_bytes(), custody, Role::Keeper).unwrap();
 
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let import = async |history: History| store.decide(0, move |ledger| ledger.import(&history)).await.unwrap().unwrap();
+    let import =
+        async |history: History| store.decide(0, move |ledger| ledger.import(&history)).await.unwrap().unwrap();
     assert!(import(old).await);
     assert!(import(history.clone()).await, "the payment id is news");
     assert!(!import(history).await);

@@ -19,14 +19,12 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
+pub(crate) use recovery::{Inspected, begin_epoch, inspect};
+
 const FILE: &str = "app.sqlite";
 /// Steps from version n to n + 1; one that was released never changes.
-const MIGRATIONS: [&str; 4] = [
-    include_str!("schema.sql"),
-    include_str!("waits.sql"),
-    include_str!("claims.sql"),
-    include_str!("recovery.sql"),
-];
+const MIGRATIONS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("waits.sql"), include_str!("claims.sql"), include_str!("recovery.sql")];
 /// SQLite's `user_version` of a present database.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 

@@ -101,6 +101,44 @@ impl Recovery for Sqlite {
     }
 }
 
+/// What a database that is not in use holds.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Inspected {
+    pub(crate) epoch: u64,
+    pub(crate) wallets: u64,
+    pub(crate) payments: u64,
+    /// Those that have not ended.
+    pub(crate) unfinished: u64,
+}
+
+/// Looks into a database; refuses one that SQLite finds damaged.
+pub(crate) fn inspect(file: &Path) -> Result<Inspected, StoreError> {
+    let db = Connection::open(file)?;
+    let whole: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if whole != "ok" {
+        let (row, why) = (file.display().to_string(), whole);
+        return Err(StoreError::Damaged { row, column: "integrity_check", why });
+    }
+    super::migrate(&db)?;
+    let count = |query: &str| db.query_row(query, [], |row| row.get(0));
+    Ok(Inspected {
+        epoch: epoch(&db)?.0,
+        wallets: count("SELECT count(*) FROM wallets")?,
+        payments: count("SELECT count(*) FROM payments")?,
+        unfinished: count("SELECT count(*) FROM payments WHERE stage <> 'done'")?,
+    })
+}
+
+/// The database was restored: it begins another epoch.
+pub(crate) fn begin_epoch(file: &Path) -> Result<Epoch, StoreError> {
+    let db = Connection::open(file)?;
+    super::exclusive(&db)?;
+    super::migrate(&db)?;
+    db.execute("INSERT INTO epochs (number) SELECT max(number) + 1 FROM epochs", [])?;
+    epoch(&db)
+}
+
 /// The present one.
 pub(super) fn epoch(db: &Connection) -> Result<Epoch, StoreError> {
     Ok(Epoch(db.query_row("SELECT max(number) FROM epochs", [], |row| row.get(0))?))

@@ -8,7 +8,7 @@ use crate::{
     domain::{Kind, RelayPurpose, Seed, Stage, Transaction},
     store::{
         Payments, Relays, StoreError, Wallets,
-        sqlite::{FILE, MIGRATIONS, Sqlite},
+        sqlite::{FILE, MIGRATIONS, Sqlite, VERSION},
     },
 };
 
@@ -28,7 +28,7 @@ fn a_database_of_another_version_is_left_alone() {
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let refused = Sqlite::open(dir.path(), rules());
-    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 3 })));
+    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: VERSION })));
 }
 
 #[tokio::test]
