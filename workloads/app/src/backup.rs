@@ -11,6 +11,6 @@ mod restore;
 mod schedule;
 
 pub(crate) use admin::{ask, serve};
-pub(crate) use make::{BackupError, Secrets, make};
+pub(crate) use make::{Secrets, make};
 pub(crate) use restore::{restore, verify};
 pub(crate) use schedule::keep;

@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufWriter, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, BufWriter, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -62,9 +61,9 @@ impl Secrets {
 }
 
 /// A copy that is removed when it has served.
-struct Copy(PathBuf);
+struct Temporary(PathBuf);
 
-impl Drop for Copy {
+impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0)
             && error.kind() != io::ErrorKind::NotFound
@@ -84,7 +83,7 @@ pub(crate) async fn make(
     out: &Path,
 ) -> Result<Contents, BackupError> {
     let epoch = store.epoch().await?.0;
-    let copy = Copy(data_dir.join(format!("backup-{}.part", Timestamp::now().as_nanosecond())));
+    let copy = Temporary(data_dir.join(format!("backup-{}.part", Timestamp::now().as_nanosecond())));
     store.copy_to(&copy.0).await?;
     let (secrets, to, out) = (secrets.clone(), to.to_owned(), out.to_owned());
     let sealed = tokio::task::spawn_blocking(move || seal(&secrets, &copy.0, epoch, &to, &out));
@@ -107,27 +106,22 @@ fn seal(secrets: &Secrets, database: &Path, epoch: u64, to: &str, out: &Path) ->
     let (format, made_at) = (FORMAT.to_owned(), Timestamp::now());
     let contents = Contents { format, version: VERSION, custody_id: secrets.custody, epoch, made_at, files: entries };
     // The name appears only when everything is on the disk, and takes no other file's place.
-    let part = out.with_extension("part");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-    let file = file.map_err(|error| BackupError::File { path: part.clone(), error })?;
-    let part = Copy(part);
-    let mut writer = SealWriter::new(BufWriter::new(file), to, OsRng)?;
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let part = tempfile::Builder::new().prefix("backup-").suffix(".part").tempfile_in(folder);
+    let part = part.map_err(|error| BackupError::File { path: folder.to_owned(), error })?;
+    let mut writer = SealWriter::new(BufWriter::new(part), to, OsRng)?;
     contents.write(&mut writer)?;
     for (file, entry) in opened.into_iter().zip(&contents.files) {
         if io::copy(&mut file.take(entry.bytes), &mut writer)? != entry.bytes {
             return Err(BackupError::Altered { name: entry.name.clone() });
         }
     }
-    let mut buffered = writer.finish()?;
-    buffered.flush()?;
-    buffered.get_ref().sync_all()?;
-    match fs::hard_link(&part.0, out) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(BackupError::Exists(out.to_owned())),
-        Err(error) => return Err(BackupError::File { path: out.to_owned(), error }),
-    }
-    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
-    }
+    let part = writer.finish()?.into_inner().map_err(|error| error.into_error())?;
+    part.as_file().sync_all()?;
+    part.persist_noclobber(out).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(out.to_owned()),
+        _ => BackupError::File { path: out.to_owned(), error: error.error },
+    })?;
+    fs::File::open(folder)?.sync_all()?;
     Ok(contents)
 }
