@@ -3,6 +3,7 @@
 mod damage;
 mod opening;
 mod payments;
+mod recovery;
 mod wallets;
 
 use std::sync::Arc;
