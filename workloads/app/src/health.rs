@@ -2,6 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+/// Before the first answer.
+const LOCKED: &str = "App serves once it has read the signers' records";
+
 /// Why App does, or does not, serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -40,7 +43,7 @@ impl Default for Health {
         Self(Mutex::new(Parts {
             broker: Some(starting),
             node: Some("starting".to_owned()),
-            lock: Some("starting".to_owned()),
+            lock: Some(LOCKED.to_owned()),
         }))
     }
 }

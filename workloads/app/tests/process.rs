@@ -191,7 +191,7 @@ async fn app_waits_for_what_is_missing_by_name_and_goes_on_as_soon_as_it_is_ther
     room.deliver(2, account.jwt(&room.identity.nats_user, 1));
     // No signer is there whose records could be read.
     let message = room.comes_to("Locked").await;
-    assert!(message.contains("keeper does not answer"), "{message}");
+    assert!(message.contains("the signers' records"), "{message}");
 
     nats.stop().await;
     room.comes_to("Disconnected").await;

@@ -1,6 +1,10 @@
 //! Backups by themselves: one at every start and one each so many minutes, of which the newest are kept.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -24,7 +28,7 @@ pub(crate) async fn keep(app: Arc<App>, secrets: Secrets, data_dir: PathBuf, sch
     }
 }
 
-async fn once(app: &App, secrets: &Secrets, data_dir: &PathBuf, plan: &Schedule) -> Result<PathBuf, BackupError> {
+async fn once(app: &App, secrets: &Secrets, data_dir: &Path, plan: &Schedule) -> Result<PathBuf, BackupError> {
     // Names of one length, so that they are in the order in which they were made.
     let (epoch, now) = (app.store.epoch().await?.0, Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"));
     let file = plan.dir.join(format!("app-{epoch:06}-{now}{ENDING}"));
