@@ -47,6 +47,7 @@ type Request struct {
 	EchoHead       *EchoHead       `pb:"9,oneof" json:"echoHead,omitempty"`
 	Settle         *Settle         `pb:"10,oneof" json:"settle,omitempty"`
 	Lease          *Lease          `pb:"11,oneof" json:"lease,omitempty"`
+	Records        *ReadRecords    `pb:"12,oneof" json:"records,omitempty"`
 }
 
 type CreateWallet struct {
@@ -67,6 +68,7 @@ type Payment struct {
 	HotSignature Bytes        `pb:"4" json:"hotSignature,omitempty"`
 	Intent       *Attestation `pb:"5" json:"intent,omitempty"`
 	ClientKey    Bytes        `pb:"6" json:"clientKey,omitempty"`
+	PaymentID    Bytes        `pb:"7" json:"paymentId,omitempty"`
 }
 
 type Batch struct {
@@ -98,6 +100,13 @@ type Lease struct {
 	UntilMs uint64 `pb:"1" json:"untilMs,omitempty"`
 }
 
+type ReadRecords struct {
+	After     uint64 `pb:"1" json:"after,omitempty"`
+	Wallet    string `pb:"2" json:"wallet,omitempty"`
+	PaymentID Bytes  `pb:"3" json:"paymentId,omitempty"`
+	Limit     uint32 `pb:"4" json:"limit,omitempty"`
+}
+
 // The payload of a response.
 
 type Response struct {
@@ -111,6 +120,7 @@ type Response struct {
 	Batch       *Responses   `pb:"8,oneof" json:"batch,omitempty"`
 	Done        *Done        `pb:"9,oneof" json:"done,omitempty"`
 	Held        *Held        `pb:"10,oneof" json:"held,omitempty"`
+	Records     *Records     `pb:"11,oneof" json:"records,omitempty"`
 }
 
 type Allowed struct {
@@ -141,6 +151,36 @@ type Done struct{}
 
 type Held struct {
 	Head *Attestation `pb:"1" json:"head,omitempty"`
+}
+
+type Records struct {
+	Records []*Record `pb:"1" json:"records,omitempty"`
+	More    bool      `pb:"2" json:"more,omitempty"`
+	Store   Bytes     `pb:"3" json:"store,omitempty"`
+	Last    uint64    `pb:"4" json:"last,omitempty"`
+}
+
+type Record struct {
+	Number      uint64  `pb:"1" json:"number,omitempty"`
+	OperationID Bytes   `pb:"2" json:"operationId,omitempty"`
+	PaymentID   Bytes   `pb:"3" json:"paymentId,omitempty"`
+	Wallet      string  `pb:"4" json:"wallet,omitempty"`
+	Chain       string  `pb:"5" json:"chain,omitempty"`
+	Claims      []*Used `pb:"6" json:"claims,omitempty"`
+	Digest      Bytes   `pb:"7" json:"digest,omitempty"`
+	State       int32   `pb:"8" json:"state,omitempty"`
+	Reason      string  `pb:"9" json:"reason,omitempty"`
+	Cancel      bool    `pb:"10" json:"cancel,omitempty"`
+}
+
+type Used struct {
+	Nonce uint64 `pb:"1" json:"nonce,omitempty"`
+	Coin  *Coin  `pb:"2" json:"coin,omitempty"`
+}
+
+type Coin struct {
+	Transaction Bytes  `pb:"1" json:"transaction,omitempty"`
+	Place       uint32 `pb:"2" json:"place,omitempty"`
 }
 
 // Statements that outlive their envelope.

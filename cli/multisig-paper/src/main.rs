@@ -1,6 +1,7 @@
 //! Offline command line for the cold and cool stations. Links no network crate.
 
 mod assets;
+mod backup;
 mod ceremony;
 mod cool;
 mod evac;
@@ -39,6 +40,9 @@ enum Command {
     /// Seal the cool phrase for Cooler.
     #[command(subcommand)]
     Cool(cool::Command),
+    /// Make the key that App's backups are sealed to.
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Sign an evacuation.
     #[command(subcommand)]
     Evac(evac::Command),
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Ceremony(command) => ceremony::run(command, output),
         Command::Cool(command) => cool::run(command, output),
+        Command::Backup(command) => backup::run(command, output),
         Command::Evac(command) => evac::run(command, output),
         Command::Chain(command) => inspect::run(command, output),
     };

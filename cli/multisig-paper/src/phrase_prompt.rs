@@ -1,13 +1,13 @@
 //! A phrase between paper and process: shown once on standard output, read from standard input.
 
 use std::{
+    fmt::Display,
     fs::File,
     io::{IsTerminal, Read, Write, stdin, stdout},
     os::fd::AsFd,
 };
 
 use anyhow::{Context, Result, bail};
-use chain::KeyRole;
 use custody::phrase::{Phrase, PhraseError, WORDS};
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ const LONGEST: usize = 1024;
 const CLEAR_SCREEN: &str = "\x1b[2J\x1b[3J\x1b[H";
 
 /// Shows the words, numbered, four a line. On a terminal the screen is cleared when they are on paper.
-pub(crate) fn show(role: KeyRole, phrase: &Phrase) -> Result<()> {
+pub(crate) fn show(role: impl Display, phrase: &Phrase) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(
         out,
@@ -39,7 +39,7 @@ pub(crate) fn show(role: KeyRole, phrase: &Phrase) -> Result<()> {
 }
 
 /// Asks for the phrase until it is typed as it was shown.
-pub(crate) fn confirm(role: KeyRole, phrase: &Phrase) -> Result<()> {
+pub(crate) fn confirm(role: impl Display, phrase: &Phrase) -> Result<()> {
     let mut input = unbuffered()?;
     loop {
         prompt(&format!("Type the {role} phrase back from the paper"));
@@ -55,7 +55,7 @@ pub(crate) fn confirm(role: KeyRole, phrase: &Phrase) -> Result<()> {
 }
 
 /// Reads a phrase that exists on paper.
-pub(crate) fn read(role: KeyRole) -> Result<Phrase> {
+pub(crate) fn read(role: impl Display) -> Result<Phrase> {
     ask(&format!("Type the {role} phrase from the paper"))
 }
 

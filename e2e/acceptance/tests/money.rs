@@ -1,8 +1,10 @@
 //! Money: payments with hot and cool, refusals that leave the wallet usable, evacuation with cool and cold.
 
+use std::fs;
+
 use acceptance::{ETH, Ground, SAFE_DESTINATION, World};
 use anyhow::{Context, Result};
-use playbook::evacuation;
+use playbook::{evacuation, stations};
 use serde_json::{Value, json};
 
 const SHOP: &str = "0x00000000000000000000000000000000005400ff";
@@ -115,5 +117,51 @@ async fn a_large_payment_waits_for_both_time_locks_and_is_paid_with_the_client_k
     let paid = pay(&world, "small", "alice", ETH / 2).await?;
     assert_eq!(paid["status"], "confirmed", "{paid:#}");
     assert_eq!(world.ground.anvil.balance(SHOP).await?, 3 * ETH / 4 + ETH / 2);
+    app_is_lost_and_restored_and_pays_nothing_twice(&mut world).await
+}
+
+/// The drill of the runbook: back up, pay, lose everything that App alone has, restore, ask again.
+async fn app_is_lost_and_restored_and_pays_nothing_twice(world: &mut World) -> Result<()> {
+    let (commands, room) = (world.ground.commands.clone(), world.owner.folder.clone());
+    let key = stations::backup_key(&commands).await?;
+    let backup = world.ground.folder.path().join("app.backup");
+    // App runs on meanwhile.
+    let backing_up = commands.command("app").words("backup --config").arg(room.join("config.json"));
+    backing_up.arg("--to").arg(&key.recipient).arg("--out").arg(&backup).succeed().await?;
+    let phrase = || format!("{}\n", key.phrase);
+    let verified = commands.command("app").words("verify --in").arg(&backup).stdin(phrase()).succeed().await?.json()?;
+    assert_eq!(verified["database"]["wallets"], 1, "{verified:#}");
+    let before = world.ground.anvil.balance(SHOP).await?;
+    let paid = pay(world, "lost", "alice", ETH / 8).await?;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+
+    world.app.kill();
+    for lost in ["data", "identity"] {
+        fs::remove_dir_all(room.join(lost))?;
+    }
+    fs::remove_file(room.join("relayer.key"))?;
+    let restored = room.join("restored");
+    let wrong = commands.command("app").words("restore --in").arg(&backup).arg("--dir").arg(&restored);
+    wrong.stdin(format!("{}\n", world.ground.ceremonies.cool.phrase)).refuse("type the phrase of that key").await?;
+    let restoring = commands.command("app").words("restore --in").arg(&backup).arg("--dir").arg(&restored);
+    let said = restoring.stdin(phrase()).succeed().await?.json()?;
+    assert_eq!(said["epoch"], 2, "{said:#}");
+    fs::create_dir(room.join("data"))?;
+    for (from, to) in [("app.sqlite", "data/app.sqlite"), ("identity", "identity"), ("relayer.key", "relayer.key")] {
+        fs::rename(restored.join(from), room.join(to))?;
+    }
+    world.app.start_again()?;
+    world.api.await_ready().await?;
+
+    // The backup knows nothing of it; both signers do.
+    let (status, shown) = world.api.get(&format!("/payments/{}", paid["id"].as_str().unwrap_or_default())).await?;
+    assert_eq!((status, &shown["status"], &shown["tx"]), (200, &json!("confirmed"), &paid["tx"]), "{shown:#}");
+    let again = pay(world, "lost", "alice", ETH / 8).await?;
+    assert_eq!((&again["id"], &again["tx"]), (&paid["id"], &paid["tx"]), "{again:#}");
+    assert_eq!(world.ground.anvil.balance(SHOP).await?, before + ETH / 8);
+    // The wallet's client key came with the backup.
+    let next = pay(world, "next", "alice", ETH / 8).await?;
+    assert_eq!(next["status"], "confirmed", "{next:#}");
+    assert_eq!(world.ground.anvil.balance(SHOP).await?, before + ETH / 4);
     Ok(())
 }

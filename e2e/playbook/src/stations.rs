@@ -50,6 +50,21 @@ impl Ceremonies {
     }
 }
 
+/// A backup phrase, on its paper, and the key that App's backups are sealed to.
+pub struct BackupKey {
+    /// The phrase that was shown once.
+    pub phrase: String,
+    /// `X...`.
+    pub recipient: String,
+}
+
+/// `backup key`.
+pub async fn backup_key(commands: &Commands) -> Result<BackupKey> {
+    let shown = commands.paper().words("backup key -o json").succeed().await?.json()?;
+    let word = |field: &str| shown[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+    Ok(BackupKey { phrase: word("phrase")?, recipient: word("recipient")? })
+}
+
 /// One ceremony: shows the phrase once and writes the public half.
 async fn ceremony(commands: &Commands, folder: &Path, role: &str) -> Result<Station> {
     fs::create_dir_all(folder)?;

@@ -10,6 +10,7 @@ pub mod local_policy;
 pub mod manifest;
 pub mod phrase;
 pub mod report;
+pub mod sealed_backup;
 pub mod sealed_phrase;
 pub mod trust;
 

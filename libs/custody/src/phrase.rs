@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `eip155` (all EVM chains) | secp256k1, BIP32 | `m/44'/60'/0'/0/0` (BIP44) |
 //! | identity of a cool or cold half | ed25519, SLIP-0010 | `m/83696968'/0'` |
+//! | what App's backups are sealed to, of a phrase of its own | X25519, SLIP-0010 as for ed25519 | `m/83696968'/1'` |
 
 use bip32::{DerivationPath, XPrv};
 use bip39::{Language, Mnemonic};
@@ -25,6 +26,8 @@ pub const NAMESPACES: [&str; 1] = [EIP155];
 pub const EIP155_PATH: &str = "m/44'/60'/0'/0/0";
 /// All hardened, as SLIP-0010 demands of ed25519.
 const IDENTITY_PATH: [u32; 2] = [83_696_968, 0];
+/// Beside it.
+const BACKUP_PATH: [u32; 2] = [83_696_968, 1];
 
 /// Why a phrase, or a key of it, was refused. Never repeats a word: a mistyped phrase is still almost the phrase.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -123,6 +126,11 @@ impl Keys {
     pub fn identity(&self) -> SigningKey {
         let secret = Zeroizing::new(slip10_ed25519::derive_ed25519_private_key(self.seed.as_slice(), &IDENTITY_PATH));
         SigningKey::from_bytes(&secret)
+    }
+
+    /// The X25519 secret that opens backups ([`crate::sealed_backup`]).
+    pub fn backup(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(slip10_ed25519::derive_ed25519_private_key(self.seed.as_slice(), &BACKUP_PATH))
     }
 
     fn secp256k1(&self, namespace: &str) -> Result<XPrv, PhraseError> {

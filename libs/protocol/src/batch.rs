@@ -83,8 +83,8 @@ mod tests {
     use crate::{
         envelope::MAX_BYTES,
         ops::{
-            Attestation, ChainAddress, CreateWallet, EchoHead, Freeze, Lease, NamespaceKey, Outcome, Payment, Refused,
-            RegisterWallet, Response, Responses, Settle, Signed, WalletRecord,
+            Attestation, ChainAddress, CreateWallet, EchoHead, Freeze, Lease, NamespaceKey, Outcome, Payment,
+            ReadRecords, Refused, RegisterWallet, Response, Responses, Settle, Signed, WalletRecord,
         },
     };
 
@@ -141,6 +141,7 @@ mod tests {
             Some(Operation::EchoHead(EchoHead::default())),
             Some(Operation::Settle(Settle::default())),
             Some(Operation::Lease(Lease::default())),
+            Some(Operation::Records(ReadRecords::default())),
             None,
         ] {
             let bad = Request { operation_id: vec![9; 16], operation };

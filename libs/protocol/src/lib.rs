@@ -6,4 +6,7 @@ pub mod envelope;
 pub mod exact;
 pub mod ops;
 mod pae;
+mod payment_id;
 pub mod subject;
+
+pub use payment_id::payment_id;

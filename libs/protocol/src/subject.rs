@@ -1,4 +1,4 @@
-//! Subjects: `ms.<custody>.<role>.{op,peer,observe,in}`, and the private inbox of each role. Permissions
+//! Subjects: `ms.<custody>.<role>.{op,records,peer,sentinel,in}`, and the private inbox of each role. Permissions
 //! (`natsauth`) and the link are both written from this file.
 
 use custody::{CustodyId, Role};
@@ -8,6 +8,8 @@ use custody::{CustodyId, Role};
 pub enum Lane {
     /// App asks a signer.
     Op,
+    /// App reads what a signer has recorded of its requests.
+    Records,
     /// A signer tells the other.
     Peer,
     /// The sentinel tells a signer.
@@ -18,12 +20,13 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Lane; 4] = [Lane::Op, Lane::Peer, Lane::Sentinel, Lane::In];
+    pub const ALL: [Lane; 5] = [Lane::Op, Lane::Records, Lane::Peer, Lane::Sentinel, Lane::In];
 
     /// Last token of the subject.
     pub fn as_str(self) -> &'static str {
         match self {
             Lane::Op => "op",
+            Lane::Records => "records",
             Lane::Peer => "peer",
             Lane::Sentinel => "sentinel",
             Lane::In => "in",
@@ -34,7 +37,7 @@ impl Lane {
 /// The lanes on which a role listens, in its queue group.
 pub fn listens(role: Role) -> &'static [Lane] {
     match role {
-        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Peer, Lane::Sentinel],
+        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Records, Lane::Peer, Lane::Sentinel],
         Role::App => &[],
         Role::Sentinel => &[Lane::In],
     }
@@ -46,7 +49,13 @@ pub fn speaks(role: Role) -> &'static [(Role, Lane)] {
     match role {
         Role::Keeper => &[(Role::Cooler, Lane::Peer), (Role::Sentinel, Lane::In)],
         Role::Cooler => &[(Role::Keeper, Lane::Peer), (Role::Sentinel, Lane::In)],
-        Role::App => &[(Role::Keeper, Lane::Op), (Role::Cooler, Lane::Op), (Role::Sentinel, Lane::In)],
+        Role::App => &[
+            (Role::Keeper, Lane::Op),
+            (Role::Cooler, Lane::Op),
+            (Role::Keeper, Lane::Records),
+            (Role::Cooler, Lane::Records),
+            (Role::Sentinel, Lane::In),
+        ],
         Role::Sentinel => &[(Role::Keeper, Lane::Sentinel), (Role::Cooler, Lane::Sentinel)],
     }
 }

@@ -41,9 +41,15 @@ impl Transport for Calls {
             let request = Wiped(request);
             let away = |why: String| Away::Silent { signer, why };
             let caller = self.0.get().ok_or_else(|| away("App has no credentials for the broker yet".to_owned()))?;
-            caller.call(signer, Lane::Op, &request.0, deadline).await.map_err(|error| away(error.to_string()))
+            caller.call(signer, lane(&request.0), &request.0, deadline).await.map_err(|error| away(error.to_string()))
         })
     }
+}
+
+/// Records are read in a lane of their own: nothing that is paid waits for them.
+fn lane(request: &Request) -> Lane {
+    let in_lane = |lane: &Lane| request.operation.as_ref().is_some_and(|operation| operation.in_lane(*lane));
+    [Lane::Records].into_iter().find(in_lane).unwrap_or(Lane::Op)
 }
 
 /// A request whose client key is wiped once it is sent, or given up.

@@ -48,6 +48,20 @@ pub(crate) struct Config {
     /// each request.
     #[serde(default)]
     client_keys: bool,
+    /// Backups that App makes by itself.
+    backups: Option<BackupConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BackupConfig {
+    /// The key that they are sealed to, `X...`; its private half is on paper.
+    to: String,
+    /// A folder on another volume than the database.
+    dir: PathBuf,
+    every_minutes: u32,
+    /// How many are kept.
+    keep: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,6 +136,18 @@ pub(crate) struct Settings {
     pub(crate) relayer_key_file: PathBuf,
     /// Whether Keeper seals by client keys.
     pub(crate) client_keys: bool,
+    pub(crate) backups: Option<Schedule>,
+}
+
+/// When backups are made by themselves, and where they are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    /// A valid XKey.
+    pub(crate) to: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) every: Duration,
+    /// At least one.
+    pub(crate) keep: usize,
 }
 
 /// The chain that this App pays on.
@@ -198,6 +224,7 @@ impl Config {
             chain,
             relayer_key_file: self.relayer_key_file,
             client_keys: self.client_keys,
+            backups: self.backups.map(BackupConfig::validate).transpose()?,
         })
     }
 
@@ -208,6 +235,18 @@ impl Config {
         verified
             .and_then(|manifest| manifest.require(&pin).map(|()| manifest))
             .map_err(|error| ConfigError::Manifest { path: path.clone(), error })
+    }
+}
+
+impl BackupConfig {
+    fn validate(self) -> Result<Schedule, ConfigError> {
+        let Self { to, dir, every_minutes, keep } = self;
+        custody::sealed_backup::recipient(&to)
+            .map_or_else(|error| invalid(format!("backups.to: {error}")), |_| Ok(()))?;
+        if every_minutes == 0 || keep == 0 {
+            return invalid("backups.everyMinutes and backups.keep must be at least 1");
+        }
+        Ok(Schedule { to, dir, every: Duration::from_secs(u64::from(every_minutes) * 60), keep })
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+/// Before the first answer.
+const LOCKED: &str = "App serves once it has read the signers' records";
+
 /// Why App does, or does not, serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -11,6 +14,8 @@ pub(crate) enum State {
     Disconnected,
     /// The chain's node does not answer, or serves another chain.
     AwaitingNode,
+    /// The signers may know more than the database: their records are being read.
+    Locked,
     /// Everything is in place.
     Serving,
 }
@@ -23,18 +28,23 @@ pub(crate) struct Readiness {
     pub(crate) message: String,
 }
 
-/// The two things that App depends on; each part is written by the task that watches it.
+/// The things that App depends on; each part is written by the task that watches it.
 pub(crate) struct Health(Mutex<Parts>);
 
 struct Parts {
     broker: Option<Readiness>,
     node: Option<String>,
+    lock: Option<String>,
 }
 
 impl Default for Health {
     fn default() -> Self {
         let starting = Readiness { state: State::AwaitingCredentials, message: "starting".to_owned() };
-        Self(Mutex::new(Parts { broker: Some(starting), node: Some("starting".to_owned()) }))
+        Self(Mutex::new(Parts {
+            broker: Some(starting),
+            node: Some("starting".to_owned()),
+            lock: Some(LOCKED.to_owned()),
+        }))
     }
 }
 
@@ -64,13 +74,31 @@ impl Health {
         }
     }
 
+    /// The signers' records are read, or why not.
+    pub(crate) fn lock(&self, waiting: Option<String>) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.lock != waiting {
+            match &waiting {
+                Some(message) => tracing::warn!(why = message, "locked"),
+                None => tracing::info!("the signers' records are read"),
+            }
+            parts.lock = waiting;
+        }
+    }
+
+    /// Why nothing is served yet: the database may lack payments that the signers know.
+    pub(crate) fn locked(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lock.clone()
+    }
+
     /// The first thing that is missing.
     pub(crate) fn readiness(&self) -> Readiness {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&parts.broker, &parts.node) {
-            (Some(waiting), _) => waiting.clone(),
-            (None, Some(message)) => Readiness { state: State::AwaitingNode, message: message.clone() },
-            (None, None) => Readiness { state: State::Serving, message: "serving".to_owned() },
+        match (&parts.broker, &parts.node, &parts.lock) {
+            (Some(waiting), _, _) => waiting.clone(),
+            (None, Some(message), _) => Readiness { state: State::AwaitingNode, message: message.clone() },
+            (None, None, Some(message)) => Readiness { state: State::Locked, message: message.clone() },
+            (None, None, None) => Readiness { state: State::Serving, message: "serving".to_owned() },
         }
     }
 }
@@ -80,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn app_serves_only_with_broker_and_node() {
+    fn app_serves_only_with_broker_and_node_and_once_it_has_read_the_signers_records() {
         let health = Health::default();
         assert_eq!(health.readiness().state, State::AwaitingCredentials);
         health.broker(Some((State::Disconnected, "no answer".to_owned())));
@@ -88,7 +116,10 @@ mod tests {
         health.broker(None);
         assert_eq!(health.readiness().state, State::AwaitingNode);
         health.node(None);
-        assert_eq!(health.readiness().state, State::Serving);
+        assert_eq!(health.readiness().state, State::Locked);
+        assert!(health.locked().is_some());
+        health.lock(None);
+        assert_eq!((health.readiness().state, health.locked()), (State::Serving, None));
         health.broker(Some((State::Disconnected, "no answer".to_owned())));
         assert_eq!(health.readiness().message, "no answer");
     }

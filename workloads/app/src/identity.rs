@@ -21,6 +21,8 @@ const NATS_FILE: &str = "nats.seed";
 const MESSAGE_FILE: &str = "message.seed";
 /// X25519 seed, `SX...`: messages to App are sealed to it.
 const XKEY_FILE: &str = "xkey.seed";
+/// All of them.
+pub(crate) const FILES: [&str; 3] = [NATS_FILE, MESSAGE_FILE, XKEY_FILE];
 /// Prefix byte of a decoded curve seed (NKeys).
 const CURVE: u8 = 23 << 3;
 

@@ -1,8 +1,10 @@
 //! App: users' wallets and payments over HTTP; asks Keeper and Cooler for signatures over NATS.
 
 mod app;
+mod backup;
 mod broker;
 mod busy;
+mod commands;
 mod config;
 mod domain;
 mod heads;
@@ -12,6 +14,7 @@ mod identity;
 mod jobs;
 mod metrics;
 mod payments;
+mod recovery;
 mod run;
 mod service;
 mod signers;
@@ -49,6 +52,37 @@ enum Command {
         #[arg(long)]
         custody_id: Option<CustodyId>,
     },
+    /// Write a backup of App's database and keys, sealed to a key whose private half is on paper; App may run meanwhile
+    Backup {
+        /// The configuration (JSON)
+        #[arg(long)]
+        config: PathBuf,
+        /// The key that `multisig-paper backup key` printed, X...
+        #[arg(long)]
+        to: String,
+        /// The new file; `-`: standard output
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Put a backup's files into a folder that holds none of them, and begin a new epoch; the backup phrase is read from
+    /// standard input
+    Restore {
+        /// The backup
+        #[arg(long = "in", value_name = "FILE")]
+        backup: PathBuf,
+        /// The folder: the database's, or one from which the keys are taken to where they belong
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Open a backup, and say what is in it; the backup phrase is read from standard input. Nothing is left behind
+    Verify {
+        /// The backup
+        #[arg(long = "in", value_name = "FILE")]
+        backup: PathBuf,
+        /// A folder with room for what is in it, for a moment
+        #[arg(long, default_value_os_t = std::env::temp_dir())]
+        room: PathBuf,
+    },
     /// Serve
     Run {
         /// The configuration (JSON)
@@ -64,6 +98,9 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
         Command::Identity { dir, custody_id } => identity(&dir, custody_id),
+        Command::Backup { config, to, out } => commands::backup(&config, &to, &out).await,
+        Command::Restore { backup, dir } => commands::restore(&backup, &dir),
+        Command::Verify { backup, room } => commands::verify(&backup, &room),
         Command::Run { config } => serve(&config).await,
     };
     match done {

@@ -48,6 +48,8 @@ pub(crate) struct Metrics {
     node_up: Family<NodeLabel, Gauge>,
     node_block: Family<NodeLabel, Gauge>,
     node_head_age: Family<NodeLabel, Gauge>,
+    /// When the last backup by schedule was made, Unix seconds.
+    pub(crate) last_backup: Gauge,
 }
 
 impl Metrics {
@@ -57,11 +59,16 @@ impl Metrics {
         let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
-        let float = Gauge::default();
+        let (float, last_backup) = (Gauge::default(), Gauge::<i64, AtomicI64>::default());
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
+        registry.register(
+            "last_backup_seconds",
+            "When the last backup by schedule was made, 0: never",
+            last_backup.clone(),
+        );
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
         let (node_up, node_block, node_head_age) = (Family::default(), Family::default(), Family::default());
         let up = "1 while the node answers for the right chain and is not behind";
@@ -70,7 +77,7 @@ impl Metrics {
         registry.register("node_head_age_seconds", "Age of the node's newest block", node_head_age.clone());
         let registry = Arc::new(registry);
         let metrics =
-            Self { registry, answers, payments, troubles, serving, float, node_up, node_block, node_head_age };
+            Self { registry, answers, payments, troubles, serving, float, node_up, node_block, node_head_age, last_backup };
         (metrics, link)
     }
 

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     app::App,
+    backup::{self, Secrets},
     broker::{Broker, Calls},
     busy::Busy,
     config::{ConfigError, Settings},
@@ -41,11 +42,26 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let calls = Calls::default();
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
     let client = client(&settings)?;
+    let secrets = settings.secrets();
+    let (data_dir, schedule) = (settings.data_dir.clone(), settings.backups.clone());
     let app = Arc::new(app(settings, client, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
-    jobs::resume(&app).await?;
+    tracing::info!(epoch = app.store.epoch().await?.0, "the database");
     tokio::spawn(broker.keep(app.clone()));
     tokio::spawn(jobs::watch_node(app.clone()));
+    tokio::spawn(jobs::recover(app.clone()));
+    tokio::spawn(backup::serve(app.clone(), secrets.clone(), data_dir.clone()));
+    if let Some(schedule) = schedule {
+        tokio::spawn(backup::keep(app.clone(), secrets, data_dir, schedule));
+    }
     serve(listener, app).await
+}
+
+impl Settings {
+    /// What belongs into a backup beside the database.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let (identity_dir, relayer_key_file) = (self.identity_dir.clone(), self.relayer_key_file.clone());
+        Secrets { custody: self.manifest.custody_id(), identity_dir, relayer_key_file }
+    }
 }
 
 /// Everything that requests and payments share.

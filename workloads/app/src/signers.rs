@@ -7,8 +7,10 @@ use custody::{Role, WalletId};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use protocol::ops::{
-    Allowed, Attestation, CreateWallet, Operation, Outcome, Payment, Pending, RegisterWallet, Request, Response, Signed,
+    Allowed, Attestation, CreateWallet, OPERATION_ID_BYTES, Operation, Outcome, PAYMENT_ID_BYTES, Payment, Pending,
+    ReadRecords, Records, RegisterWallet, Request, Response, Signed,
 };
+use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
 
 use crate::{domain::ClientKey, metrics::Metrics};
@@ -102,6 +104,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) chain: &'a ChainId,
     /// The chain's own encoding.
     pub(crate) unsigned: Vec<u8>,
+    /// Which payment it is for; a cancel is for none.
+    pub(crate) payment: Option<&'a [u8; PAYMENT_ID_BYTES]>,
     /// Of somebody whose key App does not hold.
     pub(crate) intent: Option<Attestation>,
     /// Told to Keeper only.
@@ -110,9 +114,10 @@ pub(crate) struct Ask<'a> {
 
 impl Ask<'_> {
     fn payment(self, signer: Role, hot_signatures: Signatures) -> (Vec<u8>, Payment) {
-        let Self { operation, wallet, chain, unsigned, intent, client_key } = self;
+        let Self { operation, wallet, chain, unsigned, payment, intent, client_key } = self;
         let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
-        (operation, Payment { wallet, chain, unsigned, hot_signatures, intent, client_key })
+        let payment_id = payment.map_or_else(Vec::new, |id| id.to_vec());
+        (operation, Payment { wallet, chain, unsigned, hot_signatures, intent, client_key, payment_id })
     }
 }
 
@@ -192,6 +197,19 @@ impl Signers {
         }
     }
 
+    /// What a signer has recorded of App's requests after this record. It refuses them to nobody who may ask at all.
+    pub(crate) async fn records(&self, signer: Role, after: u64) -> Result<Records, Away> {
+        let mut operation = vec![0; OPERATION_ID_BYTES];
+        OsRng.fill_bytes(&mut operation);
+        let asked = Operation::Records(ReadRecords { after, ..ReadRecords::default() });
+        match self.ask(signer, operation, asked).await {
+            Ok(Outcome::Records(records)) => Ok(records),
+            Ok(other) => Err(mismatched(signer, &other)),
+            Err(Denial::Refused(Refused { signer, reason, message })) => Err(Away::NotNow { signer, reason, message }),
+            Err(Denial::Away(away)) => Err(away),
+        }
+    }
+
     async fn ask(&self, signer: Role, operation_id: Vec<u8>, operation: Operation) -> Result<Outcome, Denial> {
         let request = Request { operation_id, operation: Some(operation) };
         let answer = self.transport.ask(signer, request, Instant::now() + PATIENCE).await;
@@ -237,6 +255,10 @@ fn same(signer: Role, theirs: &[u8], ours: &[u8; 32]) -> Result<(), Denial> {
 }
 
 fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
+    Denial::Away(mismatched(signer, outcome))
+}
+
+fn mismatched(signer: Role, outcome: &Outcome) -> Away {
     let name = match outcome {
         Outcome::Created(_) => "Created",
         Outcome::Registered(_) => "Registered",
@@ -248,8 +270,10 @@ fn unexpected(signer: Role, outcome: &Outcome) -> Denial {
         Outcome::Batch(_) => "Batch",
         Outcome::Done(_) => "Done",
         Outcome::Held(_) => "Held",
+        Outcome::Records(_) => "Records",
     };
-    away(signer, &format!("its answer ({name}) does not match the question; both sides must run the same version"))
+    let why = format!("its answer ({name}) does not match the question; both sides must run the same version");
+    Away::Silent { signer, why }
 }
 
 fn away(signer: Role, why: &str) -> Denial {

@@ -5,13 +5,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use custodies::{Ceremony, Custody};
-use custody::{CustodyId, Role, config::Credentials, identity::Identity};
+use custody::{CustodyId, Role, config::Credentials, identity::Identity, phrase::Phrase};
 use harness::{Options, evm::Anvil, nats::Nats};
 use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
@@ -177,7 +178,7 @@ fn the_identity_is_made_once_and_proves_its_keys() {
 }
 
 #[tokio::test]
-async fn app_waits_for_what_is_missing_by_name_and_serves_as_soon_as_it_is_there() {
+async fn app_waits_for_what_is_missing_by_name_and_goes_on_as_soon_as_it_is_there() {
     let nats = Nats::start(Options::default()).await.unwrap();
     let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
     let room = Room::new(&nats, &anvil.url());
@@ -188,19 +189,21 @@ async fn app_waits_for_what_is_missing_by_name_and_serves_as_soon_as_it_is_there
     room.deliver(1, "rubbish".to_owned());
     room.comes_to("Disconnected").await;
     room.deliver(2, account.jwt(&room.identity.nats_user, 1));
-    room.comes_to("Serving").await;
+    // No signer is there whose records could be read.
+    let message = room.comes_to("Locked").await;
+    assert!(message.contains("the signers' records"), "{message}");
 
     nats.stop().await;
     room.comes_to("Disconnected").await;
     nats.start_again().await.unwrap();
-    room.comes_to("Serving").await;
+    room.comes_to("Locked").await;
     room.deliver(3, account.jwt(&room.identity.nats_user, 2));
 
     anvil.stop().await;
     let message = room.comes_to("AwaitingNode").await;
     assert!(message.contains("is away"), "{message}");
     anvil.start_again().await.unwrap();
-    room.comes_to("Serving").await;
+    room.comes_to("Locked").await;
     assert!(room.refused().contains("can't listen on"));
     assert!(app.terminate().success());
 }
@@ -246,4 +249,76 @@ async fn what_is_wrong_at_the_start_is_one_line_that_says_what_to_do() {
 
     fs::remove_file(room.path("identity").join("xkey.seed")).unwrap();
     said("run `app identity --dir");
+}
+
+impl Room {
+    /// One of the commands about backups, with the backup phrase typed in.
+    fn told(&self, args: &[&str], phrase: &Phrase) -> Result<Value, String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+        let (stdin, out) = (Stdio::piped(), Stdio::piped());
+        let mut child = command.args(args).stdin(stdin).stdout(out).stderr(Stdio::piped()).spawn().unwrap();
+        let words = phrase.words().collect::<Vec<_>>().join(" ");
+        // A command that refuses before it reads closes the pipe.
+        let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() {
+            return Ok(serde_json::from_str(&text(output.stdout)).unwrap_or(Value::Null));
+        }
+        Err(text(output.stderr))
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_made_beside_the_running_app_and_brings_everything_back_in_a_new_epoch() {
+    let nats = Nats::start(Options::default()).await.unwrap();
+    let room = Room::new(&nats, "http://127.0.0.1:1");
+    let (phrase, wrong) = (Phrase::from_entropy(&[7; 32]).unwrap(), Phrase::from_entropy(&[8; 32]).unwrap());
+    let to = custody::sealed_backup::key(&phrase).public_key();
+    let path = |name: &str| room.path(name).display().to_string();
+    let back_up =
+        |out: &str| room.told(&["backup", "--config", &path("config.json"), "--to", &to, "--out", out], &phrase);
+
+    // A schedule makes one at each start; a command makes another, whether App runs or not.
+    let mut config: Value = serde_json::from_slice(&fs::read(room.path("config.json")).unwrap()).unwrap();
+    config["backups"] = json!({"to": to, "dir": path("kept"), "everyMinutes": 60, "keep": 1});
+    fs::create_dir(room.path("kept")).unwrap();
+    fs::create_dir(room.path("data")).unwrap();
+    fs::write(room.path("config.json"), config.to_string()).unwrap();
+    assert_eq!(back_up(&path("before")).unwrap()["epoch"], 1);
+    let app = room.start();
+    room.comes_to("AwaitingCredentials").await;
+    assert_eq!(back_up(&path("beside")).unwrap()["epoch"], 1);
+    assert!(back_up(&path("beside")).unwrap_err().contains("is there already"));
+    let deadline = Instant::now() + PATIENCE;
+    let kept = || fs::read_dir(room.path("kept")).unwrap().map(|it| it.unwrap().path()).collect::<Vec<_>>();
+    while !kept().iter().any(|it| it.extension().is_some_and(|it| it == "backup")) {
+        assert!(Instant::now() < deadline, "{:?}", kept());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(app.terminate().success());
+
+    let scheduled = kept().remove(0).display().to_string();
+    for backup in [path("before"), path("beside"), scheduled] {
+        // Nobody but the phrase opens it, and none of the keys is in it as it is.
+        let sealed = fs::read(&backup).unwrap();
+        let seed = fs::read(room.path("identity").join("message.seed")).unwrap();
+        assert!(!sealed.windows(64).any(|window| window == &seed[..64]));
+        let refused = room.told(&["verify", "--in", &backup], &wrong).unwrap_err();
+        assert!(refused.contains("type the phrase of that key"), "{refused}");
+        let verified = room.told(&["verify", "--in", &backup], &phrase).unwrap();
+        assert_eq!((&verified["database"]["epoch"], &verified["database"]["payments"]), (&json!(1), &json!(0)));
+
+        let dir = format!("{backup}-restored");
+        let restore = || room.told(&["restore", "--in", &backup, "--dir", &dir], &phrase);
+        assert_eq!(restore().unwrap()["epoch"], 2);
+        assert!(restore().unwrap_err().contains("is there already"), "nothing is written over");
+        for file in ["identity/nats.seed", "identity/message.seed", "identity/xkey.seed", "relayer.key"] {
+            assert_eq!(fs::read(format!("{dir}/{file}")).unwrap(), fs::read(room.path(file)).unwrap(), "{file}");
+        }
+    }
+    let mut cut = fs::read(path("before")).unwrap();
+    cut.pop();
+    fs::write(path("cut"), cut).unwrap();
+    assert!(room.told(&["verify", "--in", &path("cut")], &phrase).unwrap_err().contains("damaged"));
 }

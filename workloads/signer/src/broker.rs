@@ -9,7 +9,7 @@ use custody::{
 };
 use protocol::{
     envelope::{Party, Peers},
-    ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Request},
+    ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Refused, Request, Response},
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
@@ -131,13 +131,22 @@ impl Broker {
     }
 }
 
-async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> protocol::ops::Response {
+async fn answer(signer: &Signer, metrics: &Metrics, call: Call) -> Response {
     let start = Instant::now();
     let operation = call.request.operation.as_ref().map_or("None", Operation::name);
     let asker = Asker { role: call.sender, key: call.key };
-    let response = signer.answer(asker, call.request, call.digest).await;
+    let response = match &call.request.operation {
+        Some(operation) if !operation.in_lane(call.lane) => misplaced(operation.name()),
+        _ => signer.answer(asker, call.request, call.digest).await,
+    };
     metrics.answered(operation, reason(&response), start.elapsed());
     response
+}
+
+/// Nothing is stored under its id: it may be asked again, in its own lane.
+fn misplaced(operation: &str) -> Response {
+    let message = format!("{operation} is not asked for in this lane");
+    Response { outcome: Some(Outcome::Refused(Refused { reason: "WrongLane".to_owned(), message })) }
 }
 
 /// Shows this signer's audit head to the others: until they have vouched for this start, and then whenever it has

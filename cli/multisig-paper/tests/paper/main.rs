@@ -478,3 +478,20 @@ fn no_network_crate_is_linked() {
     ];
     assert_eq!(network.into_iter().filter(|name| links(name)).collect::<Vec<_>>(), [""; 0]);
 }
+
+#[test]
+fn a_backup_phrase_is_shown_once_and_its_key_can_be_read_from_the_paper_again() {
+    let room = Room::new();
+    let made = room.run("backup key -o json", "").json();
+    let (phrase, recipient) = (made["phrase"].as_str().unwrap(), made["recipient"].as_str().unwrap());
+    assert_eq!(custody::sealed_backup::key(&Phrase::parse(phrase).unwrap()).public_key(), recipient);
+    assert_eq!(room.run("backup show -o json", phrase).json()["recipient"], recipient);
+    let shown = room.run("backup key --no-confirm", "").ok();
+    assert!(
+        shown.out.contains("The backup phrase.") && shown.out.contains("backups are sealed to: X"),
+        "{}",
+        shown.out
+    );
+    room.run("backup key", "other words").refused("was not typed back");
+    room.run("backup show", "abandon").refused("24 words");
+}

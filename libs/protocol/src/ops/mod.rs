@@ -2,15 +2,17 @@
 //! A request's bytes name no destination or amount: those are decoded from the transaction itself.
 
 mod operation;
+mod records;
 mod request;
 mod response;
 mod settlement;
 mod statement;
 
 pub use operation::NotAskedBy;
+pub use records::{MAX_RECORDS, ReadRecords, Record, RecordState, Records, Used};
 pub use request::{
     Batch, CreateWallet, EchoHead, Freeze, Lease, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_LEASE_MS, OPERATION_ID_BYTES,
-    Operation, Payment, RegisterWallet, Request, Settle,
+    Operation, PAYMENT_ID_BYTES, Payment, RegisterWallet, Request, Settle,
 };
 pub use response::{Allowed, Done, Held, Outcome, Pending, Refused, Response, Responses, Signed};
 pub use settlement::{Coin, Settlement, SettlementError};

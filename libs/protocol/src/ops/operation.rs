@@ -3,6 +3,7 @@
 use custody::Role;
 
 use super::request::{Operation, Payment};
+use crate::subject::Lane;
 
 /// Who may ask for an operation instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ impl Operation {
             Operation::EchoHead(_) => "EchoHead",
             Operation::Settle(_) => "Settle",
             Operation::Lease(_) => "Lease",
+            Operation::Records(_) => "Records",
         }
     }
 
@@ -72,8 +74,17 @@ impl Operation {
             | Operation::Announce(_)
             | Operation::Sign(_)
             | Operation::Freeze(_) => true,
-            Operation::Batch(_) | Operation::EchoHead(_) | Operation::Settle(_) | Operation::Lease(_) => false,
+            Operation::Batch(_)
+            | Operation::EchoHead(_)
+            | Operation::Settle(_)
+            | Operation::Lease(_)
+            | Operation::Records(_) => false,
         }
+    }
+
+    /// Whether it is asked for in this lane: what is read of records waits for nothing else, and nothing waits for it.
+    pub fn in_lane(&self, lane: Lane) -> bool {
+        matches!(self, Operation::Records(_)) == (lane == Lane::Records)
     }
 
     /// Whether this role may ask for it.
@@ -85,7 +96,8 @@ impl Operation {
             | Operation::Check(_)
             | Operation::Announce(_)
             | Operation::Sign(_)
-            | Operation::Batch(_) => (role == Role::App, "NotApp", "app"),
+            | Operation::Batch(_)
+            | Operation::Records(_) => (role == Role::App, "NotApp", "app"),
             Operation::EchoHead(_) => (matches!(role, Role::Keeper | Role::Cooler), "NotASigner", "the other signer"),
             Operation::Settle(_) | Operation::Lease(_) => (role == Role::Sentinel, "NotSentinel", "the sentinel"),
         };

@@ -4,10 +4,12 @@ use std::fmt;
 
 use prost::{Message, Oneof};
 
-use super::{settlement::Settlement, statement::Attestation};
+use super::{records::ReadRecords, settlement::Settlement, statement::Attestation};
 
 /// Longest operation id: 16 random bytes.
 pub const OPERATION_ID_BYTES: usize = 16;
+/// Length of a payment id: SHA-256.
+pub const PAYMENT_ID_BYTES: usize = 32;
 
 /// What a request asks for.
 #[derive(Clone, PartialEq, Message)]
@@ -16,7 +18,7 @@ pub struct Request {
     #[prost(bytes = "vec", tag = "1")]
     pub operation_id: Vec<u8>,
     /// The operation.
-    #[prost(oneof = "Operation", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Operation", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub operation: Option<Operation>,
 }
 
@@ -53,6 +55,9 @@ pub enum Operation {
     /// Both signers, from the sentinel: signatures may be given until then.
     #[prost(message, tag = "11")]
     Lease(Lease),
+    /// Both signers, from App, in a lane of its own: what have you recorded of my requests? Nothing is stored.
+    #[prost(message, tag = "12")]
+    Records(ReadRecords),
 }
 
 /// Make a hot key: a mnemonic of its own per wallet.
@@ -105,6 +110,11 @@ pub struct Payment {
     /// To Keeper where its member trust says ClientKey: as in [`CreateWallet`]. Else empty. Secret.
     #[prost(bytes = "vec", tag = "6")]
     pub client_key: Vec<u8>,
+    /// Which payment this is, [`PAYMENT_ID_BYTES`] ([`crate::payment_id`]): the same in every transaction that is tried
+    /// for it. A signer signs another transaction under it only once the earlier ones can't happen any more. Empty in a
+    /// cancel, and from an App that keeps no such ids.
+    #[prost(bytes = "vec", tag = "7")]
+    pub payment_id: Vec<u8>,
 }
 
 // Client keys are secret: they are never printed.
@@ -116,13 +126,14 @@ impl fmt::Debug for CreateWallet {
 
 impl fmt::Debug for Payment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _ } = self;
+        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, payment_id } = self;
         f.debug_struct("Payment")
             .field("wallet", wallet)
             .field("chain", chain)
             .field("unsigned", unsigned)
             .field("hot_signatures", hot_signatures)
             .field("intent", intent)
+            .field("payment_id", payment_id)
             .finish_non_exhaustive()
     }
 }

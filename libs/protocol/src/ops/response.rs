@@ -2,13 +2,13 @@
 
 use prost::{Message, Oneof};
 
-use super::statement::Attestation;
+use super::{records::Records, statement::Attestation};
 
 /// What a signer answers.
 #[derive(Clone, PartialEq, Message)]
 pub struct Response {
     /// The outcome.
-    #[prost(oneof = "Outcome", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Outcome", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub outcome: Option<Outcome>,
 }
 
@@ -45,6 +45,9 @@ pub enum Outcome {
     /// To `EchoHead`.
     #[prost(message, tag = "10")]
     Held(Held),
+    /// To `Records`.
+    #[prost(message, tag = "11")]
+    Records(Records),
 }
 
 /// A payment that waits.

@@ -51,28 +51,40 @@ pub enum SettlementError {
 impl Settlement {
     /// That `claim` of a wallet is used up by the transaction with this id.
     pub fn new(wallet: impl Into<String>, chain: impl Into<String>, claim: Claim, id: [u8; 32]) -> Self {
-        let (nonce, coin) = match claim {
-            Claim::Sequence(nonce) => (nonce, None),
-            Claim::Coin(transaction, place) => (0, Some(Coin { transaction: transaction.to_vec(), place })),
-        };
+        let (nonce, coin) = Coin::of(claim);
         Self { wallet: wallet.into(), chain: chain.into(), nonce, digest: id.to_vec(), coin }
     }
 
     /// What is used up.
     pub fn claim(&self) -> Result<Claim, SettlementError> {
-        match &self.coin {
-            None => Ok(Claim::Sequence(self.nonce)),
-            Some(_) if self.nonce != 0 => Err(SettlementError::NonceAndCoin),
-            Some(Coin { transaction, place }) => {
-                let transaction = transaction.as_slice().try_into().map_err(|_| SettlementError::Coin)?;
-                Ok(Claim::Coin(transaction, *place))
-            }
-        }
+        Coin::claim(self.nonce, self.coin.as_ref())
     }
 
     /// Which transaction has used it up.
     pub fn id(&self) -> Result<[u8; 32], SettlementError> {
         self.digest.as_slice().try_into().map_err(|_| SettlementError::Digest)
+    }
+}
+
+impl Coin {
+    /// A claim as two fields, of which one is empty.
+    pub(super) fn of(claim: Claim) -> (u64, Option<Self>) {
+        match claim {
+            Claim::Sequence(nonce) => (nonce, None),
+            Claim::Coin(transaction, place) => (0, Some(Coin { transaction: transaction.to_vec(), place })),
+        }
+    }
+
+    /// The claim that two fields stand for.
+    pub(super) fn claim(nonce: u64, coin: Option<&Self>) -> Result<Claim, SettlementError> {
+        match coin {
+            None => Ok(Claim::Sequence(nonce)),
+            Some(_) if nonce != 0 => Err(SettlementError::NonceAndCoin),
+            Some(Coin { transaction, place }) => {
+                let transaction = transaction.as_slice().try_into().map_err(|_| SettlementError::Coin)?;
+                Ok(Claim::Coin(transaction, *place))
+            }
+        }
     }
 }
 

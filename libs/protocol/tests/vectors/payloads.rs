@@ -7,8 +7,10 @@ use protocol::{
     exact,
     ops::{
         Allowed, Attestation, Batch, CreateWallet, Done, EchoHead, Freeze, Held, Lease, Operation, Outcome, Payment,
-        Pending, Refused, RegisterWallet, Request, Response, Responses, Settle, Settlement, Signed,
+        Pending, ReadRecords, Record, RecordState, Records, Refused, RegisterWallet, Request, Response, Responses,
+        Settle, Settlement, Signed, Used,
     },
+    payment_id,
 };
 use serde_json::{Value, json};
 
@@ -74,11 +76,13 @@ fn full_payment() -> (Value, Payment) {
         hot_signatures: vec![vec![0x1b; 65]],
         intent: Some(intent.clone()),
         client_key: noise::<32>("client key").to_vec(),
+        payment_id: payment_id("default", "order-7").to_vec(),
         ..payment
     };
     value["hotSignature"] = json!(hex(&full.hot_signatures[0]));
     value["intent"] = attestation_json(&intent);
     value["clientKey"] = json!(hex(&full.client_key));
+    value["paymentId"] = json!(hex(&full.payment_id));
     (value, full)
 }
 
@@ -131,8 +135,69 @@ fn requests() -> Vec<Example> {
             json!({"untilMs": 1_800_000_300_000u64}),
             Operation::Lease(Lease { until_ms: 1_800_000_300_000 }),
         ),
+        request("records", "records", json!({"after": 300}), read_records()),
+        request(
+            "records-of-a-payment",
+            "records",
+            json!({"wallet": "alice", "paymentId": hex(payment_id("default", "order-7")), "limit": 10}),
+            Operation::Records(ReadRecords {
+                wallet: "alice".to_owned(),
+                payment_id: payment_id("default", "order-7").to_vec(),
+                limit: 10,
+                ..ReadRecords::default()
+            }),
+        ),
         batch(),
     ]
+}
+
+fn read_records() -> Operation {
+    Operation::Records(ReadRecords { after: 300, ..ReadRecords::default() })
+}
+
+/// Two of the same payment: one was signed and outrun, one refused.
+fn records() -> (Value, Records) {
+    let (operation, digest) = (noise::<16>("recorded").to_vec(), noise::<32>("digest").to_vec());
+    let signed = Record {
+        number: 301,
+        operation_id: operation.clone(),
+        payment_id: payment_id("default", "order-7").to_vec(),
+        wallet: "alice".to_owned(),
+        chain: CHAIN.to_owned(),
+        claims: vec![Used::from(Claim::Sequence(300))],
+        digest: digest.clone(),
+        state: RecordState::Superseded.into(),
+        ..Record::default()
+    };
+    let coin = Claim::Coin(noise("transaction"), 2);
+    let refused = Record {
+        number: 302,
+        claims: vec![Used::from(coin)],
+        state: RecordState::Refused.into(),
+        reason: "OverLimit".to_owned(),
+        cancel: true,
+        ..signed.clone()
+    };
+    let id = hex(payment_id("default", "order-7"));
+    let common = json!({"operationId": hex(&operation), "paymentId": id, "wallet": "alice", "chain": CHAIN,
+        "digest": hex(&digest)});
+    let with = |more: Value| {
+        let mut value = common.clone();
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        value
+    };
+    let coin = json!({"coin": {"transaction": hex(noise::<32>("transaction")), "place": 2}});
+    let value = json!({
+        "records": [
+            with(json!({"number": 301, "claims": [{"nonce": 300}], "state": 4})),
+            with(json!({"number": 302, "claims": [coin], "state": 2, "reason": "OverLimit", "cancel": true})),
+        ],
+        "more": true,
+        "store": hex(noise::<16>("store")),
+        "last": 900,
+    });
+    let records = vec![signed, refused];
+    (value, Records { records, more: true, store: noise::<16>("store").to_vec(), last: 900 })
 }
 
 fn batch() -> Example {
@@ -165,6 +230,7 @@ fn responses() -> Vec<Example> {
     let refused_json = json!({"reason": "OverLimit", "message": "more than the local policy allows"});
     let away = Refused { reason: "VaultSealed".to_owned(), message: "the Vault is sealed; unseal it".to_owned() };
     let waits = Pending { digest: digest.clone(), not_before_ms: 1_800_003_600_000 };
+    let (read, page) = records();
     let answers = [Outcome::Signed(signed.clone()), Outcome::Refused(refused())];
     let answers = Responses { responses: answers.map(|outcome| Response { outcome: Some(outcome) }).into() };
     vec![
@@ -205,6 +271,7 @@ fn responses() -> Vec<Example> {
         response("done", "done", json!({}), Outcome::Done(Done {})),
         response("held", "held", json!({"head": attestation_json(&head)}), Outcome::Held(Held { head: Some(head) })),
         response("held-nothing", "held", json!({}), Outcome::Held(Held { head: None })),
+        response("records-read", "records", read, Outcome::Records(page)),
     ]
 }
 

@@ -12,8 +12,11 @@ mod v1;
 
 /// What the file says it is.
 pub const FORMAT: &str = "multisig-history";
-/// The version that is written. Version 1, whose transactions use up one nonce each, is read too.
-pub const VERSION: u32 = 2;
+/// The version that is written. Version 2, which has no payment ids, and version 1, whose transactions use up one nonce
+/// each, are read too.
+pub const VERSION: u32 = 3;
+/// As [`VERSION`], without payment ids.
+const WITHOUT_PAYMENT_IDS: u32 = 2;
 
 /// Why a file is not imported. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +120,7 @@ pub struct WalletHistory {
 
 /// A signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignedAt {
     /// `nonce N`, below 2^63, or `coin ID:N`; at least one.
     pub claims: Vec<Claim>,
@@ -125,6 +128,9 @@ pub struct SignedAt {
     pub kind: Kind,
     /// The transaction's id.
     pub digest: Hex<32>,
+    /// Which payment it was signed for, where App said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<Hex<32>>,
 }
 
 /// Payment or cancel.
@@ -252,7 +258,7 @@ impl History {
         let malformed = |error: serde_json::Error| HistoryError::Malformed(error.to_string());
         let history: Self = match u32::try_from(version) {
             Ok(v1::VERSION) => serde_json::from_slice::<v1::History>(bytes).map_err(malformed)?.into(),
-            Ok(VERSION) => serde_json::from_slice(bytes).map_err(malformed)?,
+            Ok(WITHOUT_PAYMENT_IDS | VERSION) => serde_json::from_slice(bytes).map_err(malformed)?,
             _ => return Err(HistoryError::Version(version)),
         };
         if history.role != role {
@@ -318,7 +324,7 @@ impl WalletHistory {
         let (mut payments, mut settled, mut spends) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         let at = |what: &str, claim: &str| conflict(format!("the {what} at {claim} of wallet {}", self.wallet));
         let mut signed = BTreeSet::new();
-        for SignedAt { claims, kind, digest } in &self.signed {
+        for SignedAt { claims, kind, digest, payment_id: _ } in &self.signed {
             if claims.is_empty() {
                 return Err(HistoryError::Malformed(format!("transaction {digest} uses nothing up")));
             }

@@ -90,12 +90,15 @@ fn renamed(freeze: Freeze) -> Freeze {
 impl From<WalletHistory> for super::WalletHistory {
     fn from(old: WalletHistory) -> Self {
         let mut signed: Vec<SignedAt> = (old.signed.into_iter())
-            .map(|it| SignedAt { claims: vec![Claim::Sequence(it.nonce)], kind: it.kind, digest: it.digest })
+            .map(|it| {
+                let claims = vec![Claim::Sequence(it.nonce)];
+                SignedAt { claims, kind: it.kind, digest: it.digest, payment_id: None }
+            })
             .collect();
         for SpentNonce { nonce, digest, .. } in &old.spends {
             if signed.iter().all(|it| it.digest != *digest) {
                 let claims = vec![Claim::Sequence(*nonce)];
-                signed.push(SignedAt { claims, kind: Kind::Payment, digest: *digest });
+                signed.push(SignedAt { claims, kind: Kind::Payment, digest: *digest, payment_id: None });
             }
         }
         let settled = old.settled.into_iter();

@@ -7,7 +7,7 @@ use protocol::ops::{Batch, Done, Operation, Outcome, Request, Response, Response
 
 use super::{
     context::SigningContext,
-    create, payment, peers, register,
+    create, payment, peers, records, register,
     request::{Accepted, Asker, items},
     results::stored,
     signer::Signer,
@@ -64,6 +64,7 @@ impl Signer {
                 self.take_lease(lease.until_ms)?;
                 Ok(Outcome::Done(Done {}))
             }
+            Operation::Records(asked) => records::read(self, asked).await,
             _ => self.operate(serving, accepted).await,
         }
     }

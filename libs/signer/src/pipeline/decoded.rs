@@ -6,7 +6,7 @@ use chain::{Claim, Effect, KeyRole, Payload, Transaction, WalletDesc};
 use custody::Role;
 use protocol::ops::{Attestation, Payment};
 
-use super::{context::SigningContext, request::Accepted, signer::Signer, stop::Stop};
+use super::{context::SigningContext, payment_id, request::Accepted, signer::Signer, stop::Stop};
 use crate::store::{Kind, Watermark};
 
 /// A transaction of a registered wallet.
@@ -17,6 +17,8 @@ pub(super) struct Decoded {
     /// What this signer has to sign of it; at least one.
     pub(super) payloads: Vec<Payload>,
     pub(super) intent: Option<Attestation>,
+    /// Which payment it is for, where App says so.
+    pub(super) payment_id: Option<[u8; 32]>,
 }
 
 /// Decoded, and where hot has to have signed it, it has.
@@ -42,7 +44,9 @@ impl Decoded {
                 "a transaction that uses nothing up, or of which nothing is signed",
             ));
         }
-        Ok(Self { wallet: payment.wallet.clone(), desc, transaction, payloads, intent: payment.intent.clone() })
+        let payment_id = payment_id::read(&payment.payment_id, transaction.is_cancel())?;
+        let (wallet, intent) = (payment.wallet.clone(), payment.intent.clone());
+        Ok(Self { wallet, desc, transaction, payloads, intent, payment_id })
     }
 
     /// A check or an announcement comes before any signature.

@@ -12,6 +12,7 @@ use super::{
     claims,
     context::SigningContext,
     decoded::{Countersigned, Decoded},
+    payment_id,
     request::Accepted,
     results::{conclude, stored},
     signer::Signer,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     fault,
-    store::{Ledger, Recall, Spend, StoreError, Watermark},
+    store::{Asked, Ledger, Recall, Spend, StoreError, Watermark},
 };
 
 /// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
@@ -90,15 +91,23 @@ enum Recording {
 }
 
 impl Countersigned {
-    /// Claims and policy, upon what is on disk now. What was recorded before was judged then.
+    /// Payment id, claims and policy, upon what is on disk now. What was recorded before was judged then.
     fn judge(
         &self,
         ledger: &Ledger<'_>,
         serving: &SigningContext,
         mark: &Watermark,
     ) -> Result<Result<Judged, Stop>, StoreError> {
+        let asked_for = self.0.payment_id.as_ref();
         if ledger.recorded(mark)? {
-            return Ok(Ok(Judged::Allowed { intent: None, known: true }));
+            let signed_for = ledger.payment_of(&mark.wallet, &mark.chain, &mark.id)?;
+            let same = payment_id::same(mark, signed_for, asked_for);
+            return Ok(same.map(|()| Judged::Allowed { intent: None, known: true }));
+        }
+        if let Some(id) = asked_for
+            && let Err(stop) = payment_id::judge(&ledger.earlier(id, mark)?)
+        {
+            return Ok(Err(stop));
         }
         if let Err(stop) = claims::judge(ledger, mark, serving.observed)? {
             return Ok(Err(stop));
@@ -111,7 +120,7 @@ impl Countersigned {
     }
 
     fn verdict(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<Verdict, StoreError> {
-        let Decoded { wallet, desc, transaction, payloads: _, intent } = &self.0;
+        let Decoded { wallet, desc, transaction, intent, .. } = &self.0;
         let chain = &desc.chain;
         let (mut spent, mut listed_since_ms) = (BTreeMap::new(), BTreeMap::new());
         // A sum above 256 bits is refused by the policy, whatever was spent before.
@@ -199,6 +208,7 @@ impl Countersigned {
             }
         }
         let head = if ledger.begin(key)? {
+            ledger.note_asked(self.asked(accepted, &mark), None)?;
             ledger.append(Entry { decision: Decision::Signed, ..self.entry(ledger, serving, accepted) })?
         } else {
             ledger.head()?
@@ -227,7 +237,13 @@ impl Countersigned {
         stop: Stop,
     ) -> Result<Result<Recording, Stop>, StoreError> {
         let entry = self.entry(ledger, serving, accepted);
+        ledger.note_asked(self.asked(accepted, &self.0.watermark()), Some(stop.reason()))?;
         Ok(conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
+    }
+
+    /// As App is told of it, should it have forgotten.
+    fn asked<'a>(&'a self, accepted: &'a Accepted, mark: &'a Watermark) -> Asked<'a> {
+        Asked { operation_id: &accepted.key.operation_id, payment_id: self.0.payment_id.as_ref(), mark }
     }
 
     fn entry(&self, ledger: &Ledger<'_>, serving: &SigningContext, accepted: &Accepted) -> Entry {

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use audit::Head;
 use protocol::ops::Attestation;
 
-use super::{context::SigningContext, known::Known, lock::Lock, stop::Stop};
+use super::{context::SigningContext, known::Known, lock::Lock, records::Quota, stop::Stop};
 use crate::store::{Ledger, Store, StoreError};
 
 /// Unix milliseconds, from wherever the process takes them.
@@ -24,6 +24,7 @@ pub struct Signer {
     lease_until_ms: AtomicU64,
     pub(super) known: Mutex<Known>,
     attested: Mutex<Option<(Head, u64, Attestation)>>,
+    records_quota: Mutex<Quota>,
 }
 
 impl Signer {
@@ -37,6 +38,7 @@ impl Signer {
             lease_until_ms: AtomicU64::new(0),
             known: Mutex::default(),
             attested: Mutex::default(),
+            records_quota: Mutex::default(),
         }
     }
 
@@ -62,6 +64,11 @@ impl Signer {
 
     pub(super) fn extend_lease(&self, until_ms: u64) {
         self.lease_until_ms.fetch_max(until_ms, Ordering::AcqRel);
+    }
+
+    /// Acts on what is left of the quota for reading records.
+    pub(super) fn records_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
+        act(&mut self.records_quota.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Now, by its clock.

@@ -4,6 +4,7 @@ mod coins;
 mod gates;
 mod limits;
 mod old;
+mod records;
 mod rules;
 
 use std::collections::BTreeMap;

@@ -27,7 +27,10 @@ impl Ledger<'_> {
         for (place, row) in self.rows(claims, |row| {
             let kind =
                 if row.get::<_, String>(4)? == "payment" { history::Kind::Payment } else { history::Kind::Cancel };
-            Ok((place(row)?, SignedAt { claims: vec![claim(columns(row)?)?], kind, digest: Hex(row.get(5)?) }))
+            let (claims, digest) = (vec![claim(columns(row)?)?], Hex(row.get(5)?));
+            let (wallet, chain) = place(row)?;
+            let payment_id = self.payment_of(&wallet, &chain, &digest.0)?.map(Hex);
+            Ok(((wallet, chain), SignedAt { claims, kind, digest, payment_id }))
         })? {
             let signed = &mut wallets.entry(place).or_default().signed;
             // The claims of a transaction stand together.
@@ -146,7 +149,11 @@ impl Ledger<'_> {
     fn differs(&self, it: &WalletHistory) -> Result<Option<String>, StoreError> {
         let WalletHistory { wallet, chain, signed: marks, settled, spends } = it;
         let at = |what: &str, at: &str| Ok(Some(format!("the {what} at {at} of wallet {wallet} on {chain}")));
-        for SignedAt { claims, kind, digest } in marks {
+        for SignedAt { claims, kind, digest, payment_id } in marks {
+            let known = self.payment_of(wallet, chain, &digest.0)?;
+            if payment_id.is_some_and(|id| known.is_some_and(|known| known != id.0)) {
+                return at("payment id", &it.at(digest));
+            }
             for claim in claims {
                 if self.claimed_otherwise(wallet, chain, *kind, claim, &digest.0)? {
                     return at("payment", &claim.to_string());
@@ -192,13 +199,14 @@ impl Ledger<'_> {
     fn import_wallet(&self, it: &WalletHistory) -> Result<usize, StoreError> {
         let WalletHistory { wallet, chain, signed: marks, settled, spends } = it;
         let mut changed = 0;
-        for SignedAt { claims, kind, digest } in marks {
+        for SignedAt { claims, kind, digest, payment_id } in marks {
             let kind = if *kind == history::Kind::Payment { Kind::Payment } else { Kind::Cancel };
             let (wallet, chain) = (wallet.clone(), chain.clone());
             let mark = Watermark { wallet, chain, claims: claims.clone(), kind, id: digest.0 };
             for claim in claims {
                 changed += usize::from(self.record_claim(&mark, claim)?);
             }
+            changed += usize::from(self.note_imported(&mark, payment_id.as_ref().map(|id| &id.0))?);
         }
         for SettledAt { claim, digest, at_ms } in settled {
             changed += usize::from(self.note_settled(wallet, chain, claim, &digest.0, *at_ms)?);

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 4] = ["
     -- The signer's own keys; seeds are sealed.
     CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -259,6 +259,27 @@ const MIGRATIONS: [&str; 3] = ["
     UPDATE documents SET content = json_remove(
         json_set(content, '$.peers.sentinel', json(json_extract(content, '$.peers.observer'))), '$.peers.observer')
         WHERE name = 'trust' AND json_valid(content) AND json_type(content, '$.peers.observer') = 'array';
+", "
+    -- What App asked to be signed, one row an operation, in the order of the commits: read by an App that may have
+    -- forgotten some of it. A row with a reason was refused. What was signed before has neither operation nor payment.
+    CREATE TABLE records (
+        number INTEGER PRIMARY KEY,
+        operation_id BLOB,
+        payment_id BLOB CHECK (length(payment_id) = 32),
+        wallet TEXT NOT NULL,
+        chain TEXT NOT NULL,
+        id BLOB NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('payment', 'cancel')),
+        reason TEXT
+    ) STRICT;
+    CREATE INDEX records_of_payment ON records (payment_id) WHERE payment_id IS NOT NULL;
+    CREATE INDEX records_of_transaction ON records (wallet, chain, id);
+    INSERT INTO records (wallet, chain, id, kind)
+        SELECT wallet, chain, id, min(kind) FROM claims GROUP BY wallet, chain, id ORDER BY min(rowid);
+
+    -- Whose numbers they are.
+    CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), name BLOB NOT NULL) STRICT;
+    INSERT INTO store VALUES (1, randomblob(16));
 "];
 
 /// The version that this build writes.

@@ -5,8 +5,10 @@ use std::{fmt, str::FromStr};
 use chain::Effect;
 use custody::WalletId;
 use data_encoding::HEXLOWER;
-use protocol::ops::Attestation;
-use rand_core::{OsRng, RngCore};
+use protocol::{
+    ops::{Attestation, PAYMENT_ID_BYTES},
+    payment_id,
+};
 
 use super::{address::Address, amount::PaymentAmount, asset::Symbol};
 
@@ -32,21 +34,36 @@ impl Order {
     }
 }
 
-/// App's name of a payment: 16 random bytes, shown as 32 hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PaymentId([u8; 16]);
+/// Whose idempotency keys they are, where App does not tell its callers apart.
+pub(crate) const ONE_CALLER: &str = "default";
+
+/// App's name of a payment, shown in hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum PaymentId {
+    /// SHA-256 over the caller's scope and idempotency key: the same from an App that has forgotten the payment, and
+    /// the signers know it too.
+    OfKey([u8; PAYMENT_ID_BYTES]),
+    /// 16 random bytes: from before the signers were told. They never are.
+    Random([u8; 16]),
+}
 
 /// Not the form of a payment id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a payment id; expected 32 lower-case hex digits")]
+#[error("'{0}' is not a payment id; expected 64 lower-case hex digits (32 for an old one)")]
 pub(crate) struct InvalidPaymentId(String);
 
 impl PaymentId {
-    /// From the operating system.
-    pub(crate) fn random() -> Self {
-        let mut id = [0; 16];
-        OsRng.fill_bytes(&mut id);
-        Self(id)
+    /// The payment that a caller, named by its scope, asks for under this key.
+    pub(crate) fn of(scope: &str, key: &IdempotencyKey) -> Self {
+        Self::OfKey(payment_id(scope, key.as_str()))
+    }
+
+    /// What the signers know it by.
+    pub(crate) fn for_signers(&self) -> Option<&[u8; PAYMENT_ID_BYTES]> {
+        match self {
+            Self::OfKey(id) => Some(id),
+            Self::Random(_) => None,
+        }
     }
 }
 
@@ -54,14 +71,20 @@ impl FromStr for PaymentId {
     type Err = InvalidPaymentId;
 
     fn from_str(text: &str) -> Result<Self, InvalidPaymentId> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| InvalidPaymentId(text.to_owned()))
+        let bytes = HEXLOWER.decode(text.as_bytes()).unwrap_or_default();
+        let of_key = <[u8; PAYMENT_ID_BYTES]>::try_from(bytes.as_slice()).map(Self::OfKey);
+        of_key
+            .or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(Self::Random))
+            .map_err(|_| InvalidPaymentId(text.to_owned()))
     }
 }
 
 impl fmt::Display for PaymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
+        match self {
+            Self::OfKey(id) => f.write_str(&HEXLOWER.encode(id)),
+            Self::Random(id) => f.write_str(&HEXLOWER.encode(id)),
+        }
     }
 }
 
@@ -96,8 +119,11 @@ mod tests {
 
     #[test]
     fn a_payment_id_is_read_as_it_is_shown() {
-        let id = PaymentId::random();
-        assert_eq!(id.to_string().parse(), Ok(id));
+        let key = "order-7".parse().unwrap();
+        for id in [PaymentId::of(ONE_CALLER, &key), PaymentId::Random([7; 16])] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert_ne!(PaymentId::of("shop", &key), PaymentId::of("kiosk", &key));
         let upper = "AB".repeat(16);
         for bad in ["", "a", "bob", upper.as_str(), &"00".repeat(17)] {
             assert_eq!(bad.parse::<PaymentId>(), Err(InvalidPaymentId(bad.to_owned())));

@@ -1,5 +1,6 @@
 //! The HTTP API. Every answer is JSON; a refusal is `{"reason", "message"}` with a stable CamelCase reason.
 
+mod lock;
 mod payments;
 mod problem;
 mod wallets;
@@ -10,6 +11,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
+    middleware,
     routing::{get, post},
 };
 
@@ -27,6 +29,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/wallets/{id}", get(wallets::show))
         .route("/payments", post(payments::create))
         .route("/payments/{id}", get(payments::show))
+        .route_layer(middleware::from_fn_with_state(app.clone(), lock::unlocked))
         .merge(health::routes(app.clone()))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is no such path"))
         .method_not_allowed_fallback(async || {

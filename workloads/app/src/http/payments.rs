@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
 };
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH};
@@ -18,7 +19,7 @@ use crate::{
     app::App,
     domain::{Change, History, IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentId, Stage},
     http::problem::{Problem, parse},
-    service::payments::{self, Shown},
+    service::payments::{self, Remembered, Shown},
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -134,10 +135,38 @@ pub(super) async fn create(
     Ok((StatusCode::ACCEPTED, Json(AcceptedView { id: payment.id.to_string(), status: payment.status.as_str() })))
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Json<PaymentView>, Problem> {
+/// A payment of which only the signers' records are left.
+#[derive(Serialize)]
+pub(super) struct RememberedView {
+    id: String,
+    wallet: String,
+    status: &'static str,
+    message: &'static str,
+    /// The chain transaction that paid.
+    tx: Option<String>,
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Response, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "UnknownPayment", format!("there is no payment '{text}'"));
     let id: PaymentId = text.parse().map_err(|_| unknown())?;
-    Ok(Json(view(payments::show(&app, id).await?.ok_or_else(unknown)?)))
+    match payments::show(&app, id).await? {
+        Some(shown) => Ok(Json(view(shown)).into_response()),
+        None => {
+            let remembered = payments::remembered(&app, id).await?.ok_or_else(unknown)?;
+            Ok(Json(remembered_view(remembered)).into_response())
+        }
+    }
+}
+
+fn remembered_view(Remembered { lost, status, tx }: Remembered) -> RememberedView {
+    RememberedView {
+        id: lost.payment.to_string(),
+        wallet: lost.wallet.to_string(),
+        status: status.as_str(),
+        message: "App's database was restored and knows this payment from the signers' records only; ask for it again \
+                  with the same Idempotency-Key and it goes on from there, once",
+        tx,
+    }
 }
 
 fn view(Shown { payment, signed_by, history, depth }: Shown) -> PaymentView {

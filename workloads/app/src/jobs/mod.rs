@@ -2,9 +2,10 @@
 
 mod follow;
 mod pay;
+mod recover;
 mod resume;
 mod watch_node;
 
 pub(crate) use pay::wake;
-pub(crate) use resume::resume;
+pub(crate) use recover::recover;
 pub(crate) use watch_node::watch_node;

@@ -64,6 +64,7 @@ impl Step<'_> {
             wallet: &order.wallet,
             chain: self.app.trust.rules().id(),
             unsigned: about.unsigned.clone(),
+            payment: self.payment.id.for_signers().filter(|_| about.kind == Kind::Payment),
             // An intent is to pay: a cancel with one is refused.
             intent: order.intent.clone().filter(|_| about.kind == Kind::Payment),
             client_key: self.client_key.as_ref(),

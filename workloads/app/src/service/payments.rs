@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chain::{KeyRole, Refusal};
+use chain::{Fate, KeyRole, Refusal};
 use custody::WalletId;
 
 use super::wallets::{self, WalletError};
 use crate::{
     app::App,
-    domain::{History, IdempotencyKey, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage},
+    domain::{History, IdempotencyKey, Kind, Lost, NewPayment, ONE_CALLER, Order, Payment, PaymentId, Seed, Stage, Status},
     jobs::wake,
+    recovery,
     store::StoreError,
 };
 
@@ -35,7 +36,11 @@ pub(crate) async fn accept(app: &Arc<App>, key: IdempotencyKey, order: Order) ->
     let wallet = wallets::registered(app, &order.wallet).await?.ok_or_else(unknown)?;
     let rules = app.trust.rules();
     rules.admits(&order.effect(), &wallet.desc, app.trust.assets().as_slice()).map_err(Rejected::Refused)?;
-    let new = NewPayment { id: PaymentId::random(), idempotency_key: key, order, seed: Seed::random() };
+    let id = PaymentId::of(ONE_CALLER, &key);
+    if !recovery::admits(app, id, &order, &wallet.desc).await? {
+        return Err(Rejected::KeyReused);
+    }
+    let new = NewPayment { id, idempotency_key: key, order, seed: Seed::random() };
     let payment = app.store.accept(new).await?.ok_or(Rejected::KeyReused)?;
     wake(app, payment.order.wallet.clone());
     Ok(payment)
@@ -48,6 +53,35 @@ pub(crate) struct Shown {
     pub(crate) history: History,
     /// Blocks that follow the one that decides it, while that one may still vanish.
     pub(crate) depth: Option<u64>,
+}
+
+/// A payment of which only the signers' records are left, as the chain shows it.
+pub(crate) struct Remembered {
+    pub(crate) lost: Lost,
+    /// Confirmed, failed, cancelled, or not ended yet.
+    pub(crate) status: Status,
+    /// The chain transaction that paid.
+    pub(crate) tx: Option<String>,
+}
+
+/// The payment of this id that the database has lost, if the signers have signed for it.
+pub(crate) async fn remembered(app: &App, id: PaymentId) -> Result<Option<Remembered>, WalletError> {
+    let mut found = None;
+    for lost in app.store.lost(id).await? {
+        let Some(wallet) = wallets::registered(app, &lost.wallet).await? else { continue };
+        let (status, tx) = match recovery::fate(app, &wallet.desc, &lost).await {
+            Ok(Fate::Done { tx, place, .. }) if !place.settled => (Status::Included, Some(tx)),
+            Ok(Fate::Done { tx, success: true, .. }) => (Status::Confirmed, Some(tx)),
+            Ok(Fate::Done { tx, success: false, .. }) => (Status::Failed, Some(tx)),
+            Ok(Fate::Superseded { place }) if place.settled => (Status::Cancelled, None),
+            Ok(Fate::Superseded { .. } | Fate::Open | Fate::Early(_) | Fate::Untold) | Err(_) => (Status::Signed, None),
+        };
+        // One that is outrun says nothing as long as there is another.
+        if found.is_none() || status != Status::Cancelled {
+            found = Some(Remembered { lost, status, tx });
+        }
+    }
+    Ok(found)
 }
 
 /// The payment of this id.

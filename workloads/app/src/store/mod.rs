@@ -5,16 +5,18 @@
 
 mod error;
 mod payments;
+mod recovery;
 mod relays;
 pub(crate) mod sqlite;
 mod wallets;
 
 pub(crate) use error::StoreError;
 pub(crate) use payments::Payments;
+pub(crate) use recovery::Recovery;
 pub(crate) use relays::Relays;
 pub(crate) use wallets::Wallets;
 
 /// All that App keeps.
-pub(crate) trait Store: Wallets + Payments + Relays {}
+pub(crate) trait Store: Wallets + Payments + Relays + Recovery {}
 
-impl<T: Wallets + Payments + Relays> Store for T {}
+impl<T: Wallets + Payments + Relays + Recovery> Store for T {}

@@ -107,3 +107,21 @@ fn values_that_the_schema_does_not_know_are_refused() {
     );
     refused("/config", json!({"dataDir": "/tmp"}), "dataDir");
 }
+
+#[test]
+fn backups_by_schedule_have_a_volume_of_their_own() {
+    let mut values = values();
+    let to = nkeys::XKey::new_from_raw([7; 32]).public_key();
+    values["config"]["backups"] = json!({"to": to, "dir": "/backups", "everyMinutes": 60, "keep": 24});
+    values["backups"] = json!({"claim": "app-backups"});
+    let objects = helm(&values).unwrap();
+    let config = object(&objects, "ConfigMap")["data"]["config.json"].as_str().unwrap();
+    let _: Config = serde_json::from_str(config).unwrap();
+    let pod = &object(&objects, "Deployment")["spec"]["template"]["spec"];
+    let volume = json!({"name": "backups", "persistentVolumeClaim": {"claimName": "app-backups"}});
+    assert!(pod["volumes"].as_array().unwrap().contains(&volume), "{pod:#}");
+    let mount = json!({"name": "backups", "mountPath": "/backups"});
+    assert!(pod["containers"][0]["volumeMounts"].as_array().unwrap().contains(&mount), "{pod:#}");
+    values["config"]["backups"]["dir"] = json!("/data");
+    assert!(helm(&values).unwrap_err().contains("/config/backups/dir"));
+}

@@ -14,6 +14,7 @@ mod finality;
 mod home;
 mod intents;
 mod payments;
+mod restored;
 mod running;
 mod signers;
 mod tokens;

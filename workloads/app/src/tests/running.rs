@@ -1,7 +1,8 @@
 //! An App that may be killed.
 
 use std::{
-    sync::Arc,
+    path::Path,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use super::{
     home::SHOP,
     signers::{TestSigners, TestTransport},
 };
-use crate::{config::Settings, http, jobs, metrics::Metrics, run, signers::Signers};
+use crate::{app::App, config::Settings, http, jobs, metrics::Metrics, run, signers::Signers};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -21,17 +22,42 @@ pub(super) struct RunningApp {
     runtime: Option<Runtime>,
     base: String,
     http: reqwest::Client,
+    app: Weak<App>,
 }
 
 impl RunningApp {
-    /// On the database that is there.
+    /// On the database that is there; serves.
     pub(super) async fn start(settings: Settings, client: Arc<dyn ChainClient>, signers: Arc<TestSigners>) -> Self {
+        let running = Self::start_locked(settings, client, signers).await;
+        running.unlocked().await;
+        running
+    }
+
+    /// Once it has read the signers' records.
+    pub(super) async fn unlocked(&self) {
+        while self.app.upgrade().unwrap().health.locked().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A copy of the database, while App runs.
+    pub(super) async fn copy_to(&self, file: &Path) {
+        self.app.upgrade().unwrap().store.copy_to(file).await.unwrap();
+    }
+
+    /// On the database that is there; it may be locked.
+    pub(super) async fn start_locked(
+        settings: Settings,
+        client: Arc<dyn ChainClient>,
+        signers: Arc<TestSigners>,
+    ) -> Self {
         let transport = Box::new(TestTransport(signers));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (metrics, _) = Metrics::new();
         let app = Arc::new(run::app(settings, client, Signers::new(transport, metrics.clone()), metrics).unwrap());
+        let weak = Arc::downgrade(&app);
         let base = runtime.spawn(async move {
-            jobs::resume(&app).await.unwrap();
+            tokio::spawn(jobs::recover(app.clone()));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = format!("http://{}", listener.local_addr().unwrap());
             tokio::spawn(axum::serve(listener, http::router(app)).into_future());
@@ -39,7 +65,7 @@ impl RunningApp {
         });
         let base = base.await.unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        Self { runtime: Some(runtime), base, http }
+        Self { runtime: Some(runtime), base, http, app: weak }
     }
 
     /// Ends App wherever it is.

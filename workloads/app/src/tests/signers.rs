@@ -14,8 +14,8 @@ use prost::Message;
 use protocol::{
     attestation,
     ops::{
-        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, Refused, Request, Response,
-        Signed, WalletRecord,
+        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, ReadRecords, Record,
+        RecordState, Records, Refused, Request, Response, Signed, Used, WalletRecord,
     },
 };
 use sha2::{Digest, Sha256};
@@ -69,6 +69,12 @@ struct State {
     vetoed: HashSet<Role>,
     /// Every request that arrived.
     arrived: Vec<(Role, Request)>,
+    /// What App may read, in order.
+    records: HashMap<Role, Vec<Record>>,
+    /// Claims that are attested as used up, and by what.
+    settled: HashMap<(String, Claim), [u8; 32]>,
+    /// Does not answer when it is asked for its records.
+    silent: HashSet<Role>,
     /// Signatures given out for payments, not cancels: wallet and claim with each id.
     signed: Vec<(Role, String, Claim, [u8; 32])>,
 }
@@ -135,6 +141,52 @@ impl TestSigners {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Whether a signer answers when it is asked for its records.
+    pub(super) fn tells(&self, signer: Role, tells: bool) {
+        let silent = &mut self.state.lock().unwrap().silent;
+        if tells {
+            silent.remove(&signer)
+        } else {
+            silent.insert(signer)
+        };
+    }
+
+    /// Both signers are told that the claim is used up by this transaction.
+    pub(super) fn settle(&self, wallet: &str, nonce: u64, id: [u8; 32]) {
+        self.state.lock().unwrap().settled.insert((wallet.to_owned(), Claim::Sequence(nonce)), id);
+    }
+
+    /// The transactions that a signer has signed for payments, as it tells App.
+    pub(super) fn recorded(&self, signer: Role) -> Vec<Record> {
+        self.state.lock().unwrap().records.get(&signer).cloned().unwrap_or_default()
+    }
+
+    fn read(&self, signer: Role, asked: &ReadRecords) -> Records {
+        // Small pages, so that there are several.
+        const PAGE: usize = 3;
+        let all = self.recorded(signer);
+        let last = all.len() as u64;
+        let mut rest: Vec<_> = all.into_iter().filter(|it| it.number > asked.after).collect();
+        let more = rest.len() > PAGE;
+        rest.truncate(PAGE);
+        Records { records: rest, more, store: vec![if signer == Role::Keeper { 1 } else { 2 }; 16], last }
+    }
+
+    /// As the signers do: a payment has one transaction that can still happen.
+    fn judge_payment(state: &State, signer: Role, payment: &Payment, id: &[u8; 32]) -> Result<(), Outcome> {
+        let records = state.records.get(&signer).map_or(&[][..], Vec::as_slice);
+        let of_payment = |it: &&Record| !it.payment_id.is_empty() && it.payment_id == payment.payment_id;
+        for record in records.iter().filter(of_payment).filter(|it| it.digest != id) {
+            let claim = Claim::try_from(&record.claims[0]).unwrap();
+            match state.settled.get(&(record.wallet.clone(), claim)) {
+                Some(by) if by[..] == record.digest[..] => return Err(Outcome::Refused(refused("PaymentMade"))),
+                Some(_) => {}
+                None => return Err(Outcome::Unavailable(refused("PaymentIdUsed"))),
+            }
+        }
+        Ok(())
     }
 
     /// Makes Keeper sign `effect` for a wallet as if another App had asked.
@@ -260,6 +312,7 @@ impl TestSigners {
         if marks.clone().all(|marked| marked == Some(&decoded.id)) {
             return Ok(decoded.id);
         }
+        Self::judge_payment(&state, signer, payment, &decoded.id)?;
         if marks.any(|marked| marked.is_some()) {
             return refuse("NonceUsed");
         }
@@ -282,6 +335,18 @@ impl TestSigners {
                 state.marks.insert(mark(claim), decoded.id);
                 state.signed.push((signer, payment.wallet.clone(), *claim, decoded.id));
             }
+            let records = state.records.entry(signer).or_default();
+            records.push(Record {
+                number: records.len() as u64 + 1,
+                operation_id: vec![1; 16],
+                payment_id: payment.payment_id.clone(),
+                wallet: payment.wallet.clone(),
+                chain: payment.chain.clone(),
+                claims: decoded.claims.iter().copied().map(Used::from).collect(),
+                digest: decoded.id.to_vec(),
+                state: RecordState::Signed.into(),
+                ..Record::default()
+            });
         }
         Ok(decoded.id)
     }
@@ -342,6 +407,11 @@ impl Transport for TestTransport {
     fn ask(&self, signer: Role, request: Request, _: Instant) -> BoxFuture<'_, Result<Response, Away>> {
         Box::pin(async move {
             let away = || Away::Silent { signer, why: "a test says so".to_owned() };
+            if let Some(Operation::Records(asked)) = &request.operation {
+                let silent = self.0.state.lock().unwrap().silent.contains(&signer);
+                let told = Outcome::Records(self.0.read(signer, asked));
+                return if silent { Err(away()) } else { Ok(Response { outcome: Some(told) }) };
+            }
             let fault = (self.0.script.lock().unwrap())(signer, name(&request));
             match fault {
                 Fault::None => Ok(self.0.answer(signer, request)),

@@ -1,6 +1,6 @@
 //! A node, two signers, and an App that may be killed and started again.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use chain::{Asset, Claim, Effect, KeyRole};
 use chain_adapters::Adapters;
@@ -65,6 +65,21 @@ impl World {
         let settings = self.settings(change).unwrap();
         let client = run::client(&settings).unwrap();
         RunningApp::start(settings, client, self.signers.clone()).await
+    }
+
+    /// Starts App, which may stay locked.
+    pub(super) async fn start_locked(&self) -> RunningApp {
+        let settings = self.settings(|_| {}).unwrap();
+        let client = run::client(&settings).unwrap();
+        RunningApp::start_locked(settings, client, self.signers.clone()).await
+    }
+
+    /// App's volume is lost, and what `copy` holds is restored.
+    pub(super) fn restore(&self, copy: &Path) {
+        let data_dir = self.settings(|_| {}).unwrap().data_dir;
+        fs::remove_dir_all(&data_dir).unwrap();
+        fs::create_dir_all(&data_dir).unwrap();
+        fs::copy(copy, data_dir.join("app.sqlite")).unwrap();
     }
 
     /// A wallet with money, not deployed.

@@ -173,6 +173,6 @@ async fn a_history_of_version_1_is_imported_and_protects_like_the_file_that_it_w
     assert_eq!(imported.wallets, migrated.wallets);
     // What is written is of the present version, and says the same when it is read again.
     let json = imported.to_json().unwrap();
-    assert!(json.contains("\"version\": 2") && json.contains("\"nonce 1\""), "{json}");
+    assert!(json.contains("\"version\": 3") && json.contains("\"nonce 1\""), "{json}");
     assert_eq!(History::parse(json.as_bytes(), custody, Role::Keeper).unwrap(), imported);
 }

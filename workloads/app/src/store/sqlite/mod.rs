@@ -9,6 +9,7 @@ mod history;
 mod payments;
 #[cfg(test)]
 mod plans;
+mod recovery;
 mod relays;
 mod row;
 mod transactions;
@@ -29,6 +30,8 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
+pub(crate) use recovery::{Inspected, begin_epoch, inspect};
+
 /// Says what time it is: the wall clock, but for tests.
 pub(crate) type Clock = fn() -> Timestamp;
 
@@ -37,12 +40,13 @@ const FILE: &str = "app.sqlite";
 /// SQLite's own locks.
 const LOCK: &str = "app.lock";
 /// Steps from version n to n + 1; one that was released never changes.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema.sql"),
     include_str!("waits.sql"),
     include_str!("claims.sql"),
     include_str!("states.sql"),
     include_str!("counters.sql"),
+    include_str!("recovery.sql"),
 ];
 /// SQLite's `user_version` of a present database.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -66,17 +70,12 @@ struct Open {
 impl Sqlite {
     /// Opens or creates the database in `dir`, for this process alone.
     pub(crate) fn open(dir: &Path, rules: Arc<dyn ChainRules>, clock: Clock) -> Result<Self, StoreError> {
-        let in_use = || StoreError::InUse(dir.display().to_string());
-        let _lock = private(&dir.join(LOCK))?;
-        _lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => in_use(),
-            TryLockError::Error(error) => StoreError::File(error),
-        })?;
+        let _lock = lock(dir)?;
         let file = dir.join(FILE);
         private(&file)?;
         let database = Database::open(&file, migrate, |_| {}).map_err(|error| match error {
             // An App of an older build locks the database itself.
-            StoreError::Database(failure) if is_busy(&failure) => in_use(),
+            StoreError::Database(failure) if is_busy(&failure) => in_use(dir),
             other => other,
         })?;
         Ok(Self { open: Arc::new(Open { database, _lock }), rules, clock })
@@ -97,6 +96,20 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         self.open.database.write(|connection| db::run(connection, step)).await
     }
+}
+
+/// Makes this process the only one that uses the database in `dir`, for as long as the file is open.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let lock = private(&dir.join(LOCK))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => in_use(dir),
+        TryLockError::Error(error) => StoreError::File(error),
+    })?;
+    Ok(lock)
+}
+
+fn in_use(dir: &Path) -> StoreError {
+    StoreError::InUse(dir.display().to_string())
 }
 
 /// Opens or makes a file for its owner alone: the database may hold client keys. SQLite's other files get the same mode.

@@ -3,6 +3,7 @@
 mod damage;
 mod opening;
 mod payments;
+mod recovery;
 mod speed;
 mod wallets;
 
