@@ -9,6 +9,7 @@ mod coins;
 mod crashes;
 mod home;
 mod intents;
+mod nodes;
 mod payments;
 mod running;
 mod signers;
