@@ -19,7 +19,11 @@ use custody::{
 };
 use data_encoding::HEXLOWER;
 use evacuation::{Bundle, ExportedWallet, WalletsExport};
-use harness::{Options, evm::Anvil};
+use harness::{
+    Options,
+    evm::Anvil,
+    rpc_proxy::{Fault, RpcProxy, Rule},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -30,6 +34,8 @@ const ETH: u128 = 1_000_000_000_000_000_000;
 /// A node, a manifest, and wallets of which the signers' records are in `wallets.json`.
 struct Room {
     anvil: Anvil,
+    /// Where the program finds the node.
+    rpc: String,
     folder: TempDir,
     manifest: VerifiedManifest,
     /// By name.
@@ -55,7 +61,8 @@ impl Room {
             ));
             addresses.insert(*name, address);
         }
-        let room = Self { anvil, folder, manifest, addresses };
+        let rpc = anvil.url();
+        let room = Self { anvil, rpc, folder, manifest, addresses };
         fs::write(room.path("manifest.json"), signed.to_json()).unwrap();
         fs::write(room.path("wallets.json"), WalletsExport::new(&room.manifest, records).to_json()).unwrap();
         fs::write(room.path("gas.key"), &room.anvil.dev_accounts().unwrap()[1].key).unwrap();
@@ -68,7 +75,7 @@ impl Room {
 
     fn program(&self, words: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-        command.current_dir(self.folder.path()).args(words.split_whitespace()).args(["--rpc", &self.anvil.url()]);
+        command.current_dir(self.folder.path()).args(words.split_whitespace()).args(["--rpc", &self.rpc]);
         command.output().unwrap()
     }
 
@@ -328,4 +335,55 @@ async fn a_bundle_without_a_manifest_is_verified_by_the_one_that_is_named() {
     refused(&room.program(&format!("{words} wallets.json")), 2, "wallets.json: malformed");
     assert_eq!(statuses(&json_of(&room.program(&format!("{words} manifest.json")))), ["executed"]);
     assert_eq!(room.balance(SAFE_PLACE).await, ETH);
+}
+
+// The proxy serves while the program is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_limits_requests_and_ranges_delays_an_evacuation_and_spoils_nothing() {
+    let mut room = Room::new(&["alice", "bob", "carol"]).await;
+    for (wallet, wei) in [("alice", 3), ("bob", 2)] {
+        room.fund(wallet, wei).await;
+    }
+    let proxy = RpcProxy::start(&room.anvil.url()).await.unwrap();
+    room.rpc = proxy.url();
+    let limit = r#"{"jsonrpc":"2.0","id":1,"error":{"code":429,"message":"rate limit"}}"#;
+    proxy.rule(Rule::any().each(5).does(Fault::status(429, limit, &[("retry-after", "0")])));
+    proxy.rule(Rule::any().each(9).does(Fault::status(502, "<html>", &[])));
+    // A token of another network is left out by name, and nothing else is.
+    let nowhere = "0x00000000000000000000000000000000000000bb";
+    let plan = room.plan(&format!("--asset USD={nowhere}"));
+    assert_eq!((&plan["steps"], &plan["totals"]), (&json!(2), &json!({"native": "5"})), "{plan:#}");
+    let why = plan["unreadable"]["USD"].as_str().unwrap();
+    assert!(why.contains("does not answer balanceOf"), "{why}");
+    room.sign();
+    assert_eq!(statuses(&json_of(&room.broadcast())), ["executed"; 2]);
+    assert_eq!(room.balance(SAFE_PLACE).await, 5);
+
+    // Long after, by a provider that shows few blocks at a time: what was moved was moved.
+    let _: Value = room.anvil.rpc("anvil_mine", json!(["0x900"])).await.unwrap();
+    proxy.clear();
+    proxy.log_range(Some(1_000));
+    assert_eq!(statuses(&json_of(&room.broadcast())), ["alreadyExecuted"; 2]);
+
+    // Older than what is looked through: nothing is said of it that is not known.
+    let _: Value = room.anvil.rpc("anvil_mine", json!(["0xea60"])).await.unwrap();
+    proxy.log_range(None);
+    let untold = room.broadcast();
+    assert_eq!(untold.status.code(), Some(1), "{untold:?}");
+    let report: Value = serde_json::from_slice(&untold.stdout).unwrap();
+    assert_eq!(statuses(&report), ["failed"; 2], "{report:#}");
+
+    // Where no wallet can be made, nothing is planned and no gas is spent.
+    let sent = room.sent().await;
+    let factory = chain_evm::constants::FACTORY.to_string();
+    room.anvil.set_code(&factory, "0x").await.unwrap();
+    for words in [
+        "evac plan --wallets wallets.json --manifest manifest.json --out other.json",
+        "evac broadcast bundle.json --gas-key gas.key",
+    ] {
+        let refused = room.program(words);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(stderr(&refused).contains("the Safe proxy factory is not at"), "{refused:?}");
+    }
+    assert_eq!(room.sent().await, sent);
 }

@@ -286,9 +286,13 @@ fn ended(fate: Fate, status: Status) -> Option<Done> {
             let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
             (Status::Superseded, None, Some(message))
         }
-        Fate::Untold => {
-            (Status::Failed, None, Some("its nonce is used, and the node does not tell yet by what; run it again"))
-        }
+        Fate::Untold => (
+            Status::Failed,
+            None,
+            Some(
+                "its nonce is used, and the node does not tell by what: run it again, or look at the wallet's history",
+            ),
+        ),
     };
     Some((status, tx, message.map(str::to_owned)))
 }

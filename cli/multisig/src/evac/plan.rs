@@ -19,8 +19,8 @@ use serde::Serialize;
 use super::{Progress, connect, manifest, patiently, read, write, wrong_url};
 use crate::{failure::bad_input, output::Output};
 
-/// Wallets asked about at a time.
-const CONCURRENCY: usize = 16;
+/// Wallets asked about at a time: their reads go out together.
+const CONCURRENCY: usize = 100;
 const NATIVE: &str = "native";
 
 /// What to plan from.

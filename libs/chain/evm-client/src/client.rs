@@ -22,6 +22,10 @@ use crate::{
 /// Decimals of ether, and of every other EVM chain's coin.
 const DECIMALS: u8 = 18;
 
+/// Executions are looked for so many blocks before the one after which they must have been: that one may have been
+/// replaced since, and its like hold them.
+const REORGANISED: u64 = 64;
+
 /// The nodes of one EVM chain, and the account that pays gas there.
 pub struct EvmClient {
     id: ChainId,
@@ -106,12 +110,12 @@ impl EvmClient {
         let next = node.clone().safe_nonce(safe, newest).await?;
         let Some(used) = next.checked_sub(nonce).filter(|used| *used > 0) else { return Ok(Told::Next(next)) };
         let first = match look {
-            // At the end of that block the nonce was free: it was used after it.
-            Look::Since(block) if block >= newest => {
+            Look::Since(block) if block > newest => {
                 let words = format!("the wallet was read at block {block}, and its newest is {newest}");
                 return Err(node.unable("eth_getLogs", Inability::NoBlock(words)));
             }
-            Look::Since(block) => block + 1,
+            // At the end of that block the nonce was free, on the branch of the chain that was seen then.
+            Look::Since(block) => (block + 1).saturating_sub(REORGANISED),
             Look::Newest(depth) => newest.saturating_sub(depth),
         };
         let executions = node.executions(safe, used, (first, newest)).await?;
@@ -130,10 +134,7 @@ impl EvmClient {
         let depth = view.block().saturating_sub(block);
         let settled = match self.finality {
             Finality::Depth(least) => depth >= least,
-            Finality::Tagged => {
-                let finals = futures::future::try_join_all(view.nodes.iter().map(|node| node.finalized())).await?;
-                finals.into_iter().all(|last| block <= last)
-            }
+            Finality::Tagged => block <= view.finalized().await?,
         };
         Ok(Place { block, depth, settled })
     }

@@ -14,6 +14,8 @@ use crate::{revert::Revert, transport::message};
 /// Whether the same packet should be sent again, and how long the node wants us to wait.
 pub(crate) fn later(result: &Result<ResponsePacket, TransportError>) -> Option<Option<Duration>> {
     match result {
+        // What is busy in a batch is asked again alone.
+        Ok(ResponsePacket::Batch(_)) => None,
         Ok(packet) => packet.iter_errors().any(is_busy).then_some(None),
         Err(RpcError::ErrorResp(payload)) => is_busy(payload).then_some(None),
         Err(RpcError::Transport(kind)) => match kind {

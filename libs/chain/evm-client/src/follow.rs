@@ -9,9 +9,12 @@ use std::{
 
 use alloy_primitives::B256;
 use chain::{Access, ChainId, ClientError, Head, Inability};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::json;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
 
 use crate::{
     node::{Header, Known, Node},
@@ -37,9 +40,20 @@ const COMMON: u64 = 3;
 pub(crate) struct View {
     pub(crate) head: Header,
     pub(crate) nodes: Vec<Arc<Node>>,
+    /// The newest block that all of them call final; asked once for everybody who shares the view.
+    finalized: Arc<OnceCell<u64>>,
 }
 
 impl View {
+    /// Number of the newest block that all nodes of the view call final.
+    pub(crate) async fn finalized(&self) -> Result<u64, ClientError> {
+        let asked = async || {
+            let blocks = try_join_all(self.nodes.iter().map(|node| node.header(json!("finalized")))).await?;
+            blocks.iter().map(Header::number).min().ok_or(ClientError::Url)
+        };
+        self.finalized.get_or_try_init(asked).await.copied()
+    }
+
     pub(crate) fn block(&self) -> u64 {
         self.head.number()
     }
@@ -268,7 +282,7 @@ fn shared(at: Vec<(Arc<Node>, Header)>, agree: usize) -> Option<View> {
         by_hash.entry(header.hash).or_insert_with(|| (header, Vec::new())).1.push(node);
     }
     let (head, nodes) = by_hash.into_values().find(|(_, nodes)| nodes.len() >= agree)?;
-    Some(View { head, nodes: nodes.into_iter().take(agree).collect() })
+    Some(View { head, nodes: nodes.into_iter().take(agree).collect(), finalized: Arc::default() })
 }
 
 /// How a newest block follows the last one.

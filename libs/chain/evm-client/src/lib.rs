@@ -23,6 +23,7 @@ mod transport;
 
 pub use client::EvmClient;
 pub use fees::{Fees, Offer};
+pub use logs::Execution;
 pub use relayer::{Relayer, RelayerKey};
 pub use rpc::{Call, Receipt, Rpc};
 pub use safe::SafeState;

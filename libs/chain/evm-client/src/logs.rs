@@ -33,15 +33,15 @@ sol! {
 
 /// A Safe transaction that took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Execution {
+pub struct Execution {
     /// What its owners signed.
-    pub(crate) digest: B256,
+    pub digest: B256,
     /// The chain transaction in which it happened, whoever sent it.
-    pub(crate) tx: B256,
+    pub tx: B256,
     /// Number of its block.
-    pub(crate) block: u64,
+    pub block: u64,
     /// False: the inner call failed, but the nonce is used up.
-    pub(crate) success: bool,
+    pub success: bool,
 }
 
 /// How many blocks a node is asked about at once: fewer after a refusal, more after a while without one.

@@ -134,34 +134,47 @@ impl Node {
 
     /// Several requests, in one POST where the node takes it; an answer or an error for each.
     pub(crate) async fn batch(&self, asked: &[(&'static str, Value)]) -> Vec<Result<Value, ClientError>> {
-        if asked.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
-            let parts = asked.chunks(MOST_IN_BATCH).map(|part| self.posted(part));
-            if let Some(answers) = join_all(parts).await.into_iter().collect::<Option<Vec<_>>>() {
-                return answers.into_iter().flatten().collect();
-            }
-            self.one_by_one.store(true, Ordering::Relaxed);
-        }
-        join_all(asked.iter().map(|(method, params)| self.ask(method, params.clone(), "a value"))).await
+        let parts = asked.chunks(MOST_IN_BATCH).map(async |part| {
+            let posted = match part.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
+                true => self.posted(part).await,
+                false => vec![None; part.len()],
+            };
+            // What the node had no time for among others may find it alone.
+            let answers = part.iter().zip(posted).map(async |((method, params), answer)| match answer {
+                Some(answer) => answer,
+                None => self.ask(method, params.clone(), "a value").await,
+            });
+            join_all(answers).await
+        });
+        join_all(parts).await.into_iter().flatten().collect()
     }
 
-    /// `None`: the node takes no batches.
-    async fn posted(&self, asked: &[(&'static str, Value)]) -> Option<Vec<Result<Value, ClientError>>> {
+    /// One POST. `None`: the node does not take this one in a batch.
+    async fn posted(&self, asked: &[(&'static str, Value)]) -> Vec<Option<Result<Value, ClientError>>> {
         let mut batch = self.client.new_batch();
-        let mut waiters = Vec::with_capacity(asked.len());
-        for (method, params) in asked {
-            waiters.push(batch.add_call::<Value, Value>(*method, params).ok()?);
-        }
+        let added: Result<Vec<_>, _> =
+            asked.iter().map(|(method, params)| batch.add_call::<Value, Value>(*method, params)).collect();
+        let Ok(waiters) = added else { return vec![None; asked.len()] };
         if let Err(error) = batch.send().await {
-            let http = matches!(&error, RpcError::Transport(TransportErrorKind::HttpError(http))
+            let refused = matches!(&error, RpcError::Transport(TransportErrorKind::HttpError(http))
                 if http.status != 429 && http.status < 500);
-            let fault = self.fault(asked.first()?.0, "a batch of answers", error);
-            let refuses = http || matches!(fault, ClientError::Node { .. } | ClientError::Malformed { .. });
-            return (!refuses).then(|| asked.iter().map(|_| Err(fault.clone())).collect());
+            let method = asked.first().map_or("batch", |(method, _)| method);
+            return match self.fault(method, "a batch of answers", error) {
+                ClientError::Unable { inability: Inability::Busy { .. }, .. } => vec![None; asked.len()],
+                fault if refused || matches!(fault, ClientError::Node { .. } | ClientError::Malformed { .. }) => {
+                    self.one_by_one.store(true, Ordering::Relaxed);
+                    vec![None; asked.len()]
+                }
+                fault => vec![Some(Err(fault)); asked.len()],
+            };
         }
-        let answers = asked.iter().zip(waiters).map(|((method, _), waiter)| async move {
-            waiter.await.map_err(|error| self.fault(method, "a value", error))
+        let answers = asked.iter().zip(waiters).map(async |((method, _), waiter)| {
+            match waiter.await.map_err(|error| self.fault(method, "a value", error)) {
+                Err(ClientError::Unable { inability: Inability::Busy { .. }, .. }) => None,
+                answer => Some(answer),
+            }
         });
-        Some(join_all(answers).await)
+        join_all(answers).await
     }
 
     fn fault(&self, method: &'static str, expected: &'static str, error: TransportError) -> ClientError {

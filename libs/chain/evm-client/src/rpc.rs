@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     fees::{Fees, Offer},
     follow::{Follower, View},
+    logs::Execution,
     node::Node,
     reads::tag,
     safe::SafeState,
@@ -260,6 +261,16 @@ impl Rpc {
         let view = self.view().await?;
         view.agreed("a wallet's state", |node| node.safe(safe, tokens, view.block()), SafeState::same).await
     }
+
+    /// Everything that the Safe executed at or after block `from`, oldest first, as many nodes as must agree say it of
+    /// their newest block: one entry per nonce used. Fewer entries than nonces used mean that a node has not indexed
+    /// them yet.
+    pub async fn executions(&self, safe: Address, from: u64) -> Result<Vec<Execution>, ClientError> {
+        let view = self.view().await?;
+        let blocks = (from, view.block());
+        let ask = async |node: Arc<Node>| node.executions(safe, u64::MAX, blocks).await;
+        view.agreed("a wallet's executions", ask, |one, other| one == other).await
+    }
 }
 
 impl Node {
@@ -271,11 +282,6 @@ impl Node {
     /// Code of an account: empty where there is no contract (yet).
     pub(crate) async fn code(&self, account: Address, block: Option<u64>) -> Result<Bytes, ClientError> {
         self.ask("eth_getCode", json!([account.to_string(), at(block)]), "code").await
-    }
-
-    /// Number of the newest block that the chain itself calls final.
-    pub(crate) async fn finalized(&self) -> Result<u64, ClientError> {
-        Ok(self.header(json!("finalized")).await?.number())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::fault;
 const TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at a time to one node.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 64;
 /// Largest answer that is read, bytes.
 const LONGEST_ANSWER: usize = 16 << 20;
 
@@ -71,20 +71,27 @@ impl Policy<RequestPacket, ResponsePacket, TransportError> for Patience {
 
     fn retry(
         &mut self,
-        _: &mut RequestPacket,
+        packet: &mut RequestPacket,
         result: &mut Result<ResponsePacket, TransportError>,
     ) -> Option<Self::Future> {
         let asked = fault::later(result)?;
+        // A provider that counts what is in a batch may never take all of it at once.
+        if self.failures > 0 && matches!(packet, RequestPacket::Batch(_)) {
+            return None;
+        }
         self.left = self.left.checked_sub(1)?;
         self.failures += 1;
-        let pause = backoff::jittered(self.failures, OsRng.next_u32());
-        let pause = pause.max(asked.unwrap_or_default()).min(backoff::MAX_DELAY);
-        Some(Box::pin(tokio::time::sleep(pause)))
+        Some(Box::pin(tokio::time::sleep(pause(self.failures, asked, OsRng.next_u32()))))
     }
 
     fn clone_request(&mut self, packet: &RequestPacket) -> Option<RequestPacket> {
         Some(packet.clone())
     }
+}
+
+/// As long as the schedule says, or as the node asks for if that is longer, but not for ever.
+fn pause(failures: u32, asked: Option<Duration>, random: u32) -> Duration {
+    backoff::jittered(failures, random).max(asked.unwrap_or_default()).min(backoff::MAX_DELAY)
 }
 
 /// One POST.
@@ -186,4 +193,19 @@ pub(crate) fn words(error: &dyn std::error::Error) -> String {
 /// An error payload as text that may be shown.
 pub(crate) fn message(payload: &ErrorPayload) -> String {
     payload.message.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_given_the_time_that_it_asks_for_up_to_a_limit() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(2, None, 0), Duration::from_millis(500));
+        assert_eq!(pause(2, None, u32::MAX), Duration::from_millis(250));
+        assert_eq!(pause(1, Some(seconds(3)), u32::MAX), seconds(3));
+        assert_eq!(pause(1, Some(seconds(3_600)), 0), backoff::MAX_DELAY);
+        assert_eq!(pause(9, Some(seconds(1)), 0), backoff::MAX_DELAY);
+    }
 }

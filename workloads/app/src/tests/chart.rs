@@ -19,6 +19,8 @@ fn values() -> Value {
                 "id": "eip155:1",
                 "nodes": ["https://node.example"],
                 "finality": {"depth": 12},
+                "headAge": 180,
+                "leastTip": 1_000_000,
                 "assets": [{"symbol": "ETH", "asset": "native", "decimals": 18}],
             },
             "clientKeys": true,

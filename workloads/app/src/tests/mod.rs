@@ -13,6 +13,7 @@ mod files;
 mod finality;
 mod home;
 mod intents;
+mod nodes;
 mod payments;
 mod restored;
 mod running;
