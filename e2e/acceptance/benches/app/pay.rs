@@ -9,7 +9,7 @@ use std::{
 };
 
 use acceptance::load::{Load, Run};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use playbook::app::Api;
 use serde_json::{Value, json};
 
@@ -95,6 +95,7 @@ impl Payer {
             async move { payer.post().await.map(drop) }
         });
         let (posts, (included, last)) = tokio::try_join!(posts, inclusions(place, block, payments))?;
+        ensure!(included > 0, "no payment was included; see {}", place.world.owner.folder.join("app.log").display());
         let paid = Paid { posts, asked: payments, included, took: last - started };
         self.rate = paid.rate();
         eprintln!("bench-app: {included} of {payments} included, {:.1}/s", paid.rate());
