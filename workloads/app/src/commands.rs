@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use chain_adapters::Adapters;
 use custody::phrase::Phrase;
+use jiff::Timestamp;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -42,7 +43,7 @@ pub(crate) async fn backup(config: &Path, to: &str, out: &Path) -> Result<()> {
 
 async fn make(settings: &Settings, to: &str, out: &Path) -> Result<u64> {
     let (data_dir, secrets) = (&settings.data_dir, settings.secrets());
-    match Sqlite::open(data_dir, settings.chain.rules.clone()) {
+    match Sqlite::open(data_dir, settings.chain.rules.clone(), Timestamp::now) {
         Ok(store) => Ok(backup::make(&store, &secrets, data_dir, to, out).await?.epoch),
         Err(StoreError::InUse(_)) => Ok(backup::ask(data_dir, to, out).await?),
         Err(error) => Err(error.into()),

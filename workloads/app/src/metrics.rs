@@ -76,8 +76,18 @@ impl Metrics {
         registry.register("node_block", "Number of the node's newest block", node_block.clone());
         registry.register("node_head_age_seconds", "Age of the node's newest block", node_head_age.clone());
         let registry = Arc::new(registry);
-        let metrics =
-            Self { registry, answers, payments, troubles, serving, float, node_up, node_block, node_head_age, last_backup };
+        let metrics = Self {
+            registry,
+            answers,
+            payments,
+            troubles,
+            serving,
+            float,
+            node_up,
+            node_block,
+            node_head_age,
+            last_backup,
+        };
         (metrics, link)
     }
 

@@ -8,7 +8,9 @@ use custody::WalletId;
 use super::wallets::{self, WalletError};
 use crate::{
     app::App,
-    domain::{History, IdempotencyKey, Kind, Lost, NewPayment, ONE_CALLER, Order, Payment, PaymentId, Seed, Stage, Status},
+    domain::{
+        History, IdempotencyKey, Kind, Lost, NewPayment, ONE_CALLER, Order, Payment, PaymentId, Seed, Stage, Status,
+    },
     jobs::wake,
     recovery,
     store::StoreError,

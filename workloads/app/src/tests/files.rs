@@ -13,7 +13,7 @@ fn home() -> Home {
         "finality": {"depth": 0},
         "assets": assets,
     });
-    Home::new(chain, SAFE_PLACE, &"1".repeat(64))
+    Home::new(chain, &[SAFE_PLACE], &"1".repeat(64))
 }
 
 fn refused(home: &Home, change: impl FnOnce(&mut Value)) -> String {
