@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Amount, Asset, ClientError, Created, Simulated, WalletState};
+use chain::{Created, Simulated};
 
 use super::{
     ask::{Question, Verdict},
@@ -30,7 +30,11 @@ impl Step<'_> {
             Verdict::Allowed => false,
         };
         let amount = order.amount.get();
-        if let Some(held) = held.filter(|held| *held < amount) {
+        let held = match held {
+            Ok(held) => held,
+            Err(why) => return self.end(Status::Failed, "UnreadableAsset", &why).await,
+        };
+        if held < amount {
             let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
             return self.lacks(message, state.block).await;
         }
@@ -42,21 +46,6 @@ impl Step<'_> {
             Simulated::Passes if later => self.hold().await,
             Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checked).await,
             Simulated::Passes => self.go(Stage::Sign, Status::Checked).await,
-        }
-    }
-
-    /// The wallet with what it holds of the asset; without, where the asset is a contract that does not tell. Whether it
-    /// would move all the same, the simulation says.
-    async fn held(&self, asset: &Asset) -> Result<(WalletState, Option<Amount>), Trouble> {
-        match self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await {
-            Ok(state) => {
-                let held = state.balances.first().copied().unwrap_or_default();
-                Ok((state, Some(held)))
-            }
-            Err(ClientError::Malformed { .. } | ClientError::Reverted { .. }) if asset.contract.is_some() => {
-                Ok((self.on_chain().await?, None))
-            }
-            Err(error) => Err(error.into()),
         }
     }
 }

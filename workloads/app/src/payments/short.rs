@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::Asset;
+use chain::{Amount, Asset, ClientError, WalletState};
 
 use super::{step::Step, trouble::Trouble};
 use crate::domain::{Payment, Stage, Status};
@@ -31,7 +31,8 @@ impl Step<'_> {
         let Some(asset) = self.app.trust.assets().get(&order.asset) else {
             return self.start_again().await.map(|()| true);
         };
-        if self.holds(asset).await? {
+        let (_, held) = self.held(asset).await?;
+        if held.is_ok_and(|held| held >= order.amount.get()) {
             return self.start_again().await.map(|()| true);
         }
         let settled = match self.payment.block {
@@ -44,8 +45,19 @@ impl Step<'_> {
         Ok(false)
     }
 
-    async fn holds(&self, asset: &Asset) -> Result<bool, Trouble> {
-        let state = self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await?;
-        Ok(state.balances.first().copied().unwrap_or_default() >= self.payment.order.amount.get())
+    /// The wallet, with what it holds of the asset; why that can't be told, where the asset is a contract that does not.
+    pub(super) async fn held(&self, asset: &Asset) -> Result<(WalletState, Result<Amount, String>), Trouble> {
+        match self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await {
+            Ok(state) => {
+                let held = state.balances.first().copied().unwrap_or_default();
+                Ok((state, Ok(held)))
+            }
+            Err(error @ (ClientError::Malformed { .. } | ClientError::Reverted { .. })) if asset.contract.is_some() => {
+                // Without the asset the node has to answer: then it is the asset's fault.
+                let why = format!("the contract of {} does not tell a balance: {error}", asset.symbol);
+                Ok((self.on_chain().await?, Err(why)))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
