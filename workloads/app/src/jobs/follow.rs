@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 
-use super::pay::wake;
+use super::pay::{show, wake};
 use crate::{
     app::App,
     domain::Payment,
@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn follow(app: Arc<App>) {
     let (mut known, mut failures) = (None, 0);
     loop {
-        let head = match timeout(PATIENCE, app.client.head(known.as_ref())).await {
+        let wait = if failures == 0 { PATIENCE } else { backoff::delay(failures) };
+        let head = match timeout(wait, app.client.head(known.as_ref())).await {
             Ok(Ok(head)) => Some(head),
             Ok(Err(error)) => {
                 failures += 1;
@@ -30,14 +31,10 @@ pub(super) async fn follow(app: Arc<App>) {
                 tokio::time::sleep(backoff::delay(failures)).await;
                 continue;
             }
+            // No block came: what could not be looked at, or waits on a chain without blocks, is looked at again.
             Err(_) => None,
         };
-        failures = 0;
-        while !look(&app).await {
-            failures += 1;
-            tokio::time::sleep(backoff::delay(failures)).await;
-        }
-        failures = 0;
+        failures = if look(&app).await { 0 } else { failures + 1 };
         if let Some(head) = head {
             // Payments that go first again are back in line before anybody is told.
             app.heads.tell(head.clone());
@@ -46,7 +43,7 @@ pub(super) async fn follow(app: Arc<App>) {
     }
 }
 
-/// Looks at all of them; false if that has to be done again.
+/// Looks at all of them; false if one has to be looked at again before the next block.
 async fn look(app: &Arc<App>) -> bool {
     match app.store.followed().await {
         Ok(followed) => {
@@ -77,6 +74,7 @@ async fn one(app: &Arc<App>, payment: Payment) -> bool {
         }
         Err(trouble) => {
             tracing::debug!(payment = %id, %trouble, "waiting for the next block");
+            show(app, id, &trouble).await;
             true
         }
     }

@@ -75,7 +75,7 @@ fn tell(app: &App, payment: &Payment, trouble: &Trouble) {
 }
 
 /// What is being waited for, for whoever looks at the payment.
-async fn show(app: &App, id: PaymentId, trouble: &Trouble) {
+pub(super) async fn show(app: &App, id: PaymentId, trouble: &Trouble) {
     let trouble = Some(trouble.to_string());
     let shown = match app.store.payment(id).await {
         Ok(Some(payment)) if payment.trouble != trouble => app.store.update(Payment { trouble, ..payment }).await,

@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Created, Held, Simulated};
+use chain::{Created, Simulated};
 
 use super::{
     ask::{Question, Verdict},
@@ -20,7 +20,7 @@ impl Step<'_> {
             let message = format!("asset {} is no longer configured", order.asset);
             return self.end(Status::Refused, "UnknownAsset", &message).await;
         };
-        let state = self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await?;
+        let (state, held) = self.held(asset).await?;
         if !still_free(&transaction, &state) {
             return self.start_again().await;
         }
@@ -30,8 +30,11 @@ impl Step<'_> {
             Verdict::Allowed => false,
         };
         let amount = order.amount.get();
-        // Whether a token that does not tell would move all the same, the simulation says.
-        if let Some(held) = state.balances.first().and_then(Held::units).filter(|held| *held < amount) {
+        let held = match held {
+            Ok(held) => held,
+            Err(why) => return self.end(Status::Failed, "UnreadableAsset", &why).await,
+        };
+        if held < amount {
             let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
             return self.lacks(message, state.block).await;
         }

@@ -100,11 +100,11 @@ impl Step<'_> {
         }
     }
 
-    /// The same; refuses to go on where the wallet has to use another claim first.
+    /// The same, before something is sent: refuses to go on where the wallet has to use another claim first.
     pub(super) async fn settled_or_next(&self, transaction: &Transaction) -> Result<bool, Trouble> {
         match self.standing(transaction).await? {
-            Standing::Early(first) => Err(Trouble::Early { first }),
             Standing::Open => Ok(false),
+            Standing::Early(first) => Err(Trouble::Early { first }),
             Standing::Untold => Err(Trouble::Untold { claimed: transaction.claimed() }),
             Standing::Decided(decision) => self.decided(decision).await.map(|_| true),
         }

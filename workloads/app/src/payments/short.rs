@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Asset, Held};
+use chain::{Amount, Asset, Held, WalletState};
 
 use super::{step::Step, trouble::Trouble};
 use crate::domain::{Payment, Stage, Status};
@@ -31,7 +31,8 @@ impl Step<'_> {
         let Some(asset) = self.app.trust.assets().get(&order.asset) else {
             return self.start_again().await.map(|()| true);
         };
-        if self.holds(asset).await? {
+        let (_, held) = self.held(asset).await?;
+        if held.is_ok_and(|held| held >= order.amount.get()) {
             return self.start_again().await.map(|()| true);
         }
         let settled = match self.payment.block {
@@ -44,9 +45,14 @@ impl Step<'_> {
         Ok(false)
     }
 
-    async fn holds(&self, asset: &Asset) -> Result<bool, Trouble> {
+    /// The wallet, with what it holds of the asset; why that can't be told, where the asset is a contract that does not.
+    pub(super) async fn held(&self, asset: &Asset) -> Result<(WalletState, Result<Amount, String>), Trouble> {
         let state = self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await?;
-        let held = state.balances.first().and_then(Held::units).unwrap_or_default();
-        Ok(held >= self.payment.order.amount.get())
+        let held = match state.balances.first() {
+            Some(Held::Units(held)) => Ok(*held),
+            Some(Held::Unreadable(why)) => Err(why.clone()),
+            None => Ok(Amount::ZERO),
+        };
+        Ok((state, held))
     }
 }

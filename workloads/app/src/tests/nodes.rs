@@ -72,6 +72,6 @@ async fn a_token_that_cannot_be_read_is_named_and_is_in_no_other_payments_way() 
     let usd = app.pay("one", "alice", SHOP, "USD", 7).await;
     let eth = app.pay("two", "alice", SHOP, "ETH", 7).await;
     let failed = app.ended(&usd).await;
-    assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("SimulationReverted")), "{failed:#}");
+    assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("UnreadableAsset")), "{failed:#}");
     assert_eq!(app.ended(&eth).await["status"], "confirmed");
 }

@@ -24,11 +24,11 @@ async fn an_odd_token_ends_its_own_payment_by_name_and_holds_up_no_other() {
     app.paid("deployed", "alice", 1).await;
     let mut coins = 1;
     for (number, (code, amount, status, reason, moved)) in [
-        ("0x", 1, "failed", json!("SimulationReverted"), Value::Null),
+        ("0x", 1, "failed", json!("UnreadableAsset"), Value::Null),
         (SAYS_FALSE, 1, "failed", json!("SimulationReverted"), Value::Null),
         (MOVES_NOTHING, 2, "failed", json!("InsufficientBalance"), Value::Null),
         (MOVES_NOTHING, 1, "failed", json!("MovedNothing"), Value::Null),
-        (HIDES_BALANCES, 1, "failed", json!("MovedNothing"), Value::Null),
+        (HIDES_BALANCES, 1, "failed", json!("UnreadableAsset"), Value::Null),
         (KEEPS_HALF, 10, "confirmed", json!("MovedLess"), json!("5")),
     ]
     .into_iter()
