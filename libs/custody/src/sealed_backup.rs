@@ -22,8 +22,8 @@ pub const VERSION: u32 = 1;
 const FORMAT: &str = "multisig-backup";
 const PURPOSE: &[u8; 16] = b"multisig.backup1";
 const HEADER_BYTES: usize = 16 + 8 + 1;
-/// Content of a box.
-const CHUNK: usize = 1 << 20;
+/// Content of a box. Tests make many of them.
+const CHUNK: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 /// Longest box: content, header, the box's own version, nonce and tag.
 const MAX_BOX: usize = CHUNK + HEADER_BYTES + 4 + 24 + 16;
 /// Longest first line.
@@ -221,23 +221,28 @@ impl<R: BufRead> Read for OpenReader<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use rand_core::OsRng;
 
     use super::*;
 
-    fn phrase(byte: u8) -> Phrase {
-        Phrase::from_entropy(&[byte; 32]).unwrap()
+    /// Of two phrases; each is stretched once.
+    fn key(byte: u8) -> XKey {
+        static SEEDS: LazyLock<[[u8; 32]; 2]> =
+            LazyLock::new(|| [1, 2].map(|byte| *Phrase::from_entropy(&[byte; 32]).unwrap().keys().backup()));
+        XKey::new_from_raw(SEEDS[usize::from(byte) - 1])
     }
 
     fn sealed(content: &[u8]) -> Vec<u8> {
-        let mut writer = SealWriter::new(Vec::new(), &key(&phrase(1)).public_key(), OsRng).unwrap();
+        let mut writer = SealWriter::new(Vec::new(), &key(1).public_key(), OsRng).unwrap();
         writer.write_all(content).unwrap();
         writer.finish().unwrap()
     }
 
     fn opened(sealed: &[u8]) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        OpenReader::new(sealed, key(&phrase(1)))?.read_to_end(&mut content)?;
+        OpenReader::new(sealed, key(1))?.read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -252,10 +257,16 @@ mod tests {
     }
 
     #[test]
+    fn a_phrase_has_one_key() {
+        let phrase = Phrase::from_entropy(&[1; 32]).unwrap();
+        assert_eq!(super::key(&phrase).public_key(), key(1).public_key());
+    }
+
+    #[test]
     fn another_phrase_opens_nothing_and_says_whose_it_is() {
-        let refused = OpenReader::new(sealed(b"x").as_slice(), key(&phrase(2))).err().unwrap();
-        assert!(refused.to_string().contains(&key(&phrase(1)).public_key()), "{refused}");
-        assert!(matches!(OpenReader::new(&b"{}\n"[..], key(&phrase(1))), Err(BackupSealError::Format)));
+        let refused = OpenReader::new(sealed(b"x").as_slice(), key(2)).err().unwrap();
+        assert!(refused.to_string().contains(&key(1).public_key()), "{refused}");
+        assert!(matches!(OpenReader::new(&b"{}\n"[..], key(1)), Err(BackupSealError::Format)));
         let bad = SealWriter::new(Vec::new(), "XNOKEY", OsRng).err().unwrap();
         assert!(bad.to_string().contains("'XNOKEY' is not an XKey"), "{bad}");
     }
