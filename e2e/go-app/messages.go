@@ -67,6 +67,7 @@ type Payment struct {
 	HotSignature Bytes        `pb:"4" json:"hotSignature,omitempty"`
 	Intent       *Attestation `pb:"5" json:"intent,omitempty"`
 	ClientKey    Bytes        `pb:"6" json:"clientKey,omitempty"`
+	ToWallet     string       `pb:"8" json:"toWallet,omitempty"`
 }
 
 type Batch struct {

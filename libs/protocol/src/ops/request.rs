@@ -105,6 +105,11 @@ pub struct Payment {
     /// To Keeper where its member trust says ClientKey: as in [`CreateWallet`]. Else empty. Secret.
     #[prost(bytes = "vec", tag = "6")]
     pub client_key: Vec<u8>,
+    /// [`custody::WalletId`] of the wallet that is to be paid, where the payer named a wallet and no address; else empty.
+    /// The signer refuses unless every transfer goes to that wallet's address by its own registry. Whether a payment is
+    /// to a wallet of the custody does not depend on it: that the signer finds out by itself.
+    #[prost(string, tag = "8")]
+    pub to_wallet: String,
 }
 
 // Client keys are secret: they are never printed.
@@ -116,13 +121,14 @@ impl fmt::Debug for CreateWallet {
 
 impl fmt::Debug for Payment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _ } = self;
+        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, to_wallet } = self;
         f.debug_struct("Payment")
             .field("wallet", wallet)
             .field("chain", chain)
             .field("unsigned", unsigned)
             .field("hot_signatures", hot_signatures)
             .field("intent", intent)
+            .field("to_wallet", to_wallet)
             .finish_non_exhaustive()
     }
 }
