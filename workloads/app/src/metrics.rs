@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) troubles: Counter,
     /// 1 while App serves.
     pub(crate) serving: Gauge,
+    /// 1 while the callers' file can be used.
+    pub(crate) callers_file_valid: Gauge,
     /// What the relayer can still pay fees with, coins.
     pub(crate) float: Gauge<f64, AtomicU64>,
 }
@@ -47,13 +49,16 @@ impl Metrics {
         let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
-        let float = Gauge::default();
+        let (float, callers_file_valid) = (Gauge::default(), Gauge::<i64, AtomicI64>::default());
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
+        let help = "1 while the callers' file can be used; else the one read before it counts";
+        registry.register("callers_file_valid", help, callers_file_valid.clone());
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
-        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
+        let registry = Arc::new(registry);
+        (Self { registry, answers, payments, troubles, serving, callers_file_valid, float }, link)
     }
 
     /// A signer was asked; `None`: it did not answer.

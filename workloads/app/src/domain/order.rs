@@ -18,6 +18,8 @@ const LONGEST_KEY: usize = 128;
 pub(crate) struct Order {
     pub(crate) wallet: WalletId,
     pub(crate) to: Address,
+    /// The wallet of this custody that was named in the place of an address; `to` is its address.
+    pub(crate) to_wallet: Option<WalletId>,
     pub(crate) asset: Symbol,
     pub(crate) amount: PaymentAmount,
     /// Somebody else's signed intent, handed on to the signers as it came.

@@ -1,13 +1,17 @@
-//! `POST /payments`, `GET /payments/{id}`.
+//! `POST /payments`, `GET /payments/{id}`, `GET /payments`.
 
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode},
 };
+use custody::WalletId;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH};
 use jiff::Timestamp;
@@ -16,19 +20,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    domain::{IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentId, Stage},
-    http::problem::{Problem, parse},
-    service::payments::{self, Shown},
+    callers::Caller,
+    domain::{
+        Address, IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentFilter, PaymentId, Stage,
+        Status,
+    },
+    http::{
+        page::{self, page},
+        problem::{self, Problem, parse},
+    },
+    service::{
+        payments::{self, Shown},
+        wallets,
+    },
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Request {
     wallet: String,
-    /// Destination.
-    to: String,
+    /// Destination; or else `to_wallet`.
+    to: Option<String>,
+    /// Another wallet of this custody; or else `to`.
+    to_wallet: Option<String>,
     /// Symbol.
     asset: String,
     /// Decimal, smallest unit.
@@ -80,6 +96,9 @@ pub(super) struct PaymentView {
     id: String,
     wallet: String,
     to: String,
+    /// The wallet that was named in the place of an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_wallet: Option<String>,
     asset: String,
     amount: String,
     status: &'static str,
@@ -91,29 +110,85 @@ pub(super) struct PaymentView {
     message: Option<String>,
     /// The chain transaction that paid.
     tx: Option<String>,
-    /// Whose signatures are there.
-    signers: Vec<&'static str>,
+    /// Whose signatures are there. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signers: Option<Vec<&'static str>>,
+}
+
+/// Which payments, and which part of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListQuery {
+    wallet: Option<String>,
+    status: Option<String>,
+    asset: Option<String>,
+    limit: Option<u16>,
+    order: Option<page::Order>,
+    cursor: Option<String>,
+}
+
+/// A page of payments.
+#[derive(Serialize)]
+pub(super) struct ListView {
+    payments: Vec<PaymentView>,
+    /// Cursor of the next page, if there is one.
+    next: Option<String>,
 }
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
     let idempotency_key = key(&headers)?;
-    let request: Request = parse(body)?;
-    let order = order(&app, request)?;
-    let payment = payments::accept(&app, idempotency_key, order).await?;
+    let request: Request = parse(&headers, body)?;
+    let order = order(&app, request).await?;
+    let payment = payments::accept(&app, caller.name, idempotency_key, order).await?;
     Ok((StatusCode::ACCEPTED, Json(AcceptedView { id: payment.id.to_string(), status: payment.status.as_str() })))
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Json<PaymentView>, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<PaymentView>, Problem> {
+    let text = problem::id(path)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "UnknownPayment", format!("there is no payment '{text}'"));
     let id: PaymentId = text.parse().map_err(|_| unknown())?;
-    Ok(Json(view(payments::show(&app, id).await?.ok_or_else(unknown)?)))
+    let Shown { payment, signed_by } = payments::show(&app, id).await?.ok_or_else(unknown)?;
+    let signers = signed_by.into_iter().map(|owner| owner.as_str()).collect();
+    Ok(Json(PaymentView { signers: Some(signers), ..view(payment) }))
 }
 
-fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<ListView>, Problem> {
+    let ListQuery { wallet, status, asset, limit, order, cursor } = problem::query(query)?;
+    let page = page(limit, order, cursor.as_deref())?;
+    let filter = filter(wallet, status, asset)?;
+    let (payments, next) = payments::list(&app, filter, page).await?;
+    Ok(Json(ListView { payments: payments.into_iter().map(view).collect(), next: next.map(|next| next.text()) }))
+}
+
+fn filter(wallet: Option<String>, status: Option<String>, asset: Option<String>) -> Result<PaymentFilter, Problem> {
+    let invalid = |name: &str, text: &str, expected: &str| {
+        let detail = format!("{name} '{text}' is unknown; expected {expected}");
+        Problem::new(StatusCode::BAD_REQUEST, "InvalidFilter", detail)
+    };
+    let statuses = || Status::ALL.map(Status::as_str).join(", ");
+    let wallet = wallet.map(|id| id.parse().map_err(|_| invalid("wallet", &id, "a wallet's id")));
+    let status = status.map(|name| Status::named(&name).ok_or_else(|| invalid("status", &name, &statuses())));
+    let asset = asset.map(|symbol| symbol.parse().map_err(|_| invalid("asset", &symbol, "a symbol")));
+    Ok(PaymentFilter {
+        wallet: wallet.transpose()?,
+        status: status.transpose()?,
+        asset: asset.transpose()?,
+        ..PaymentFilter::default()
+    })
+}
+
+fn view(payment: Payment) -> PaymentView {
     let Payment { order, .. } = payment;
     let message = match (payment.message, payment.trouble) {
         (Some(message), Some(trouble)) if payment.stage != Stage::Done => Some(format!("{message}; {trouble}")),
@@ -124,6 +199,7 @@ fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
         id: payment.id.to_string(),
         wallet: order.wallet.to_string(),
         to: order.to.to_string(),
+        to_wallet: order.to_wallet.map(|wallet| wallet.to_string()),
         asset: order.asset.to_string(),
         amount: order.amount.to_string(),
         status: payment.status.as_str(),
@@ -131,7 +207,7 @@ fn view(Shown { payment, signed_by }: Shown) -> PaymentView {
         reason: payment.reason,
         message,
         tx: payment.tx,
-        signers: signed_by.into_iter().map(|owner| owner.as_str()).collect(),
+        signers: None,
     }
 }
 
@@ -144,15 +220,34 @@ fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
 }
 
 /// In domain types, or what is wrong with the first part that has none.
-fn order(app: &App, request: Request) -> Result<Order, Problem> {
-    let Request { wallet, to, asset, amount, intent } = request;
+async fn order(app: &App, request: Request) -> Result<Order, Problem> {
+    let Request { wallet, to, to_wallet, asset, amount, intent } = request;
     let amount = amount.parse();
     let amount = amount.map_err(|error: InvalidAmount| Problem::invalid("InvalidAmount", error.to_string()))?;
     let asset = app.trust.assets().listed(&asset);
     let asset = asset.map_err(|error| Problem::invalid("UnknownAsset", error.to_string()))?;
-    let to = app.trust.address(&to);
-    let to = to.map_err(|error| Problem::invalid("InvalidDestination", error.to_string()))?;
+    let (to, to_wallet) = destination(app, to, to_wallet).await?;
     let wallet = wallet.parse().map_err(|_| Problem::unknown_wallet(&wallet))?;
     let intent = intent.map(|intent| intent.attestation()).transpose()?;
-    Ok(Order { wallet, to, asset, amount, intent })
+    Ok(Order { wallet, to, to_wallet, asset, amount, intent })
+}
+
+/// The address, and the wallet whose it is where one was named.
+async fn destination(
+    app: &App,
+    to: Option<String>,
+    to_wallet: Option<String>,
+) -> Result<(Address, Option<WalletId>), Problem> {
+    let invalid = |detail: String| Problem::invalid("InvalidDestination", detail);
+    match (to, to_wallet) {
+        (Some(to), None) => Ok((app.trust.address(&to).map_err(|error| invalid(error.to_string()))?, None)),
+        (None, Some(name)) => {
+            let unknown = || Problem::unknown_wallet(&name);
+            let id = name.parse().map_err(|_| unknown())?;
+            let payee = wallets::registered(app, &id).await?.ok_or_else(unknown)?;
+            let to = app.trust.address(&payee.desc.address).map_err(|error| invalid(error.to_string()))?;
+            Ok((to, Some(id)))
+        }
+        _ => Err(invalid("name either an address as 'to' or a wallet of this custody as 'toWallet'".to_owned())),
+    }
 }

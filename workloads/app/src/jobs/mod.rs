@@ -2,8 +2,10 @@
 
 mod pay;
 mod resume;
+mod watch_access;
 mod watch_node;
 
 pub(crate) use pay::wake;
 pub(crate) use resume::resume;
+pub(crate) use watch_access::watch_access;
 pub(crate) use watch_node::watch_node;

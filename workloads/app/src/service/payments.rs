@@ -8,7 +8,9 @@ use custody::WalletId;
 use super::wallets::{self, WalletError};
 use crate::{
     app::App,
-    domain::{IdempotencyKey, Kind, NewPayment, Order, Payment, PaymentId, Seed},
+    domain::{
+        CallerName, Cursor, IdempotencyKey, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed,
+    },
     jobs::wake,
     store::StoreError,
 };
@@ -30,12 +32,17 @@ pub(crate) enum Rejected {
 }
 
 /// Stores the order once, and sees to it that it is paid. Refuses at once what no signer would ever sign.
-pub(crate) async fn accept(app: &Arc<App>, key: IdempotencyKey, order: Order) -> Result<Payment, Rejected> {
+pub(crate) async fn accept(
+    app: &Arc<App>,
+    caller: CallerName,
+    key: IdempotencyKey,
+    order: Order,
+) -> Result<Payment, Rejected> {
     let unknown = || Rejected::UnknownWallet(order.wallet.clone());
     let wallet = wallets::registered(app, &order.wallet).await?.ok_or_else(unknown)?;
     let rules = app.trust.rules();
     rules.admits(&order.effect(), &wallet.desc, app.trust.assets().as_slice()).map_err(Rejected::Refused)?;
-    let new = NewPayment { id: PaymentId::random(), idempotency_key: key, order, seed: Seed::random() };
+    let new = NewPayment { id: PaymentId::random(), caller, idempotency_key: key, order, seed: Seed::random() };
     let payment = app.store.accept(new).await?.ok_or(Rejected::KeyReused)?;
     wake(app, payment.order.wallet.clone());
     Ok(payment)
@@ -53,4 +60,13 @@ pub(crate) async fn show(app: &App, id: PaymentId) -> Result<Option<Shown>, Stor
     let transaction = app.store.transaction(id, Kind::Payment).await?;
     let signed_by = transaction.map_or_else(Vec::new, |transaction| transaction.signed_by());
     Ok(Some(Shown { payment, signed_by }))
+}
+
+/// Payments that fit, and where the next page begins, if there is one.
+pub(crate) async fn list(
+    app: &App,
+    filter: PaymentFilter,
+    page: Page,
+) -> Result<(Vec<Payment>, Option<Cursor>), StoreError> {
+    Ok(page.cut(app.store.payments(filter, page).await?))
 }

@@ -3,12 +3,15 @@
 //! workspace's end-to-end tests.
 
 mod api;
+mod callers;
 mod chart;
 mod client_keys;
 mod coins;
 mod crashes;
 mod home;
 mod intents;
+mod internal;
+mod lists;
 mod payments;
 mod running;
 mod signers;

@@ -1,5 +1,6 @@
 //! The database as one SQLite file: WAL, synchronous FULL, one process.
 
+mod lists;
 mod payments;
 mod relays;
 mod row;
@@ -20,7 +21,8 @@ use crate::store::StoreError;
 
 const FILE: &str = "app.sqlite";
 /// Steps from version n to n + 1; one that was released never changes.
-const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("waits.sql"), include_str!("claims.sql")];
+const MIGRATIONS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("waits.sql"), include_str!("claims.sql"), include_str!("callers.sql")];
 /// SQLite's `user_version` of a present database.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 

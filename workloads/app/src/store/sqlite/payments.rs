@@ -10,9 +10,11 @@ use prost::Message;
 use protocol::ops::Attestation;
 use rusqlite::{Connection, Row, params};
 
-use super::{Sqlite, row::Named, transactions};
+use super::{Sqlite, lists, row::Named, transactions};
 use crate::{
-    domain::{Address, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage, Status, Transaction},
+    domain::{
+        Address, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status, Transaction,
+    },
     store::{Payments, StoreError},
 };
 
@@ -21,27 +23,35 @@ impl Payments for Sqlite {
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
         let rules = self.rules.clone();
         self.run(move |db| {
-            let NewPayment { id, idempotency_key, order, seed } = new;
+            let NewPayment { id, caller, idempotency_key, order, seed } = new;
+            let key = [caller.as_str(), idempotency_key.as_str()].join(" ");
             let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
-                   (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'requested', 'prepare', ?8)",
+                   (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed,
+                    to_wallet)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'requested', 'prepare', ?8, ?9)",
                 params![
                     id.to_string(),
-                    idempotency_key.as_str(),
+                    key,
                     order.wallet.as_str(),
                     order.to.as_str(),
                     order.asset.as_str(),
                     order.amount.to_string(),
                     order.intent.as_ref().map(Message::encode_to_vec),
-                    seed.0
+                    seed.0,
+                    order.to_wallet.as_ref().map(WalletId::as_str)
                 ],
             )?;
-            let payment = one(db, &*rules, "idempotency_key = ?1", idempotency_key.as_str())?;
+            let payment = one(db, &*rules, "idempotency_key = ?1", &key)?;
             let payment = payment.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok((stored == 1 || payment.order == order).then_some(payment))
         })
         .await
+    }
+
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, Payment)>, StoreError> {
+        let rules = self.rules.clone();
+        self.run(move |db| lists::payments(db, &*rules, &filter, &page)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
@@ -139,15 +149,18 @@ fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What [`read`] reads.
+pub(super) const COLUMNS: &str =
+    "id, wallet, recipient, to_wallet, asset, amount, intent, status, stage, reason, message, tx,
+    operation_seed, ending, cancel_attempts, reverts, trouble, not_before";
+
 fn one(db: &Connection, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
-    let columns = "id, wallet, recipient, asset, amount, intent, status, stage, reason, message, tx, operation_seed,
-                   ending, cancel_attempts, reverts, trouble, not_before";
-    let mut statement = db.prepare_cached(&format!("SELECT {columns} FROM payments WHERE {condition}"))?;
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
     let mut rows = statement.query([value])?;
     rows.next()?.map(|row| read(row, rules)).transpose()
 }
 
-fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, StoreError> {
+pub(super) fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, StoreError> {
     let row = Named::keyed(row, "payment", "id")?;
     let id: PaymentId = row.parse("id", str::parse)?;
     let status = |column| row.named(column, Status::named);
@@ -175,6 +188,7 @@ fn order(row: &Named<'_>, rules: &dyn ChainRules) -> Result<Order, StoreError> {
     Ok(Order {
         wallet: row.parse("wallet", str::parse)?,
         to: row.parse("recipient", |text| Address::canonical(text, rules))?,
+        to_wallet: row.get::<Option<String>>("to_wallet")?.map(|_| row.parse("to_wallet", str::parse)).transpose()?,
         asset: row.parse("asset", str::parse)?,
         amount: row.parse("amount", str::parse)?,
         intent: intent.map_err(|why| row.damaged("intent", why))?,

@@ -3,9 +3,9 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use chain::{Claim, Relayed};
 use rusqlite::Connection;
 
-use super::{SHOP, alice, id, open, rules};
+use super::{SHOP, alice, id, new, open, rules};
 use crate::{
-    domain::{Kind, RelayPurpose, Seed, Stage, Transaction},
+    domain::{Kind, NewPayment, RelayPurpose, Seed, Stage, Transaction},
     store::{
         Payments, Relays, StoreError, Wallets,
         sqlite::{FILE, MIGRATIONS, Sqlite},
@@ -28,7 +28,7 @@ fn a_database_of_another_version_is_left_alone() {
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let refused = Sqlite::open(dir.path(), rules());
-    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 3 })));
+    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 4 })));
 }
 
 #[tokio::test]
@@ -75,7 +75,12 @@ async fn a_payment_of_the_second_version_goes_on_with_its_nonce_its_signatures_a
     drop(db);
     let store = open(&dir);
     let payment = store.payment(id(1)).await.unwrap().unwrap();
-    assert_eq!((payment.stage, payment.order.intent.unwrap().signer), (Stage::Send, vec![2]));
+    assert_eq!((payment.stage, payment.order.intent.clone().unwrap().signer), (Stage::Send, vec![2]));
+    // Whoever called before there were callers is the caller `default`.
+    let again = NewPayment { order: payment.order, ..new(2, "k") };
+    assert_eq!(store.accept(again.clone()).await.unwrap().unwrap().id, id(1));
+    let other = NewPayment { caller: "other".parse().unwrap(), ..again };
+    assert_eq!(store.accept(other).await.unwrap().unwrap().id, id(2));
     let signed = Transaction {
         kind: Kind::Payment,
         claims: vec![Claim::Sequence(4)],
