@@ -36,6 +36,20 @@ pub trait ChainClient: Send + Sync {
     async fn fate(&self, wallet: &WalletDesc, id: &[u8; 32], claims: &[Claim], look: Look)
     -> Result<Fate, ClientError>;
 
+    /// Where a block stands that the chain has, or had.
+    async fn place(&self, block: u64) -> Result<Place, ClientError>;
+
+    /// How much of the asset of `effect` reached its destination in the chain's transaction `tx` of block `block`, which
+    /// carried it out: what the asset itself says, which may be less than was asked for.
+    async fn moved(
+        &self,
+        wallet: &WalletDesc,
+        effect: &Effect,
+        assets: &[Asset],
+        tx: &str,
+        block: u64,
+    ) -> Result<Amount, ClientError>;
+
     /// The relayer's address, in display form; `None` for a client that only reads.
     fn relayer(&self) -> Option<&str>;
 

@@ -66,8 +66,8 @@ pub struct AssetLimits {
     pub internal: Option<InternalLimits>,
 }
 
-/// An asset's limits of payments to other wallets of the same custody. Such a payment counts in these windows and not in
-/// those of other payments; what is left out here is no limit, also where the asset has one.
+/// An asset's limits of payments to other wallets of the same custody. Such a payment counts in these windows and not
+/// in those of other payments; what is left out here is no limit, also where the asset has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InternalLimits {
@@ -289,7 +289,8 @@ impl LocalPolicy {
         let mut missing = Vec::new();
         for AssetLimits { symbol, chain, per_wallet, total, internal, .. } in &self.assets {
             let mut unlimited = |what: &str| {
-                missing.push(format!("the local policy has no {what} limit for {symbol} on {chain}: run `multisig member prepare` with both"))
+                let how = "run `multisig member prepare` with both";
+                missing.push(format!("the local policy has no {what} limit for {symbol} on {chain}: {how}"));
             };
             if per_wallet.is_none() || total.is_none() {
                 unlimited("perWallet or no total");

@@ -10,6 +10,7 @@ use crate::{
     busy::Busy,
     callers::Callers,
     domain::ClientKey,
+    heads::Heads,
     health::Health,
     metrics::Metrics,
     signers::Signers,
@@ -29,6 +30,7 @@ pub(crate) struct App {
     /// Who may call; exchanged when their file changes.
     pub(crate) callers: ArcSwap<Callers>,
     pub(crate) busy: Busy,
+    pub(crate) heads: Heads,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
 }

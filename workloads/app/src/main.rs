@@ -6,6 +6,7 @@ mod busy;
 mod callers;
 mod config;
 mod domain;
+mod heads;
 mod health;
 mod http;
 mod identity;

@@ -9,6 +9,7 @@ use axum::{
     serve::{IncomingStream, Listener},
 };
 use chain::ChainClient;
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -22,6 +23,7 @@ use crate::{
     broker::{Broker, Calls},
     busy::Busy,
     config::{ConfigError, Settings},
+    heads::Heads,
     health::Health,
     http::{self, Peer, TlsListener},
     identity::AppKeys,
@@ -67,13 +69,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
 pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
     fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
     Ok(App {
-        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?),
+        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone(), Timestamp::now)?),
         trust: Trust::new(&settings)?,
         client,
         client_keys: settings.client_keys,
         callers: ArcSwap::new(Arc::new(settings.callers)),
         signers,
         busy: Busy::default(),
+        heads: Heads::default(),
         health: Health::default(),
         metrics,
     })

@@ -36,7 +36,7 @@ pub(crate) struct Trust {
     manifest: VerifiedManifest,
     signers: BTreeMap<Role, Vec<VerifyingKey>>,
     assets: Assets,
-    cancel_destination: Address,
+    cancel_destinations: Vec<Address>,
 }
 
 impl Trust {
@@ -47,9 +47,14 @@ impl Trust {
             (*role, keys.iter().filter_map(|keys| custody::identity::message_key(keys).ok()).collect())
         };
         let none = || ChainError::Address("no safe destination".to_owned());
-        let destination = settings.manifest.safe_destinations(rules.id().as_str()).first().ok_or_else(none)?;
+        let destinations = settings.manifest.safe_destinations(rules.id().as_str());
+        let cancel_destinations = destinations.iter().map(|text| Address::parse(text, &*rules));
+        let cancel_destinations = cancel_destinations.collect::<Result<Vec<_>, _>>()?;
+        if cancel_destinations.is_empty() {
+            return Err(none());
+        }
         Ok(Self {
-            cancel_destination: Address::parse(destination, &*rules)?,
+            cancel_destinations,
             rules,
             manifest: settings.manifest.clone(),
             signers: settings.signers.iter().map(keys).collect(),
@@ -67,9 +72,9 @@ impl Trust {
         &self.assets
     }
 
-    /// Where the cancel sends nothing to: the manifest's first safe destination.
-    pub(crate) fn cancel_destination(&self) -> &Address {
-        &self.cancel_destination
+    /// Where a cancel may send nothing to: the manifest's safe destinations, in its order; at least one.
+    pub(crate) fn cancel_destinations(&self) -> &[Address] {
+        &self.cancel_destinations
     }
 
     /// The wallet of a hot key, with the manifest's cool and cold keys.

@@ -226,7 +226,9 @@ async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate(
     fs::write(room.path("server.key"), key).unwrap();
     let mut config: Value = serde_json::from_slice(&fs::read(room.path("config.json")).unwrap()).unwrap();
     config["tls"] = json!({
-        "certificateFile": room.path("server.pem"), "keyFile": room.path("server.key"), "clientCaFile": room.path("ca.pem"),
+        "certificateFile": room.path("server.pem"),
+        "keyFile": room.path("server.key"),
+        "clientCaFile": room.path("ca.pem"),
     });
     fs::write(room.path("config.json"), config.to_string()).unwrap();
     let ((old, old_line), (new, new_line)) = (token("shop", "read,pay"), token("shop", "read,pay"));

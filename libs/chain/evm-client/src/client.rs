@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
 use chain::{
     Access, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Finality,
@@ -43,7 +43,7 @@ impl EvmClient {
     }
 
     /// Where a block stands, once `newest` is there.
-    async fn place(&self, block: u64, newest: u64) -> Result<Place, ClientError> {
+    async fn place_at(&self, block: u64, newest: u64) -> Result<Place, ClientError> {
         let depth = newest.saturating_sub(block);
         let settled = match self.finality {
             Finality::Depth(least) => depth >= least,
@@ -105,11 +105,14 @@ impl ChainClient for EvmClient {
     }
 
     async fn simulate(&self, wallet: &WalletDesc, effect: &Effect, assets: &[Asset]) -> Result<Simulated, ClientError> {
-        let Effect::Transfer { asset, to, amount: Amount(amount) } = effect else { return Ok(Simulated::Passes) };
-        let unlisted = || ChainError::Assemble(format!("asset {asset} is not listed"));
-        let token = token(assets.iter().find(|listed| listed.symbol == *asset).ok_or_else(unlisted)?)?;
+        let (token, to, amount) = match effect {
+            Effect::Transfer { asset, to, amount: Amount(amount) } => (listed(asset, assets)?, to, *amount),
+            // An empty call.
+            Effect::Cancel { to } => (None, to, U256::ZERO),
+            Effect::Change { .. } => return Ok(Simulated::Passes),
+        };
         let (wallet, to) = (address(&wallet.address)?, address(to)?);
-        simulated(self.rpc.simulate_transfer(wallet, token, to, *amount).await.map(|()| true))
+        simulated(self.rpc.simulate_transfer(wallet, token, to, amount).await.map(|()| true))
     }
 
     async fn simulate_call(
@@ -149,7 +152,7 @@ impl ChainClient for EvmClient {
             Look::Newest(depth) => {
                 let newest = self.rpc.block_number().await?;
                 let found = self.rpc.execution_of(safe, id, depth).await?;
-                let place = self.place(found.map_or(newest, |found| found.block), newest).await?;
+                let place = self.place_at(found.map_or(newest, |found| found.block), newest).await?;
                 Ok(found.map_or(Fate::Superseded { place }, |found| done(found, place)))
             }
             Look::Since(block) => {
@@ -162,10 +165,31 @@ impl ChainClient for EvmClient {
                 if ours.is_none() && (executions.len() as u64) < next - nonce {
                     return Ok(Fate::Untold);
                 }
-                let place = self.place(ours.unwrap_or(first).block, newest).await?;
+                let place = self.place_at(ours.unwrap_or(first).block, newest).await?;
                 Ok(ours.map_or(Fate::Superseded { place }, |ours| done(*ours, place)))
             }
         }
+    }
+
+    async fn place(&self, block: u64) -> Result<Place, ClientError> {
+        let newest = self.rpc.block_number().await?;
+        self.place_at(block, newest).await
+    }
+
+    async fn moved(
+        &self,
+        wallet: &WalletDesc,
+        effect: &Effect,
+        assets: &[Asset],
+        tx: &str,
+        block: u64,
+    ) -> Result<Amount, ClientError> {
+        let Effect::Transfer { asset, to, amount } = effect else { return Ok(Amount::ZERO) };
+        // The chain itself moves its coin, and all of it.
+        let Some(token) = listed(asset, assets)? else { return Ok(*amount) };
+        let tx = tx.parse().map_err(|_| ChainError::Assemble(format!("'{tx}' is not a transaction's hash")))?;
+        let moved = self.rpc.received(token, (address(&wallet.address)?, address(to)?), tx, block).await?;
+        Ok(Amount(moved).min(*amount))
     }
 
     fn relayer(&self) -> Option<&str> {
@@ -197,6 +221,12 @@ fn address(text: &str) -> Result<Address, ChainError> {
 
 fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
     asset.contract.as_deref().map(address).transpose()
+}
+
+/// The contract of a listed asset; `None` is the native coin.
+fn listed(symbol: &str, assets: &[Asset]) -> Result<Option<Address>, ChainError> {
+    let unlisted = || ChainError::Assemble(format!("asset {symbol} is not listed"));
+    token(assets.iter().find(|listed| listed.symbol == symbol).ok_or_else(unlisted)?)
 }
 
 fn done(Execution { tx, success, .. }: Execution, place: Place) -> Fate {

@@ -5,6 +5,7 @@
 
 mod client;
 mod quantity;
+mod received;
 pub mod relayer;
 mod revert;
 pub mod rpc;

@@ -254,7 +254,7 @@ impl Rpc {
         self.ask("eth_getLogs", filter, "logs", |value| log_entries(value, contract)).await
     }
 
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         method: &'static str,
         params: Value,

@@ -105,9 +105,9 @@ pub struct Payment {
     /// To Keeper where its member trust says ClientKey: as in [`CreateWallet`]. Else empty. Secret.
     #[prost(bytes = "vec", tag = "6")]
     pub client_key: Vec<u8>,
-    /// [`custody::WalletId`] of the wallet that is to be paid, where the payer named a wallet and no address; else empty.
-    /// The signer refuses unless every transfer goes to that wallet's address by its own registry. Whether a payment is
-    /// to a wallet of the custody does not depend on it: that the signer finds out by itself.
+    /// [`custody::WalletId`] of the wallet that is to be paid, where the payer named a wallet and no address; else
+    /// empty. The signer refuses unless every transfer goes to that wallet's address by its own registry. Whether a
+    /// payment is to a wallet of the custody does not depend on it: that the signer finds out by itself.
     #[prost(string, tag = "8")]
     pub to_wallet: String,
 }

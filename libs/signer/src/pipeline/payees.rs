@@ -6,7 +6,8 @@ use chain::{ChainId, Transaction};
 
 use super::{context::SigningContext, create::wallet_id, signer::Signer, stop::Stop};
 
-/// The destinations that are wallets of this custody, with their ids; each is recomputed from its keys and the manifest.
+/// The destinations that are wallets of this custody, with their ids; each is recomputed from its keys and the
+/// manifest.
 pub(super) async fn internal(
     signer: &Signer,
     serving: &SigningContext,

@@ -1,6 +1,6 @@
-//! The callers' file: one line a credential, `NAME SCOPES CREDENTIAL`, separated by blanks. SCOPES are joined by commas;
-//! CREDENTIAL is `token-sha256:HEX` or `certificate:NAME`. Empty lines and those that begin with `#` say nothing. A caller
-//! with several lines has several credentials, as while a token is changed.
+//! The callers' file: one line a credential, `NAME SCOPES CREDENTIAL`, separated by blanks. SCOPES are joined by
+//! commas; CREDENTIAL is `token-sha256:HEX` or `certificate:NAME`. Empty lines and those that begin with `#` say
+//! nothing. A caller with several lines has several credentials, as while a token is changed.
 
 use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
 

@@ -1,5 +1,5 @@
-//! Lists in pages. A cursor names the last thing that was shown, so that what is added meanwhile neither repeats nor hides
-//! anything.
+//! Lists in pages. A cursor names the last thing that was shown, so that what is added meanwhile neither repeats nor
+//! hides anything.
 
 use std::str::FromStr;
 

@@ -22,7 +22,7 @@ pub(crate) use caller::{CallerName, Scope};
 pub(crate) use client_key::{CLIENT_KEY_BYTES, ClientKey};
 pub(crate) use list::{Cursor, Direction, InvalidCursor, Page, PaymentFilter, WalletFilter};
 pub(crate) use order::{IdempotencyKey, InvalidIdempotencyKey, Order, PaymentId};
-pub(crate) use payment::{NewPayment, Payment};
+pub(crate) use payment::{Change, History, NewPayment, Payment};
 pub(crate) use progress::{Kind, Stage, Status};
 pub(crate) use relay::RelayPurpose;
 pub(crate) use seed::Seed;

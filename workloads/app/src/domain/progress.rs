@@ -3,11 +3,19 @@
 /// What users see of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Status {
-    Requested,
-    Checking,
+    /// Stored: it will be paid, or its end told.
+    Accepted,
+    /// For the signers' time locks.
     Waiting,
-    Signing,
+    /// Both signers and the chain would let it pass.
+    Checked,
+    /// Both owners' signatures are there.
+    Signed,
+    /// On its way to the chain.
     Broadcast,
+    /// Its execution is in a block that a reorganisation may still take back.
+    Included,
+    /// Its execution is in a block that stays.
     Confirmed,
     Refused,
     Failed,
@@ -15,12 +23,13 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Status; 9] = [
-        Status::Requested,
-        Status::Checking,
+    pub(crate) const ALL: [Status; 10] = [
+        Status::Accepted,
         Status::Waiting,
-        Status::Signing,
+        Status::Checked,
+        Status::Signed,
         Status::Broadcast,
+        Status::Included,
         Status::Confirmed,
         Status::Refused,
         Status::Failed,
@@ -29,11 +38,12 @@ impl Status {
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Status::Requested => "requested",
-            Status::Checking => "checking",
+            Status::Accepted => "accepted",
             Status::Waiting => "waiting",
-            Status::Signing => "signing",
+            Status::Checked => "checked",
+            Status::Signed => "signed",
             Status::Broadcast => "broadcast",
+            Status::Included => "included",
             Status::Confirmed => "confirmed",
             Status::Refused => "refused",
             Status::Failed => "failed",
@@ -64,12 +74,16 @@ pub(crate) enum Stage {
     Send,
     /// Use up the claims by the cancel: something is signed with them that will not be sent.
     Cancel,
+    /// What decides it is in a block: follow it until that block stays, or has vanished.
+    Follow,
+    /// Nothing is signed, and the wallet lacks the money: look until it is there, or the block that lacks it stays.
+    Short,
     /// Nothing can happen to it any more.
     Done,
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 8] = [
+    pub(crate) const ALL: [Stage; 10] = [
         Stage::Prepare,
         Stage::Check,
         Stage::Wait,
@@ -77,6 +91,8 @@ impl Stage {
         Stage::Sign,
         Stage::Send,
         Stage::Cancel,
+        Stage::Follow,
+        Stage::Short,
         Stage::Done,
     ];
 
@@ -89,6 +105,8 @@ impl Stage {
             Stage::Sign => "sign",
             Stage::Send => "send",
             Stage::Cancel => "cancel",
+            Stage::Follow => "follow",
+            Stage::Short => "short",
             Stage::Done => "done",
         }
     }

@@ -22,8 +22,8 @@ use crate::{
     app::App,
     callers::Caller,
     domain::{
-        Address, IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentFilter, PaymentId, Stage,
-        Status,
+        Address, Change, History, IdempotencyKey, InvalidAmount, InvalidIdempotencyKey, Order, Payment, PaymentFilter,
+        PaymentId, Stage, Status,
     },
     http::{
         page::{self, page},
@@ -36,6 +36,7 @@ use crate::{
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const RFC_3339: &str = "RFC 3339, as 2026-01-31T12:00:00Z";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -108,8 +109,19 @@ pub(super) struct PaymentView {
     reason: Option<String>,
     /// In words: the reason, or what is being waited for.
     message: Option<String>,
-    /// The chain transaction that paid.
+    /// The chain transaction in which it took place.
     tx: Option<String>,
+    /// Blocks that follow the one that decides it, while that one may still vanish.
+    depth: Option<u64>,
+    /// What reached the destination, where the token let less than the amount through.
+    moved: Option<String>,
+    /// When it was asked for (RFC 3339).
+    created_at: Option<Timestamp>,
+    /// When anything of it changed last.
+    updated_at: Option<Timestamp>,
+    /// Each change of the status and of what decides it, oldest first. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ChangeView>>,
     /// Whose signatures are there. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     signers: Option<Vec<&'static str>>,
@@ -122,6 +134,8 @@ pub(super) struct ListQuery {
     wallet: Option<String>,
     status: Option<String>,
     asset: Option<String>,
+    created_after: Option<String>,
+    created_before: Option<String>,
     limit: Option<u16>,
     order: Option<page::Order>,
     cursor: Option<String>,
@@ -133,6 +147,23 @@ pub(super) struct ListView {
     payments: Vec<PaymentView>,
     /// Cursor of the next page, if there is one.
     next: Option<String>,
+}
+
+/// A change of a payment as users see it.
+#[derive(Serialize)]
+struct ChangeView {
+    status: &'static str,
+    at: Timestamp,
+    reason: Option<String>,
+    tx: Option<String>,
+    /// Number of the block that decides it, or speaks against it.
+    block: Option<u64>,
+}
+
+impl From<Change> for ChangeView {
+    fn from(Change { at, status, reason, tx, block }: Change) -> Self {
+        Self { status: status.as_str(), at, reason, tx, block }
+    }
 }
 
 pub(super) async fn create(
@@ -155,41 +186,50 @@ pub(super) async fn show(
     let text = problem::id(path)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "UnknownPayment", format!("there is no payment '{text}'"));
     let id: PaymentId = text.parse().map_err(|_| unknown())?;
-    let Shown { payment, signed_by } = payments::show(&app, id).await?.ok_or_else(unknown)?;
-    let signers = signed_by.into_iter().map(|owner| owner.as_str()).collect();
-    Ok(Json(PaymentView { signers: Some(signers), ..view(payment) }))
+    Ok(Json(view(payments::show(&app, id).await?.ok_or_else(unknown)?)))
 }
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<ListView>, Problem> {
-    let ListQuery { wallet, status, asset, limit, order, cursor } = problem::query(query)?;
-    let page = page(limit, order, cursor.as_deref())?;
-    let filter = filter(wallet, status, asset)?;
-    let (payments, next) = payments::list(&app, filter, page).await?;
-    Ok(Json(ListView { payments: payments.into_iter().map(view).collect(), next: next.map(|next| next.text()) }))
+    let query = problem::query(query)?;
+    let page = page(query.limit, query.order, query.cursor.as_deref())?;
+    let (payments, next) = payments::list(&app, query.filter()?, page).await?;
+    let payments = payments.into_iter().map(|shown| PaymentView { history: None, signers: None, ..view(shown) });
+    Ok(Json(ListView { payments: payments.collect(), next: next.map(|next| next.text()) }))
 }
 
-fn filter(wallet: Option<String>, status: Option<String>, asset: Option<String>) -> Result<PaymentFilter, Problem> {
-    let invalid = |name: &str, text: &str, expected: &str| {
+impl ListQuery {
+    fn filter(&self) -> Result<PaymentFilter, Problem> {
+        let statuses = || Status::ALL.map(Status::as_str).join(", ");
+        Ok(PaymentFilter {
+            wallet: parsed("wallet", &self.wallet, "a wallet's id", |id| id.parse().ok())?,
+            status: parsed("status", &self.status, &statuses(), Status::named)?,
+            asset: parsed("asset", &self.asset, "a symbol", |symbol| symbol.parse().ok())?,
+            created_after: parsed("createdAfter", &self.created_after, RFC_3339, |time| time.parse().ok())?,
+            created_before: parsed("createdBefore", &self.created_before, RFC_3339, |time| time.parse().ok())?,
+        })
+    }
+}
+
+fn parsed<T>(
+    name: &str,
+    text: &Option<String>,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let invalid = || {
         let detail = format!("{name} '{text}' is unknown; expected {expected}");
         Problem::new(StatusCode::BAD_REQUEST, "InvalidFilter", detail)
     };
-    let statuses = || Status::ALL.map(Status::as_str).join(", ");
-    let wallet = wallet.map(|id| id.parse().map_err(|_| invalid("wallet", &id, "a wallet's id")));
-    let status = status.map(|name| Status::named(&name).ok_or_else(|| invalid("status", &name, &statuses())));
-    let asset = asset.map(|symbol| symbol.parse().map_err(|_| invalid("asset", &symbol, "a symbol")));
-    Ok(PaymentFilter {
-        wallet: wallet.transpose()?,
-        status: status.transpose()?,
-        asset: asset.transpose()?,
-        ..PaymentFilter::default()
-    })
+    parse(text).map(Some).ok_or_else(invalid)
 }
 
-fn view(payment: Payment) -> PaymentView {
+fn view(Shown { payment, signed_by, history, depth }: Shown) -> PaymentView {
     let Payment { order, .. } = payment;
+    let History { created, updated, changes } = history;
     let message = match (payment.message, payment.trouble) {
         (Some(message), Some(trouble)) if payment.stage != Stage::Done => Some(format!("{message}; {trouble}")),
         (Some(message), _) => Some(message),
@@ -207,7 +247,12 @@ fn view(payment: Payment) -> PaymentView {
         reason: payment.reason,
         message,
         tx: payment.tx,
-        signers: None,
+        depth,
+        moved: payment.moved.map(|amount| amount.to_string()),
+        created_at: created,
+        updated_at: updated,
+        history: Some(changes.into_iter().map(ChangeView::from).collect()),
+        signers: Some(signed_by.into_iter().map(|owner| owner.as_str()).collect()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What App does without being asked: one file a job.
 
+mod follow;
 mod pay;
 mod resume;
 mod watch_access;

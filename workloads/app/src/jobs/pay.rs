@@ -1,16 +1,20 @@
 //! A wallet's payments, one at a time, in the order in which they were asked for: one task a wallet, for as long as it
 //! has something to pay.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use custody::WalletId;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use crate::{
     app::App,
     domain::{Payment, PaymentId},
     payments::{self, Trouble},
 };
+
+/// How long the next block is waited for before the step is taken again all the same.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// There is something to pay from this wallet.
 pub(crate) fn wake(app: &Arc<App>, wallet: WalletId) {
@@ -43,13 +47,18 @@ async fn pay(app: &App, wallet: WalletId) {
                 continue;
             }
         };
+        let mut heads = app.heads.watch();
         match payments::step(app, payment.clone()).await {
             Ok(()) => failures = 0,
             Err(trouble) => {
                 failures += 1;
                 tell(app, &payment, &trouble);
                 show(app, payment.id, &trouble).await;
-                tokio::time::sleep(trouble.pause(failures, Timestamp::now())).await;
+                if trouble.awaits_block() {
+                    let _ = timeout(PATIENCE, heads.next()).await;
+                } else {
+                    tokio::time::sleep(trouble.pause(failures, Timestamp::now())).await;
+                }
             }
         }
     }

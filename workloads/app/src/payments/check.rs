@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use chain::{Created, Simulated};
+use chain::{Amount, Asset, ClientError, Created, Simulated, WalletState};
 
 use super::{
     ask::{Question, Verdict},
@@ -20,7 +20,7 @@ impl Step<'_> {
             let message = format!("asset {} is no longer configured", order.asset);
             return self.end(Status::Refused, "UnknownAsset", &message).await;
         };
-        let state = self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await?;
+        let (state, held) = self.held(asset).await?;
         if !still_free(&transaction, &state) {
             return self.start_again().await;
         }
@@ -29,10 +29,10 @@ impl Step<'_> {
             Verdict::Later(_) => true,
             Verdict::Allowed => false,
         };
-        let (amount, held) = (order.amount.get(), state.balances.first().copied().unwrap_or_default());
-        if held < amount {
+        let amount = order.amount.get();
+        if let Some(held) = held.filter(|held| *held < amount) {
             let message = format!("the wallet holds {held} of {}'s smallest unit, not {amount}", order.asset);
-            return self.end(Status::Failed, "InsufficientBalance", &message).await;
+            return self.lacks(message, state.block).await;
         }
         match self.app.client.simulate(&self.wallet, &order.effect(), slice::from_ref(asset)).await? {
             Simulated::Refused(reason) => {
@@ -40,8 +40,23 @@ impl Step<'_> {
                 self.end(Status::Failed, "SimulationReverted", &message).await
             }
             Simulated::Passes if later => self.hold().await,
-            Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checking).await,
-            Simulated::Passes => self.go(Stage::Sign, Status::Signing).await,
+            Simulated::Passes if state.created == Created::No => self.go(Stage::Deploy, Status::Checked).await,
+            Simulated::Passes => self.go(Stage::Sign, Status::Checked).await,
+        }
+    }
+
+    /// The wallet with what it holds of the asset; without, where the asset is a contract that does not tell. Whether it
+    /// would move all the same, the simulation says.
+    async fn held(&self, asset: &Asset) -> Result<(WalletState, Option<Amount>), Trouble> {
+        match self.app.client.wallet_state(&self.wallet, slice::from_ref(asset)).await {
+            Ok(state) => {
+                let held = state.balances.first().copied().unwrap_or_default();
+                Ok((state, Some(held)))
+            }
+            Err(ClientError::Malformed { .. } | ClientError::Reverted { .. }) if asset.contract.is_some() => {
+                Ok((self.on_chain().await?, None))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 }

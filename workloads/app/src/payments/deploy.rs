@@ -9,7 +9,7 @@ use crate::domain::{Kind, Stage, Status};
 impl Step<'_> {
     pub(super) async fn deploy(&self) -> Result<(), Trouble> {
         match self.created().await? {
-            None => self.go(Stage::Sign, Status::Signing).await,
+            None => self.go(Stage::Sign, Status::Checked).await,
             // Nothing is signed yet.
             Some(reason) => self.end(Status::Failed, "NotDeployable", &reason).await,
         }
@@ -20,9 +20,7 @@ impl Step<'_> {
         match self.executor(Kind::Payment).create().await? {
             Readiness::Ready => Ok(None),
             Readiness::Impossible(reason) => Ok(Some(reason)),
-            Readiness::NotSeen => {
-                Err(Trouble::Wait("the wallet's contract is sent, and not on the chain yet".to_owned()))
-            }
+            Readiness::NotSeen => Err(Trouble::NotCreated),
             Readiness::Lost(lost) => Err(Trouble::Wait(lost.to_string())),
         }
     }

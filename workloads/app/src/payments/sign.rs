@@ -26,7 +26,7 @@ impl Step<'_> {
             return Ok(());
         }
         match self.signed(transaction, "sign").await? {
-            Ok(_) => self.go(Stage::Send, Status::Signing).await,
+            Ok(_) => self.go(Stage::Send, Status::Signed).await,
             Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) if refused.nonce_is_taken() => {
                 self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
             }
@@ -47,7 +47,7 @@ impl Step<'_> {
     /// Hot has signed, and Cooler's refusal is final for its operation: once Cooler takes the claims as the next, it is
     /// asked under another.
     async fn ask_cooler_anew(&self, refused: Refused) -> Result<(), Trouble> {
-        let payment = Payment { seed: Seed::random(), ..self.at(Stage::Wait, Status::Signing) };
+        let payment = Payment { seed: Seed::random(), ..self.at(Stage::Wait, Status::Checked) };
         self.app.store.update(payment).await?;
         Err(Trouble::NotNext { refused })
     }

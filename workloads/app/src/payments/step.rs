@@ -72,19 +72,16 @@ impl<'a> Step<'a> {
         Ok(self.app.store.update(self.at(stage, status)).await?)
     }
 
-    /// The payment is made, by the chain's transaction `tx`.
-    pub(super) async fn confirm(&self, tx: String) -> Result<(), Trouble> {
-        tracing::info!(payment = %self.payment.id, tx, "payment confirmed");
-        let payment = self.at(Stage::Done, Status::Confirmed);
-        Ok(self.app.store.update(Payment { tx: Some(tx), reason: None, message: None, ..payment }).await?)
-    }
-
     /// The payment has ended without being paid, and can't be any more.
     pub(super) async fn end(&self, status: Status, reason: &str, message: &str) -> Result<(), Trouble> {
+        Ok(self.app.store.update(self.ended(status, reason, message)).await?)
+    }
+
+    /// The payment, ended so.
+    pub(super) fn ended(&self, status: Status, reason: &str, message: &str) -> Payment {
         tracing::info!(payment = %self.payment.id, status = status.as_str(), reason, why = message, "payment ended");
-        let payment = self.at(Stage::Done, status);
         let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
-        Ok(self.app.store.update(Payment { reason, message, ..payment }).await?)
+        Payment { reason, message, back: None, ..self.at(Stage::Done, status) }
     }
 
     /// The payment will end so, once the cancel has used up its claims. `None`: it will start again.
@@ -96,10 +93,10 @@ impl<'a> Step<'a> {
     ) -> Result<(), Trouble> {
         tracing::warn!(payment = %self.payment.id, reason, why = message, "the payment is cancelled on the chain");
         // No time lock is waited for any more.
-        let status = Some(self.payment.status).filter(|status| *status != Status::Waiting).unwrap_or(Status::Signing);
+        let status = Some(self.payment.status).filter(|status| *status != Status::Waiting).unwrap_or(Status::Checked);
         let payment = self.at(Stage::Cancel, status);
         let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
-        Ok(self.app.store.update(Payment { ending, reason, message, ..payment }).await?)
+        Ok(self.app.store.update(Payment { ending, reason, message, block: None, ..payment }).await?)
     }
 
     /// Nothing is, or can become, valid with the present claims: the payment starts again with the next.
@@ -111,7 +108,10 @@ impl<'a> Step<'a> {
             message: None,
             cancel_attempts: 0,
             reverts: 0,
-            ..self.at(Stage::Prepare, Status::Requested)
+            tx: None,
+            block: None,
+            back: None,
+            ..self.at(Stage::Prepare, Status::Accepted)
         };
         Ok(self.app.store.restart(payment).await?)
     }

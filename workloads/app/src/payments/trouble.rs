@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chain::{ChainError, ClientError};
+use chain::{ChainError, Claim, ClientError};
 use jiff::Timestamp;
 
 use crate::{
+    domain::PaymentId,
     signers::{Away, Refused},
     store::StoreError,
 };
@@ -29,6 +30,22 @@ pub(crate) enum Trouble {
     HeldUp,
     #[error("large payments wait for the signers' time locks, this one until {not_before}")]
     TimeLock { not_before: Timestamp },
+    #[error("{claimed} is used; waiting for the node to say by what")]
+    Untold { claimed: String },
+    #[error("the wallet has to use {first} first")]
+    Early { first: Claim },
+    #[error("payment {earlier} goes first: the block in which it took place has vanished")]
+    Vanished { earlier: PaymentId },
+    #[error("transaction {tx} is in a block, and the node does not show yet what it did")]
+    Unseen { tx: String },
+    #[error("the wallet's contract is sent, and not on the chain yet")]
+    NotCreated,
+    #[error("{message}; it is cancelled if that is still so once block {block} is final")]
+    WouldRevert { message: String, block: u64 },
+    #[error(
+        "{claimed} must be used up by the cancel, and no safe destination of the manifest takes an empty call: {refusals}"
+    )]
+    NoCancel { claimed: String, refusals: String },
     #[error("{0}")]
     Wait(String),
 }
@@ -37,6 +54,19 @@ impl Trouble {
     /// Whether it is one; a time lock is the signers' rule.
     pub(crate) fn is_failure(&self) -> bool {
         !matches!(self, Self::HeldUp | Self::TimeLock { .. })
+    }
+
+    /// Whether nothing changes before the chain has another block.
+    pub(crate) fn awaits_block(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Pending(_))
+            | Self::Untold { .. }
+            | Self::Early { .. }
+            | Self::Vanished { .. } => true,
+            Self::Unseen { .. } | Self::NotCreated | Self::WouldRevert { .. } | Self::NoCancel { .. } => true,
+            Self::Away(_) | Self::Client(_) | Self::Store(_) | Self::Build(_) | Self::Wait(_) => false,
+            Self::CancelRefused { .. } | Self::NotNext { .. } | Self::HeldUp | Self::TimeLock { .. } => false,
+        }
     }
 
     /// How long to wait after `failures` in a row: as the schedule says, but no longer than the time lock. A time that

@@ -20,9 +20,9 @@ impl Step<'_> {
             Verdict::Refused(refused) => self.refused(&transaction, refused).await,
             Verdict::Later(not_before) => self.until(not_before).await,
             // Cooler has held up what hot has signed.
-            Verdict::Allowed if transaction.hot.is_some() => self.go(Stage::Sign, Status::Signing).await,
+            Verdict::Allowed if transaction.hot.is_some() => self.go(Stage::Sign, Status::Checked).await,
             // Balances may have changed since.
-            Verdict::Allowed => self.go(Stage::Check, Status::Checking).await,
+            Verdict::Allowed => self.go(Stage::Check, Status::Accepted).await,
         }
     }
 

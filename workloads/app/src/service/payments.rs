@@ -9,7 +9,8 @@ use super::wallets::{self, WalletError};
 use crate::{
     app::App,
     domain::{
-        CallerName, Cursor, IdempotencyKey, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed,
+        CallerName, Cursor, History, IdempotencyKey, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId,
+        Seed, Stage,
     },
     jobs::wake,
     store::StoreError,
@@ -48,10 +49,13 @@ pub(crate) async fn accept(
     Ok(payment)
 }
 
-/// A payment, and whose signatures are there.
+/// A payment, what it went through, and whose signatures are there.
 pub(crate) struct Shown {
     pub(crate) payment: Payment,
     pub(crate) signed_by: Vec<KeyRole>,
+    pub(crate) history: History,
+    /// Blocks that follow the one that decides it, while that one may still vanish.
+    pub(crate) depth: Option<u64>,
 }
 
 /// The payment of this id.
@@ -59,14 +63,27 @@ pub(crate) async fn show(app: &App, id: PaymentId) -> Result<Option<Shown>, Stor
     let Some(payment) = app.store.payment(id).await? else { return Ok(None) };
     let transaction = app.store.transaction(id, Kind::Payment).await?;
     let signed_by = transaction.map_or_else(Vec::new, |transaction| transaction.signed_by());
-    Ok(Some(Shown { payment, signed_by }))
+    let history = app.store.history(id).await?;
+    Ok(Some(Shown { depth: depth(app, &payment), payment, signed_by, history }))
 }
 
-/// Payments that fit, and where the next page begins, if there is one.
+/// Blocks that follow the one that decides it, while that one may still vanish.
+fn depth(app: &App, payment: &Payment) -> Option<u64> {
+    payment.block.filter(|_| payment.stage == Stage::Follow).and_then(|block| app.heads.depth(block))
+}
+
+/// Payments that fit, without their changes and signatures, and where the next page begins, if there is one.
 pub(crate) async fn list(
     app: &App,
     filter: PaymentFilter,
     page: Page,
-) -> Result<(Vec<Payment>, Option<Cursor>), StoreError> {
-    Ok(page.cut(app.store.payments(filter, page).await?))
+) -> Result<(Vec<Shown>, Option<Cursor>), StoreError> {
+    let (payments, next) = page.cut(app.store.payments(filter, page).await?);
+    let shown = |(payment, history): (Payment, History)| Shown {
+        depth: depth(app, &payment),
+        payment,
+        signed_by: Vec::new(),
+        history,
+    };
+    Ok((payments.into_iter().map(shown).collect(), next))
 }

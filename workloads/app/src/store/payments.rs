@@ -1,10 +1,11 @@
 //! Payments, and what the owners sign for them.
 
 use async_trait::async_trait;
+use chain::Claim;
 use custody::WalletId;
 
 use super::error::StoreError;
-use crate::domain::{Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Status, Transaction};
+use crate::domain::{History, Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Status, Transaction};
 
 /// See the module.
 #[async_trait]
@@ -12,20 +13,29 @@ pub(crate) trait Payments: Send + Sync {
     /// Stores an order, once per caller and idempotency key; `None` if the key belongs to another order.
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError>;
 
-    /// Payments that fit, each with its place in the order in which they were asked for: one more than the page has, if
-    /// there is one.
-    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, Payment)>, StoreError>;
+    /// Payments that fit, with their times and without their changes, each with its place in the order in which they
+    /// were asked for: one more than the page has, if there is one.
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError>;
 
     /// The payment of this id.
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;
 
-    /// The oldest payment of a wallet that has not ended.
+    /// When what changed of a payment.
+    async fn history(&self, id: PaymentId) -> Result<History, StoreError>;
+
+    /// The oldest payment of a wallet that has a step to take: neither ended nor followed.
     async fn next_payment(&self, wallet: &WalletId) -> Result<Option<Payment>, StoreError>;
 
-    /// Wallets with payments that have not ended.
+    /// Wallets with payments that have a step to take.
     async fn busy_wallets(&self) -> Result<Vec<WalletId>, StoreError>;
 
-    /// Writes how far a payment is: all that may change of it.
+    /// Payments that wait for a block to stay, oldest first.
+    async fn followed(&self) -> Result<Vec<Payment>, StoreError>;
+
+    /// A followed payment of the wallet, one of whose transactions uses up one of these claims.
+    async fn holder(&self, wallet: &WalletId, claims: &[Claim]) -> Result<Option<PaymentId>, StoreError>;
+
+    /// Writes how far a payment is: all that may change of it, and the change's time.
     async fn update(&self, payment: Payment) -> Result<(), StoreError>;
 
     /// Writes a transaction and, in the same commit, how far its payment is.

@@ -114,8 +114,9 @@ fn only_named_pods_reach_app_and_app_reaches_only_its_servers() {
     assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(policy["podSelector"], object(&objects, "Deployment")["spec"]["selector"]);
     let port = |port: Value| json!({"port": port, "protocol": "TCP"});
+    let callers = json!({"podSelector": {"matchLabels": {"multisig.dev/calls-app": "true"}}});
     let ingress = json!([
-        {"ports": [port(json!("http"))], "from": [{"podSelector": {"matchLabels": {"multisig.dev/calls-app": "true"}}}]},
+        {"ports": [port(json!("http"))], "from": [callers]},
         {
             "ports": [port(json!("health"))],
             "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],

@@ -22,6 +22,7 @@ pub(super) const CHAIN: u64 = 31_337;
 pub(super) const ETH: u128 = 1_000_000_000_000_000_000;
 pub(super) const SHOP: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
 pub(super) const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+pub(super) const OTHER_SAFE_PLACE: &str = "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb";
 
 /// Tokens of App's callers, with their names and scopes.
 const CALLERS: [(&str, &str, &[Scope]); 3] = [
@@ -46,10 +47,10 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// `chain` as it is configured, with one safe destination there.
-    pub(super) fn new(chain: Value, safe_destination: &str, relayer_key: &str) -> Self {
+    /// `chain` as it is configured, with these safe destinations there.
+    pub(super) fn new(chain: Value, safe_destinations: &[&str], relayer_key: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let custody = Ceremony::fixed().destinations(chain["id"].as_str().unwrap(), &[safe_destination]).held();
+        let custody = Ceremony::fixed().destinations(chain["id"].as_str().unwrap(), safe_destinations).held();
         let home = Self { folder: tempfile::tempdir().unwrap(), custody };
         fs::write(home.path("manifest.json"), home.custody.signed.to_json()).unwrap();
         fs::write(home.path("ca.pem"), "-----BEGIN CERTIFICATE-----").unwrap();

@@ -4,10 +4,12 @@
 
 mod api;
 mod callers;
+mod cancels;
 mod chart;
 mod client_keys;
 mod coins;
 mod crashes;
+mod finality;
 mod home;
 mod intents;
 mod internal;
@@ -15,6 +17,7 @@ mod lists;
 mod payments;
 mod running;
 mod signers;
+mod tokens;
 mod waits;
 mod wallets;
 mod world;

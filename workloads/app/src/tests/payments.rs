@@ -132,7 +132,7 @@ async fn a_cancel_that_is_refused_at_first_is_asked_for_until_it_is_signed() {
     });
     let id = app.pay("one", "alice", SHOP, "ETH", 7).await;
     let waiting = app.until(&id, |payment| payment["message"].as_str().unwrap_or_default().contains("cancel")).await;
-    assert_eq!((&waiting["status"], &waiting["reason"]), (&json!("signing"), &json!("OverWindow")), "{waiting:#}");
+    assert_eq!((&waiting["status"], &waiting["reason"]), (&json!("checked"), &json!("OverWindow")), "{waiting:#}");
     assert_eq!(app.ended(&id).await["status"], "refused");
     app.paid("two", "alice", 8).await;
 }
@@ -246,7 +246,7 @@ async fn trouble_is_shown_and_the_payment_goes_on_when_it_is_over() {
     world.signers.script(|_, _| Fault::Lost);
     world.anvil.start_again().await.unwrap();
     let waiting = app.until(&id, |payment| payment["message"].as_str().unwrap_or_default().contains("answer")).await;
-    assert_eq!(waiting["status"], "checking", "{waiting:#}");
+    assert_eq!(waiting["status"], "accepted", "{waiting:#}");
     world.signers.heal();
     let paid = app.ended(&id).await;
     assert_eq!((&paid["status"], &paid["message"]), (&json!("confirmed"), &Value::Null), "{paid:#}");

@@ -115,6 +115,11 @@ impl RunningApp {
         }
     }
 
+    /// The payment once it has this status.
+    pub(super) async fn reaches(&self, id: &str, status: &str) -> Value {
+        self.until(id, |payment| payment["status"] == status).await
+    }
+
     /// The payment once it has ended.
     pub(super) async fn ended(&self, id: &str) -> Value {
         let ends = ["confirmed", "refused", "failed", "cancelled"];

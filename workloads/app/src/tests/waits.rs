@@ -177,7 +177,7 @@ async fn a_signer_that_can_not_decide_now_is_waited_for_and_shown_in_words() {
         let id = app.pay(reason, "alice", SHOP, "ETH", 7).await;
         let shown = app.until(&id, |payment| payment["message"].is_string()).await;
         let expected = format!("{signer} can't decide now: {reason} in words ({reason})");
-        assert_eq!((&shown["status"], &shown["message"]), (&json!("checking"), &json!(expected)), "{shown:#}");
+        assert_eq!((&shown["status"], &shown["message"]), (&json!("accepted"), &json!(expected)), "{shown:#}");
         assert_eq!(shown["reason"], Value::Null);
         world.signers.heal();
         assert_eq!(app.ended(&id).await["status"], "confirmed");
@@ -197,7 +197,7 @@ async fn a_nonce_that_a_signer_does_not_know_as_the_next_is_waited_for_before_an
         let id = app.pay(reason, "alice", SHOP, "ETH", 7).await;
         let shown = app.until(&id, |payment| payment["message"].is_string()).await;
         assert!(shown["message"].as_str().unwrap().contains("catch up"), "{shown:#}");
-        assert_eq!((&shown["status"], &shown["reason"]), (&json!("checking"), &Value::Null), "{shown:#}");
+        assert_eq!((&shown["status"], &shown["reason"]), (&json!("accepted"), &Value::Null), "{shown:#}");
         world.signers.heal();
         assert_eq!(app.ended(&id).await["status"], "confirmed");
     }

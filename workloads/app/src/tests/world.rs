@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chain::{Asset, Claim, Effect, KeyRole};
 use chain_adapters::Adapters;
 use data_encoding::HEXLOWER;
-use harness::{Options, evm::Anvil};
+use harness::{Options, evm::Anvil, rpc_proxy::RpcProxy};
 use serde_json::{Value, json};
 
 use super::{
-    home::{CHAIN, ETH, Home, SAFE_PLACE},
+    home::{CHAIN, ETH, Home, OTHER_SAFE_PLACE, SAFE_PLACE},
     running::RunningApp,
     signers::TestSigners,
 };
@@ -40,7 +40,7 @@ impl World {
                 {"symbol": "USD", "asset": token, "decimals": 18},
             ],
         });
-        let home = Home::new(configured, SAFE_PLACE, &anvil.dev_accounts().unwrap()[1].key);
+        let home = Home::new(configured, &[SAFE_PLACE, OTHER_SAFE_PLACE], &anvil.dev_accounts().unwrap()[1].key);
         let assets = vec![
             Asset { symbol: "ETH".into(), contract: None },
             Asset { symbol: "USD".into(), contract: Some(token.clone()) },
@@ -86,6 +86,34 @@ impl World {
 
     pub(super) async fn mine(&self) {
         let _: Value = self.anvil.rpc("evm_mine", json!([])).await.unwrap();
+    }
+
+    /// The newest blocks have never been.
+    pub(super) async fn roll_back(&self, blocks: u64) {
+        let _: Value = self.anvil.rpc("anvil_rollback", json!([blocks])).await.unwrap();
+    }
+
+    pub(super) async fn set_code(&self, address: &str, code: &str) {
+        let _: Value = self.anvil.rpc("anvil_setCode", json!([address, code])).await.unwrap();
+    }
+
+    pub(super) async fn block_number(&self) -> u64 {
+        let number: String = self.anvil.rpc("eth_blockNumber", json!([])).await.unwrap();
+        u64::from_str_radix(number.trim_start_matches("0x"), 16).unwrap()
+    }
+
+    /// Starts App on a chain whose blocks stay once so many follow them.
+    pub(super) async fn start_at_depth(&self, depth: u64) -> RunningApp {
+        self.start_with(|config| config["chain"]["finality"] = json!({"depth": depth})).await
+    }
+
+    /// Starts App on the node as it is behind a proxy, with the same finality.
+    pub(super) async fn start_behind(&self, proxy: &RpcProxy, depth: u64) -> RunningApp {
+        self.start_with(|config| {
+            config["chain"]["finality"] = json!({"depth": depth});
+            config["chain"]["nodes"] = json!([proxy.url()]);
+        })
+        .await
     }
 
     pub(super) async fn set_balance(&self, address: &str, wei: u128) {

@@ -8,6 +8,7 @@ ALTER TABLE payments ADD COLUMN to_wallet TEXT;
 CREATE INDEX payments_of_a_wallet ON payments (wallet);
 CREATE INDEX payments_of_a_status ON payments (status);
 CREATE INDEX payments_of_an_asset ON payments (asset);
+CREATE INDEX payments_in_time ON payments (created_at);
 
 -- Rises in the order in which wallets were asked for.
 ALTER TABLE wallets ADD COLUMN sequence INTEGER;

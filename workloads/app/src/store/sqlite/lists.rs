@@ -1,15 +1,23 @@
-//! Lists, a page at a time and by an index: of several filters the first one picks the index, the others are looked at row
-//! by row.
+//! Lists, a page at a time and by an index: of several filters one picks the index, the others are looked at row by
+//! row.
 
 use chain::ChainRules;
 use custody::WalletId;
+use jiff::Timestamp;
 use rusqlite::{Connection, ToSql};
 
-use super::{payments, wallets};
+use super::{history, payments, row::Named, wallets};
 use crate::{
-    domain::{Address, Direction, Page, Payment, PaymentFilter, Status, Symbol, Wallet, WalletFilter},
+    domain::{Address, Direction, History, Page, Payment, PaymentFilter, Status, Symbol, Wallet, WalletFilter},
     store::StoreError,
 };
+
+/// Times rise with the sequence, so a time is looked up once and becomes a bound of the sequence. Payments without one
+/// come before all others, and fit neither condition.
+pub(super) const CREATED_AFTER: &str =
+    "sequence >= (SELECT sequence FROM payments WHERE created_at >= ? ORDER BY created_at, sequence LIMIT 1)";
+pub(super) const CREATED_BEFORE: &str = "+created_at IS NOT NULL AND
+    sequence <= (SELECT sequence FROM payments WHERE created_at < ? ORDER BY created_at DESC, sequence DESC LIMIT 1)";
 
 /// Conditions, each with its value.
 #[derive(Default)]
@@ -53,18 +61,25 @@ pub(super) fn payments(
     rules: &dyn ChainRules,
     filter: &PaymentFilter,
     page: &Page,
-) -> Result<Vec<(i64, Payment)>, StoreError> {
-    let PaymentFilter { wallet, status, asset, .. } = filter;
+) -> Result<Vec<(i64, (Payment, History))>, StoreError> {
+    let PaymentFilter { wallet, status, asset, created_after, created_before } = filter;
     let conditions = Conditions::default()
         .and("wallet = ?", wallet.as_ref().map(WalletId::to_string))
         .and("status = ?", status.map(Status::as_str))
-        .and("asset = ?", asset.as_ref().map(Symbol::to_string));
-    let mut statement = db.prepare_cached(&conditions.statement(payments::COLUMNS, "payments", page))?;
+        .and("asset = ?", asset.as_ref().map(Symbol::to_string))
+        .and(CREATED_AFTER, created_after.map(Timestamp::as_millisecond))
+        .and(CREATED_BEFORE, created_before.map(Timestamp::as_millisecond));
+    let columns = format!("created_at, updated_at, {}", payments::COLUMNS);
+    let mut statement = db.prepare_cached(&conditions.statement(&columns, "payments", page))?;
     let values = conditions.values(page);
     let mut rows = statement.query(rusqlite::params_from_iter(values.iter()))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get("sequence")?, payments::read(row, rules)?));
+        let payment = payments::read(row, rules)?;
+        let named = Named::keyed(row, "payment", "id")?;
+        let (created, updated) = (history::time(&named, "created_at")?, history::time(&named, "updated_at")?);
+        let history = History { created, updated, changes: Vec::new() };
+        found.push((row.get("sequence")?, (payment, history)));
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! The database as one SQLite file: WAL, synchronous FULL, one process.
 
+mod history;
 mod lists;
 mod payments;
 mod relays;
@@ -15,14 +16,23 @@ use std::{
 };
 
 use chain::ChainRules;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::store::StoreError;
 
+/// Says what time it is: the wall clock, but for tests.
+pub(crate) type Clock = fn() -> Timestamp;
+
 const FILE: &str = "app.sqlite";
 /// Steps from version n to n + 1; one that was released never changes.
-const MIGRATIONS: [&str; 4] =
-    [include_str!("schema.sql"), include_str!("waits.sql"), include_str!("claims.sql"), include_str!("callers.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("schema.sql"),
+    include_str!("waits.sql"),
+    include_str!("claims.sql"),
+    include_str!("states.sql"),
+    include_str!("callers.sql"),
+];
 /// SQLite's `user_version` of a present database.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
@@ -32,11 +42,13 @@ pub(crate) struct Sqlite {
     db: Arc<Mutex<Connection>>,
     /// Addresses are read by the rules of their chain.
     rules: Arc<dyn ChainRules>,
+    /// The time of every change.
+    clock: Clock,
 }
 
 impl Sqlite {
     /// Opens or creates the database in `dir`, for this process alone.
-    pub(crate) fn open(dir: &Path, rules: Arc<dyn ChainRules>) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, rules: Arc<dyn ChainRules>, clock: Clock) -> Result<Self, StoreError> {
         let file = dir.join(FILE);
         // It may hold client keys: for its owner alone. SQLite's other files get the same mode.
         fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(StoreError::File)?;
@@ -46,7 +58,7 @@ impl Sqlite {
             _ => error.into(),
         })?;
         migrate(&db)?;
-        Ok(Self { db: Arc::new(Mutex::new(db)), rules })
+        Ok(Self { db: Arc::new(Mutex::new(db)), rules, clock })
     }
 
     /// Runs `work` on the database, off the async threads: a commit waits for the disk.

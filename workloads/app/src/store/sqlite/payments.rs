@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chain::ChainRules;
+use chain::{ChainRules, Claim};
 use custody::WalletId;
 use jiff::Timestamp;
 use prost::Message;
 use protocol::ops::Attestation;
 use rusqlite::{Connection, Row, params};
 
-use super::{Sqlite, lists, row::Named, transactions};
+use super::{Clock, Sqlite, history, lists, row::Named, transactions};
 use crate::{
     domain::{
-        Address, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status, Transaction,
+        Address, History, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status,
+        Transaction,
     },
     store::{Payments, StoreError},
 };
@@ -21,15 +22,18 @@ use crate::{
 #[async_trait]
 impl Payments for Sqlite {
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
-        let rules = self.rules.clone();
+        let (rules, clock) = (self.rules.clone(), self.clock);
         self.run(move |db| {
             let NewPayment { id, caller, idempotency_key, order, seed } = new;
             let key = [caller.as_str(), idempotency_key.as_str()].join(" ");
-            let stored = db.execute(
+            let commit = db.transaction()?;
+            // Times rise with the sequence, also where a clock was put back: a list by time is one by sequence.
+            let stored = commit.execute(
                 "INSERT OR IGNORE INTO payments
                    (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed,
-                    to_wallet)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'requested', 'prepare', ?8, ?9)",
+                    to_wallet, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'accepted', 'prepare', ?8, ?9,
+                    max(?10, coalesce((SELECT max(created_at) FROM payments), 0)), ?10)",
                 params![
                     id.to_string(),
                     key,
@@ -39,9 +43,14 @@ impl Payments for Sqlite {
                     order.amount.to_string(),
                     order.intent.as_ref().map(Message::encode_to_vec),
                     seed.0,
-                    order.to_wallet.as_ref().map(WalletId::as_str)
+                    order.to_wallet.as_ref().map(WalletId::as_str),
+                    clock().as_millisecond()
                 ],
             )?;
+            if stored == 1 {
+                history::note(&commit, id)?;
+            }
+            commit.commit()?;
             let payment = one(db, &*rules, "idempotency_key = ?1", &key)?;
             let payment = payment.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok((stored == 1 || payment.order == order).then_some(payment))
@@ -49,7 +58,7 @@ impl Payments for Sqlite {
         .await
     }
 
-    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, Payment)>, StoreError> {
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError> {
         let rules = self.rules.clone();
         self.run(move |db| lists::payments(db, &*rules, &filter, &page)).await
     }
@@ -59,12 +68,54 @@ impl Payments for Sqlite {
     }
 
     async fn next_payment(&self, wallet: &WalletId) -> Result<Option<Payment>, StoreError> {
-        self.one("wallet = ?1 AND stage <> 'done' ORDER BY sequence LIMIT 1", wallet.to_string()).await
+        let condition =
+            "wallet = ?1 AND stage <> 'done' AND stage NOT IN ('follow', 'short') ORDER BY sequence LIMIT 1";
+        self.one(condition, wallet.to_string()).await
+    }
+
+    async fn history(&self, id: PaymentId) -> Result<History, StoreError> {
+        self.run(move |db| history::read(db, id)).await
+    }
+
+    async fn followed(&self) -> Result<Vec<Payment>, StoreError> {
+        let rules = self.rules.clone();
+        self.run(move |db| {
+            let condition = "stage IN ('follow', 'short') ORDER BY sequence";
+            let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
+            let mut rows = statement.query([])?;
+            let mut payments = Vec::new();
+            while let Some(row) = rows.next()? {
+                payments.push(read(row, &*rules)?);
+            }
+            Ok(payments)
+        })
+        .await
+    }
+
+    async fn holder(&self, wallet: &WalletId, claims: &[Claim]) -> Result<Option<PaymentId>, StoreError> {
+        let (wallet, claims) = (wallet.to_string(), claims.to_vec());
+        self.run(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT payments.id FROM payments JOIN claims ON claims.payment = payments.id
+                 WHERE payments.wallet = ?1 AND payments.stage <> 'done' AND payments.stage = 'follow'
+                   AND claims.claim = ?2 LIMIT 1",
+            )?;
+            for claim in claims {
+                let mut rows = statement.query([&wallet, &claim.to_string()])?;
+                if let Some(row) = rows.next()? {
+                    return Ok(Some(Named::new(row, "payments".to_owned()).parse("id", str::parse)?));
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     async fn busy_wallets(&self) -> Result<Vec<WalletId>, StoreError> {
         self.run(|db| {
-            let mut statement = db.prepare("SELECT DISTINCT wallet FROM payments WHERE stage <> 'done'")?;
+            let mut statement = db.prepare(
+                "SELECT DISTINCT wallet FROM payments WHERE stage <> 'done' AND stage NOT IN ('follow', 'short')",
+            )?;
             let mut rows = statement.query([])?;
             let mut wallets = Vec::new();
             while let Some(row) = rows.next()? {
@@ -76,13 +127,20 @@ impl Payments for Sqlite {
     }
 
     async fn update(&self, payment: Payment) -> Result<(), StoreError> {
-        self.run(move |db| write(db, &payment)).await
+        let clock = self.clock;
+        self.run(move |db| {
+            let commit = db.transaction()?;
+            write(&commit, &payment, clock)?;
+            Ok(commit.commit()?)
+        })
+        .await
     }
 
     async fn record(&self, payment: Payment, transaction: Transaction) -> Result<(), StoreError> {
+        let clock = self.clock;
         self.run(move |db| {
             let commit = db.transaction()?;
-            write(&commit, &payment)?;
+            write(&commit, &payment, clock)?;
             transactions::write(&commit, payment.id, &transaction)?;
             Ok(commit.commit()?)
         })
@@ -90,9 +148,10 @@ impl Payments for Sqlite {
     }
 
     async fn restart(&self, payment: Payment) -> Result<(), StoreError> {
+        let clock = self.clock;
         self.run(move |db| {
             let commit = db.transaction()?;
-            write(&commit, &payment)?;
+            write(&commit, &payment, clock)?;
             transactions::forget(&commit, payment.id)?;
             commit.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
             Ok(commit.commit()?)
@@ -126,10 +185,11 @@ impl Sqlite {
     }
 }
 
-fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
+fn write(db: &Connection, payment: &Payment, clock: Clock) -> Result<(), StoreError> {
     db.execute(
         "UPDATE payments SET status = ?2, stage = ?3, reason = ?4, message = ?5, tx = ?6, operation_seed = ?7,
-           ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11, not_before = ?12
+           ending = ?8, cancel_attempts = ?9, reverts = ?10, trouble = ?11, not_before = ?12, block = ?13,
+           moved = ?14, back = ?15, updated_at = ?16
          WHERE id = ?1",
         params![
             payment.id.to_string(),
@@ -143,16 +203,20 @@ fn write(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
             payment.cancel_attempts,
             payment.reverts,
             payment.trouble,
-            payment.not_before.map(Timestamp::as_millisecond)
+            payment.not_before.map(Timestamp::as_millisecond),
+            payment.block,
+            payment.moved.map(|amount| amount.to_string()),
+            payment.back.map(Stage::as_str),
+            clock().as_millisecond()
         ],
     )?;
-    Ok(())
+    history::note(db, payment.id)
 }
 
 /// What [`read`] reads.
 pub(super) const COLUMNS: &str =
     "id, wallet, recipient, to_wallet, asset, amount, intent, status, stage, reason, message, tx,
-    operation_seed, ending, cancel_attempts, reverts, trouble, not_before";
+    operation_seed, ending, cancel_attempts, reverts, trouble, not_before, block, moved, back";
 
 fn one(db: &Connection, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
@@ -164,7 +228,7 @@ pub(super) fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, Sto
     let row = Named::keyed(row, "payment", "id")?;
     let id: PaymentId = row.parse("id", str::parse)?;
     let status = |column| row.named(column, Status::named);
-    let has_ending = row.get::<Option<String>>("ending")?.is_some();
+    let has = |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.is_some());
     Ok(Payment {
         id,
         order: order(&row, rules)?,
@@ -174,11 +238,14 @@ pub(super) fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, Sto
         message: row.get("message")?,
         tx: row.get("tx")?,
         seed: Seed(row.get("operation_seed")?),
-        ending: has_ending.then(|| status("ending")).transpose()?,
+        block: row.get("block")?,
+        moved: has("moved")?.then(|| row.parse("moved", str::parse)).transpose()?,
+        ending: has("ending")?.then(|| status("ending")).transpose()?,
+        back: has("back")?.then(|| row.named("back", Stage::named)).transpose()?,
         cancel_attempts: row.get("cancel_attempts")?,
         reverts: row.get("reverts")?,
         trouble: row.get("trouble")?,
-        not_before: row.get::<Option<i64>>("not_before")?.map(|ms| time(&row, ms)).transpose()?,
+        not_before: history::time(&row, "not_before")?,
     })
 }
 
@@ -193,8 +260,4 @@ fn order(row: &Named<'_>, rules: &dyn ChainRules) -> Result<Order, StoreError> {
         amount: row.parse("amount", str::parse)?,
         intent: intent.map_err(|why| row.damaged("intent", why))?,
     })
-}
-
-fn time(row: &Named<'_>, ms: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(ms).map_err(|why| row.damaged("not_before", why))
 }

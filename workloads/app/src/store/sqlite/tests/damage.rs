@@ -36,6 +36,9 @@ async fn a_damaged_payment_is_named_with_the_column_that_is_wrong() {
         ("operation_seed", "X'00'"),
         ("cancel_attempts", "-1"),
         ("not_before", "9223372036854775807"),
+        ("block", "-1"),
+        ("moved", "'07'"),
+        ("back", "'paid'"),
     ] {
         change(&store, format!("UPDATE payments SET {column} = {value}")).await;
         let found = named(store.payment(id(1)).await);
@@ -45,7 +48,8 @@ async fn a_damaged_payment_is_named_with_the_column_that_is_wrong() {
             &store,
             format!(
                 "UPDATE payments SET recipient = '{}', asset = 'ETH', amount = '7', intent = NULL, status = '{}',
-                   stage = '{}', ending = NULL, operation_seed = X'{}', cancel_attempts = 0, not_before = NULL",
+                   stage = '{}', ending = NULL, operation_seed = X'{}', cancel_attempts = 0, not_before = NULL,
+                   block = NULL, moved = NULL, back = NULL",
                 whole.order.to,
                 status.as_str(),
                 stage.as_str(),

@@ -1,12 +1,25 @@
-use super::{SHOP, address, alice, id, new, open, with_alice};
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+
+use super::{SHOP, address, alice, id, new, open, rules, with_alice};
 use crate::{
-    domain::{Attested, Direction, NewPayment, Order, Page, PaymentFilter, Seed, Stage, Status, WalletFilter},
-    store::{Payments, Wallets, sqlite::Sqlite},
+    domain::{
+        Attested, Direction, History, NewPayment, Order, Page, Payment, PaymentFilter, Seed, Stage, Status,
+        WalletFilter,
+    },
+    store::{
+        Payments, Wallets,
+        sqlite::{
+            Sqlite,
+            lists::{CREATED_AFTER, CREATED_BEFORE},
+        },
+    },
 };
 
 async fn numbers(store: &Sqlite, filter: PaymentFilter, page: Page) -> (Vec<u8>, Page) {
     let (found, next) = page.cut(store.payments(filter, page).await.unwrap());
-    let number = |payment: &crate::domain::Payment| (1..=20).find(|number| payment.id == id(*number)).unwrap();
+    let number = |(payment, _): &(Payment, History)| (1..=20).find(|number| payment.id == id(*number)).unwrap();
     (found.iter().map(number).collect(), next.map_or(page, |cursor| Page::after(cursor, page.limit)))
 }
 
@@ -36,7 +49,7 @@ async fn every_filter_is_kept_also_with_others() {
         let order = Order { wallet, asset: asset.parse().unwrap(), ..new(number, "k").order };
         let payment = store.accept(NewPayment { order, ..new(number, &number.to_string()) }).await.unwrap().unwrap();
         if number == 4 {
-            let failed = crate::domain::Payment { status: Status::Failed, stage: Stage::Done, ..payment };
+            let failed = Payment { status: Status::Failed, stage: Stage::Done, ..payment };
             store.update(failed).await.unwrap();
         }
     }
@@ -70,11 +83,41 @@ async fn wallets_that_were_never_given_out_are_not_listed() {
     assert_eq!(listed(Some(address(super::ELSEWHERE))).await, [""; 0]);
 }
 
+#[tokio::test]
+async fn a_time_is_a_bound_also_where_the_clock_was_put_back() {
+    fn clock() -> Timestamp {
+        static TIMES: Mutex<Vec<i64>> = Mutex::new(Vec::new());
+        let mut times = TIMES.lock().unwrap();
+        times.push(1);
+        // 10, 20, 5 and 30 seconds.
+        Timestamp::from_second([10, 20, 5, 30][times.len() - 1]).unwrap()
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(dir.path(), rules(), clock).unwrap();
+    store.ask_for_wallet(&alice(), Seed([0; 16]), None).await.unwrap();
+    for number in 1..=4 {
+        store.accept(new(number, &number.to_string())).await.unwrap();
+    }
+    let at = |second| Some(Timestamp::from_second(second).unwrap());
+    let listed = async |created_after, created_before| {
+        let filter = PaymentFilter { created_after, created_before, ..PaymentFilter::default() };
+        numbers(&store, filter, Page::first(Direction::OldestFirst, 9)).await.0
+    };
+    assert_eq!(listed(at(20), None).await, [2, 3, 4], "the third is as late as the one before it");
+    assert_eq!(listed(None, at(20)).await, [1]);
+    assert_eq!(listed(at(11), at(21)).await, [2, 3]);
+    assert_eq!(listed(at(31), None).await, [0; 0]);
+    assert_eq!(listed(None, at(10)).await, [0; 0]);
+    let page = Page::first(Direction::NewestFirst, 1);
+    let (_, (_, history)) = store.payments(PaymentFilter::default(), page).await.unwrap().remove(0);
+    assert_eq!((history.created, history.updated), (at(30), at(30)));
+}
+
 /// What a list costs does not grow with what is stored.
 #[tokio::test]
 async fn every_list_is_read_by_an_index_in_its_order() {
     let (_dir, store) = with_alice().await;
-    let plan = async |statement: &'static str| {
+    let plan = async |statement: String| {
         let plan = store.run(move |db| {
             let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
             let rows = statement.query_map([], |row| row.get::<_, String>("detail"))?;
@@ -88,12 +131,13 @@ async fn every_list_is_read_by_an_index_in_its_order() {
         ("payments WHERE wallet = 'a' AND", "payments_of_a_wallet"),
         ("payments WHERE status = 'a' AND", "payments_of_a_status"),
         ("payments WHERE asset = 'a' AND", "payments_of_an_asset"),
+        (&format!("payments WHERE {CREATED_AFTER} AND"), "payments_in_time"),
+        (&format!("payments WHERE {CREATED_BEFORE} AND"), "payments_in_time"),
         ("given_out_wallets WHERE", "wallets_in_order"),
         ("given_out_wallets WHERE address = 'a' AND", "wallets_by_address"),
     ] {
-        let statement: &'static str = format!("SELECT * FROM {what} {page}").leak();
-        let plan = plan(statement).await;
-        assert!(plan.contains(&format!("USING {by}")) || plan.contains(&format!("USING INDEX {by}")), "{what}: {plan}");
+        let plan = plan(format!("SELECT * FROM {what} {page}").replace('?', "1")).await;
+        assert!(plan.contains(by) && !plan.contains("SCAN"), "{what}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
     }
 }

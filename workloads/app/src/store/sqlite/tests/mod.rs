@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use chain::ChainRules;
 use custody::WalletId;
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::Sqlite;
@@ -26,7 +27,7 @@ fn rules() -> Arc<dyn ChainRules> {
 }
 
 fn open(dir: &TempDir) -> Sqlite {
-    Sqlite::open(dir.path(), rules()).unwrap()
+    Sqlite::open(dir.path(), rules(), || Timestamp::UNIX_EPOCH).unwrap()
 }
 
 fn alice() -> WalletId {

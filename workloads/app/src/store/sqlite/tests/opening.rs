@@ -1,11 +1,12 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use chain::{Claim, Relayed};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{SHOP, alice, id, new, open, rules};
 use crate::{
-    domain::{Kind, NewPayment, RelayPurpose, Seed, Stage, Transaction},
+    domain::{History, Kind, NewPayment, Payment, RelayPurpose, Seed, Stage, Status, Transaction},
     store::{
         Payments, Relays, StoreError, Wallets,
         sqlite::{FILE, MIGRATIONS, Sqlite},
@@ -16,7 +17,7 @@ use crate::{
 fn a_second_process_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open(&dir);
-    let Err(error) = Sqlite::open(dir.path(), rules()) else { panic!("two Apps on one database") };
+    let Err(error) = Sqlite::open(dir.path(), rules(), Timestamp::now) else { panic!("two Apps on one database") };
     assert!(matches!(error, StoreError::InUse(_)), "{error}");
 }
 
@@ -27,8 +28,8 @@ fn a_database_of_another_version_is_left_alone() {
     let db = Connection::open(dir.path().join(FILE)).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    let refused = Sqlite::open(dir.path(), rules());
-    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 4 })));
+    let refused = Sqlite::open(dir.path(), rules(), Timestamp::now);
+    assert!(matches!(refused, Err(StoreError::UnknownVersion { found: 99, newest: 5 })));
 }
 
 #[tokio::test]
@@ -99,6 +100,57 @@ async fn a_payment_of_the_second_version_goes_on_with_its_nonce_its_signatures_a
     store.relay_ended(&newest.tx).await.unwrap();
     assert_eq!(store.relayed(id(1), purpose).await.unwrap().unwrap().claim, Claim::Sequence(2));
     assert_eq!(store.relayed(id(1), RelayPurpose::Creation).await.unwrap(), None, "it had ended");
+}
+
+/// The version before finality: one status for what both signers and the chain are asked.
+#[tokio::test]
+async fn states_of_the_third_version_get_the_names_of_the_present_and_times_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Connection::open(dir.path().join(FILE)).unwrap();
+    db.execute_batch(&MIGRATIONS[..3].concat()).unwrap();
+    db.execute_batch(
+        "PRAGMA user_version = 3; INSERT INTO wallets (id, operation_seed) VALUES ('alice', zeroblob(16));",
+    )
+    .unwrap();
+    let cases = [
+        ("requested", "prepare", 0, Status::Accepted),
+        ("checking", "check", 0, Status::Accepted),
+        ("checking", "wait", 0, Status::Accepted),
+        ("checking", "deploy", 0, Status::Checked),
+        ("waiting", "wait", 0, Status::Waiting),
+        ("signing", "sign", 1, Status::Checked),
+        ("signing", "wait", 1, Status::Checked),
+        ("signing", "cancel", 1, Status::Checked),
+        ("signing", "send", 2, Status::Signed),
+        ("broadcast", "send", 2, Status::Broadcast),
+        ("confirmed", "done", 2, Status::Confirmed),
+        ("refused", "done", 0, Status::Refused),
+    ];
+    for (number, (status, stage, signed, _)) in cases.iter().enumerate() {
+        let payment = id(number as u8);
+        db.execute_batch(&format!(
+            "INSERT INTO payments (id, idempotency_key, wallet, recipient, asset, amount, status, stage, operation_seed)
+             VALUES ('{payment}', '{number}', 'alice', '{SHOP}', 'ETH', '7', '{status}', '{stage}', zeroblob(16));
+             INSERT INTO transactions (payment, kind, from_block, unsigned, id)
+             VALUES ('{payment}', 'payment', 5, X'06', zeroblob(32));"
+        ))
+        .unwrap();
+        for owner in ["hot", "cool"].iter().take(*signed) {
+            db.execute_batch(&format!("INSERT INTO signatures VALUES ('{payment}', 'payment', '{owner}', 0, X'08');"))
+                .unwrap();
+        }
+    }
+    drop(db);
+    let store = open(&dir);
+    for (number, (status, stage, _, expected)) in cases.into_iter().enumerate() {
+        let payment = store.payment(id(number as u8)).await.unwrap().unwrap();
+        assert_eq!((payment.status, payment.stage.as_str()), (expected, stage), "{status}");
+    }
+    assert_eq!(store.history(id(9)).await.unwrap(), History::default());
+    let payment = store.payment(id(9)).await.unwrap().unwrap();
+    store.update(Payment { status: Status::Confirmed, stage: Stage::Done, ..payment }).await.unwrap();
+    let History { created, updated, changes } = store.history(id(9)).await.unwrap();
+    assert_eq!((created, updated, changes.len()), (None, Some(Timestamp::UNIX_EPOCH), 1));
 }
 
 #[tokio::test]
