@@ -51,7 +51,7 @@ async fn look(app: &Arc<App>) -> bool {
     match app.store.followed().await {
         Ok(followed) => {
             let looks = stream::iter(followed).map(|payment| one(app, payment)).buffer_unordered(SIDE_BY_SIDE);
-            looks.all(|done| std::future::ready(done)).await
+            looks.fold(true, |all, done| std::future::ready(all && done)).await
         }
         Err(error) => {
             tracing::error!(%error, "the database can't be read; asked again");

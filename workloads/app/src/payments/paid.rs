@@ -33,10 +33,10 @@ impl Step<'_> {
             None => order.amount.get(),
         };
         let payment = match reached(order.amount.get(), moved) {
-            Reached::All => self.confirmed(None),
+            Reached::All => self.confirmed(&tx, None),
             Reached::Less(moved) => {
                 let message = format!("the token let {moved} of {} reach the destination", order.amount);
-                let less = self.confirmed(Some(moved));
+                let less = self.confirmed(&tx, Some(moved));
                 Payment { reason: Some("MovedLess".to_owned()), message: Some(message), ..less }
             }
             Reached::Nothing => {
@@ -44,11 +44,11 @@ impl Step<'_> {
                 self.ended(Status::Failed, "MovedNothing", &message)
             }
         };
-        tracing::info!(payment = %payment.id, tx, status = payment.status.as_str(), "payment in a block that stays");
         Ok(self.app.store.update(Payment { tx: Some(tx), block: Some(place.block), ..payment }).await?)
     }
 
-    fn confirmed(&self, moved: Option<Amount>) -> Payment {
+    fn confirmed(&self, tx: &str, moved: Option<Amount>) -> Payment {
+        tracing::info!(payment = %self.payment.id, tx, "payment confirmed");
         Payment { moved, reason: None, message: None, back: None, ..self.at(Stage::Done, Status::Confirmed) }
     }
 }

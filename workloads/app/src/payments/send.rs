@@ -1,6 +1,6 @@
 //! Both signatures are there: simulate the very transaction, send it, follow it.
 
-use chain::execute::Carried;
+use chain::{Created, execute::Carried};
 
 use super::{step::Step, trouble::Trouble};
 use crate::domain::{Payment, Stage, Status, Transaction};
@@ -30,6 +30,13 @@ impl Step<'_> {
     async fn would_revert(&self, transaction: &Transaction, reason: String) -> Result<(), Trouble> {
         if self.settled_or_next(transaction).await? {
             return Ok(());
+        }
+        if self.on_chain().await?.created == Created::No {
+            // The block with the wallet's contract has vanished too.
+            return match self.created().await? {
+                None => Ok(()),
+                Some(reason) => Err(Trouble::Wait(reason)),
+            };
         }
         let block = match self.payment.block {
             Some(block) => block,

@@ -75,7 +75,7 @@ async fn bad_requests_get_one_clear_answer_and_store_nothing() {
     for key in ["", "a b", &"k".repeat(129)] {
         problem(app.post("/payments", Some(key), good.clone()).await, 400, "InvalidIdempotencyKey");
     }
-    assert!(app.text("/metrics").await.contains("app_payments{status=\"requested\"} 0"));
+    assert!(app.text("/metrics").await.contains("app_payments{status=\"accepted\"} 0"));
 }
 
 #[tokio::test]

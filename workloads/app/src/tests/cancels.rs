@@ -76,3 +76,22 @@ async fn a_cancel_whose_destination_changes_its_mind_is_signed_anew_to_another()
     assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("OverWindow")), "{refused:#}");
     assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (2, 1));
 }
+
+#[tokio::test]
+async fn a_cancel_whose_block_vanishes_is_sent_again_before_the_payment_ends() {
+    let world = World::new().await;
+    let app = world.start_at_depth(3).await;
+    let address = world.funded(&app, "alice").await;
+    let id = refused_by_cooler(&world, &app, "one").await;
+    let shown = app.until(&id, |payment| payment["depth"] == 0).await;
+    assert_eq!((&shown["status"], &shown["reason"]), (&json!("checked"), &json!("OverWindow")), "{shown:#}");
+    world.roll_back(1).await;
+    let changes = |payment: &Value| payment["history"].as_array().unwrap().len();
+    app.until(&id, |payment| changes(payment) == changes(&shown) + 2).await;
+    for _ in 0..3 {
+        world.mine().await;
+    }
+    let refused = app.ended(&id).await;
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!("refused"), &json!("OverWindow")), "{refused:#}");
+    assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (1, 0));
+}

@@ -97,6 +97,53 @@ async fn payments_whose_blocks_vanish_are_sent_again_and_paid_once_also_after_a_
 }
 
 #[tokio::test]
+async fn a_first_payment_whose_wallet_vanishes_with_it_is_made_with_its_wallet_again() {
+    let world = World::new().await;
+    let app = world.start_at_depth(4).await;
+    let address = world.funded(&app, "alice").await;
+    let id = included(&app, "one", 7).await;
+    world.roll_back(2).await;
+    assert_eq!(world.balance(SHOP).await, 0);
+    app.until(&id, |payment| statuses(payment)[4..] == ["included", "broadcast", "included"]).await;
+    mined(&world, 4).await;
+    let paid = app.ended(&id).await;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (1, 7));
+}
+
+#[tokio::test]
+async fn a_signed_payment_whose_money_is_gone_is_ended_only_when_the_block_that_lacks_it_stays() {
+    let world = World::new().await;
+    let app = world.start_at_depth(3).await;
+    let address = world.funded(&app, "alice").await;
+    included(&app, "deployed", 1).await;
+    for (key, comes_back) in [("comes-back", true), ("is-gone", false)] {
+        world.signers.script(|role, operation| match (role, operation) {
+            (custody::Role::Cooler, "sign") => Fault::Lost,
+            _ => Fault::None,
+        });
+        let id = app.pay(key, "alice", SHOP, "ETH", 7).await;
+        app.until(&id, |payment| payment["signers"] == json!(["hot"])).await;
+        world.set_balance(&address, 0).await;
+        world.signers.heal();
+        let would_revert = |payment: &Value| payment["message"].as_str().unwrap_or_default().contains("would revert");
+        assert_eq!(app.until(&id, would_revert).await["status"], "broadcast");
+        if comes_back {
+            world.set_balance(&address, ETH).await;
+            mined(&world, 1).await;
+            app.reaches(&id, "included").await;
+            continue;
+        }
+        mined(&world, 3).await;
+        let ending = app.until(&id, |payment| payment["depth"] == 0).await;
+        assert_eq!((&ending["status"], &ending["reason"]), (&json!("broadcast"), &json!("SimulationReverted")));
+        mined(&world, 3).await;
+        assert_eq!(app.ended(&id).await["status"], "failed");
+    }
+    assert_eq!((world.nonce(&address).await, world.balance(SHOP).await), (3, 8));
+}
+
+#[tokio::test]
 async fn an_evacuation_whose_block_vanishes_cancels_nothing() {
     let world = World::new().await;
     let app = world.start_at_depth(3).await;
