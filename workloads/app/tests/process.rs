@@ -116,7 +116,8 @@ impl Room {
                 Ok(answer) => answer.json::<Value>().await.unwrap(),
                 Err(error) => json!(error.to_string()),
             };
-            if last["state"] == state {
+            // Before the first look at the broker it says no more than that it starts.
+            if last["state"] == state && last["message"] != "starting" {
                 return last["message"].as_str().unwrap().to_owned();
             }
             assert!(Instant::now() < deadline, "not {state} but {last}");

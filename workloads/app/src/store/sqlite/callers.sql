@@ -4,7 +4,7 @@ UPDATE payments SET idempotency_key = 'default ' || idempotency_key;
 -- The wallet that was named in the place of an address.
 ALTER TABLE payments ADD COLUMN to_wallet TEXT;
 
--- Lists. Each index ends with the sequence, which is the key of the table.
+-- Lists. Each index ends with the sequence, which is the table's key already where it is not named.
 CREATE INDEX payments_of_a_wallet ON payments (wallet);
 CREATE INDEX payments_of_a_status ON payments (status);
 CREATE INDEX payments_of_an_asset ON payments (asset);
@@ -14,5 +14,5 @@ CREATE INDEX payments_in_time ON payments (created_at);
 ALTER TABLE wallets ADD COLUMN sequence INTEGER;
 UPDATE wallets SET sequence = rowid;
 CREATE UNIQUE INDEX wallets_in_order ON wallets (sequence);
-CREATE INDEX wallets_by_address ON wallets (address);
+CREATE INDEX wallets_by_address ON wallets (address, sequence);
 CREATE VIEW given_out_wallets AS SELECT * FROM wallets WHERE address IS NOT NULL;
