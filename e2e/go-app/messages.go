@@ -69,6 +69,7 @@ type Payment struct {
 	Intent       *Attestation `pb:"5" json:"intent,omitempty"`
 	ClientKey    Bytes        `pb:"6" json:"clientKey,omitempty"`
 	PaymentID    Bytes        `pb:"7" json:"paymentId,omitempty"`
+	ToWallet     string       `pb:"8" json:"toWallet,omitempty"`
 }
 
 type Batch struct {

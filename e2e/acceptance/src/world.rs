@@ -327,10 +327,14 @@ async fn start_app(ground: &Ground, owner: &Owner) -> Result<(Process, app::Api)
     fs::write(room.join("nats-ca.pem"), ground.nats.ca_pem())?;
     fs::write(room.join("relayer.key"), &ground.anvil.dev_accounts()?[0].key)?;
     let path = |name: &str| room.join(name).display().to_string();
-    let port = harness::ports::free([127, 0, 0, 1].into())?;
+    let token = owner.token(&ground.commands, "shop").await?;
+    fs::write(room.join("callers"), &token.line)?;
+    let (port, health) = (harness::ports::free([127, 0, 0, 1].into())?, harness::ports::free([127, 0, 0, 1].into())?);
     let trust = TrustFile {
         data_dir: &path("data"),
         listen: &format!("127.0.0.1:{port}"),
+        health_listen: &format!("127.0.0.1:{health}"),
+        callers_file: &path("callers"),
         identity_dir: &path("identity"),
         manifest_file: &ground.ceremonies.manifest.display().to_string(),
         manifest_digest: &ground.ceremonies.digest,
@@ -349,7 +353,8 @@ async fn start_app(ground: &Ground, owner: &Owner) -> Result<(Process, app::Api)
     fs::write(room.join("config.json"), serde_json::to_vec_pretty(&trust.json())?)?;
     let args = ["run".to_owned(), format!("--config={}", PathBuf::from(path("config.json")).display())];
     let process = Process::start("app", &ground.commands.bin.join("app"), room, &args)?;
-    Ok((process, app::Api::new(format!("http://127.0.0.1:{port}"))?))
+    let local = |port| format!("http://127.0.0.1:{port}");
+    Ok((process, app::Api::new(local(port), local(health), token.token)?))
 }
 
 async fn app_credentials(ground: &Ground) -> Result<String> {

@@ -62,7 +62,7 @@ async fn servers_that_go_away_are_named_and_waited_for() -> Result<()> {
     ] {
         let (status, said) = api.post("/payments", key, body.clone()).await?;
         assert!((400..500).contains(&status), "{body} was answered {status}");
-        assert!(said["reason"].is_string() && said["message"].is_string(), "{said}");
+        assert!(said["reason"].is_string() && said["detail"].is_string(), "{said}");
     }
     Ok(())
 }

@@ -63,6 +63,16 @@ async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
         assert_eq!(anvil.balance(SHOP).await?, expected, "{key}");
     }
 
+    // From user to user: the wallet is named, App resolves it, and both signers find it in their own registries.
+    let poor = world.api.get("/wallets/poor").await?.1;
+    let before = anvil.balance(poor["address"].as_str().context("an address")?).await?;
+    let order = json!({"wallet": "alice", "toWallet": "poor", "asset": "ETH", "amount": "1000"});
+    let (status, accepted) = world.api.post("/payments", Some("to-poor"), order).await?;
+    assert_eq!(status, 202, "{accepted:#}");
+    let paid = world.api.await_end(accepted["id"].as_str().context("an id")?).await?;
+    assert_eq!((&paid["status"], &paid["to"]), (&json!("confirmed"), &poor["address"]), "{paid:#}");
+    assert_eq!(anvil.balance(poor["address"].as_str().context("an address")?).await?, before + 1000);
+
     // The worst day: hub, App, Keeper and NATS are gone. Bob never paid, so his wallet has no code yet.
     let bob = funded_wallet(&world, "bob", 3 * ETH).await?;
     let World { ground, kubelet_a, kubelet_b, mut operator, mut app, .. } = world;
@@ -85,7 +95,7 @@ async fn hot_and_cool_pay_and_cool_and_cold_evacuate() -> Result<()> {
     let bundle = cooler(&["evac", "sign"], &plan).await?;
     evacuation::sign_cold(&ground.commands, &room, &ground.ceremonies, &bundle).await?;
     let gas_key = ground.anvil.dev_accounts()?[1].key.clone();
-    let poor = ETH / 100 - ETH / 200;
+    let poor = ETH / 100 - ETH / 200 + 1000;
     let before = ground.anvil.balance(&alice).await? + ground.anvil.balance(&bob).await? + poor;
     let report = evacuation::broadcast(&ground.commands, &room, &rpc, &gas_key).await?;
     assert_eq!(ground.anvil.balance(&alice).await?, 0, "{report:#}");

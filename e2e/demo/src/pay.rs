@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use lab::Lab;
 use playbook::{
     Commands,
-    app::{Api, TrustFile},
+    app::{Api, Token, TrustFile},
 };
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -23,8 +23,10 @@ const USER: &str = "alice";
 /// Plays it; returns the wallet's address.
 pub(crate) async fn pay(lab: &Lab, commands: &Commands, placed: &Placed, report: &mut Report) -> Result<String> {
     chapter("App's owner installs App; a user gets a wallet");
-    act("App's owner", "helm install charts/app", install(lab, commands, placed)).await?;
-    let (_forward, api) = forward(lab).await?;
+    let making = placed.owner.token(commands, "shop");
+    let token = act("App's owner", "app token --name shop --scope read,wallets,pay", making).await?;
+    act("App's owner", "helm install charts/app", install(lab, commands, placed, &token)).await?;
+    let (_forward, api) = forward(lab, &token).await?;
     act("App", "connects to the broker", api.await_ready()).await?;
     let wallet = act("user", "POST /wallets", api.create_wallet(USER)).await?;
     let address = wallet["address"].as_str().context("a wallet has an address")?.to_owned();
@@ -56,8 +58,8 @@ async fn payment(api: &Api, key: &str, wei: u128) -> Result<Value> {
     api.await_end(&id).await
 }
 
-/// Identity and relayer key as Secrets of App's owner, the trust file as the chart's value.
-async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> {
+/// Identity, relayer key and callers' file as Secrets of App's owner, the trust file as the chart's value.
+async fn install(lab: &Lab, commands: &Commands, placed: &Placed, token: &Token) -> Result<()> {
     let (hub, room) = (&placed.hub, &placed.owner.folder);
     let mut identity = serde_json::Map::new();
     for entry in fs::read_dir(room.join("identity"))? {
@@ -68,9 +70,12 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
     hub.apply_secret("app-identity", identity.into()).await?;
     let relayer = lab.anvil().await?.dev_accounts()?[0].key.clone();
     hub.apply_secret("app-relayer", json!({"relayer.key": relayer})).await?;
+    hub.apply_secret("app-callers", json!({"callers": token.line})).await?;
     let trust = TrustFile {
         data_dir: "/data",
         listen: "0.0.0.0:8080",
+        health_listen: "0.0.0.0:8081",
+        callers_file: "/etc/multisig/callers/callers",
         identity_dir: "/etc/multisig/identity",
         manifest_file: "/etc/multisig/manifest/manifest.json",
         manifest_digest: &placed.ceremonies.digest,
@@ -88,13 +93,23 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed) -> Result<()> 
     };
     let image = &lab.images.get("app").context("the image app is loaded")?.reference;
     let storage = json!({"storageClassName": lab::volumes::STORAGE_CLASS});
-    let values = json!({"image": image, "config": trust.json(), "cluster": "main", "storage": storage});
+    let ports = [port(&placed.nats.url)?, port(&lab.servers.anvil.url)?];
+    let policy = json!({"egress": [{"ports": ports}]});
+    let values = json!({
+        "image": image, "config": trust.json(), "cluster": "main", "storage": storage, "networkPolicy": policy,
+    });
     helm(lab, commands, "app", NAMESPACE, &values).await
 }
 
+/// The port that a URL ends with.
+fn port(url: &str) -> Result<u16> {
+    let port = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
+    port.with_context(|| format!("{url} names no port"))
+}
+
 /// `kubectl port-forward`, which ends with the demo.
-async fn forward(lab: &Lab) -> Result<(Child, Api)> {
-    let port = harness::ports::free([127, 0, 0, 1].into())?;
+async fn forward(lab: &Lab, token: &Token) -> Result<(Child, Api)> {
+    let (port, health) = (harness::ports::free([127, 0, 0, 1].into())?, harness::ports::free([127, 0, 0, 1].into())?);
     playbook::until(|| async {
         let rollout = Command::new(&lab.kubectl)
             .args(["rollout", "status", "deployment/app", "--timeout=5s", "--namespace", NAMESPACE])
@@ -106,11 +121,13 @@ async fn forward(lab: &Lab) -> Result<(Child, Api)> {
     })
     .await?;
     let child = Command::new(&lab.kubectl)
-        .args(["port-forward", "service/app", &format!("{port}:80"), "--namespace", NAMESPACE])
+        .args(["port-forward", "service/app", &format!("{port}:80"), &format!("{health}:8081")])
+        .args(["--namespace", NAMESPACE])
         .env("KUBECONFIG", &lab.hub.kubeconfig)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
-    Ok((child, Api::new(format!("http://127.0.0.1:{port}"))?))
+    let local = |port| format!("http://127.0.0.1:{port}");
+    Ok((child, Api::new(local(port), local(health), &token.token)?))
 }

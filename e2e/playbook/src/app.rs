@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use custody::identity::Identity;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Commands, hub::NatsAccess};
@@ -34,10 +35,25 @@ impl Owner {
         Ok(Self { folder: folder.to_owned(), identity, fingerprint })
     }
 
+    /// `app token`: a caller's token, and its line for the callers' file.
+    pub async fn token(&self, commands: &Commands, name: &str) -> Result<Token> {
+        let made = commands.command("app").words("token --scope read,wallets,pay --name").arg(name).succeed().await?;
+        serde_json::from_str(&made.stdout).context("app token prints a token and its line")
+    }
+
     /// The file that App's owner sends to both admins.
     pub fn identity_file(&self) -> PathBuf {
         self.folder.join("identity.json")
     }
+}
+
+/// What `app token` prints.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Token {
+    /// For the caller.
+    pub token: String,
+    /// For the callers' file.
+    pub line: String,
 }
 
 /// What App's own trust file names.
@@ -45,8 +61,12 @@ impl Owner {
 pub struct TrustFile<'a> {
     /// Where App keeps its database.
     pub data_dir: &'a str,
-    /// Where it listens.
+    /// Where its API listens.
     pub listen: &'a str,
+    /// Where health and metrics are.
+    pub health_listen: &'a str,
+    /// File or mount of the callers' file.
+    pub callers_file: &'a str,
     /// Folder or mount with its identity.
     pub identity_dir: &'a str,
     /// The manifest's file or mount.
@@ -82,6 +102,8 @@ impl TrustFile<'_> {
     pub fn json(&self) -> Value {
         json!({
             "listen": self.listen,
+            "healthListen": self.health_listen,
+            "callersFile": self.callers_file,
             "dataDir": self.data_dir,
             "identityDir": self.identity_dir,
             "custodyId": self.custody_id,
@@ -101,21 +123,23 @@ impl TrustFile<'_> {
 #[derive(Debug, Clone)]
 pub struct Api {
     base: String,
+    health: String,
+    token: String,
     http: reqwest::Client,
 }
 
 impl Api {
-    /// `base` is `http://HOST:PORT`.
-    pub fn new(base: impl Into<String>) -> Result<Self> {
+    /// `base` of the API and `health` of health and metrics are `http://HOST:PORT`; the token is the caller's.
+    pub fn new(base: impl Into<String>, health: impl Into<String>, token: impl Into<String>) -> Result<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
-        Ok(Self { base: base.into(), http })
+        Ok(Self { base: base.into(), health: health.into(), token: token.into(), http })
     }
 
     /// Waits until App is ready; the last answer is in the error.
     pub async fn await_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
-            let said = match self.http.get(format!("{}/readyz", self.base)).send().await {
+            let said = match self.http.get(format!("{}/readyz", self.health)).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
@@ -129,7 +153,7 @@ impl Api {
 
     /// POST; status code and body.
     pub async fn post(&self, path: &str, key: Option<&str>, body: Value) -> Result<(u16, Value)> {
-        let mut request = self.http.post(format!("{}{path}", self.base)).json(&body);
+        let mut request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token).json(&body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -139,7 +163,7 @@ impl Api {
 
     /// GET; status code and body.
     pub async fn get(&self, path: &str) -> Result<(u16, Value)> {
-        let answer = self.http.get(format!("{}{path}", self.base)).send().await?;
+        let answer = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await?;
         Ok((answer.status().as_u16(), answer.json().await?))
     }
 

@@ -1,6 +1,9 @@
 //! Member trusts, policies, payments to try them with, and what hub and workload write to each other.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
 use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
 use chain_adapters::Adapters;
@@ -236,6 +239,7 @@ impl Payment {
             wallet: "alice",
             chain: &self.chain,
             transaction: &self.transaction,
+            internal: &BTreeSet::new(),
             spent: &spent,
             listed_since_ms: &listed,
             intent: None,
@@ -302,6 +306,7 @@ fn local_policy(input: &mut Input<'_>) -> LocalPolicy {
     local_policy.destinations = (input.choice(4) == 1).then(|| Destinations {
         allow: (0..input.choice(3)).map(|_| destination(input)).collect(),
         cooling_seconds: seconds(input),
+        internal: false,
     });
     local_policy.kinds = match input.choice(4) {
         1 => Some([OperationKind::Transfer].into()),

@@ -60,6 +60,31 @@ pub struct AssetLimits {
     /// Above this amount a payment needs an intent signed by one of [`LocalPolicy::intent_signers`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent_above: Option<String>,
+    /// Limits of internal payments, to another wallet of this custody, in the place of all limits above; absent: the
+    /// limits above are for both kinds, and both count in their windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal: Option<InternalLimits>,
+}
+
+/// An asset's limits of payments to other wallets of the same custody. Such a payment counts in these windows and not
+/// in those of other payments; what is left out here is no limit, also where the asset has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InternalLimits {
+    /// As [`AssetLimits::per_transaction`].
+    pub per_transaction: String,
+    /// As [`AssetLimits::per_wallet`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_wallet: Option<Rolling>,
+    /// As [`AssetLimits::total`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Rolling>,
+    /// As [`AssetLimits::time_lock`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_lock: Option<TimeLock>,
+    /// As [`AssetLimits::intent_above`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_above: Option<String>,
 }
 
 /// A limit over time. An amount counts from its signature until its settlement is attested, and a window longer.
@@ -91,6 +116,9 @@ pub struct Destinations {
     /// How long after it was first seen here a destination is not yet paid to, seconds.
     #[serde(default)]
     pub cooling_seconds: u64,
+    /// Whether wallets of this custody are paid to without being on the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
 }
 
 /// A destination on a chain.
@@ -147,12 +175,18 @@ impl AssetLimits {
             total: None,
             time_lock: None,
             intent_above: None,
+            internal: None,
         }
     }
 
+    /// Whether a payment of any kind needs an intent above some amount.
+    pub fn asks_for_intents(&self) -> bool {
+        self.intent_above.is_some() || self.internal.as_ref().is_some_and(|internal| internal.intent_above.is_some())
+    }
+
     fn validate(&self) -> Result<(), TrustError> {
-        let Self { chain, symbol, asset, decimals: _, per_transaction, per_wallet, total, time_lock, intent_above } =
-            self;
+        let Self { chain, symbol, asset, decimals: _, per_transaction, internal, .. } = self;
+        let Self { per_wallet, total, time_lock, intent_above, .. } = self;
         check_chain(chain)?;
         if !is_symbol(symbol) {
             return invalid(format!(
@@ -162,19 +196,35 @@ impl AssetLimits {
         if asset != "native" && !is_evm_address(asset) {
             return invalid(format!("local policy: asset '{asset}' is neither native nor 0x and 40 hex digits"));
         }
-        check_amount(symbol, "perTransaction", per_transaction)?;
-        for (name, rolling) in [("perWallet", per_wallet), ("total", total)] {
-            if let Some(Rolling { amount, window_seconds }) = rolling {
-                check_amount(symbol, name, amount)?;
-                check_seconds(&format!("{name}.windowSeconds of {symbol}"), *window_seconds, 1)?;
-            }
-        }
-        if let Some(TimeLock { above, delay_seconds }) = time_lock {
-            check_amount(symbol, "timeLock.above", above)?;
-            check_seconds(&format!("timeLock.delaySeconds of {symbol}"), *delay_seconds, 1)?;
-        }
-        intent_above.iter().try_for_each(|above| check_amount(symbol, "intentAbove", above))
+        check_limits(symbol, "", per_transaction, [per_wallet, total], time_lock, intent_above)?;
+        let Some(internal) = internal else { return Ok(()) };
+        let InternalLimits { per_transaction, per_wallet, total, time_lock, intent_above } = internal;
+        check_limits(symbol, "internal.", per_transaction, [per_wallet, total], time_lock, intent_above)
     }
+}
+
+/// `under`: what their names begin with in the document.
+fn check_limits(
+    symbol: &str,
+    under: &str,
+    per_transaction: &str,
+    [per_wallet, total]: [&Option<Rolling>; 2],
+    time_lock: &Option<TimeLock>,
+    intent_above: &Option<String>,
+) -> Result<(), TrustError> {
+    check_amount(symbol, &format!("{under}perTransaction"), per_transaction)?;
+    for (name, rolling) in [("perWallet", per_wallet), ("total", total)] {
+        if let Some(Rolling { amount, window_seconds }) = rolling {
+            check_amount(symbol, &format!("{under}{name}"), amount)?;
+            check_seconds(&format!("{under}{name}.windowSeconds of {symbol}"), *window_seconds, 1)?;
+        }
+    }
+    if let Some(TimeLock { above, delay_seconds }) = time_lock {
+        check_amount(symbol, &format!("{under}timeLock.above"), above)?;
+        check_seconds(&format!("{under}timeLock.delaySeconds of {symbol}"), *delay_seconds, 1)?;
+    }
+    let name = format!("{under}intentAbove");
+    intent_above.iter().try_for_each(|above| check_amount(symbol, &name, above))
 }
 
 impl LocalPolicy {
@@ -204,7 +254,7 @@ impl LocalPolicy {
                 return invalid(format!("local policy: {symbol} on {chain} is listed twice"));
             }
         }
-        if let Some(Destinations { allow, cooling_seconds }) = destinations {
+        if let Some(Destinations { allow, cooling_seconds, internal: _ }) = destinations {
             if allow.len() > MAX_DESTINATIONS {
                 return invalid(format!(
                     "local policy: {} destinations, but at most {MAX_DESTINATIONS} are allowed",
@@ -226,7 +276,7 @@ impl LocalPolicy {
             }
         }
         check_intent_signers(intent_signers)?;
-        if intent_signers.is_empty() && assets.iter().any(|asset| asset.intent_above.is_some()) {
+        if intent_signers.is_empty() && assets.iter().any(AssetLimits::asks_for_intents) {
             return invalid(
                 "local policy: intentAbove needs intentSigners; otherwise nothing above it could ever be paid",
             );
@@ -236,12 +286,19 @@ impl LocalPolicy {
 
     /// What profile Production wants of a local policy beyond its being there.
     pub(crate) fn missing_in_production(&self) -> Vec<String> {
-        let unlimited = self.assets.iter().filter(|asset| asset.per_wallet.is_none() || asset.total.is_none());
-        let mut missing: Vec<String> = unlimited
-            .map(|AssetLimits { symbol, chain, .. }| {
-                format!("the local policy has no perWallet or no total limit for {symbol} on {chain}: run `multisig member prepare` with both")
-            })
-            .collect();
+        let mut missing = Vec::new();
+        for AssetLimits { symbol, chain, per_wallet, total, internal, .. } in &self.assets {
+            let mut unlimited = |what: &str| {
+                let how = "run `multisig member prepare` with both";
+                missing.push(format!("the local policy has no {what} limit for {symbol} on {chain}: {how}"));
+            };
+            if per_wallet.is_none() || total.is_none() {
+                unlimited("perWallet or no total");
+            }
+            if internal.as_ref().is_some_and(|internal| internal.per_wallet.is_none() || internal.total.is_none()) {
+                unlimited("internal.perWallet or no internal.total");
+            }
+        }
         if self.loosening_delay_seconds == 0 {
             missing.push(
                 "the local policy has no looseningDelaySeconds: run `multisig member prepare` with a delay".to_owned(),

@@ -491,7 +491,8 @@ mod tests {
         assert!(
             changed(|f| f.destinations = Some(Destinations {
                 allow: vec![Destination { chain: "x".into(), address: "0x".into() }],
-                cooling_seconds: 0
+                cooling_seconds: 0,
+                internal: false
             }))
             .contains("chain id")
         );

@@ -1,13 +1,13 @@
 //! The two files of `policy test`: local policies and limits, and a payment. Read and validated; nothing is judged here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId, Effect, Fee, Payer, Rules, Transaction, Validity};
 use chain_adapters::Adapters;
 use custody::{CustodyId, WalletId, local_policy::LocalPolicy, trust::MemberTrust};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use policy::{Facts, Policy, Scope, Window};
+use policy::{Facts, Payees, Policy, Scope, Window};
 use protocol::ops::Attestation;
 use serde::Deserialize;
 
@@ -75,6 +75,9 @@ struct RequestFile {
     kind: Kind,
     asset: Option<String>,
     to: String,
+    /// Whether `to` is a wallet of this custody.
+    #[serde(default)]
+    internal: bool,
     amount: Option<Amount>,
     #[serde(default)]
     fee: Amount,
@@ -102,6 +105,9 @@ enum Kind {
 struct Spent {
     limit: Limit,
     window_seconds: u64,
+    /// In the window of internal payments, where they have one of their own.
+    #[serde(default)]
+    internal: bool,
     amount: Amount,
 }
 
@@ -129,6 +135,7 @@ pub struct Request {
     wallet: WalletId,
     chain: ChainId,
     transaction: Transaction,
+    internal: BTreeSet<String>,
     spent: BTreeMap<String, Vec<Amount>>,
     listed_since_ms: BTreeMap<String, u64>,
     intent: Option<Attestation>,
@@ -161,6 +168,7 @@ impl Request {
         let time = |field, at: Option<Timestamp>| at.map(|at| milliseconds(field, at)).transpose();
         Ok(Self {
             now_ms: milliseconds("now", file.now.unwrap_or(now))?,
+            internal: transaction.transfers().filter(|_| file.internal).map(|(_, to, _)| to.to_owned()).collect(),
             spent,
             listed_since_ms: match time("listedSince", file.listed_since)? {
                 Some(since) => transaction.transfers().map(|(_, to, _)| (to.to_owned(), since)).collect(),
@@ -184,6 +192,7 @@ impl Request {
             wallet: self.wallet.as_str(),
             chain: &self.chain,
             transaction: &self.transaction,
+            internal: &self.internal,
             spent: &self.spent,
             listed_since_ms: &self.listed_since_ms,
             intent: self.intent.as_ref(),
@@ -226,10 +235,12 @@ fn spent(named: &[Spent], windows: &[Window]) -> Result<Vec<Amount>, String> {
             Scope::Wallet => Limit::PerWallet,
             Scope::Total => Limit::Total,
         };
-        limit == spent.limit && spent.window_seconds.checked_mul(1000) == Some(window.length_ms)
+        let same_payees = spent.internal == (window.payees == Payees::Internal);
+        same_payees && limit == spent.limit && spent.window_seconds.checked_mul(1000) == Some(window.length_ms)
     };
     for (at, spent) in named.iter().enumerate() {
-        let same = |other: &Spent| (other.limit, other.window_seconds) == (spent.limit, spent.window_seconds);
+        let key = |spent: &Spent| (spent.limit, spent.window_seconds, spent.internal);
+        let same = |other: &Spent| key(other) == key(spent);
         let seconds = spent.window_seconds;
         if !windows.iter().any(|window| of(window, spent)) {
             return Err(format!("spent: this asset has no such limit over {seconds} s"));

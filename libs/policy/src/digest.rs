@@ -14,8 +14,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Scope,
-    effective::{AssetPolicy, ChainPolicy, Effective},
+    Payees, Scope,
+    effective::{AssetPolicy, ChainPolicy, Effective, Limits},
 };
 
 /// A digest of one kind is none of another.
@@ -54,6 +54,9 @@ struct DestinationsDocument<'a> {
     allow: &'a BTreeSet<String>,
     #[serde(rename = "coolingMs")]
     cooling_ms: u64,
+    /// Left out where it is false.
+    #[serde(rename = "internal", skip_serializing_if = "std::ops::Not::not")]
+    internal: bool,
 }
 
 #[derive(Serialize)]
@@ -63,9 +66,23 @@ struct AssetDocument<'a> {
     contract: Option<&'a str>,
     #[serde(rename = "perTransaction")]
     per_transaction: Amount,
-    /// By scope and length.
+    /// By scope, length and payees.
     #[serde(rename = "windows")]
     windows: Vec<WindowDocument>,
+    /// By amount.
+    #[serde(rename = "timeLocks")]
+    time_locks: Vec<TimeLockDocument>,
+    #[serde(rename = "intentAbove", skip_serializing_if = "Option::is_none")]
+    intent_above: Option<Amount>,
+    /// Of internal payments; left out where they are no others.
+    #[serde(rename = "internal", skip_serializing_if = "Option::is_none")]
+    internal: Option<LimitsDocument>,
+}
+
+#[derive(Serialize)]
+struct LimitsDocument {
+    #[serde(rename = "perTransaction")]
+    per_transaction: Amount,
     /// By amount.
     #[serde(rename = "timeLocks")]
     time_locks: Vec<TimeLockDocument>,
@@ -80,6 +97,9 @@ struct WindowDocument {
     scope: &'static str,
     #[serde(rename = "lengthMs")]
     length_ms: u64,
+    /// `external` or `internal`; left out where all payments count.
+    #[serde(rename = "payees", skip_serializing_if = "Option::is_none")]
+    payees: Option<&'static str>,
     #[serde(rename = "limit")]
     limit: Amount,
 }
@@ -120,28 +140,48 @@ fn chain(ChainPolicy { assets, destinations, fee, safe }: &ChainPolicy) -> Chain
     ChainDocument {
         fee: *fee,
         safe,
-        destinations: destinations.map(|it| DestinationsDocument { allow: &it.allow, cooling_ms: it.cooling_ms }),
+        destinations: destinations.map(|it| DestinationsDocument {
+            allow: &it.allow,
+            cooling_ms: it.cooling_ms,
+            internal: it.internal,
+        }),
         assets: assets.iter().map(|(symbol, policy)| (symbol.as_str(), asset(policy))).collect(),
     }
 }
 
 fn asset(policy: &AssetPolicy) -> AssetDocument<'_> {
-    let AssetPolicy { contract, per_transaction, windows, time_locks, intent_above } = policy;
+    let AssetPolicy { contract, windows, external, internal } = policy;
     let scope = |scope: Scope| match scope {
         Scope::Wallet => "wallet",
         Scope::Total => "total",
     };
-    let windows = windows.iter();
-    let time_locks = time_locks.iter();
+    let payees = |payees: Payees| match payees {
+        Payees::All => None,
+        Payees::External => Some("external"),
+        Payees::Internal => Some("internal"),
+    };
+    let windows = windows.iter().map(|it| WindowDocument {
+        scope: scope(it.scope),
+        length_ms: it.length_ms,
+        payees: payees(it.payees),
+        limit: it.limit,
+    });
+    let LimitsDocument { per_transaction, time_locks, intent_above } = limits(external);
     AssetDocument {
         contract: contract.as_deref(),
+        per_transaction,
+        windows: windows.collect(),
+        time_locks,
+        intent_above,
+        internal: (internal != external).then(|| limits(internal)),
+    }
+}
+
+fn limits(Limits { per_transaction, time_locks, intent_above }: &Limits) -> LimitsDocument {
+    let lock = |(above, delay_ms): &(Amount, u64)| TimeLockDocument { above: *above, delay_ms: *delay_ms };
+    LimitsDocument {
         per_transaction: *per_transaction,
-        windows: windows
-            .map(|it| WindowDocument { scope: scope(it.scope), length_ms: it.length_ms, limit: it.limit })
-            .collect(),
-        time_locks: time_locks
-            .map(|(above, delay_ms)| TimeLockDocument { above: *above, delay_ms: *delay_ms })
-            .collect(),
+        time_locks: time_locks.iter().map(lock).collect(),
         intent_above: *intent_above,
     }
 }

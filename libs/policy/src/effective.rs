@@ -1,14 +1,17 @@
 //! Local policies and limits as they are compared: parsed, in canonical form, joined.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chain::{Amount, ChainId, ChainRules};
 use custody::{config::Limit, local_policy::OperationKind};
 use ed25519_dalek::VerifyingKey;
 
 use crate::{
-    PolicyError, Scope, Window, error,
-    typed::{TypedAsset, TypedPolicy, windows},
+    Payees, PolicyError, Scope, Window, error,
+    typed::{TypedAsset, TypedLimits, TypedPolicy, windows},
 };
 
 /// The chains that are served, with their rules.
@@ -40,15 +43,24 @@ pub(crate) struct Destinations {
     /// Display form.
     pub(crate) allow: BTreeSet<String>,
     pub(crate) cooling_ms: u64,
+    /// Wallets of the custody need not be on the list.
+    pub(crate) internal: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AssetPolicy {
     /// Display form; absent: the native coin.
     pub(crate) contract: Option<String>,
-    pub(crate) per_transaction: Amount,
-    /// Sorted, one per scope and length.
+    /// Sorted, one per scope, length and payees.
     pub(crate) windows: Vec<Window>,
+    pub(crate) external: Limits,
+    pub(crate) internal: Limits,
+}
+
+/// Limits of one payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) per_transaction: Amount,
     /// Delays in milliseconds of payments above an amount; a higher amount has a longer delay.
     pub(crate) time_locks: Vec<(Amount, u64)>,
     pub(crate) intent_above: Option<Amount>,
@@ -116,7 +128,9 @@ impl Effective {
             let asset = self.chains.get_mut(&limit.chain).and_then(|chain| chain.assets.get_mut(&limit.asset));
             // Named by the present local policy and not by an earlier one: does not move anyway.
             let Some(asset) = asset else { continue };
-            asset.per_transaction = asset.per_transaction.min(limit.per_transaction);
+            for limits in [&mut asset.external, &mut asset.internal] {
+                limits.per_transaction = limits.per_transaction.min(limit.per_transaction);
+            }
             asset.windows = merge_windows(asset.windows.iter().chain(&limit.windows));
         }
     }
@@ -130,7 +144,8 @@ impl ChainPolicy {
         let destinations = policy.destinations.as_ref().map(|destinations| {
             let here = destinations.allow.iter().filter(|(listed, _)| listed == chain);
             let allow = here.map(|(_, address)| rules.address(address).map_err(error::local_policy));
-            Ok(Destinations { allow: allow.collect::<Result<_, _>>()?, cooling_ms: destinations.cooling_ms })
+            let (cooling_ms, internal) = (destinations.cooling_ms, destinations.internal);
+            Ok(Destinations { allow: allow.collect::<Result<_, _>>()?, cooling_ms, internal })
         });
         Ok(Self {
             assets: assets.collect::<Result<_, PolicyError>>()?,
@@ -153,6 +168,7 @@ impl ChainPolicy {
             (Some(own), Some(other)) => Some(Destinations {
                 allow: own.allow.intersection(&other.allow).cloned().collect(),
                 cooling_ms: own.cooling_ms.max(other.cooling_ms),
+                internal: own.internal && other.internal,
             }),
             (own, other) => own.or_else(|| other.clone()),
         };
@@ -163,16 +179,43 @@ impl AssetPolicy {
     fn of(asset: &TypedAsset, rules: &dyn ChainRules) -> Result<Self, PolicyError> {
         Ok(Self {
             contract: contract(asset, rules)?,
-            per_transaction: asset.per_transaction,
-            windows: asset.windows.clone(),
-            time_locks: asset.time_lock.into_iter().collect(),
-            intent_above: asset.intent_above,
+            windows: merge_windows(&asset.windows),
+            external: Limits::of(&asset.external),
+            internal: Limits::of(&asset.internal),
         })
     }
 
     fn and(&mut self, other: &Self) {
-        self.per_transaction = self.per_transaction.min(other.per_transaction);
         self.windows = merge_windows(self.windows.iter().chain(&other.windows));
+        self.external.and(&other.external);
+        self.internal.and(&other.internal);
+    }
+
+    /// Of a payment to these; one to both kinds keeps both.
+    pub(crate) fn limits(&self, payees: Payees) -> Cow<'_, Limits> {
+        match payees {
+            Payees::External => Cow::Borrowed(&self.external),
+            Payees::Internal => Cow::Borrowed(&self.internal),
+            Payees::All => {
+                let mut both = self.external.clone();
+                both.and(&self.internal);
+                Cow::Owned(both)
+            }
+        }
+    }
+}
+
+impl Limits {
+    fn of(limits: &TypedLimits) -> Self {
+        Self {
+            per_transaction: limits.per_transaction,
+            time_locks: limits.time_lock.into_iter().collect(),
+            intent_above: limits.intent_above,
+        }
+    }
+
+    fn and(&mut self, other: &Self) {
+        self.per_transaction = self.per_transaction.min(other.per_transaction);
         self.time_locks = merge_locks(self.time_locks.iter().chain(&other.time_locks));
         self.intent_above = match (self.intent_above, other.intent_above) {
             (Some(own), Some(other)) => Some(own.min(other)),
@@ -199,7 +242,7 @@ pub(crate) fn hub_limits(limits: &[Limit], present: &Effective) -> Result<Vec<Hu
 }
 
 fn hub_limit(chain: &ChainId, limit: &Limit) -> Result<HubLimit, String> {
-    let windows = windows(&limit.per_wallet, &limit.total)?;
+    let windows = windows(Payees::All, &limit.per_wallet, &limit.total)?;
     let per_transaction = limit.per_transaction.parse().map_err(|error: chain::ChainError| error.to_string())?;
     Ok(HubLimit { chain: chain.clone(), asset: limit.asset.clone(), per_transaction, windows })
 }
@@ -209,14 +252,15 @@ pub(crate) fn contract(asset: &TypedAsset, rules: &dyn ChainRules) -> Result<Opt
     asset.contract.as_deref().map(|contract| rules.address(contract).map_err(error::local_policy)).transpose()
 }
 
-/// The lowest limit of each scope and length.
-fn merge_windows<'a>(windows: impl Iterator<Item = &'a Window>) -> Vec<Window> {
-    let mut lowest: BTreeMap<(Scope, u64), Amount> = BTreeMap::new();
-    for Window { scope, length_ms, limit } in windows {
-        let kept = lowest.entry((*scope, *length_ms)).or_insert(*limit);
+/// The lowest limit of each scope, length and payees.
+fn merge_windows<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Vec<Window> {
+    let mut lowest: BTreeMap<(Scope, u64, Payees), Amount> = BTreeMap::new();
+    for Window { scope, length_ms, payees, limit } in windows {
+        let kept = lowest.entry((*scope, *length_ms, *payees)).or_insert(*limit);
         *kept = (*kept).min(*limit);
     }
-    lowest.into_iter().map(|((scope, length_ms), limit)| Window { scope, length_ms, limit }).collect()
+    let window = |((scope, length_ms, payees), limit)| Window { scope, length_ms, payees, limit };
+    lowest.into_iter().map(window).collect()
 }
 
 /// Without locks that another one makes needless: above a lower amount, for as long.

@@ -1,10 +1,12 @@
 //! What is known of a payment when it is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId, Transaction};
 use custody::CustodyId;
 use protocol::ops::Attestation;
+
+use crate::Payees;
 
 /// What is known of a payment when it is judged. Times are Unix milliseconds of the signer's clock.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,8 @@ pub struct Facts<'a> {
     pub chain: &'a ChainId,
     /// Decoded from the bytes to be signed; destinations in display form.
     pub transaction: &'a Transaction,
+    /// Those of its destinations that are wallets of this custody, by the signer's own registry.
+    pub internal: &'a BTreeSet<String>,
     /// What counts already, by asset: one amount per window of [`crate::Policy::windows`], in that order; this payment
     /// not included.
     pub spent: &'a BTreeMap<String, Vec<Amount>>,
@@ -30,4 +34,28 @@ pub struct Facts<'a> {
     pub announced_ms: Option<u64>,
     /// Whether the data centre's admin vetoed this transaction.
     pub vetoed: bool,
+}
+
+impl Facts<'_> {
+    /// Whom it pays; [`Payees::All`]: both kinds in one transaction.
+    pub(crate) fn payees(&self) -> Payees {
+        payees(self.transaction, self.internal)
+    }
+}
+
+/// Whom a transaction pays, `internal` being its destinations that are wallets of this custody; [`Payees::All`]: both
+/// kinds in one transaction. One that pays nobody is external.
+pub fn payees(transaction: &Transaction, internal: &BTreeSet<String>) -> Payees {
+    let (mut inside, mut outside) = (false, false);
+    for (_, to, _) in transaction.transfers() {
+        match internal.contains(to) {
+            true => inside = true,
+            false => outside = true,
+        }
+    }
+    match (inside, outside) {
+        (true, true) => Payees::All,
+        (true, false) => Payees::Internal,
+        (false, _) => Payees::External,
+    }
 }

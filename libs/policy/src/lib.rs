@@ -19,7 +19,7 @@ use chain::{Amount, Asset, ChainId, Rules};
 use custody::{local_policy::LocalPolicy, manifest::VerifiedManifest};
 
 pub use error::PolicyError;
-pub use facts::Facts;
+pub use facts::{Facts, payees};
 pub use judge::{Finding, Verdict};
 pub use rules::{Outcome, Rule};
 
@@ -47,13 +47,26 @@ pub enum Scope {
     Total,
 }
 
-/// A rolling limit. One scope and length has one limit: the lowest.
+/// Payments to whom. The kind of a payment is the signer's own knowledge, from its registry of wallets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Payees {
+    /// To anybody.
+    All,
+    /// To an address that is not a wallet of this custody. A transaction that pays both kinds is counted here.
+    External,
+    /// To other wallets of this custody and to nobody else.
+    Internal,
+}
+
+/// A rolling limit. One scope, length and kind of payees has one limit: the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     /// Whose payments.
     pub scope: Scope,
     /// How far back, milliseconds.
     pub length_ms: u64,
+    /// Which payments count.
+    pub payees: Payees,
     /// Highest sum, in the asset's smallest unit.
     pub limit: Amount,
 }
@@ -128,7 +141,7 @@ impl Policy {
         self.assets.get(chain).map_or(&[], Vec::as_slice)
     }
 
-    /// The rolling limits of an asset, of all local policies and the hub, in a fixed order: by scope and length.
+    /// The rolling limits of an asset, of all local policies and the hub, in a fixed order: by scope, length and payees.
     pub fn windows(&self, chain: &ChainId, asset: &str) -> &[Window] {
         self.effective.asset(chain, asset).map_or(&[], |asset| &asset.windows)
     }

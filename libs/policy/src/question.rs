@@ -7,8 +7,8 @@ use custody::local_policy::OperationKind;
 use protocol::{attestation, ops::PaymentIntent};
 
 use crate::{
-    Facts, Outcome, Rule, Scope, Window,
-    effective::{AssetPolicy, ChainPolicy, Effective},
+    Facts, Outcome, Payees, Rule, Scope, Window,
+    effective::{AssetPolicy, ChainPolicy, Effective, Limits},
     rules::{refuses, time, together},
 };
 
@@ -26,7 +26,9 @@ pub(crate) struct Question<'a> {
 /// All that a payment moves of an asset that the policy names.
 #[derive(Clone, Copy)]
 struct Moved<'a> {
-    limits: &'a AssetPolicy,
+    limits: &'a Limits,
+    /// Of all kinds of payees.
+    windows: &'a [Window],
     asset: &'a str,
     amount: Amount,
 }
@@ -67,7 +69,10 @@ impl<'a> Question<'a> {
             return refuses("OverLimit", "the amounts of this transaction add up to more than 256 bits");
         };
         let asked = sums.into_iter().map(|(asset, amount)| match self.limits(asset) {
-            Some((_, limits)) => rule(self, Moved { limits, asset, amount }),
+            Some((_, policy)) => {
+                let limits = policy.limits(self.facts.payees());
+                rule(self, Moved { limits: &limits, windows: &policy.windows, asset, amount })
+            }
             None => Outcome::Unneeded(NO_ASSET),
         });
         together(asked, MOVES_NOTHING)
@@ -76,7 +81,11 @@ impl<'a> Question<'a> {
     fn of(&self, transfer: (&'a str, &'a str, Amount), rule: fn(&Self, Transfer<'_>) -> Outcome) -> Outcome {
         let (asset, to, amount) = transfer;
         match self.limits(asset) {
-            Some((chain, limits)) => rule(self, Transfer { chain, moved: Moved { limits, asset, amount }, to }),
+            Some((chain, policy)) => {
+                let limits = policy.limits(self.facts.payees());
+                let moved = Moved { limits: &limits, windows: &policy.windows, asset, amount };
+                rule(self, Transfer { chain, moved, to })
+            }
             None => Outcome::Unneeded(NO_ASSET),
         }
     }
@@ -116,7 +125,7 @@ impl<'a> Question<'a> {
         together(named, MOVES_NOTHING)
     }
 
-    fn per_transaction(&self, Moved { limits, asset, amount }: Moved<'_>) -> Outcome {
+    fn per_transaction(&self, Moved { limits, asset, amount, .. }: Moved<'_>) -> Outcome {
         let (chain, limit) = (self.facts.chain, limits.per_transaction);
         if amount <= limit {
             return Outcome::Kept(format!("{amount} is at most {limit}"));
@@ -124,24 +133,30 @@ impl<'a> Question<'a> {
         refuses("OverLimit", format!("{amount} of {asset} on {chain} is more than {limit} for one transaction"))
     }
 
-    fn windows(&self, Moved { limits, asset, amount }: Moved<'_>) -> Outcome {
+    fn windows(&self, Moved { windows, asset, amount, .. }: Moved<'_>) -> Outcome {
         let counted = self.counted.asset(self.facts.chain, asset).map_or(&[][..], |asset| &asset.windows);
         let spent = self.facts.spent.get(asset).map_or(&[][..], Vec::as_slice);
         if spent.len() != counted.len() {
             let (given, wanted) = (spent.len(), counted.len());
             return refuses("SpentUnknown", format!("{given} amounts were counted for {wanted} windows of {asset}"));
         }
-        let mut kept = Vec::new();
-        for window in &limits.windows {
+        let (mut kept, payees) = (Vec::new(), self.facts.payees());
+        let concerned = |window: &&Window| [window.payees, payees].contains(&Payees::All) || window.payees == payees;
+        for window in windows.iter().filter(concerned) {
             // None: more is spent already than the limit.
             let left = spent_in(window, counted, spent).and_then(|spent| window.limit.checked_sub(spent));
-            let Window { scope, length_ms, limit } = window;
+            let Window { scope, length_ms, payees, limit } = window;
             let whose = match scope {
                 Scope::Wallet => "this wallet",
                 Scope::Total => "all wallets",
             };
+            let of = match payees {
+                Payees::All => "",
+                Payees::External => " to addresses outside this custody",
+                Payees::Internal => " to wallets of this custody",
+            };
             let rest =
-                format!("the {} left of {limit} in {} s for {whose}", left.unwrap_or_default(), length_ms / 1000);
+                format!("the {} left of {limit} in {} s for {whose}{of}", left.unwrap_or_default(), length_ms / 1000);
             if left.is_none_or(|left| amount > left) {
                 let chain = self.facts.chain;
                 return refuses("OverWindow", format!("{amount} of {asset} on {chain} is more than {rest}"));
@@ -179,6 +194,9 @@ impl<'a> Question<'a> {
         };
         if destinations.allow.contains(to) {
             return Outcome::Kept(format!("{to} is on the local policy's list"));
+        }
+        if destinations.internal && self.facts.internal.contains(to) {
+            return Outcome::Kept(format!("{to} is a wallet of this custody"));
         }
         let chain = self.facts.chain;
         refuses("DestinationNotAllowed", format!("{to} on {chain} is not on the local policy's list of destinations"))
@@ -264,7 +282,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn intent_needed(&self, Moved { limits, asset, amount }: Moved<'_>) -> Outcome {
+    fn intent_needed(&self, Moved { limits, asset, amount, .. }: Moved<'_>) -> Outcome {
         match limits.intent_above.filter(|above| amount > *above) {
             None => Outcome::Unneeded("not above the amount that needs an intent"),
             Some(above) => {
@@ -318,6 +336,7 @@ impl<'a> Question<'a> {
 
 /// What counts already in the window of this scope and length.
 fn spent_in(window: &Window, counted: &[Window], spent: &[Amount]) -> Option<Amount> {
-    let same = |counted: &Window| (counted.scope, counted.length_ms) == (window.scope, window.length_ms);
+    let of = |window: &Window| (window.scope, window.length_ms, window.payees);
+    let same = |counted: &Window| of(counted) == of(window);
     counted.iter().position(same).and_then(|at| spent.get(at)).copied()
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chain::ChainClient;
 use custody::WalletId;
 
 use crate::{
     busy::Busy,
+    callers::Callers,
     domain::ClientKey,
     heads::Heads,
     health::Health,
@@ -25,6 +27,8 @@ pub(crate) struct App {
     /// Whether Keeper seals by client keys.
     pub(crate) client_keys: bool,
     pub(crate) signers: Signers,
+    /// Who may call; exchanged when their file changes.
+    pub(crate) callers: ArcSwap<Callers>,
     pub(crate) busy: Busy,
     pub(crate) heads: Heads,
     pub(crate) health: Health,

@@ -16,9 +16,14 @@ use custody::{
     manifest::{ManifestError, SignedManifest, VerifiedManifest},
     trust::{CustodyTrust, MAX_KEYS_PER_PEER},
 };
+use rustls::ServerConfig;
 use serde::Deserialize;
 
-use crate::domain::{Assets, Symbol};
+use crate::{
+    callers::{Callers, CallersError},
+    domain::{Assets, Symbol},
+    http::{TlsError, TlsFiles},
+};
 
 /// What the file says, word for word.
 #[derive(Debug, Deserialize)]
@@ -26,6 +31,12 @@ use crate::domain::{Assets, Symbol};
 pub(crate) struct Config {
     /// Address and port of the HTTP API.
     listen: SocketAddr,
+    /// Address and port of `/livez`, `/readyz` and `/metrics`, which know no callers.
+    health_listen: SocketAddr,
+    /// Who may call the API: a line of `app token` for each. Read again when it changes, and at SIGHUP.
+    callers_file: PathBuf,
+    /// The API over TLS. Absent: somebody else ends TLS in front of it.
+    tls: Option<TlsConfig>,
     /// Where the database is.
     data_dir: PathBuf,
     /// What `app identity` made.
@@ -62,6 +73,17 @@ struct BackupConfig {
     every_minutes: u32,
     /// How many are kept.
     keep: usize,
+}
+
+/// PEM files; read again when they change, and at SIGHUP.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TlsConfig {
+    /// The server's chain, its own certificate first.
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    /// Authorities whose certificates callers may show in the place of a token.
+    client_ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,6 +145,11 @@ struct AssetConfig {
 /// The configuration, validated, with the documents it names.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    pub(crate) health_listen: SocketAddr,
+    pub(crate) access: AccessFiles,
+    pub(crate) callers: Callers,
+    /// The certificates as they were read.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) data_dir: PathBuf,
     pub(crate) identity_dir: PathBuf,
     pub(crate) manifest: VerifiedManifest,
@@ -150,6 +177,13 @@ pub(crate) struct Schedule {
     pub(crate) keep: usize,
 }
 
+/// Where it is written who may call, and by which certificates.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessFiles {
+    pub(crate) callers: PathBuf,
+    pub(crate) tls: Option<TlsFiles>,
+}
+
 /// The chain that this App pays on.
 pub(crate) struct ChainSettings {
     pub(crate) rules: Arc<dyn ChainRules>,
@@ -170,6 +204,10 @@ pub(crate) enum ConfigError {
     Invalid(String),
     #[error("{}: {error}", path.display())]
     Manifest { path: PathBuf, error: ManifestError },
+    #[error(transparent)]
+    Callers(#[from] CallersError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl ConfigError {
@@ -212,8 +250,22 @@ impl Config {
                 "the manifest names no safe destination on {id}, so no payment could be cancelled; add one"
             ));
         }
+        let tls = self.tls.map(|tls| TlsFiles {
+            certificate: tls.certificate_file,
+            key: tls.key_file,
+            client_ca: tls.client_ca_file,
+        });
+        let access = AccessFiles { callers: self.callers_file, tls };
+        let callers = access.callers()?;
+        if callers.is_empty() {
+            return Err(CallersError::Nobody.into());
+        }
         Ok(Settings {
             listen: self.listen,
+            health_listen: self.health_listen,
+            callers,
+            tls: access.tls.as_ref().map(TlsFiles::load).transpose()?,
+            access,
             data_dir: self.data_dir,
             identity_dir: self.identity_dir,
             manifest,
@@ -247,6 +299,20 @@ impl BackupConfig {
             return invalid("backups.everyMinutes and backups.keep must be at least 1");
         }
         Ok(Schedule { to, dir, every: Duration::from_secs(u64::from(every_minutes) * 60), keep })
+    }
+}
+
+impl AccessFiles {
+    /// The callers' file as it is now.
+    pub(crate) fn callers(&self) -> Result<Callers, CallersError> {
+        let path = &self.callers;
+        let text = text_file::read_to_string(path).map_err(|error| CallersError::Read { path: path.clone(), error })?;
+        let callers = Callers::parse(&text)?;
+        let asks = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if callers.use_certificates() && !asks {
+            return Err(CallersError::NoAuthority);
+        }
+        Ok(callers)
     }
 }
 

@@ -4,6 +4,7 @@ mod app;
 mod backup;
 mod broker;
 mod busy;
+mod callers;
 mod commands;
 mod config;
 mod domain;
@@ -23,15 +24,21 @@ mod store;
 mod tests;
 mod trust;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use chain_adapters::Adapters;
 use clap::{Parser, Subcommand};
 use custody::CustodyId;
 use rand_core::OsRng;
+use serde::Serialize;
 
-use crate::{config::Settings, identity::AppKeys};
+use crate::{
+    callers::{Callers, Token},
+    config::Settings,
+    domain::{CallerName, Scope},
+    identity::AppKeys,
+};
 
 /// Users' wallets and payments over HTTP.
 #[derive(Parser)]
@@ -83,6 +90,15 @@ enum Command {
         #[arg(long, default_value_os_t = std::env::temp_dir())]
         room: PathBuf,
     },
+    /// Make a caller's token, and print it, once, with its line for the callers' file
+    Token {
+        /// The caller: 1 to 64 of a-z, 0-9 and '-'. Idempotency keys are each caller's own
+        #[arg(long)]
+        name: CallerName,
+        /// What the caller may do: read, wallets, pay
+        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        scopes: Vec<Scope>,
+    },
     /// Serve
     Run {
         /// The configuration (JSON)
@@ -101,6 +117,7 @@ async fn main() -> ExitCode {
         Command::Backup { config, to, out } => commands::backup(&config, &to, &out).await,
         Command::Restore { backup, dir } => commands::restore(&backup, &dir),
         Command::Verify { backup, room } => commands::verify(&backup, &room),
+        Command::Token { name, scopes } => token(&name, scopes.into_iter().collect()),
         Command::Run { config } => serve(&config).await,
     };
     match done {
@@ -116,6 +133,23 @@ fn identity(dir: &std::path::Path, custody_id: Option<CustodyId>) -> Result<()> 
     let keys = AppKeys::load_or_make(dir, &mut OsRng)?;
     println!("{}", serde_json::to_string_pretty(&keys.identity(custody_id))?);
     Ok(())
+}
+
+/// Nothing is stored: the line goes into the callers' file, the token to the caller.
+fn token(name: &CallerName, scopes: BTreeSet<Scope>) -> Result<()> {
+    let token = Token::random(&mut OsRng);
+    let shown = TokenView { token: token.as_str(), line: Callers::line(name, &scopes, &token.hash()) };
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    Ok(())
+}
+
+/// What `app token` prints.
+#[derive(Serialize)]
+struct TokenView<'a> {
+    /// For the caller; it is nowhere else.
+    token: &'a str,
+    /// For the callers' file.
+    line: String,
 }
 
 async fn serve(config: &std::path::Path) -> Result<()> {

@@ -43,6 +43,8 @@ pub(crate) struct Metrics {
     pub(crate) troubles: Counter,
     /// 1 while App serves.
     pub(crate) serving: Gauge,
+    /// 1 while the callers' file can be used.
+    pub(crate) callers_file_valid: Gauge,
     /// What the relayer can still pay fees with, coins.
     pub(crate) float: Gauge<f64, AtomicU64>,
     node_up: Family<NodeLabel, Gauge>,
@@ -60,6 +62,7 @@ impl Metrics {
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
         let (float, last_backup) = (Gauge::default(), Gauge::<i64, AtomicI64>::default());
+        let callers_file_valid = Gauge::<i64, AtomicI64>::default();
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
@@ -69,6 +72,8 @@ impl Metrics {
             "When the last backup by schedule was made, 0: never",
             last_backup.clone(),
         );
+        let help = "1 while the callers' file can be used; else the one read before it counts";
+        registry.register("callers_file_valid", help, callers_file_valid.clone());
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
         let (node_up, node_block, node_head_age) = (Family::default(), Family::default(), Family::default());
         let up = "1 while the node answers for the right chain and is not behind";
@@ -82,6 +87,7 @@ impl Metrics {
             payments,
             troubles,
             serving,
+            callers_file_valid,
             float,
             node_up,
             node_block,

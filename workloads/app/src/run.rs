@@ -1,8 +1,13 @@
 //! `app run`: wires the parts and serves until it is told to end.
 
-use std::{fs, future::IntoFuture, sync::Arc, time::Duration};
+use std::{fmt::Debug, fs, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use chain::ChainClient;
 use jiff::Timestamp;
 use tokio::{
@@ -21,7 +26,7 @@ use crate::{
     config::{ConfigError, Settings},
     heads::Heads,
     health::Health,
-    http,
+    http::{self, Peer, TlsListener},
     identity::AppKeys,
     jobs,
     metrics::Metrics,
@@ -36,14 +41,14 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Serves until SIGTERM or SIGINT. Payments may stop at any point: they go on at the next start.
 pub(crate) async fn run(settings: Settings) -> Result<()> {
     let keys = AppKeys::load(&settings.identity_dir)?;
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.with_context(|| format!("can't listen on {}", settings.listen))?;
+    let (listener, health) = (bind(settings.listen).await?, bind(settings.health_listen).await?);
     let (metrics, link_metrics) = Metrics::new();
     let calls = Calls::default();
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
     let client = client(&settings)?;
     let secrets = settings.secrets();
     let (data_dir, schedule) = (settings.data_dir.clone(), settings.backups.clone());
+    let (access, tls) = (settings.access.clone(), settings.tls.clone().map(ArcSwap::new).map(Arc::new));
     let app = Arc::new(app(settings, client, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
     tracing::info!(epoch = app.store.epoch().await?.0, "the database");
     tokio::spawn(broker.keep(app.clone()));
@@ -53,7 +58,19 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     if let Some(schedule) = schedule {
         tokio::spawn(backup::keep(app.clone(), secrets, data_dir, schedule));
     }
-    serve(listener, app).await
+    tokio::spawn(jobs::watch_access(app.clone(), access, tls.clone(), signal(SignalKind::hangup())?));
+    let probed = tokio::spawn(workload::health::serve(health, app.clone()));
+    tracing::info!(listen = %listener.local_addr()?, tls = tls.is_some(), relayer = app.client.relayer(), "serving");
+    let served = match tls {
+        None => serve(listener, app).await,
+        Some(tls) => serve(TlsListener::new(listener, tls)?, app).await,
+    };
+    probed.abort();
+    served
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
 }
 
 impl Settings {
@@ -73,6 +90,7 @@ pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Sig
         trust: Trust::new(&settings)?,
         client,
         client_keys: settings.client_keys,
+        callers: ArcSwap::new(Arc::new(settings.callers)),
         signers,
         busy: Busy::default(),
         heads: Heads::default(),
@@ -91,10 +109,15 @@ pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
     client.with_context(|| path.display().to_string())
 }
 
-async fn serve(listener: TcpListener, app: Arc<App>) -> Result<()> {
-    tracing::info!(listen = %listener.local_addr()?, relayer = app.client.relayer(), "serving");
+async fn serve<L>(listener: L, app: Arc<App>) -> Result<()>
+where
+    L: Listener,
+    L::Addr: Debug,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let stop = CancellationToken::new();
-    let server = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = http::router(app).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -108,16 +108,20 @@ pub(crate) struct Ask<'a> {
     pub(crate) payment: Option<&'a [u8; PAYMENT_ID_BYTES]>,
     /// Of somebody whose key App does not hold.
     pub(crate) intent: Option<Attestation>,
+    /// The wallet that is to be paid, where the order names one.
+    pub(crate) to_wallet: Option<&'a WalletId>,
     /// Told to Keeper only.
     pub(crate) client_key: Option<&'a ClientKey>,
 }
 
 impl Ask<'_> {
     fn payment(self, signer: Role, hot_signatures: Signatures) -> (Vec<u8>, Payment) {
-        let Self { operation, wallet, chain, unsigned, payment, intent, client_key } = self;
+        let Self { operation, wallet, chain, unsigned, payment, intent, to_wallet, client_key } = self;
         let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
         let payment_id = payment.map_or_else(Vec::new, |id| id.to_vec());
-        (operation, Payment { wallet, chain, unsigned, hot_signatures, intent, client_key, payment_id })
+        let to_wallet = to_wallet.map_or_else(String::new, WalletId::to_string);
+        let payment = Payment { wallet, chain, unsigned, hot_signatures, intent, client_key, payment_id, to_wallet };
+        (operation, payment)
     }
 }
 

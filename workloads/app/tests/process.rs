@@ -16,6 +16,7 @@ use custody::{CustodyId, Role, config::Credentials, identity::Identity, phrase::
 use harness::{Options, evm::Anvil, nats::Nats};
 use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -28,20 +29,26 @@ struct Room {
     folder: TempDir,
     custody: CustodyId,
     identity: Identity,
-    port: u16,
+    /// Of the API, and of health and metrics.
+    ports: [u16; 2],
 }
 
 impl Room {
     fn new(nats: &Nats, rpc: &str) -> Self {
+        Self::beside(&nats.url(), nats.ca_pem(), rpc)
+    }
+
+    fn beside(nats: &str, nats_ca: &str, rpc: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let custody = Ceremony::fixed().destinations(&format!("eip155:{CHAIN}"), &[SAFE_PLACE]).held();
         let Custody { signed: manifest, .. } = &custody;
         let identity: Identity = serde_json::from_slice(&identity(&folder).stdout).unwrap();
         let custody_id = custody.id();
-        let room =
-            Self { custody: custody_id, identity, port: harness::ports::free([127, 0, 0, 1].into()).unwrap(), folder };
+        let port = || harness::ports::free([127, 0, 0, 1].into()).unwrap();
+        let room = Self { custody: custody_id, identity, ports: [port(), port()], folder };
         fs::write(room.path("manifest.json"), manifest.to_json()).unwrap();
-        fs::write(room.path("ca.pem"), nats.ca_pem()).unwrap();
+        fs::write(room.path("ca.pem"), nats_ca).unwrap();
+        fs::write(room.path("callers"), token("shop", "read,pay").1).unwrap();
         fs::write(room.path("relayer.key"), "01".repeat(32)).unwrap();
         let keys = |byte| {
             let own = protocol::envelope::OwnKeys::from_seeds(&[byte; 32], &[byte + 1; 32]);
@@ -49,14 +56,16 @@ impl Room {
         };
         let path = |name: &str| room.path(name).display().to_string();
         let config = json!({
-            "listen": format!("127.0.0.1:{}", room.port),
+            "listen": format!("127.0.0.1:{}", room.ports[0]),
+            "healthListen": format!("127.0.0.1:{}", room.ports[1]),
+            "callersFile": path("callers"),
             "dataDir": path("data"),
             "identityDir": path("identity"),
             "custodyId": custody_id,
             "manifestFile": path("manifest.json"),
             "manifestDigest": manifest.digest(),
             "signers": {"keeper": [keys(11)], "cooler": [keys(21)]},
-            "nats": {"urls": [nats.url()], "caFile": path("ca.pem")},
+            "nats": {"urls": [nats], "caFile": path("ca.pem")},
             "credentialsFile": path("credentials.json"),
             "chain": {
                 "id": format!("eip155:{CHAIN}"),
@@ -103,12 +112,13 @@ impl Room {
         let deadline = Instant::now() + PATIENCE;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         loop {
-            let answer = client.get(format!("http://127.0.0.1:{}/readyz", self.port)).send().await;
+            let answer = client.get(format!("http://127.0.0.1:{}/readyz", self.ports[1])).send().await;
             let last = match answer {
                 Ok(answer) => answer.json::<Value>().await.unwrap(),
                 Err(error) => json!(error.to_string()),
             };
-            if last["state"] == state {
+            // Before the first look at the broker it says no more than that it starts.
+            if last["state"] == state && last["message"] != "starting" {
                 return last["message"].as_str().unwrap().to_owned();
             }
             assert!(Instant::now() < deadline, "not {state} but {last}");
@@ -126,6 +136,14 @@ impl Process {
         let sent = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
         assert!(sent.success());
         self.0.wait().unwrap()
+    }
+}
+
+impl Process {
+    /// SIGHUP.
+    fn hang_up(&self) {
+        let sent = Command::new("kill").args(["-HUP", &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 }
 
@@ -165,6 +183,86 @@ impl Account {
 fn identity(folder: &TempDir) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
     command.args(["identity", "--dir"]).arg(folder.path().join("identity")).output().unwrap()
+}
+
+/// `app token`: the token, and its line for the callers' file.
+fn token(name: &str, scopes: &str) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+    let made = command.args(["token", "--name", name, "--scope", scopes]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    assert!(!text("line").contains(&text("token")));
+    (text("token"), text("line"))
+}
+
+/// Asks for the payments until the status is this one.
+async fn answers(client: &reqwest::Client, url: &str, token: Option<&str>, status: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let request = token.into_iter().fold(client.get(url), |request, token| request.bearer_auth(token));
+        let last = match request.send().await {
+            Ok(answer) if answer.status() == status => return,
+            Ok(answer) => answer.status().to_string(),
+            Err(error) => format!("{error:?}"),
+        };
+        assert!(Instant::now() < deadline, "not {status} but {last}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let certificate = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &authority).unwrap().pem(), key.serialize_pem())
+    };
+    let room = Room::beside("tls://127.0.0.1:1", &authority.pem(), "http://127.0.0.1:1");
+    let (server, key) = certificate("127.0.0.1");
+    fs::write(room.path("server.pem"), server).unwrap();
+    fs::write(room.path("server.key"), key).unwrap();
+    let mut config: Value = serde_json::from_slice(&fs::read(room.path("config.json")).unwrap()).unwrap();
+    config["tls"] = json!({
+        "certificateFile": room.path("server.pem"),
+        "keyFile": room.path("server.key"),
+        "clientCaFile": room.path("ca.pem"),
+    });
+    fs::write(room.path("config.json"), config.to_string()).unwrap();
+    let ((old, old_line), (new, new_line)) = (token("shop", "read,pay"), token("shop", "read,pay"));
+    let by_certificate = "auditor read certificate:auditor.example";
+    fs::write(room.path("callers"), format!("{old_line}\n{by_certificate}\n")).unwrap();
+
+    let app = room.start();
+    let url = format!("https://127.0.0.1:{}/payments", room.ports[0]);
+    let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let client = || reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]);
+    let plain = client().build().unwrap();
+    answers(&plain, &url, Some(&old), 200).await;
+    answers(&plain, &url, None, 401).await;
+    let shown = |name: &str| {
+        let (certificate, key) = certificate(name);
+        let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
+        client().identity(identity).build().unwrap()
+    };
+    let auditor = shown("auditor.example");
+    answers(&auditor, &url, None, 200).await;
+    assert_eq!(auditor.post(&url).json(&json!({})).send().await.unwrap().status(), 403, "it may only read");
+    answers(&shown("stranger.example"), &url, None, 401).await;
+
+    // A slip of the pen changes nothing; then the token is another one, and the certificate nobody's.
+    fs::write(room.path("callers"), "shop everything").unwrap();
+    app.hang_up();
+    answers(&plain, &url, Some(&old), 200).await;
+    fs::write(room.path("callers"), new_line).unwrap();
+    app.hang_up();
+    answers(&plain, &url, Some(&old), 401).await;
+    answers(&plain, &url, Some(&new), 200).await;
+    answers(&auditor, &url, None, 401).await;
 }
 
 #[test]

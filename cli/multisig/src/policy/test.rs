@@ -31,7 +31,9 @@ REQUEST (YAML):
   # Optional, with these defaults:
   fee: '0'                          # highest fee of the transaction
   now: 2026-01-31T12:00:00Z         # default: this machine's time
-  spent: []                         # what already counts: [{limit: perWallet, windowSeconds: 86400, amount: '5'}]
+  internal: false                   # whether the destination is a wallet of this custody
+  spent: []                         # what already counts: [{limit: perWallet, windowSeconds: 86400, amount: '5'}];
+                                    # with internal: true, in the window of internal payments
   vetoed: false
   # Optional, without a default:
   listedSince: 2026-01-01T00:00:00Z # when the signer first saw the destination on the local policy's list

@@ -1,18 +1,21 @@
 //! Local policies, payments and intents for the promises below.
 
+mod internal;
 mod loading;
 mod properties;
 mod rules;
 mod transactions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId, Claim, Effect, Fee, Payer, Rules, Transaction, Validity};
 use chain_adapters::Adapters;
 use custody::{
     CustodyId,
     config::{HubLimits, Limit},
-    local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, LocalPolicy, Rolling, TimeLock},
+    local_policy::{
+        AssetLimits, Destination, Destinations, FeeCeiling, InternalLimits, LocalPolicy, Rolling, TimeLock,
+    },
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -21,7 +24,7 @@ use protocol::{
     ops::{Attestation, PaymentIntent},
 };
 
-use crate::{Facts, Finding, Policy, PolicyError, Scope, Verdict};
+use crate::{Facts, Finding, Payees, Policy, PolicyError, Scope, Verdict};
 
 const CHAIN: &str = "eip155:31337";
 const SAFE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
@@ -59,7 +62,7 @@ fn time_lock(above: &str, delay_seconds: u64) -> Option<TimeLock> {
 
 fn destinations(allow: &[&str], cooling_seconds: u64) -> Option<Destinations> {
     let destination = |address: &&str| Destination { chain: CHAIN.to_owned(), address: (*address).to_owned() };
-    Some(Destinations { allow: allow.iter().map(destination).collect(), cooling_seconds })
+    Some(Destinations { allow: allow.iter().map(destination).collect(), cooling_seconds, internal: false })
 }
 
 fn fee(ceiling: &str) -> Vec<FeeCeiling> {
@@ -117,8 +120,12 @@ struct Payment {
     chain: ChainId,
     effects: Vec<Effect>,
     fee: Fee,
+    /// Destinations that are wallets of the custody.
+    internal: BTreeSet<String>,
     /// By scope and length in milliseconds; what is not here: nothing.
     spent: BTreeMap<(Scope, u64), Amount>,
+    /// The same of windows of internal payments alone.
+    spent_internal: BTreeMap<(Scope, u64), Amount>,
     /// Of [`BOB`] and [`CAROL`].
     listed_since_ms: Option<u64>,
     intent: Option<Attestation>,
@@ -132,7 +139,9 @@ impl Payment {
             chain: CHAIN.parse().unwrap(),
             effects: vec![effect],
             fee: Fee { asset: String::new(), most: Amount::ZERO, payer: Payer::Relayer },
+            internal: BTreeSet::new(),
             spent: BTreeMap::new(),
+            spent_internal: BTreeMap::new(),
             listed_since_ms: None,
             intent: None,
             announced_ms: None,
@@ -144,9 +153,11 @@ impl Payment {
         let transaction = self.transaction();
         let counted = |asset: &str| {
             let windows = policy.windows(&self.chain, asset).iter();
-            windows
-                .map(|window| self.spent.get(&(window.scope, window.length_ms)).copied().unwrap_or_default())
-                .collect()
+            let spent = windows.map(|window| {
+                let spent = if window.payees == Payees::Internal { &self.spent_internal } else { &self.spent };
+                spent.get(&(window.scope, window.length_ms)).copied().unwrap_or_default()
+            });
+            spent.collect()
         };
         let moved = transaction.spent().unwrap_or_default().into_keys();
         let spent = moved.map(|asset| (asset.to_owned(), counted(asset))).collect();
@@ -158,6 +169,7 @@ impl Payment {
             wallet: "alice",
             chain: &self.chain,
             transaction: &transaction,
+            internal: &self.internal,
             spent: &spent,
             listed_since_ms: &listed,
             intent: self.intent.as_ref(),

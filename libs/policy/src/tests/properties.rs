@@ -34,19 +34,34 @@ fn assets() -> impl Strategy<Value = AssetLimits> {
     let contract = prop_oneof![5 => Just("native"), 1 => Just(TOKEN)];
     let parts =
         (limits(), windows(), windows(), option::weighted(0.3, lock), option::weighted(0.3, amounts()), contract);
-    parts.prop_map(|(per_transaction, per_wallet, total, time_lock, intent_above, contract)| AssetLimits {
+    (parts, option::weighted(0.3, internal_limits())).prop_map(
+        |((per_transaction, per_wallet, total, time_lock, intent_above, contract), internal)| AssetLimits {
+            per_wallet,
+            total,
+            time_lock,
+            intent_above,
+            internal,
+            ..AssetLimits::new(CHAIN, "ETH", contract, 18, &per_transaction)
+        },
+    )
+}
+
+fn internal_limits() -> impl Strategy<Value = InternalLimits> {
+    let lock = (amounts(), select(vec![10, 20])).prop_map(|(above, delay)| time_lock(&above, delay).unwrap());
+    let parts = (limits(), windows(), windows(), option::weighted(0.3, lock), option::weighted(0.3, amounts()));
+    parts.prop_map(|(per_transaction, per_wallet, total, time_lock, intent_above)| InternalLimits {
+        per_transaction,
         per_wallet,
         total,
         time_lock,
         intent_above,
-        ..AssetLimits::new(CHAIN, "ETH", contract, 18, &per_transaction)
     })
 }
 
 fn local_policies() -> impl Strategy<Value = LocalPolicy> {
     let kinds = select(vec![None, None, None, None, Some(OperationKind::Transfer), Some(OperationKind::Cancel)]);
-    let lists =
-        select(vec![None, None, destinations(&[BOB, CAROL], 0), destinations(&[BOB], 10), destinations(&[CAROL], 20)]);
+    let open = destinations(&[CAROL], 20).map(|list| Destinations { internal: true, ..list });
+    let lists = select(vec![None, None, destinations(&[BOB, CAROL], 0), destinations(&[BOB], 10), open]);
     let ceilings = select(vec![vec![], fee("1"), fee(MAX)]);
     let signers = select(vec![vec![signer(1)], vec![signer(1), signer(2)], vec![signer(2)]]);
     (assets(), kinds, lists, ceilings, signers, any::<bool>()).prop_map(
@@ -54,7 +69,7 @@ fn local_policies() -> impl Strategy<Value = LocalPolicy> {
             destinations: list,
             kinds: kind.map(|kind| [kind].into()),
             fees,
-            intent_signers: if any_signer || asset.intent_above.is_some() { signers } else { Vec::new() },
+            intent_signers: if any_signer || asset.asks_for_intents() { signers } else { Vec::new() },
             ..LocalPolicy::new(vec![asset])
         },
     )
@@ -95,24 +110,32 @@ fn effects() -> impl Strategy<Value = Effect> {
 }
 
 fn payments() -> impl Strategy<Value = Payment> {
-    let spent = proptest::collection::vec(prop_oneof![4 => Just("0".to_owned()), 1 => amounts()], 4);
+    let spent = || proptest::collection::vec(prop_oneof![4 => Just("0".to_owned()), 1 => amounts()], 4);
+    let spent = (spent(), spent(), select(vec![vec![], vec![BOB], vec![CAROL]]));
     let times = || option::of(select(vec![0, NOW - 15_000, NOW, u64::MAX]));
     let fees = select(vec![0u128, 0, 0, 0, 0, 0, 1, 2]);
     let effects = effects().prop_flat_map(|effect| (intents(&effect), Just(effect)));
     let parts = (effects, spent, fees, times(), times(), prop::bool::weighted(0.1));
-    parts.prop_map(|((intent, effect), spent, fee, listed_since_ms, announced_ms, vetoed)| {
-        let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
-        let spent = windows.into_iter().zip(spent);
-        Payment {
-            fee: relayed(fee),
-            spent: spent.map(|((scope, seconds), amount)| ((scope, seconds * 1000), amount.parse().unwrap())).collect(),
-            listed_since_ms,
-            intent,
-            announced_ms,
-            vetoed,
-            ..Payment::new(effect)
-        }
-    })
+    parts.prop_map(
+        |((intent, effect), (spent, spent_internal, internal), fee, listed_since_ms, announced_ms, vetoed)| {
+            let windows = [(Scope::Wallet, 60), (Scope::Wallet, 120), (Scope::Total, 60), (Scope::Total, 120)];
+            let counted = |spent: Vec<String>| {
+                let spent = windows.into_iter().zip(spent);
+                spent.map(|((scope, seconds), amount)| ((scope, seconds * 1000), amount.parse().unwrap())).collect()
+            };
+            Payment {
+                fee: relayed(fee),
+                internal: internal.into_iter().map(str::to_owned).collect(),
+                spent: counted(spent),
+                spent_internal: counted(spent_internal),
+                listed_since_ms,
+                intent,
+                announced_ms,
+                vetoed,
+                ..Payment::new(effect)
+            }
+        },
+    )
 }
 
 /// How strict, and until when.

@@ -115,6 +115,11 @@ pub struct Payment {
     /// cancel, and from an App that keeps no such ids.
     #[prost(bytes = "vec", tag = "7")]
     pub payment_id: Vec<u8>,
+    /// [`custody::WalletId`] of the wallet that is to be paid, where the payer named a wallet and no address; else
+    /// empty. The signer refuses unless every transfer goes to that wallet's address by its own registry. Whether a
+    /// payment is to a wallet of the custody does not depend on it: that the signer finds out by itself.
+    #[prost(string, tag = "8")]
+    pub to_wallet: String,
 }
 
 // Client keys are secret: they are never printed.
@@ -126,7 +131,7 @@ impl fmt::Debug for CreateWallet {
 
 impl fmt::Debug for Payment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, payment_id } = self;
+        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, payment_id, to_wallet } = self;
         f.debug_struct("Payment")
             .field("wallet", wallet)
             .field("chain", chain)
@@ -134,6 +139,7 @@ impl fmt::Debug for Payment {
             .field("hot_signatures", hot_signatures)
             .field("intent", intent)
             .field("payment_id", payment_id)
+            .field("to_wallet", to_wallet)
             .finish_non_exhaustive()
     }
 }

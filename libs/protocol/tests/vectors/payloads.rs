@@ -68,7 +68,13 @@ fn payment() -> (Value, Payment) {
     (json!({"wallet": "alice", "chain": CHAIN, "unsigned": hex(&payment.unsigned)}), payment)
 }
 
-/// With everything that a payment can carry.
+fn with(value: &Value, field: &str, content: Value) -> Value {
+    let mut value = value.clone();
+    value[field] = content;
+    value
+}
+
+/// With everything that a payment to an address can carry.
 fn full_payment() -> (Value, Payment) {
     let (mut value, payment) = payment();
     let intent = attestations::intent();
@@ -112,6 +118,12 @@ fn requests() -> Vec<Example> {
             Operation::RegisterWallet(RegisterWallet { hot: Some(hot), chains, salt }),
         ),
         request("check", "check", bare.clone(), Operation::Check(bare_payment.clone())),
+        request(
+            "check-to-wallet",
+            "check",
+            with(&bare, "toWallet", json!("bob")),
+            Operation::Check(Payment { to_wallet: "bob".to_owned(), ..bare_payment.clone() }),
+        ),
         request("sign", "sign", bare.clone(), Operation::Sign(bare_payment.clone())),
         request("sign-full", "sign", full, Operation::Sign(full_payment)),
         request("announce", "announce", bare, Operation::Announce(bare_payment)),

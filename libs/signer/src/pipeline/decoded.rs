@@ -1,12 +1,15 @@
 //! What the very bytes to be signed would do, decoded for a wallet that is registered and recomputed.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chain::{Claim, Effect, KeyRole, Payload, Transaction, WalletDesc};
 use custody::Role;
 use protocol::ops::{Attestation, Payment};
 
-use super::{context::SigningContext, payment_id, request::Accepted, signer::Signer, stop::Stop};
+use super::{context::SigningContext, payees, payment_id, request::Accepted, signer::Signer, stop::Stop};
 use crate::store::{Kind, Watermark};
 
 /// A transaction of a registered wallet.
@@ -14,6 +17,8 @@ pub(super) struct Decoded {
     pub(super) wallet: String,
     pub(super) desc: Arc<WalletDesc>,
     pub(super) transaction: Transaction,
+    /// Those of its destinations that are wallets of this custody, with their ids.
+    pub(super) internal: BTreeMap<String, String>,
     /// What this signer has to sign of it; at least one.
     pub(super) payloads: Vec<Payload>,
     pub(super) intent: Option<Attestation>,
@@ -45,8 +50,12 @@ impl Decoded {
             ));
         }
         let payment_id = payment_id::read(&payment.payment_id, transaction.is_cancel())?;
+        if !payment.to_wallet.is_empty() {
+            payees::require(&payment.to_wallet, signer, serving, &chain, &transaction).await?;
+        }
+        let internal = payees::internal(signer, serving, &chain, &transaction).await?;
         let (wallet, intent) = (payment.wallet.clone(), payment.intent.clone());
-        Ok(Self { wallet, desc, transaction, payloads, intent, payment_id })
+        Ok(Self { wallet, desc, transaction, internal, payloads, intent, payment_id })
     }
 
     /// A check or an announcement comes before any signature.
@@ -67,6 +76,11 @@ impl Decoded {
             return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
         }
         Ok(Countersigned(self))
+    }
+
+    /// Those of its destinations that are wallets of this custody.
+    pub(super) fn internal_destinations(&self) -> BTreeSet<String> {
+        self.internal.keys().cloned().collect()
     }
 
     pub(super) fn watermark(&self) -> Watermark {
@@ -90,7 +104,10 @@ impl Decoded {
             Effect::Transfer { .. } | Effect::Change { .. } => None,
         });
         let transfers = transaction.transfers();
-        let transfers = transfers.map(|(asset, to, amount)| format!("{amount} {asset} from {wallet} to {to}"));
+        let transfers = transfers.map(|(asset, to, amount)| {
+            let known = self.internal.get(to).map(|payee| format!(" (wallet {payee})")).unwrap_or_default();
+            format!("{amount} {asset} from {wallet} to {to}{known}")
+        });
         match (transfers.collect::<Vec<_>>(), cancel) {
             (none, Some(to)) if none.is_empty() => format!("cancel of {claims} of {wallet} to {to}"),
             (none, None) if none.is_empty() => format!("cancel of {claims} of {wallet}"),

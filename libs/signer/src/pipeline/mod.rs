@@ -14,6 +14,7 @@ mod gate;
 mod known;
 mod lock;
 mod nonce;
+mod payees;
 mod payment;
 mod payment_id;
 mod peers;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     fault,
-    store::{Asked, Ledger, Recall, Spend, StoreError, Watermark},
+    store::{Asked, Ledger, Recall, Spend, StoreError, Watermark, account},
 };
 
 /// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
@@ -134,6 +134,7 @@ impl Countersigned {
                 listed_since_ms.insert(to.to_owned(), since);
             }
         }
+        let internal = self.0.internal_destinations();
         let announcement = ledger.announcement(&transaction.id)?;
         Ok(serving.policy.judge(&Facts {
             now_ms: ledger.now_ms(),
@@ -141,6 +142,7 @@ impl Countersigned {
             wallet,
             chain,
             transaction,
+            internal: &internal,
             spent: &spent,
             listed_since_ms: &listed_since_ms,
             intent: intent.as_ref(),
@@ -221,8 +223,9 @@ impl Countersigned {
     fn spend(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<(), StoreError> {
         let Decoded { wallet, desc, transaction, .. } = &self.0;
         let too_much = || StoreError::Failed("a transaction moves more than 256 bits".to_owned());
+        let payees = policy::payees(transaction, &self.0.internal_destinations());
         for (asset, amount) in transaction.spent().ok_or_else(too_much)? {
-            let (wallet, chain, asset) = (wallet.clone(), desc.chain.to_string(), asset.to_owned());
+            let (wallet, chain, asset) = (wallet.clone(), desc.chain.to_string(), account(asset, payees));
             let spend = Spend { wallet, chain, id: transaction.id, asset, amount };
             ledger.spend(&spend, serving.observed)?;
         }

@@ -34,6 +34,16 @@ impl Signer {
         if !self.opens_with(serving, wallet, client_key).await? {
             return Err(register::unknown(wallet, chain));
         }
+        self.recalled(serving, wallet, chain).await
+    }
+
+    /// The same for a wallet that is paid and pays nothing: its client key is not asked for.
+    pub(super) async fn recalled(
+        &self,
+        serving: &SigningContext,
+        wallet: &str,
+        chain: &ChainId,
+    ) -> Result<Arc<WalletDesc>, Stop> {
         let name = (wallet.to_owned(), chain.clone());
         if let Some(known) = self.known(serving, |wallets| wallets.get(&name).cloned()) {
             return Ok(known);

@@ -2,6 +2,7 @@
 
 mod coins;
 mod gates;
+mod internal;
 mod limits;
 mod old;
 mod records;

@@ -241,7 +241,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use chain::Amount;
-    use policy::{Scope, Window};
+    use policy::{Payees, Scope, Window};
 
     use super::*;
     use crate::store::{Spend, Store};
@@ -291,7 +291,7 @@ mod tests {
     async fn a_settled_coin_frees_what_was_outstanding_and_what_it_outran_counts_from_its_signature() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let window = Window { scope: Scope::Total, length_ms: 64_000, limit: Amount::ZERO };
+        let window = Window { scope: Scope::Total, length_ms: 64_000, payees: Payees::All, limit: Amount::ZERO };
         let spent = async |at: u64| {
             store.decide(at, move |ledger| ledger.spent(&window, "alice", CHAIN, "COIN")).await.unwrap()
         };

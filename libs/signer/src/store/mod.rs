@@ -31,7 +31,7 @@ pub use ledger::Ledger;
 pub use operations::{OperationKey, Recall};
 pub use records::{Asked, Earlier, Fate, Recorded, Wanted};
 pub use rotation::{SealedFor, SealedPlace, SealedValue, SealedVersions};
-pub use spends::Spend;
+pub use spends::{Spend, account};
 pub use waits::Announcement;
 pub use wallets::{HotWallet, RegisteredWallet, Registration};
 pub use writer::{FILE, Store};

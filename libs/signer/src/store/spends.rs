@@ -3,7 +3,7 @@
 //! rounded up, so that a decision reads some dozen rows however much was paid.
 
 use chain::{Amount, Claim};
-use policy::{Scope, Window};
+use policy::{Payees, Scope, Window};
 use rusqlite::OptionalExtension;
 
 use super::{
@@ -26,7 +26,7 @@ pub struct Spend {
     pub chain: String,
     /// The transaction's id.
     pub id: [u8; 32],
-    /// Symbol.
+    /// By which name it counts: see [`account`].
     pub asset: String,
     /// In the smallest unit.
     pub amount: Amount,
@@ -38,6 +38,15 @@ pub(super) struct Outstanding {
     pub(super) signed_at_ms: u64,
     /// It uses up the very claim that was asked about, and not an earlier nonce.
     pub(super) same_claim: bool,
+}
+
+/// By which name amounts of an asset are counted: its symbol, or, for payments to wallets of the custody alone, the
+/// symbol after `internal:`, which no symbol contains.
+pub fn account(symbol: &str, payees: Payees) -> String {
+    match payees {
+        Payees::Internal => format!("internal:{symbol}"),
+        Payees::External | Payees::All => symbol.to_owned(),
+    }
 }
 
 /// A window in use.
@@ -52,11 +61,15 @@ impl Ledger<'_> {
         let width = width(window.length_ms);
         let first = signed(now.saturating_sub(window.length_ms) / width)?;
         let mut query = self.connection.prepare_cached(
-            "SELECT amount FROM sums WHERE length_ms = ?1 AND wallet = ?2 AND chain = ?3 AND asset = ?4
-             AND (bucket >= ?5 OR bucket = -1)",
+            "SELECT amount FROM sums WHERE length_ms = ?1 AND wallet = ?2 AND chain = ?3 AND asset IN (?4, ?5)
+             AND (bucket >= ?6 OR bucket = -1)",
         )?;
         let scope = scope(window.scope, wallet);
-        let rows = query.query_map((signed(window.length_ms)?, scope, chain, asset, first), |row| row.get(0))?;
+        let (one, other) = match window.payees {
+            Payees::All => (account(asset, Payees::External), account(asset, Payees::Internal)),
+            one => (account(asset, one), account(asset, one)),
+        };
+        let rows = query.query_map((signed(window.length_ms)?, scope, chain, one, other, first), |row| row.get(0))?;
         rows.map(|row| Ok(Amount::from_be_bytes(row?)))
             .try_fold(Amount::ZERO, |sum, amount: Result<_, StoreError>| add(sum, amount?))
     }

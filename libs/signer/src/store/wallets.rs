@@ -80,6 +80,18 @@ impl Store {
         self.read(move |connection| registered(connection, &wallet)).await
     }
 
+    /// The wallet that is registered with this address.
+    pub async fn wallet_at(&self, chain: &str, address: &str) -> Result<Option<String>, StoreError> {
+        let (chain, address) = (chain.to_owned(), address.to_owned());
+        self.read(move |connection| {
+            let row = connection
+                .prepare_cached("SELECT wallet FROM addresses WHERE chain = ?1 AND address = ?2")?
+                .query_row((chain, address), |row| row.get(0));
+            Ok(row.optional()?)
+        })
+        .await
+    }
+
     /// All wallets of the registry, by id.
     pub async fn wallets(&self) -> Result<Vec<RegisteredWallet>, StoreError> {
         self.read(|connection| {
@@ -224,6 +236,10 @@ mod tests {
             async |wallet: RegisteredWallet| store.decide(0, move |ledger| ledger.register(wallet)).await.unwrap();
         assert_eq!(register(alice.clone()).await, Registration::Present(alice.clone()));
         assert_eq!(register(wallet("alice", "0xB")).await, Registration::Present(alice.clone()));
+        assert_eq!(store.wallet_at("eip155:1", "0xA").await.unwrap().as_deref(), Some("alice"));
+        for (chain, address) in [("eip155:1", "0xB"), ("eip155:2", "0xA")] {
+            assert_eq!(store.wallet_at(chain, address).await.unwrap(), None);
+        }
         let bob = register(wallet("bob", "0xA")).await;
         assert_eq!(bob, Registration::AddressTaken("0xA".to_owned()));
         assert_eq!(store.wallets().await.unwrap(), [alice]);

@@ -20,6 +20,8 @@ const LONGEST_KEY: usize = 128;
 pub(crate) struct Order {
     pub(crate) wallet: WalletId,
     pub(crate) to: Address,
+    /// The wallet of this custody that was named in the place of an address; `to` is its address.
+    pub(crate) to_wallet: Option<WalletId>,
     pub(crate) asset: Symbol,
     pub(crate) amount: PaymentAmount,
     /// Somebody else's signed intent, handed on to the signers as it came.
@@ -33,9 +35,6 @@ impl Order {
         Effect::Transfer { asset, to, amount: self.amount.get() }
     }
 }
-
-/// Whose idempotency keys they are, where App does not tell its callers apart.
-pub(crate) const ONE_CALLER: &str = "default";
 
 /// App's name of a payment, shown in hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,7 +119,7 @@ mod tests {
     #[test]
     fn a_payment_id_is_read_as_it_is_shown() {
         let key = "order-7".parse().unwrap();
-        for id in [PaymentId::of(ONE_CALLER, &key), PaymentId::Random([7; 16])] {
+        for id in [PaymentId::of("default", &key), PaymentId::Random([7; 16])] {
             assert_eq!(id.to_string().parse(), Ok(id));
         }
         assert_ne!(PaymentId::of("shop", &key), PaymentId::of("kiosk", &key));

@@ -4,6 +4,7 @@ use chain::Amount;
 use jiff::Timestamp;
 
 use super::{
+    caller::CallerName,
     order::{IdempotencyKey, Order, PaymentId},
     progress::{Stage, Status},
     seed::Seed,
@@ -13,6 +14,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewPayment {
     pub(crate) id: PaymentId,
+    /// Whose the idempotency key is.
+    pub(crate) caller: CallerName,
     pub(crate) idempotency_key: IdempotencyKey,
     pub(crate) order: Order,
     pub(crate) seed: Seed,

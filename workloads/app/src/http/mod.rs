@@ -1,8 +1,12 @@
-//! The HTTP API. Every answer is JSON; a refusal is `{"reason", "message"}` with a stable CamelCase reason.
+//! The HTTP API. Every answer is JSON; a refusal is a problem (RFC 9457) with a stable type and CamelCase reason.
 
+mod access;
 mod lock;
+mod page;
 mod payments;
+mod peer;
 mod problem;
+mod tls;
 mod wallets;
 
 use std::sync::Arc;
@@ -11,31 +15,40 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
-    middleware,
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 
-use workload::health::{self, Probed, Readiness};
+use workload::health::{Probed, Readiness};
 
-use crate::{app::App, health::State, http::problem::Problem};
+pub(crate) use peer::Peer;
+pub(crate) use tls::{TlsError, TlsFiles, TlsListener};
+
+use crate::{app::App, domain::Scope, health::State, http::problem::Problem};
 
 /// Longest request body, bytes.
 const LONGEST_BODY: usize = 16 << 10;
 
-/// All routes.
+/// All routes of the API, each behind the scope that it needs. Health and metrics have a port of their own.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/wallets", post(wallets::create))
+    let needs = |scope: Scope| from_fn_with_state(scope, access::require);
+    let read = Router::new()
+        .route("/wallets", get(wallets::list))
         .route("/wallets/{id}", get(wallets::show))
-        .route("/payments", post(payments::create))
+        .route("/payments", get(payments::list))
         .route("/payments/{id}", get(payments::show))
-        .route_layer(middleware::from_fn_with_state(app.clone(), lock::unlocked))
-        .merge(health::routes(app.clone()))
+        .route_layer(needs(Scope::Read));
+    let create = Router::new().route("/wallets", post(wallets::create)).route_layer(needs(Scope::Wallets));
+    let pay = Router::new().route("/payments", post(payments::create)).route_layer(needs(Scope::Pay));
+    read.merge(create)
+        .merge(pay)
+        .route_layer(from_fn_with_state(app.clone(), lock::unlocked))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is no such path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not support this method")
         })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(from_fn_with_state(app.clone(), access::authenticate))
         .with_state(app)
 }
 

@@ -1,12 +1,15 @@
-//! `POST /wallets`, `GET /wallets/{id}`.
+//! `POST /wallets`, `GET /wallets/{id}`, `GET /wallets`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
-    http::StatusCode,
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode},
 };
 use chain::Held;
 use custody::ids::NameError;
@@ -15,8 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    domain::THRESHOLD,
-    http::problem::{Problem, parse},
+    domain::{THRESHOLD, WalletFilter},
+    http::{
+        page::{self, page},
+        problem::{self, Problem, parse},
+    },
     service::wallets::{self, OnChain, Registered},
 };
 
@@ -37,10 +43,29 @@ pub(super) struct WalletView {
     /// Owners' addresses.
     owners: OwnersView,
     threshold: u64,
-    /// What each signer signed about this wallet (protobuf, lower-case hex): anybody can check it.
-    attestations: AttestationsView,
+    /// What each signer signed about this wallet (protobuf, lower-case hex): anybody can check it. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestations: Option<AttestationsView>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     state: Option<StateView>,
+}
+
+/// Which wallets, and which part of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListQuery {
+    address: Option<String>,
+    limit: Option<u16>,
+    order: Option<page::Order>,
+    cursor: Option<String>,
+}
+
+/// A page of wallets.
+#[derive(Serialize)]
+pub(super) struct ListView {
+    wallets: Vec<WalletView>,
+    /// Cursor of the next page, if there is one.
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -72,9 +97,10 @@ struct StateView {
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<WalletView>), Problem> {
-    let NewWallet { id } = parse(body)?;
+    let NewWallet { id } = parse(&headers, body)?;
     let id = id.parse().map_err(|error: NameError| Problem::invalid("InvalidWalletId", error.to_string()))?;
     // On a task of its own: a caller that hangs up does not cut the registration short.
     let registered = tokio::spawn(async move { wallets::create(&app, &id).await });
@@ -84,7 +110,11 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(view(registered))))
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) -> Result<Json<WalletView>, Problem> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<WalletView>, Problem> {
+    let text = problem::id(path)?;
     let unknown = || Problem::unknown_wallet(&text);
     let id = text.parse().map_err(|_| unknown())?;
     let registered = wallets::registered(&app, &id).await?.ok_or_else(unknown)?;
@@ -93,6 +123,19 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(text): Path<String>) 
         Err(error) => StateView { message: Some(error.to_string()), ..StateView::default() },
     };
     Ok(Json(WalletView { state: Some(state), ..view(registered) }))
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<ListView>, Problem> {
+    let ListQuery { address, limit, order, cursor } = problem::query(query)?;
+    let page = page(limit, order, cursor.as_deref())?;
+    let invalid = |error: chain::ChainError| Problem::new(StatusCode::BAD_REQUEST, "InvalidFilter", error.to_string());
+    let address = address.map(|text| app.trust.address(&text).map_err(invalid)).transpose()?;
+    let (wallets, next) = wallets::list(&app, WalletFilter { address }, page).await?;
+    let wallets = wallets.into_iter().map(|wallet| WalletView { attestations: None, ..view(wallet) });
+    Ok(Json(ListView { wallets: wallets.collect(), next: next.map(|next| next.text()) }))
 }
 
 impl From<OnChain> for StateView {
@@ -122,7 +165,7 @@ fn view(registered: Registered) -> WalletView {
         address: desc.address,
         owners: OwnersView { hot, cool, cold },
         threshold: THRESHOLD,
-        attestations: AttestationsView { keeper: HEXLOWER.encode(&keeper), cooler: HEXLOWER.encode(&cooler) },
+        attestations: Some(AttestationsView { keeper: HEXLOWER.encode(&keeper), cooler: HEXLOWER.encode(&cooler) }),
         state: None,
     }
 }

@@ -65,8 +65,9 @@ impl Step<'_> {
             chain: self.app.trust.rules().id(),
             unsigned: about.unsigned.clone(),
             payment: self.payment.id.for_signers().filter(|_| about.kind == Kind::Payment),
-            // An intent is to pay: a cancel with one is refused.
+            // An intent is to pay, and so is a wallet to be paid: a cancel with one is refused.
             intent: order.intent.clone().filter(|_| about.kind == Kind::Payment),
+            to_wallet: order.to_wallet.as_ref().filter(|_| about.kind == Kind::Payment),
             client_key: self.client_key.as_ref(),
         }
     }

@@ -182,6 +182,7 @@ mod tests {
         let order = Order {
             wallet: "alice".parse().unwrap(),
             to: crate::domain::Address::parse(to, &*rules).unwrap(),
+            to_wallet: None,
             asset: "ETH".parse().unwrap(),
             amount: "7".parse().unwrap(),
             intent: None,

@@ -9,7 +9,8 @@ use super::wallets::{self, WalletError};
 use crate::{
     app::App,
     domain::{
-        History, IdempotencyKey, Kind, Lost, NewPayment, ONE_CALLER, Order, Payment, PaymentId, Seed, Stage, Status,
+        CallerName, Cursor, History, IdempotencyKey, Kind, Lost, NewPayment, Order, Page, Payment, PaymentFilter,
+        PaymentId, Seed, Stage, Status,
     },
     jobs::wake,
     recovery,
@@ -33,16 +34,21 @@ pub(crate) enum Rejected {
 }
 
 /// Stores the order once, and sees to it that it is paid. Refuses at once what no signer would ever sign.
-pub(crate) async fn accept(app: &Arc<App>, key: IdempotencyKey, order: Order) -> Result<Payment, Rejected> {
+pub(crate) async fn accept(
+    app: &Arc<App>,
+    caller: CallerName,
+    key: IdempotencyKey,
+    order: Order,
+) -> Result<Payment, Rejected> {
     let unknown = || Rejected::UnknownWallet(order.wallet.clone());
     let wallet = wallets::registered(app, &order.wallet).await?.ok_or_else(unknown)?;
     let rules = app.trust.rules();
     rules.admits(&order.effect(), &wallet.desc, app.trust.assets().as_slice()).map_err(Rejected::Refused)?;
-    let id = PaymentId::of(ONE_CALLER, &key);
+    let id = PaymentId::of(caller.as_str(), &key);
     if !recovery::admits(app, id, &order, &wallet.desc).await? {
         return Err(Rejected::KeyReused);
     }
-    let new = NewPayment { id, idempotency_key: key, order, seed: Seed::random() };
+    let new = NewPayment { id, caller, idempotency_key: key, order, seed: Seed::random() };
     let payment = app.store.accept(new).await?.ok_or(Rejected::KeyReused)?;
     wake(app, payment.order.wallet.clone());
     Ok(payment)
@@ -92,7 +98,26 @@ pub(crate) async fn show(app: &App, id: PaymentId) -> Result<Option<Shown>, Stor
     let transaction = app.store.transaction(id, Kind::Payment).await?;
     let signed_by = transaction.map_or_else(Vec::new, |transaction| transaction.signed_by());
     let history = app.store.history(id).await?;
-    let followed = payment.block.filter(|_| payment.stage == Stage::Follow);
-    let depth = followed.and_then(|block| app.heads.depth(block));
-    Ok(Some(Shown { payment, signed_by, history, depth }))
+    Ok(Some(Shown { depth: depth(app, &payment), payment, signed_by, history }))
+}
+
+/// Blocks that follow the one that decides it, while that one may still vanish.
+fn depth(app: &App, payment: &Payment) -> Option<u64> {
+    payment.block.filter(|_| payment.stage == Stage::Follow).and_then(|block| app.heads.depth(block))
+}
+
+/// Payments that fit, without their changes and signatures, and where the next page begins, if there is one.
+pub(crate) async fn list(
+    app: &App,
+    filter: PaymentFilter,
+    page: Page,
+) -> Result<(Vec<Shown>, Option<Cursor>), StoreError> {
+    let (payments, next) = page.cut(app.store.payments(filter, page).await?);
+    let shown = |(payment, history): (Payment, History)| Shown {
+        depth: depth(app, &payment),
+        payment,
+        signed_by: Vec::new(),
+        history,
+    };
+    Ok((payments.into_iter().map(shown).collect(), next))
 }

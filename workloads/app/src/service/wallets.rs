@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::{
     app::App,
-    domain::{Attested, ClientKey, Seed, Wallet},
+    domain::{Attested, ClientKey, Cursor, Page, Seed, Wallet, WalletFilter},
     signers::{Away, Denial, Refused},
     store::StoreError,
     trust::Distrust,
@@ -55,6 +55,17 @@ impl Registered {
 pub(crate) async fn registered(app: &App, id: &WalletId) -> Result<Option<Registered>, WalletError> {
     let wallet = app.store.wallet(id).await?;
     Ok(wallet.map(|wallet| Registered::new(app, wallet)).transpose()?.flatten())
+}
+
+/// Wallets that fit, and where the next page begins, if there is one. Those that were never given out are left out.
+pub(crate) async fn list(
+    app: &App,
+    filter: WalletFilter,
+    page: Page,
+) -> Result<(Vec<Registered>, Option<Cursor>), WalletError> {
+    let (wallets, next) = page.cut(app.store.wallets(filter, page).await?);
+    let registered = wallets.into_iter().filter_map(|wallet| Registered::new(app, wallet).transpose());
+    Ok((registered.collect::<Result<_, _>>()?, next))
 }
 
 /// What the chain says of a wallet.

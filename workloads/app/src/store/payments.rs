@@ -5,13 +5,17 @@ use chain::Claim;
 use custody::WalletId;
 
 use super::error::StoreError;
-use crate::domain::{History, Kind, NewPayment, Payment, PaymentId, Status, Transaction};
+use crate::domain::{History, Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Status, Transaction};
 
 /// See the module.
 #[async_trait]
 pub(crate) trait Payments: Send + Sync {
-    /// Stores an order, once per idempotency key; `None` if the key belongs to another order.
+    /// Stores an order, once per caller and idempotency key; `None` if the key belongs to another order.
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError>;
+
+    /// Payments that fit, with their times and without their changes, each with its place in the order in which they
+    /// were asked for: one more than the page has, if there is one.
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError>;
 
     /// The payment of this id.
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;

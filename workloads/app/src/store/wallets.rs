@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use custody::WalletId;
 
 use super::error::StoreError;
-use crate::domain::{Attested, ClientKey, Seed, Wallet};
+use crate::domain::{Attested, ClientKey, Page, Seed, Wallet, WalletFilter};
 
 /// See the module.
 #[async_trait]
@@ -20,6 +20,10 @@ pub(crate) trait Wallets: Send + Sync {
 
     /// The wallet of this id, if anybody asked for it.
     async fn wallet(&self, id: &WalletId) -> Result<Option<Wallet>, StoreError>;
+
+    /// Attested wallets that fit, each with its place in the order in which they were asked for: one more than the page
+    /// has, if there is one.
+    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Vec<(i64, Wallet)>, StoreError>;
 
     /// The client key of this wallet, if it has one.
     async fn client_key(&self, id: &WalletId) -> Result<Option<ClientKey>, StoreError>;

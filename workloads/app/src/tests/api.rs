@@ -7,11 +7,17 @@ use super::{
     world::World,
 };
 
-/// Refusals are JSON with a stable reason, and say what to do.
-fn problem(answer: (u16, Value), status: u16, reason: &str) {
+/// Refusals are problems (RFC 9457) with a stable type and reason, and say what to do.
+#[track_caller]
+pub(super) fn problem(answer: (u16, Value), status: u16, reason: &str) {
     let (found, body) = answer;
     assert_eq!((found, body["reason"].as_str()), (status, Some(reason)), "{body:#}");
-    assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body:#}");
+    assert_eq!(body["status"], status, "{body:#}");
+    let kind = body["type"].as_str().and_then(|kind| kind.strip_prefix("urn:multisig:problem:"));
+    assert!(kind.is_some_and(|kind| kind.replace('-', "") == reason.to_lowercase()), "{body:#}");
+    for member in ["title", "detail"] {
+        assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{body:#}");
+    }
 }
 
 #[tokio::test]
@@ -26,8 +32,20 @@ async fn bad_requests_get_one_clear_answer_and_store_nothing() {
     for body in [json!({}), json!({"id": 1}), json!({"id": "bob", "owner": "me"}), json!([]), json!(null)] {
         problem(app.post("/wallets", None, body).await, 400, "MalformedBody");
     }
-    problem(app.send(app.request("POST", "/wallets").body("{")).await, 400, "MalformedBody");
-    problem(app.send(app.request("POST", "/wallets").body(" ".repeat(20_000))).await, 413, "UnreadableBody");
+    let post = |body: String| app.request("POST", "/wallets").header("Content-Type", "application/json").body(body);
+    problem(app.send(post("{".into())).await, 400, "MalformedBody");
+    problem(app.send(post(" ".repeat(20_000))).await, 413, "UnreadableBody");
+    problem(app.send(app.request("POST", "/wallets").body("{}")).await, 415, "UnsupportedMediaType");
+    problem(app.get("/wallets/%ff").await, 400, "MalformedPath");
+    let answer = app.request("GET", "/nothing").send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({
+            "type": "urn:multisig:problem:unknown-path", "title": "Unknown path", "status": 404,
+            "detail": "there is no such path", "reason": "UnknownPath",
+        })
+    );
     problem(app.get("/wallets/bob").await, 404, "UnknownWallet");
     problem(app.get("/payments/bob").await, 404, "UnknownPayment");
     problem(app.get("/nothing").await, 404, "UnknownPath");
@@ -65,9 +83,13 @@ async fn app_says_that_it_lives_and_what_it_waits_for() {
     let world = World::new().await;
     let app = world.start().await;
     assert_eq!(app.text("/livez").await, "ok\n");
-    let (status, readiness) = app.get("/readyz").await;
+    let (status, readiness) = app.send(app.probe("/readyz")).await;
     assert_eq!((status, &readiness["state"]), (503, &json!("AwaitingCredentials")));
     assert!(app.text("/metrics").await.contains("app_serving 0"));
+    // On the API's own port there is none of it.
+    for path in ["/livez", "/readyz", "/metrics"] {
+        problem(app.get(path).await, 404, "UnknownPath");
+    }
 }
 
 #[tokio::test]
@@ -80,6 +102,18 @@ async fn a_wrong_configuration_is_refused_with_the_reason() {
     };
     refused("unknown field `relayerKey`", &|config| config["relayerKey"] = json!("00"));
     refused("missing field `chain`", &|config| drop(config.as_object_mut().unwrap().remove("chain")));
+    refused("missing field `callersFile`", &|config| drop(config.as_object_mut().unwrap().remove("callersFile")));
+    let callers = |text: &str| {
+        let file = world.home.path("other-callers");
+        std::fs::write(&file, text).unwrap();
+        json!(file)
+    };
+    refused("names nobody", &|config| config["callersFile"] = callers("# shop pay\n"));
+    refused("line 1: ", &|config| config["callersFile"] = callers("shop pay"));
+    refused("tls.clientCaFile", &|config| config["callersFile"] = callers("shop pay certificate:shop.example"));
+    refused("app token", &|config| config["callersFile"] = json!("no.such.file"));
+    let tls = |certificate: &str| json!({"certificateFile": world.home.path(certificate), "keyFile": "no.such.key"});
+    refused("manifest.json", &|config| config["tls"] = tls("manifest.json"));
     refused("clientKeys", &|config| config["clientKeyz"] = json!(true));
     refused("approved", &|config| config["manifestDigest"] = json!("00".repeat(32)));
     refused("custody", &|config| config["custodyId"] = json!("00".repeat(16)));

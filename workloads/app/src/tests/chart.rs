@@ -57,7 +57,7 @@ fn app_understands_the_configuration_and_finds_every_file_of_it_mounted() {
     let pod = &object(&objects, "Deployment")["spec"]["template"]["spec"];
     let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
     let is_mounted = |path: &str| mounts.iter().any(|mount| path.starts_with(mount["mountPath"].as_str().unwrap()));
-    for field in ["dataDir", "identityDir", "manifestFile", "credentialsFile", "relayerKeyFile"] {
+    for field in ["dataDir", "callersFile", "identityDir", "manifestFile", "credentialsFile", "relayerKeyFile"] {
         assert!(is_mounted(config[field].as_str().unwrap()), "{field}");
     }
     assert!(is_mounted(config["nats"]["caFile"].as_str().unwrap()));
@@ -86,7 +86,56 @@ fn one_pod_as_restricted_as_can_be_and_it_starts_without_credentials() {
     assert_eq!(volume("credentials")["configMap"], json!({"name": "main-app-credentials", "optional": true}));
     assert_eq!(volume("identity")["secret"]["secretName"], "app-identity");
     assert_eq!(object(&objects, "PersistentVolumeClaim")["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
-    assert_eq!(object(&objects, "Service")["spec"]["ports"][0]["port"], 80);
+    let port = |name: &str, objects: &[Value]| {
+        let ports = object(objects, "Service")["spec"]["ports"].as_array().unwrap().clone();
+        ports.into_iter().find(|port| port["name"] == name).unwrap()["port"].clone()
+    };
+    assert_eq!((port("http", &objects), port("health", &objects)), (json!(80), json!(8081)));
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(pod["containers"][0][probe]["httpGet"]["port"], "health");
+    }
+
+    let mut values = values();
+    values["config"]["tls"] = json!({
+        "certificateFile": "/etc/multisig/tls/tls.crt", "keyFile": "/etc/multisig/tls/tls.key",
+        "clientCaFile": "/etc/multisig/tls/ca.crt",
+    });
+    let objects = helm(&values).unwrap();
+    let _: Config =
+        serde_json::from_str(object(&objects, "ConfigMap")["data"]["config.json"].as_str().unwrap()).unwrap();
+    let pod = &object(&objects, "Deployment")["spec"]["template"]["spec"];
+    let volumes = pod["volumes"].as_array().unwrap();
+    assert!(volumes.iter().any(|volume| volume["secret"]["secretName"] == "app-tls"), "{volumes:#?}");
+    assert_eq!(port("http", &objects), 443);
+}
+
+#[test]
+fn only_named_pods_reach_app_and_app_reaches_only_its_servers() {
+    let objects = helm(&values()).unwrap();
+    let policy = &object(&objects, "NetworkPolicy")["spec"];
+    assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
+    assert_eq!(policy["podSelector"], object(&objects, "Deployment")["spec"]["selector"]);
+    let port = |port: Value| json!({"port": port, "protocol": "TCP"});
+    let callers = json!({"podSelector": {"matchLabels": {"multisig.dev/calls-app": "true"}}});
+    let ingress = json!([
+        {"ports": [port(json!("http"))], "from": [callers]},
+        {
+            "ports": [port(json!("health"))],
+            "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        },
+    ]);
+    assert_eq!(policy["ingress"], ingress);
+    let names = json!({"ports": [{"port": 53, "protocol": "UDP"}, port(json!(53))]});
+    assert_eq!(policy["egress"], json!([names, {"ports": [port(json!(443)), port(json!(4222)), port(json!(8545))]}]));
+
+    let mut values = values();
+    let node = json!({"cidr": "203.0.113.7/32", "ports": [8545]});
+    values["networkPolicy"] = json!({"callers": [], "monitoring": [], "egress": [node]});
+    let objects = helm(&values).unwrap();
+    let policy = &object(&objects, "NetworkPolicy")["spec"];
+    assert!(policy["ingress"].as_array().is_none_or(Vec::is_empty), "nobody");
+    let node = json!({"ports": [port(json!(8545))], "to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}]});
+    assert_eq!(policy["egress"], json!([names, node]));
 }
 
 #[test]
@@ -108,6 +157,13 @@ fn values_that_the_schema_does_not_know_are_refused() {
         "key",
     );
     refused("/config", json!({"dataDir": "/tmp"}), "dataDir");
+    let refused_at_top = |field: &str, value: Value| {
+        let mut values = values();
+        values[field] = value;
+        assert!(helm(&values).is_err(), "{field}");
+    };
+    refused_at_top("networkPolicy", json!({"callers": [{}]}));
+    refused_at_top("callers", json!({"secret": "x", "key": "y", "token": "z"}));
 }
 
 #[test]

@@ -93,7 +93,12 @@ async fn a_wallets_key_is_told_to_keeper_always_to_cooler_never_and_is_never_pri
 
     let mut printed = log.text();
     assert!(printed.contains("payment confirmed"), "the log is there");
-    for path in ["/wallets/alice", &format!("/payments/{id}"), "/metrics", "/readyz"] {
+    for path in ["/wallets/alice", &format!("/payments/{id}"), "/wallets", "/payments"] {
+        let (status, answer) = app.get(path).await;
+        assert_eq!(status, 200, "{answer:#}");
+        printed.push_str(&answer.to_string());
+    }
+    for path in ["/metrics", "/readyz"] {
         printed.push_str(&app.text(path).await);
     }
     printed.push_str(&format!("{:?}", world.signers.arrived()));

@@ -8,16 +8,38 @@ use custody::{Role, identity::PeerKeys};
 use data_encoding::HEXLOWER;
 use nkeys::XKey;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::signers::TestSigners;
-use crate::config::{ConfigError, Settings};
+use crate::{
+    callers::Callers,
+    config::{ConfigError, Settings},
+    domain::Scope,
+};
 
 pub(super) const CHAIN: u64 = 31_337;
 pub(super) const ETH: u128 = 1_000_000_000_000_000_000;
 pub(super) const SHOP: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
 pub(super) const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 pub(super) const OTHER_SAFE_PLACE: &str = "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb";
+
+/// Tokens of App's callers, with their names and scopes.
+const CALLERS: [(&str, &str, &[Scope]); 3] = [
+    (SHOP_TOKEN, "default", &Scope::ALL),
+    (OTHER_TOKEN, "other-shop", &[Scope::Pay]),
+    (AUDITOR_TOKEN, "auditor", &[Scope::Read]),
+];
+/// The usual caller: may do everything.
+pub(super) const SHOP_TOKEN: &str = "multisig_app_shop";
+/// May pay and nothing else.
+pub(super) const OTHER_TOKEN: &str = "multisig_app_other";
+/// May read and nothing else.
+pub(super) const AUDITOR_TOKEN: &str = "multisig_app_auditor";
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
 
 pub(super) struct Home {
     folder: TempDir,
@@ -33,6 +55,10 @@ impl Home {
         fs::write(home.path("manifest.json"), home.custody.signed.to_json()).unwrap();
         fs::write(home.path("ca.pem"), "-----BEGIN CERTIFICATE-----").unwrap();
         fs::write(home.path("relayer.key"), relayer_key).unwrap();
+        let callers = CALLERS.map(|(token, name, scopes)| {
+            Callers::line(&name.parse().unwrap(), &scopes.iter().copied().collect(), &hash(token))
+        });
+        fs::write(home.path("callers"), callers.join("\n")).unwrap();
         fs::write(home.path("config.json"), home.config(chain).to_string()).unwrap();
         home
     }
@@ -49,6 +75,8 @@ impl Home {
         };
         json!({
             "listen": "127.0.0.1:0",
+            "healthListen": "127.0.0.1:0",
+            "callersFile": path("callers"),
             "dataDir": path("data"),
             "identityDir": path("identity"),
             "custodyId": self.custody.id(),

@@ -88,7 +88,7 @@ async fn what_has_not_the_shape_of_an_intent_is_refused() {
         wrong[field] = value;
         let (status, problem) = ask(&app, "one", wrong).await;
         assert_eq!((status, &problem["reason"]), (422, &json!("InvalidIntent")), "{field}");
-        assert!(problem["message"].as_str().unwrap().contains(field), "{problem:#}");
+        assert!(problem["detail"].as_str().unwrap().contains(field), "{problem:#}");
     }
     for wrong in [json!("0a"), json!({}), json!({"body": "0a", "signer": "", "signature": "", "id": ""})] {
         assert_eq!(ask(&app, "one", wrong).await.0, 400);

@@ -3,6 +3,7 @@
 //! workspace's end-to-end tests.
 
 mod api;
+mod callers;
 mod cancels;
 mod chart;
 mod client_keys;
@@ -13,6 +14,8 @@ mod files;
 mod finality;
 mod home;
 mod intents;
+mod internal;
+mod lists;
 mod nodes;
 mod payments;
 mod restored;

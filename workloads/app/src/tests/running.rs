@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::{
-    home::SHOP,
+    home::{SHOP, SHOP_TOKEN},
     signers::{TestSigners, TestTransport},
 };
 use crate::{app::App, config::Settings, http, jobs, metrics::Metrics, run, signers::Signers};
@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(super) struct RunningApp {
     runtime: Option<Runtime>,
     base: String,
+    /// Of health and metrics.
+    health: String,
     http: reqwest::Client,
     app: Weak<App>,
 }
@@ -56,16 +58,21 @@ impl RunningApp {
         let (metrics, _) = Metrics::new();
         let app = Arc::new(run::app(settings, client, Signers::new(transport, metrics.clone()), metrics).unwrap());
         let weak = Arc::downgrade(&app);
-        let base = runtime.spawn(async move {
+        let served = runtime.spawn(async move {
             tokio::spawn(jobs::recover(app.clone()));
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let base = format!("http://{}", listener.local_addr().unwrap());
+            let bind = async || {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let base = format!("http://{}", listener.local_addr().unwrap());
+                (listener, base)
+            };
+            let ((listener, base), (probed, health)) = (bind().await, bind().await);
+            tokio::spawn(workload::health::serve(probed, app.clone()));
             tokio::spawn(axum::serve(listener, http::router(app)).into_future());
-            base
+            (base, health)
         });
-        let base = base.await.unwrap();
+        let (base, health) = served.await.unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        Self { runtime: Some(runtime), base, http, app: weak }
+        Self { runtime: Some(runtime), base, health, http, app: weak }
     }
 
     /// Ends App wherever it is.
@@ -81,8 +88,20 @@ impl RunningApp {
         (status, serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")))
     }
 
+    /// Of the usual caller.
     pub(super) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method.parse().unwrap(), format!("{}{path}", self.base))
+        self.request_by(Some(SHOP_TOKEN), method, path)
+    }
+
+    /// Of a caller with this token, or of nobody.
+    pub(super) fn request_by(&self, token: Option<&str>, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        token.into_iter().fold(request, |request, token| request.bearer_auth(token))
+    }
+
+    /// From the port of health and metrics, which asks for no token.
+    pub(super) fn probe(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.health))
     }
 
     pub(super) async fn post(&self, path: &str, key: Option<&str>, body: Value) -> (u16, Value) {
@@ -98,7 +117,7 @@ impl RunningApp {
     }
 
     pub(super) async fn text(&self, path: &str) -> String {
-        self.request("GET", path).send().await.unwrap().text().await.unwrap()
+        self.probe(path).send().await.unwrap().text().await.unwrap()
     }
 
     /// A payment that is accepted; its id.

@@ -22,8 +22,8 @@ pub(super) struct World {
     pub(super) anvil: Anvil,
     pub(super) signers: Arc<TestSigners>,
     pub(super) token: String,
+    pub(super) home: Home,
     adapters: Adapters,
-    home: Home,
 }
 
 impl World {
@@ -47,7 +47,7 @@ impl World {
         ];
         let rules = adapters.rules(&chain).unwrap();
         let signers = Arc::new(TestSigners::new(&home.custody, rules, assets));
-        Self { anvil, signers, token, adapters, home }
+        Self { anvil, signers, token, home, adapters }
     }
 
     /// The settings, with the configuration changed.

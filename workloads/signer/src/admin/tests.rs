@@ -317,7 +317,12 @@ const LENGTHS_MS: [u64; 3] = [6_400, 60_000, 3_600_000];
 
 fn windows() -> impl Iterator<Item = Window> {
     LENGTHS_MS.into_iter().flat_map(|length_ms| {
-        [Scope::Wallet, Scope::Total].map(|scope| Window { length_ms, scope, limit: Amount::from(u128::MAX) })
+        [Scope::Wallet, Scope::Total].map(|scope| Window {
+            length_ms,
+            scope,
+            payees: policy::Payees::All,
+            limit: Amount::from(u128::MAX),
+        })
     })
 }
 

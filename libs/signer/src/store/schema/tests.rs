@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::{Amount, Claim};
 use custody::{CustodyId, Role};
-use policy::{Scope, Window};
+use policy::{Payees, Scope, Window};
 use rusqlite::Connection;
 
 use super::*;
@@ -89,7 +89,7 @@ async fn wallets_watermarks_settlements_and_amounts_of_version_2_are_intact() {
     assert_eq!(look(&store, settled(9)).await, Settled::Otherwise);
 
     // 7 is outstanding; 5 and 9 count for a window from 1000 and 2000 on.
-    let window = |length_ms| Window { scope: Scope::Total, length_ms, limit: Amount::ZERO };
+    let window = |length_ms| Window { scope: Scope::Total, length_ms, payees: Payees::All, limit: Amount::ZERO };
     let spent = |length_ms| move |ledger: &Ledger<'_>| ledger.spent(&window(length_ms), "alice", CHAIN, "ETH");
     assert_eq!(look(&store, spent(64_000)).await, Amount::from(21));
     assert_eq!(look(&store, spent(640)).await, Amount::from(7));

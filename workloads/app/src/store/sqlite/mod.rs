@@ -6,6 +6,7 @@
 
 mod db;
 mod history;
+mod lists;
 mod payments;
 #[cfg(test)]
 mod plans;
@@ -40,13 +41,14 @@ const FILE: &str = "app.sqlite";
 /// SQLite's own locks.
 const LOCK: &str = "app.lock";
 /// Steps from version n to n + 1; one that was released never changes.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("waits.sql"),
     include_str!("claims.sql"),
     include_str!("states.sql"),
     include_str!("counters.sql"),
     include_str!("recovery.sql"),
+    include_str!("callers.sql"),
 ];
 /// SQLite's `user_version` of a present database.
 const VERSION: i64 = MIGRATIONS.len() as i64;

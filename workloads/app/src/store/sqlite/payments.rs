@@ -10,9 +10,12 @@ use prost::Message;
 use protocol::ops::Attestation;
 use rusqlite::{Row, params};
 
-use super::{Clock, Db, Sqlite, history, row::Named, transactions};
+use super::{Clock, Db, Sqlite, history, lists, row::Named, transactions};
 use crate::{
-    domain::{Address, History, Kind, NewPayment, Order, Payment, PaymentId, Seed, Stage, Status, Transaction},
+    domain::{
+        Address, History, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status,
+        Transaction,
+    },
     store::{Payments, StoreError},
 };
 
@@ -21,32 +24,41 @@ impl Payments for Sqlite {
     async fn accept(&self, new: NewPayment) -> Result<Option<Payment>, StoreError> {
         let (rules, clock) = (self.rules.clone(), self.clock);
         self.write(move |db| {
-            let NewPayment { id, idempotency_key, order, seed } = new;
+            let NewPayment { id, caller, idempotency_key, order, seed } = new;
+            let key = [caller.as_str(), idempotency_key.as_str()].join(" ");
+            // Times rise with the sequence, also where a clock was put back: a list by time is one by sequence.
             let stored = db.execute(
                 "INSERT OR IGNORE INTO payments
                    (id, idempotency_key, wallet, recipient, asset, amount, intent, status, stage, operation_seed,
-                    created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'accepted', 'prepare', ?8, ?9, ?9)",
+                    to_wallet, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'accepted', 'prepare', ?8, ?9,
+                    max(?10, coalesce((SELECT max(created_at) FROM payments), 0)), ?10)",
                 params![
                     id.to_string(),
-                    idempotency_key.as_str(),
+                    key,
                     order.wallet.as_str(),
                     order.to.as_str(),
                     order.asset.as_str(),
                     order.amount.to_string(),
                     order.intent.as_ref().map(Message::encode_to_vec),
                     seed.0,
+                    order.to_wallet.as_ref().map(WalletId::as_str),
                     clock().as_millisecond()
                 ],
             )?;
             if stored == 1 {
                 history::note(db, id)?;
             }
-            let payment = one(db, &*rules, "idempotency_key = ?1", idempotency_key.as_str())?;
+            let payment = one(db, &*rules, "idempotency_key = ?1", &key)?;
             let payment = payment.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok((stored == 1 || payment.order == order).then_some(payment))
         })
         .await
+    }
+
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError> {
+        let rules = self.rules.clone();
+        self.read(move |db| lists::payments(db, &*rules, &filter, &page)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
@@ -191,9 +203,10 @@ fn write(db: Db<'_>, payment: &Payment, clock: Clock) -> Result<(), StoreError> 
     history::note(db, payment.id)
 }
 
-const COLUMNS: &str =
-    "id, wallet, recipient, asset, amount, intent, status, stage, reason, message, tx, operation_seed,
-                       ending, cancel_attempts, reverts, trouble, not_before, block, moved, back";
+/// What [`read`] reads.
+pub(super) const COLUMNS: &str =
+    "id, wallet, recipient, to_wallet, asset, amount, intent, status, stage, reason, message, tx,
+    operation_seed, ending, cancel_attempts, reverts, trouble, not_before, block, moved, back";
 
 fn one(db: Db<'_>, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
@@ -201,7 +214,7 @@ fn one(db: Db<'_>, rules: &dyn ChainRules, condition: &str, value: &str) -> Resu
     rows.next()?.map(|row| read(row, rules)).transpose()
 }
 
-fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, StoreError> {
+pub(super) fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, StoreError> {
     let row = Named::keyed(row, "payment", "id")?;
     let id: PaymentId = row.parse("id", str::parse)?;
     let status = |column| row.named(column, Status::named);
@@ -232,6 +245,7 @@ fn order(row: &Named<'_>, rules: &dyn ChainRules) -> Result<Order, StoreError> {
     Ok(Order {
         wallet: row.parse("wallet", str::parse)?,
         to: row.parse("recipient", |text| Address::canonical(text, rules))?,
+        to_wallet: row.get::<Option<String>>("to_wallet")?.map(|_| row.parse("to_wallet", str::parse)).transpose()?,
         asset: row.parse("asset", str::parse)?,
         amount: row.parse("amount", str::parse)?,
         intent: intent.map_err(|why| row.damaged("intent", why))?,

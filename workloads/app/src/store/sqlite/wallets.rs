@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chain::ChainRules;
 use custody::WalletId;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use zeroize::Zeroizing;
 
-use super::{Db, Sqlite, row::Named};
+use super::{Db, Sqlite, lists, row::Named};
 use crate::{
-    domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Seed, Wallet},
+    domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Page, Seed, Wallet, WalletFilter},
     store::{StoreError, Wallets},
 };
 
@@ -25,7 +25,11 @@ impl Wallets for Sqlite {
         let (id, rules): (_, Arc<dyn ChainRules>) = (id.clone(), self.rules.clone());
         self.write(move |db| {
             let new = params![id.as_str(), seed.0];
-            db.execute("INSERT OR IGNORE INTO wallets (id, operation_seed) VALUES (?1, ?2)", new)?;
+            db.execute(
+                "INSERT OR IGNORE INTO wallets (id, operation_seed, sequence)
+                 VALUES (?1, ?2, (SELECT coalesce(max(sequence), 0) + 1 FROM wallets))",
+                new,
+            )?;
             if let Some(client_key) = client_key {
                 db.execute(
                     "UPDATE wallets SET client_key = ?2 WHERE id = ?1 AND client_key IS NULL AND address IS NULL",
@@ -41,6 +45,11 @@ impl Wallets for Sqlite {
     async fn wallet(&self, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
         let (id, rules) = (id.clone(), self.rules.clone());
         self.read(move |db| read(db, &*rules, &id)).await
+    }
+
+    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Vec<(i64, Wallet)>, StoreError> {
+        let rules = self.rules.clone();
+        self.read(move |db| lists::wallets(db, &*rules, &filter, &page)).await
     }
 
     async fn client_key(&self, id: &WalletId) -> Result<Option<ClientKey>, StoreError> {
@@ -79,13 +88,17 @@ impl Wallets for Sqlite {
     }
 }
 
+/// What [`wallet`] reads.
+pub(super) const COLUMNS: &str = "id, operation_seed, hot_key, address, keeper_attestation, cooler_attestation";
+
 fn read(db: Db<'_>, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT operation_seed, hot_key, address, keeper_attestation, cooler_attestation FROM wallets WHERE id = ?1",
-    )?;
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE id = ?1"))?;
     let mut rows = statement.query([id.as_str()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let row = Named::new(row, format!("wallet '{id}'"));
+    rows.next()?.map(|row| wallet(row, rules)).transpose()
+}
+
+pub(super) fn wallet(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Wallet, StoreError> {
+    let row = Named::keyed(row, "wallet", "id")?;
     let attested = match row.get::<Option<String>>("address")? {
         None => None,
         Some(_) => Some(Attested {
@@ -95,5 +108,5 @@ fn read(db: Db<'_>, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wall
             cooler: row.get("cooler_attestation")?,
         }),
     };
-    Ok(Some(Wallet { id: id.clone(), seed: Seed(row.get("operation_seed")?), attested }))
+    Ok(Wallet { id: row.parse("id", str::parse)?, seed: Seed(row.get("operation_seed")?), attested })
 }

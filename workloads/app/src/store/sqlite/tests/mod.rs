@@ -1,6 +1,7 @@
 //! What the database promises.
 
 mod damage;
+mod lists;
 mod opening;
 mod payments;
 mod recovery;
@@ -55,9 +56,11 @@ fn new(number: u8, key: &str) -> NewPayment {
     let order = Order {
         wallet: alice(),
         to: address(SHOP),
+        to_wallet: None,
         asset: "ETH".parse().unwrap(),
         amount: "7".parse().unwrap(),
         intent: None,
     };
-    NewPayment { id: id(number), idempotency_key: key.parse().unwrap(), order, seed: Seed([7; 16]) }
+    let (caller, idempotency_key) = ("default".parse().unwrap(), key.parse().unwrap());
+    NewPayment { id: id(number), caller, idempotency_key, order, seed: Seed([7; 16]) }
 }

@@ -4,9 +4,9 @@ use chain::{Claim, Relayed};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{SHOP, alice, id, open, rules};
+use super::{SHOP, alice, id, new, open, rules};
 use crate::{
-    domain::{History, Kind, Payment, RelayPurpose, Seed, Stage, Status, Transaction},
+    domain::{History, Kind, NewPayment, Payment, RelayPurpose, Seed, Stage, Status, Transaction},
     store::{
         Payments, Relays, StoreError, Wallets,
         sqlite::{FILE, MIGRATIONS, Sqlite, VERSION},
@@ -128,7 +128,12 @@ async fn a_payment_of_the_second_version_goes_on_with_its_nonce_its_signatures_a
     drop(db);
     let store = open(&dir);
     let payment = store.payment(id(1)).await.unwrap().unwrap();
-    assert_eq!((payment.stage, payment.order.intent.unwrap().signer), (Stage::Send, vec![2]));
+    assert_eq!((payment.stage, payment.order.intent.clone().unwrap().signer), (Stage::Send, vec![2]));
+    // Whoever called before there were callers is the caller `default`.
+    let again = NewPayment { order: payment.order, ..new(2, "k") };
+    assert_eq!(store.accept(again.clone()).await.unwrap().unwrap().id, id(1));
+    let other = NewPayment { caller: "other".parse().unwrap(), ..again };
+    assert_eq!(store.accept(other).await.unwrap().unwrap().id, id(2));
     let signed = Transaction {
         kind: Kind::Payment,
         claims: vec![Claim::Sequence(4)],

@@ -35,6 +35,7 @@ async fn the_same_key_with_another_order_is_refused() {
         Order { amount: "8".parse().unwrap(), ..order.clone() },
         Order { to: address(ELSEWHERE), ..order.clone() },
         Order { asset: "USDC".parse().unwrap(), ..order.clone() },
+        Order { to_wallet: Some(alice()), ..order.clone() },
         Order { intent: intent(), ..order },
     ] {
         assert_eq!(store.accept(NewPayment { order: other, ..new(2, "k") }).await.unwrap(), None);
@@ -73,7 +74,8 @@ fn transaction() -> Transaction {
 #[tokio::test]
 async fn everything_that_changes_is_read_back() {
     let (dir, store) = with_alice().await;
-    let new = NewPayment { order: Order { intent: intent(), ..new(1, "k").order }, ..new(1, "k") };
+    let order = Order { intent: intent(), to_wallet: Some("bob".parse().unwrap()), ..new(1, "k").order };
+    let new = NewPayment { order, ..new(1, "k") };
     let payment = Payment {
         status: Status::Checked,
         stage: Stage::Cancel,

@@ -3,9 +3,7 @@ use custody::Role;
 
 use super::{alice, new, open, with_alice};
 use crate::{
-    domain::{
-        Epoch, Kind, Lost, NewPayment, ONE_CALLER, Payment, PaymentId, Reading, Seed, Stage, Status, Transaction,
-    },
+    domain::{Epoch, Kind, Lost, NewPayment, Payment, PaymentId, Reading, Seed, Stage, Status, Transaction},
     store::{
         Payments, Recovery,
         sqlite::{FILE, begin_epoch, inspect},
@@ -15,7 +13,7 @@ use crate::{
 const READING: Reading = Reading { store: [1; 16], number: 9, block: 70 };
 
 fn payment_id(key: &str) -> PaymentId {
-    PaymentId::of(ONE_CALLER, &key.parse().unwrap())
+    PaymentId::of("default", &key.parse().unwrap())
 }
 
 fn lost(key: &str, id: u8) -> Lost {
