@@ -14,6 +14,7 @@ pub mod options;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod rpc_proxy;
 pub mod run;
 pub mod servers;
 pub mod tls;
