@@ -11,19 +11,21 @@ pub mod execute;
 pub mod hex;
 mod id;
 mod owners;
+mod relay;
 mod rules;
 mod transaction;
 mod wallet;
 
 pub use access::{Access, Finality, Place};
 pub use amount::Amount;
-pub use client::{
-    ChainClient, Created, Fate, Float, Head, Look, Outcome, Purpose, Relayed, Simulated, Turn, WalletState,
-};
+pub use client::{ChainClient, Created, Fate, Float, Head, Look, Purpose, Simulated, WalletState};
 pub use client_error::ClientError;
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};
+pub use relay::{
+    Account, Errand, Following, GAP, InMemory, Journal, JournalError, Outcome, RelayLimits, Relayed, Relaying, Stuck,
+};
 pub use rules::{ChainRules, Creation, Declares, Payer, Rules};
 pub use transaction::{
     Asset, Call, Claim, Effect, Fee, Payload, Refusal, Signature, Signatures, Transaction, Validity,

@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod identity;
 mod jobs;
+mod journal;
 mod metrics;
 mod payments;
 mod run;

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64},
 };
 
+use chain::Account;
 use custody::Role;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -26,6 +27,11 @@ struct StatusLabel {
     status: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RelayerLabel {
+    relayer: String,
+}
+
 /// All figures; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -36,8 +42,11 @@ pub(crate) struct Metrics {
     pub(crate) troubles: Counter,
     /// 1 while App serves.
     pub(crate) serving: Gauge,
-    /// What the relayer can still pay fees with, coins.
-    pub(crate) float: Gauge<f64, AtomicU64>,
+    float: Family<RelayerLabel, Gauge<f64, AtomicU64>>,
+    float_low: Family<RelayerLabel, Gauge>,
+    in_flight: Family<RelayerLabel, Gauge>,
+    stuck: Family<RelayerLabel, Gauge>,
+    foreign: Family<RelayerLabel, Gauge>,
 }
 
 impl Metrics {
@@ -47,13 +56,35 @@ impl Metrics {
         let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
-        let float = Gauge::default();
+        let float = Family::<RelayerLabel, Gauge<f64, AtomicU64>>::default();
+        let gauge = || Family::<RelayerLabel, Gauge>::default();
+        let (float_low, in_flight, stuck, foreign) = (gauge(), gauge(), gauge(), gauge());
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
         registry.register("serving", "1 while connected to the broker and the node", serving.clone());
         registry.register("relayer_float_coins", "Native coins that the relayer can pay fees with", float.clone());
-        (Self { registry: Arc::new(registry), answers, payments, troubles, serving, float }, link)
+        registry.register("relayer_float_low", "1 while the float is below the configured least", float_low.clone());
+        registry.register("relayer_in_flight", "Calls that are sent and not mined", in_flight.clone());
+        registry.register("relayer_stuck", "Calls that time alone may not help", stuck.clone());
+        registry.register("relayer_foreign_nonces", "Nonces that something else has used", foreign.clone());
+        let registry = Arc::new(registry);
+        let figures =
+            Self { registry, answers, payments, troubles, serving, float, float_low, in_flight, stuck, foreign };
+        (figures, link)
+    }
+
+    /// How the relayer's accounts stand.
+    pub(crate) fn relayers(&self, accounts: &[Account]) {
+        for account in accounts {
+            let label = RelayerLabel { relayer: account.float.relayer.clone() };
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            self.float.get_or_create(&label).set(account.float.whole());
+            self.float_low.get_or_create(&label).set(i64::from(account.low));
+            self.in_flight.get_or_create(&label).set(count(account.in_flight));
+            self.stuck.get_or_create(&label).set(count(account.stuck.len()));
+            self.foreign.get_or_create(&label).set(i64::try_from(account.foreign).unwrap_or(i64::MAX));
+        }
     }
 
     /// A signer was asked; `None`: it did not answer.

@@ -1,9 +1,9 @@
 //! `app run`: wires the parts and serves until it is told to end.
 
-use std::{fs, future::IntoFuture, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, future::IntoFuture, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
-use chain::ChainClient;
+use anyhow::{Context, Result, ensure};
+use chain::{ChainClient, Journal, Relaying};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -16,14 +16,15 @@ use crate::{
     app::App,
     broker::{Broker, Calls},
     busy::Busy,
-    config::{ConfigError, Settings},
+    config::{ConfigError, RelayerSettings, Settings},
     health::Health,
     http,
     identity::AppKeys,
     jobs,
+    journal::Sent,
     metrics::Metrics,
     signers::Signers,
-    store::sqlite::Sqlite,
+    store::{Store, sqlite::Sqlite},
     trust::Trust,
 };
 
@@ -38,21 +39,28 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let (metrics, link_metrics) = Metrics::new();
     let calls = Calls::default();
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
-    let client = client(&settings)?;
     let app = Arc::new(app(settings, client, Signers::new(Box::new(calls), metrics.clone()), metrics)?);
     jobs::resume(&app).await?;
     tokio::spawn(broker.keep(app.clone()));
     tokio::spawn(jobs::watch_node(app.clone()));
+    tokio::spawn(jobs::relay(app.clone()));
     serve(listener, app).await
 }
 
-/// Everything that requests and payments share.
-pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
+/// Everything that requests and payments share; `connect` makes the chain's client, whose relayer keeps what it sends in
+/// the journal.
+pub(crate) fn app(
+    settings: Settings,
+    connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> Result<Arc<dyn ChainClient>>,
+    signers: Signers,
+    metrics: Metrics,
+) -> Result<App> {
     fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?);
     Ok(App {
-        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone())?),
         trust: Trust::new(&settings)?,
-        client,
+        client: connect(&settings, Arc::new(Sent(store.clone())))?,
+        store,
         client_keys: settings.client_keys,
         signers,
         busy: Busy::default(),
@@ -61,18 +69,29 @@ pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Sig
     })
 }
 
-/// The node, with the relayer's key.
-pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
-    let path = &settings.relayer_key_file;
-    let key = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
-    let key = Zeroizing::new(key);
-    // The URL was tried when the configuration was read: what can be wrong now is the key.
-    let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&key));
-    client.with_context(|| path.display().to_string())
+/// The node, with the relayer's keys.
+pub(crate) fn client(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Arc<dyn ChainClient>> {
+    let RelayerSettings { key_files, limits } = &settings.relayer;
+    let connect = |keys: &[&str]| {
+        let relaying = Relaying { keys, limits: *limits, journal: journal.clone() };
+        chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&relaying))
+    };
+    let mut keys = Vec::new();
+    for path in key_files {
+        let key = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+        let key = Zeroizing::new(key);
+        // The URL was tried when the configuration was read: what can be wrong now is the key.
+        connect(&[&key]).with_context(|| path.display().to_string())?;
+        keys.push(key);
+    }
+    let client = connect(&keys.iter().map(|key| key.as_str()).collect::<Vec<_>>())?;
+    let relayers = client.relayers();
+    ensure!(relayers.iter().collect::<BTreeSet<_>>().len() == relayers.len(), "a relayer's key is listed twice");
+    Ok(client)
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>) -> Result<()> {
-    tracing::info!(listen = %listener.local_addr()?, relayer = app.client.relayer(), "serving");
+    tracing::info!(listen = %listener.local_addr()?, relayers = ?app.client.relayers(), "serving");
     let stop = CancellationToken::new();
     let server = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());

@@ -11,6 +11,6 @@ pub mod rpc;
 pub mod safe;
 
 pub use client::EvmClient;
-pub use relayer::{Relayer, RelayerKey};
+pub use relayer::{RelayerKey, Relayers, Signer};
 pub use rpc::{Call, Fees, Receipt, Rpc};
 pub use safe::{Execution, SafeState};

@@ -34,6 +34,7 @@ impl Step<'_> {
         match self.executed(&cancel).await? {
             Carried::Mined { success: true, .. } => self.settled(&payment).await.map(drop),
             Carried::Mined { success: false, tx } => Err(Trouble::Wait(format!("the cancel reverted in {tx}"))),
+            Carried::OverGas(why) => Err(Trouble::Wait(format!("the cancel is not sent: {why}"))),
             Carried::Refused(reason) => Err(Trouble::Wait(format!("the cancel would revert: {reason}"))),
             Carried::Lost(lost) => Err(Trouble::Wait(lost.to_string())),
         }

@@ -11,7 +11,6 @@ mod check;
 mod deploy;
 mod execute;
 mod prepare;
-mod record;
 mod send;
 mod settle;
 mod sign;

@@ -24,6 +24,7 @@ impl Step<'_> {
                 let message = format!("the signed transaction would revert: {reason}");
                 self.end_by_cancel(Some(Status::Failed), "SimulationReverted", &message).await
             }
+            Carried::OverGas(message) => self.end_by_cancel(Some(Status::Failed), "GasOverCeiling", &message).await,
             Carried::Lost(lost) => Err(Trouble::Wait(lost.to_string())),
         }
     }

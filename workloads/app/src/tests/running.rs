@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chain::ChainClient;
+use chain::{ChainClient, Journal};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -25,13 +25,18 @@ pub(super) struct RunningApp {
 
 impl RunningApp {
     /// On the database that is there.
-    pub(super) async fn start(settings: Settings, client: Arc<dyn ChainClient>, signers: Arc<TestSigners>) -> Self {
+    pub(super) async fn start(
+        settings: Settings,
+        connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> anyhow::Result<Arc<dyn ChainClient>>,
+        signers: Arc<TestSigners>,
+    ) -> Self {
         let transport = Box::new(TestTransport(signers));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (metrics, _) = Metrics::new();
-        let app = Arc::new(run::app(settings, client, Signers::new(transport, metrics.clone()), metrics).unwrap());
+        let app = Arc::new(run::app(settings, connect, Signers::new(transport, metrics.clone()), metrics).unwrap());
         let base = runtime.spawn(async move {
             jobs::resume(&app).await.unwrap();
+            tokio::spawn(jobs::relay(app.clone()));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = format!("http://{}", listener.local_addr().unwrap());
             tokio::spawn(axum::serve(listener, http::router(app)).into_future());

@@ -84,7 +84,6 @@ impl Payments for Sqlite {
             let commit = db.transaction()?;
             write(&commit, &payment)?;
             transactions::forget(&commit, payment.id)?;
-            commit.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
             Ok(commit.commit()?)
         })
         .await
