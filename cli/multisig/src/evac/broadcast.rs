@@ -298,10 +298,7 @@ impl<'a> Sender<'a> {
                 let done = ended(self.fate().await?, Status::Executed);
                 return Ok(done.map_or(Attempt::Lost(lost), Attempt::Done));
             }
-            Err(error @ (ClientError::Stuck { .. } | ClientError::OverPrice { .. })) => {
-                anyhow::Error::from(error).context("run this again with a higher --max-fee, or later")
-            }
-            Err(error) => error.into(),
+            Err(error) => advised(error),
         };
         // Whoever was faster moved the same money to the same place.
         ended(self.fate().await?, Status::Executed).map(Attempt::Done).ok_or(error)
@@ -309,7 +306,7 @@ impl<'a> Sender<'a> {
 
     async fn create(&self) -> Result<()> {
         for attempt in 1..=ATTEMPTS {
-            match patiently(|| self.executor.create()).await? {
+            match patiently(|| self.executor.create()).await.map_err(advised)? {
                 Readiness::Ready => return Ok(()),
                 Readiness::Impossible(why) => bail!(why),
                 Readiness::NotSeen => bail!("the wallet could not be deployed on this chain"),
@@ -324,6 +321,12 @@ impl<'a> Sender<'a> {
         let (id, claims) = (self.signed.step.id(), &self.signed.step.step().claims);
         Ok(patiently(|| self.executor.fate(id, claims, Look::Newest(DEPTH))).await?)
     }
+}
+
+fn advised(error: ClientError) -> anyhow::Error {
+    let dear = matches!(error, ClientError::Stuck { .. } | ClientError::OverPrice { .. });
+    let error = anyhow::Error::from(error);
+    if dear { error.context("run this again with a higher --max-fee, or when fees have fallen") } else { error }
 }
 
 fn given_up(lost: Lost) -> anyhow::Error {

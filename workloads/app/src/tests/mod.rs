@@ -10,6 +10,7 @@ mod crashes;
 mod home;
 mod intents;
 mod payments;
+mod relayer;
 mod running;
 mod signers;
 mod waits;

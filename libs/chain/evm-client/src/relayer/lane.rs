@@ -170,9 +170,10 @@ impl Lane {
 
     /// A version is kept, and about to be sent.
     pub(super) fn kept(&mut self, version: Version) {
-        let head = self.head;
+        // Before the first block is told, it counts from that one.
+        let head = Some(self.head).filter(|head| *head > 0);
         if let Some(entry) = self.entries.get_mut(&version.signed.nonce) {
-            entry.sent_at = Some(head);
+            entry.sent_at = head;
             if !matches!(*entry.standing.borrow(), Standing::Done(_)) {
                 entry.standing.send_replace(Standing::Sent(version.signed.tx.to_string()));
             }
@@ -256,6 +257,11 @@ impl Lane {
             .collect()
     }
 
+    /// There is another block.
+    pub(super) fn at(&mut self, head: u64) {
+        self.head = head;
+    }
+
     /// There is another block, by which the nonces below `latest` are used: the nonces whose receipts are to be asked
     /// for, newest version first. What was in a block that is gone is open again.
     pub(super) fn seen(&mut self, head: u64, latest: u64) -> Vec<(u64, Vec<B256>)> {
@@ -324,14 +330,14 @@ impl Lane {
         let head = self.head;
         self.taken = self.taken.min(pending.max(self.latest));
         let mut due: Vec<Due> = self.gap(pending).into_iter().map(Due::Fill).collect();
-        let mut first = true;
+        let latest = self.latest;
         for (nonce, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.state == State::Open) {
             let Some(newest) = entry.versions.last() else { continue };
-            // After a restart it counts from the first block seen.
+            // It may have been sent while the node was being asked; an earlier process may not have sent it at all.
+            let lost = *nonce >= pending && entry.sent_at.is_none_or(|at| at < head || entry.refusals > 0);
             let sent_at = *entry.sent_at.get_or_insert(head);
-            // It may have been sent while the node was being asked.
-            let lost = *nonce >= pending && (sent_at < head || entry.refusals > 0 || head == 0);
-            let waited = first && head.saturating_sub(sent_at) >= replace_after.max(1);
+            // What is not the next waits for those before it.
+            let waited = *nonce == latest && head.saturating_sub(sent_at) >= replace_after.max(1);
             if entry.refusals >= MOST_REFUSALS && !newest.empty {
                 due.push(Due::Vacate(*nonce));
             } else if waited || newest.signed.terms.offer.most() < floor {
@@ -339,7 +345,6 @@ impl Lane {
             } else if lost {
                 due.push(Due::Resend(*nonce));
             }
-            first = false;
         }
         due
     }

@@ -23,6 +23,7 @@ impl Relayers {
 
     async fn look(&self, account: &Account, head: &Head) -> Result<chain::Account, ClientError> {
         let balance = self.rpc.balance(account.address, None).await?;
+        account.lane().at(head.number);
         if !account.lane().is_idle() {
             self.mined(account, head).await?;
         }
