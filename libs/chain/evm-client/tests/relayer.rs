@@ -245,13 +245,13 @@ async fn a_pool_that_keeps_what_it_has_takes_a_dearer_one_and_a_later_run_takes_
     let next = World { journal: Arc::new(InMemory::default()), ..world };
     let limits = RelayLimits { takes_over: true, ..LIMITS };
     let relayers = next.start_with(&[&next.key(1)], limits, Finality::Depth(0));
-    let mut again = send(&relayers, "two", 2).await;
+    let mut again = send(&relayers, "two", 16).await;
     let replacement = next.kept("two").await.pop().unwrap();
     assert_eq!(replacement.claim, left[0].claim);
     assert!(fees(&replacement).0 > fees(&left[0]).0);
     next.block(&relayers).await;
     assert_eq!(now(&mut again).await.unwrap(), mined(&replacement));
-    assert_eq!(next.shop().await, 7, "three was mined as it was left");
+    assert_eq!(next.shop().await, 21, "three was mined as it was left");
 }
 
 #[tokio::test]
