@@ -47,8 +47,8 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     serve(listener, app).await
 }
 
-/// Everything that requests and payments share; `connect` makes the chain's client, whose relayer keeps what it sends in
-/// the journal.
+/// Everything that requests and payments share; `connect` makes the chain's client, whose relayer keeps what it sends
+/// in the journal.
 pub(crate) fn app(
     settings: Settings,
     connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> Result<Arc<dyn ChainClient>>,

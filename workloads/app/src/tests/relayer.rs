@@ -101,7 +101,7 @@ async fn fees_beyond_the_ceiling_are_named_and_waited_out_and_a_payee_that_burns
     let app = world.start_with(|config| config["relayer"] = json!({"maxFeePerGas": 50, "maxGas": 500_000})).await;
     for id in ["alice", "bob", "carol"] {
         world.funded(&app, id).await;
-        app.paid(&format!("{id} deployed"), id, 1).await;
+        app.paid(&format!("{id}-deployed"), id, 1).await;
     }
     // It counts down from 65,535 before it takes the coins: 1.7 million gas.
     let burner = "0x3333333333333333333333333333333333333333";

@@ -1,4 +1,5 @@
-//! What signs for an account that pays. The one implementation reads the key from a file; a key service would be another.
+//! What signs for an account that pays. The one implementation reads the key from a file; a key service could be
+//! another.
 
 use alloy_primitives::{Address, B256, Signature, hex};
 use async_trait::async_trait;
