@@ -254,6 +254,35 @@ async fn a_broadcast_that_was_killed_goes_on_and_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_fees_have_risen_a_later_run_replaces_what_is_pending_within_its_ceiling() {
+    let room = Room::new(&["alice"]).await;
+    room.fund("alice", ETH).await;
+    room.plan("");
+    room.sign();
+    let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
+    command.current_dir(room.folder.path()).args(["evac", "broadcast", "bundle.json", "--gas-key", "gas.key"]);
+    let mut killed = command.args(["--rpc", &room.anvil.url()]).spawn().unwrap();
+    while room.sent().await < 1 {
+        tokio::task::yield_now().await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let fee = format!("{:#x}", 20_000_000_000_u64);
+    let _: Value = room.anvil.rpc("anvil_setNextBlockBaseFeePerGas", json!([fee])).await.unwrap();
+    let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();
+    let () = room.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
+    let output = room.program("evac broadcast -o json bundle.json --gas-key gas.key --max-fee 5");
+    refused(&output, 1, "1 of 1 transactions are not done");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message = report["wallets"][0]["message"].as_str().unwrap();
+    assert!(message.contains("--max-fee") && message.contains("ceiling is 5000000000"), "{message}");
+    assert_eq!(statuses(&json_of(&room.broadcast())), ["executed"]);
+    assert_eq!(room.sent().await, 2, "a deployment and an execution, each in its own place");
+    assert_eq!(room.balance(SAFE_PLACE).await, ETH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_that_paid_in_between_or_lost_money_is_named_and_holds_up_no_other() {
     let room = Room::new(&["alice", "bob", "carol"]).await;
     for wallet in ["alice", "bob", "carol"] {

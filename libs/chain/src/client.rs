@@ -1,10 +1,8 @@
 //! The networked half of a chain.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
-use crate::{Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Place, WalletDesc};
+use crate::{Account, Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Errand, Following, Place, WalletDesc};
 
 /// The nodes of one chain, and the relayer that pays there for what owners have signed. It holds no owner's key and can
 /// move no wallet's money. Linked into App and the online CLI only.
@@ -68,33 +66,20 @@ pub trait ChainClient: Send + Sync {
         block: u64,
     ) -> Result<Amount, ClientError>;
 
-    /// The relayer's address, in display form; `None` for a client that only reads.
-    fn relayer(&self) -> Option<&str>;
+    /// The relayer's accounts, in display form; none for a client that only reads.
+    fn relayers(&self) -> Vec<String>;
 
-    /// What the relayer has left to pay with.
-    async fn float(&self) -> Result<Float, ClientError>;
+    /// The call of this errand, if it is under way.
+    async fn under_way(&self, errand: &Errand, call: &Call) -> Result<Option<Box<dyn Following>>, ClientError>;
 
-    /// The right to send the relayer's next transaction, as long as it is held.
-    async fn turn(&self) -> Result<Box<dyn Turn + '_>, ClientError>;
+    /// Makes `call` for `wallet`: the relayer's transaction is kept in its journal, and only then sent.
+    /// [`ClientError::OverGas`], [`ClientError::OverPrice`] and [`ClientError::Float`]: nothing was sent.
+    async fn relay(&self, wallet: &WalletDesc, errand: &Errand, call: &Call)
+    -> Result<Box<dyn Following>, ClientError>;
 
-    /// Waits until `relayed` is mined or won't be, handing it to the network again from time to time; after `wait`,
-    /// [`ClientError::Pending`]. May be called again, also by another process.
-    async fn follow(&self, relayed: &Relayed, wait: Duration) -> Result<Outcome, ClientError>;
-
-    /// Waits until nothing that the relayer sent earlier is still unmined: a process that keeps no record of what it
-    /// sent must not send it again beside itself.
-    async fn settled(&self, wait: Duration) -> Result<(), ClientError>;
-}
-
-/// The relayer's next transaction: signed, recorded by the caller, and only then sent, so that after a crash the same
-/// transaction is sent again instead of another one.
-#[async_trait]
-pub trait Turn: Send + Sync {
-    /// Signs a transaction that makes `call`. Nothing is sent.
-    async fn sign(&self, call: &Call) -> Result<Relayed, ClientError>;
-
-    /// Hands the transaction to the network and ends the turn. Sending one that is already known succeeds.
-    async fn broadcast(self: Box<Self>, relayed: &Relayed) -> Result<(), ClientError>;
+    /// Looks after all that the relayer has under way, now that there is another block: what is mined, what the network
+    /// has forgotten, what has to be dearer. To be called for each block, by one task. How each account stands.
+    async fn tend(&self, head: &Head) -> Result<Vec<Account>, ClientError>;
 }
 
 /// The newest block of a chain.
@@ -213,34 +198,6 @@ pub enum Fate {
     },
     /// They are used, and the node does not tell yet by what.
     Untold,
-}
-
-/// A signed transaction of the relayer: all that has to be kept to send it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relayed {
-    /// The chain's name for it (EVM: its hash).
-    pub tx: String,
-    /// The bytes that are sent.
-    pub raw: Vec<u8>,
-    /// What of the relayer's it uses up (EVM: the nonce of its account).
-    pub claim: Claim,
-}
-
-/// How a transaction of the relayer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is in a block.
-    Mined {
-        /// The chain's name for it.
-        tx: String,
-        /// False: it only cost its fee.
-        success: bool,
-    },
-    /// Another transaction of the relayer took its place: this one can never be mined.
-    Replaced,
-    /// The node won't take it (any more), in its own words: a new one has to be signed. Should this one be mined all
-    /// the same, only one of them has an effect, since claims and wallets exist once.
-    Rejected(String),
 }
 
 /// What a relayer has left.

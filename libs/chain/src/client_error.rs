@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Amount, ChainError, ChainId};
+use crate::{Amount, ChainError, ChainId, JournalError, Stuck};
 
 /// Why the chain did not do what was asked. The text names the method of the node and what the node said, and never the
 /// path of the node's URL: that is where providers put API keys.
@@ -128,9 +128,33 @@ pub enum ClientError {
     /// Sent, not mined within the time given.
     #[error("transaction {0} is sent and not mined yet")]
     Pending(String),
-    /// An earlier process of this relayer left transactions behind.
-    #[error("transactions that {0} sent earlier are still not mined; start again when they are")]
-    Unsettled(String),
+    /// Sent, and not mined for a reason that time alone may not change.
+    #[error("transaction {tx} is not mined: {why}")]
+    Stuck {
+        /// The chain's name of the transaction.
+        tx: String,
+        /// Why.
+        why: Stuck,
+    },
+    /// The call takes more work than the relayer pays for: nothing was sent.
+    #[error("the call needs {needed} gas and the configured ceiling is {ceiling}")]
+    OverGas {
+        /// What the node estimates.
+        needed: u64,
+        /// The configured most.
+        ceiling: u64,
+    },
+    /// The chain is dearer than the relayer may offer: nothing was sent.
+    #[error("a block takes {asked} wei a gas and the configured ceiling is {ceiling}; sent when fees have fallen")]
+    OverPrice {
+        /// What the chain asks for a unit of work.
+        asked: u128,
+        /// The configured most.
+        ceiling: u128,
+    },
+    /// What is about to be sent can't be kept: nothing was sent.
+    #[error("the record of what the relayer sends can't be used: {0}")]
+    Journal(JournalError),
     /// The relayer's key can't be used.
     #[error("the relayer key is malformed: expected {expected}")]
     Key {

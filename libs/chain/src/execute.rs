@@ -1,66 +1,12 @@
-//! Carrying out what owners have signed: one call is one transaction of the relayer, simulated, signed, recorded, sent,
-//! followed. After a fault or a crash it is the same transaction again, never a second one beside it.
+//! Carrying out what owners have signed: one call is simulated, handed to the relayer, and followed. After a fault or a
+//! crash it is the same transaction again, or a dearer one in its place, never a second one beside it.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use crate::{
-    Call, ChainClient, ChainRules, Claim, ClientError, Created, Fate, Look, Outcome, Purpose, Relayed, Simulated,
+    Call, ChainClient, ChainRules, Claim, ClientError, Created, Errand, Fate, Look, Outcome, Purpose, Simulated,
     WalletDesc,
 };
-
-/// Where an [`Executor`] keeps what it is about to send.
-pub trait Record: Sync {
-    /// What the executor answers where something does not go on.
-    type Error: From<ClientError> + Send;
-
-    /// The transaction that may still be mined for this purpose.
-    fn load(&self, purpose: Purpose) -> impl Future<Output = Result<Option<Relayed>, Self::Error>> + Send;
-
-    /// Keeps a transaction that is about to be sent.
-    fn store(&self, purpose: Purpose, relayed: &Relayed) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// The transaction has ended so: it is no longer loaded.
-    fn ended(
-        &self,
-        purpose: Purpose,
-        relayed: &Relayed,
-        outcome: &Outcome,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
-
-/// A record that lasts as long as the process: enough for whoever waits for the relayer to settle before it begins.
-#[derive(Debug, Default)]
-pub struct InMemory(Mutex<BTreeMap<Purpose, Relayed>>);
-
-impl InMemory {
-    fn sent(&self) -> MutexGuard<'_, BTreeMap<Purpose, Relayed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Record for InMemory {
-    type Error = ClientError;
-
-    async fn load(&self, purpose: Purpose) -> Result<Option<Relayed>, ClientError> {
-        Ok(self.sent().get(&purpose).cloned())
-    }
-
-    async fn store(&self, purpose: Purpose, relayed: &Relayed) -> Result<(), ClientError> {
-        self.sent().insert(purpose, relayed.clone());
-        Ok(())
-    }
-
-    async fn ended(&self, purpose: Purpose, _relayed: &Relayed, _outcome: &Outcome) -> Result<(), ClientError> {
-        self.sent().remove(&purpose);
-        Ok(())
-    }
-}
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +20,8 @@ pub enum Carried {
     },
     /// Its simulation fails: nothing was sent.
     Refused(String),
+    /// It would take more work than the relayer pays for: nothing was sent.
+    OverGas(String),
     /// It was sent and can't be mined any more: a new one may be made.
     Lost(Lost),
 }
@@ -81,27 +29,26 @@ pub enum Carried {
 /// Why a transaction of the relayer can't be mined any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// Another transaction of the relayer took its place.
+    /// A transaction that this relayer did not send took its place.
     Replaced {
-        /// The chain's name of the transaction.
-        tx: String,
+        /// The account that pays.
+        relayer: String,
+        /// What of its was used.
+        claim: Claim,
     },
     /// The node does not take it.
-    Rejected {
-        /// The chain's name of the transaction.
-        tx: String,
-        /// The node's own words.
-        message: String,
-    },
+    Rejected(String),
 }
 
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replaced { tx } => write!(f, "transaction {tx} lost its place and is made anew"),
-            Self::Rejected { tx, message } => {
-                write!(f, "the node rejects transaction {tx}, a new one is made: {message}")
-            }
+            Self::Replaced { relayer, claim } => write!(
+                f,
+                "{claim} of the relayer {relayer} was used by a transaction sent by something else that has its key; \
+                 the call is made again unless its effect is there"
+            ),
+            Self::Rejected(message) => write!(f, "the node rejects the transaction, a new one is made: {message}"),
         }
     }
 }
@@ -119,38 +66,47 @@ pub enum Readiness {
     Lost(Lost),
 }
 
+/// What the calls for one wallet are made for, by the caller's own names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errands {
+    /// Of the call that creates it.
+    pub creation: Errand,
+    /// Of the call that carries out what its owners have signed.
+    pub execution: Errand,
+}
+
 /// Carries out what the owners of one wallet have signed. Every step may be taken again.
-pub struct Executor<'a, R> {
+pub struct Executor<'a> {
     client: &'a dyn ChainClient,
     rules: &'a dyn ChainRules,
     wallet: &'a WalletDesc,
-    record: R,
+    errands: Errands,
     wait: Duration,
 }
 
-impl<'a, R: Record> Executor<'a, R> {
+impl<'a> Executor<'a> {
     /// For `wallet`; a transaction is followed for `wait` before it is [`ClientError::Pending`].
     pub fn new(
         client: &'a dyn ChainClient,
         rules: &'a dyn ChainRules,
         wallet: &'a WalletDesc,
-        record: R,
+        errands: Errands,
         wait: Duration,
     ) -> Self {
-        Self { client, rules, wallet, record, wait }
+        Self { client, rules, wallet, errands, wait }
     }
 
     /// Creates the wallet, if its chain wants that and nobody has: the address binds the owners, so anybody may.
-    pub async fn create(&self) -> Result<Readiness, R::Error> {
+    pub async fn create(&self) -> Result<Readiness, ClientError> {
         if let Some(readiness) = self.existing().await? {
             return Ok(readiness);
         }
-        let Some(call) = self.rules.creation(self.wallet).map_err(ClientError::from)? else {
+        let Some(call) = self.rules.creation(self.wallet)? else {
             return Ok(Readiness::Ready);
         };
         let refused = match self.carry(Purpose::Creation, &call).await? {
             Carried::Lost(lost) => return Ok(Readiness::Lost(lost)),
-            Carried::Refused(reason) => Some(reason),
+            Carried::Refused(reason) | Carried::OverGas(reason) => Some(reason),
             Carried::Mined { .. } => None,
         };
         // Refused or reverted, somebody else may have been faster.
@@ -164,16 +120,16 @@ impl<'a, R: Record> Executor<'a, R> {
     }
 
     /// Carries out the owners' transaction.
-    pub async fn execute(&self, call: &Call) -> Result<Carried, R::Error> {
+    pub async fn execute(&self, call: &Call) -> Result<Carried, ClientError> {
         self.carry(Purpose::Execution, call).await
     }
 
     /// What became of the owners' transaction `id`, which uses up `claims`.
-    pub async fn fate(&self, id: &[u8; 32], claims: &[Claim], look: Look) -> Result<Fate, R::Error> {
-        Ok(self.client.fate(self.wallet, id, claims, look).await?)
+    pub async fn fate(&self, id: &[u8; 32], claims: &[Claim], look: Look) -> Result<Fate, ClientError> {
+        self.client.fate(self.wallet, id, claims, look).await
     }
 
-    async fn existing(&self) -> Result<Option<Readiness>, R::Error> {
+    async fn existing(&self) -> Result<Option<Readiness>, ClientError> {
         Ok(match self.client.wallet_state(self.wallet, &[]).await?.created {
             Created::No => None,
             Created::Ours => Some(Readiness::Ready),
@@ -181,27 +137,27 @@ impl<'a, R: Record> Executor<'a, R> {
         })
     }
 
-    async fn carry(&self, purpose: Purpose, call: &Call) -> Result<Carried, R::Error> {
-        let relayed = match self.record.load(purpose).await? {
-            Some(relayed) => relayed,
+    async fn carry(&self, purpose: Purpose, call: &Call) -> Result<Carried, ClientError> {
+        let errand = match purpose {
+            Purpose::Creation => &self.errands.creation,
+            Purpose::Execution => &self.errands.execution,
+        };
+        let mut following = match self.client.under_way(errand, call).await? {
+            Some(following) => following,
             None => {
                 if let Simulated::Refused(reason) = self.client.simulate_call(self.wallet, call, purpose).await? {
                     return Ok(Carried::Refused(reason));
                 }
-                let turn = self.client.turn().await?;
-                let relayed = turn.sign(call).await?;
-                self.record.store(purpose, &relayed).await?;
-                turn.broadcast(&relayed).await?;
-                relayed
+                match self.client.relay(self.wallet, errand, call).await {
+                    Err(error @ ClientError::OverGas { .. }) => return Ok(Carried::OverGas(error.to_string())),
+                    other => other?,
+                }
             }
         };
-        let outcome = self.client.follow(&relayed, self.wait).await?;
-        self.record.ended(purpose, &relayed, &outcome).await?;
-        let tx = relayed.tx;
-        Ok(match outcome {
+        Ok(match following.outcome(self.wait).await? {
             Outcome::Mined { tx, success } => Carried::Mined { tx, success },
-            Outcome::Replaced => Carried::Lost(Lost::Replaced { tx }),
-            Outcome::Rejected(message) => Carried::Lost(Lost::Rejected { tx, message }),
+            Outcome::Replaced { relayer, claim } => Carried::Lost(Lost::Replaced { relayer, claim }),
+            Outcome::Rejected(message) => Carried::Lost(Lost::Rejected(message)),
         })
     }
 }

@@ -11,20 +11,21 @@ pub mod execute;
 pub mod hex;
 mod id;
 mod owners;
+mod relay;
 mod rules;
 mod transaction;
 mod wallet;
 
 pub use access::{Access, Finality, LEAST_TIP, Place};
 pub use amount::Amount;
-pub use client::{
-    ChainClient, Created, Fate, Float, Head, Held, Look, NodeState, Outcome, Purpose, Relayed, Simulated, Turn,
-    WalletState,
-};
+pub use client::{ChainClient, Created, Fate, Float, Head, Held, Look, NodeState, Purpose, Simulated, WalletState};
 pub use client_error::{ClientError, Inability, Says};
 pub use error::ChainError;
 pub use id::ChainId;
 pub use owners::{KeyRole, Owners};
+pub use relay::{
+    Account, Errand, Following, GAP, InMemory, Journal, JournalError, Outcome, RelayLimits, Relayed, Relaying, Stuck,
+};
 pub use rules::{ChainRules, Creation, Declares, Payer, Rules};
 pub use transaction::{
     Asset, Call, Claim, Effect, Fee, Payload, Refusal, Signature, Signatures, Transaction, Validity,

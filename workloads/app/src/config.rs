@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chain::{Access, Asset, ChainId, ChainRules, Finality, LEAST_TIP};
+use chain::{Access, Amount, Asset, ChainId, ChainRules, Finality, LEAST_TIP, RelayLimits};
 use chain_adapters::Adapters;
 use custody::{
     CustodyId, Role,
@@ -24,6 +24,9 @@ use crate::{
     domain::{Assets, Symbol},
     http::{TlsError, TlsFiles},
 };
+
+/// Wei.
+const GWEI: u128 = 1_000_000_000;
 
 /// What the file says, word for word.
 #[derive(Debug, Deserialize)]
@@ -55,6 +58,9 @@ pub(crate) struct Config {
     chain: ChainConfig,
     /// 64 hex digits: the key that pays gas.
     relayer_key_file: PathBuf,
+    /// How far it goes; everything in it may be left out.
+    #[serde(default)]
+    relayer: RelayerConfig,
     /// As in Keeper's member trust: true for ClientKey. App then keeps a key per wallet, and sends it to Keeper with
     /// each request.
     #[serde(default)]
@@ -120,6 +126,23 @@ struct ChainConfig {
     assets: Vec<AssetConfig>,
 }
 
+/// What is left out is as [`RelayLimits::DEFAULT`] says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RelayerConfig {
+    /// Files with further keys that pay gas. Each holds a float of its own, and has its own transactions under way.
+    #[serde(default)]
+    more_key_files: Vec<PathBuf>,
+    /// The most that a transaction offers for a gas, gwei (10^-9 coins). 500.
+    max_fee_per_gas: Option<u64>,
+    /// The most gas that a transaction may use. 1,000,000.
+    max_gas: Option<u64>,
+    /// A transaction that so many blocks left out is made dearer. 3.
+    replace_after_blocks: Option<u64>,
+    /// A float below this is told, wei. 0.05 coins.
+    least_float: Option<Amount>,
+}
+
 /// When a payment's block is taken to stay.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -160,7 +183,7 @@ pub(crate) struct Settings {
     pub(crate) nats_ca: String,
     pub(crate) credentials_file: PathBuf,
     pub(crate) chain: ChainSettings,
-    pub(crate) relayer_key_file: PathBuf,
+    pub(crate) relayer: RelayerSettings,
     /// Whether Keeper seals by client keys.
     pub(crate) client_keys: bool,
     pub(crate) backups: Option<Schedule>,
@@ -189,6 +212,13 @@ pub(crate) struct ChainSettings {
     pub(crate) rules: Arc<dyn ChainRules>,
     pub(crate) access: Access,
     pub(crate) assets: Assets,
+}
+
+/// Who pays for gas, and how far they go.
+pub(crate) struct RelayerSettings {
+    /// At least one.
+    pub(crate) key_files: Vec<PathBuf>,
+    pub(crate) limits: RelayLimits,
 }
 
 /// Why App doesn't start.
@@ -274,7 +304,7 @@ impl Config {
             nats_ca,
             credentials_file: self.credentials_file,
             chain,
-            relayer_key_file: self.relayer_key_file,
+            relayer: self.relayer.validate(self.relayer_key_file)?,
             client_keys: self.client_keys,
             backups: self.backups.map(BackupConfig::validate).transpose()?,
         })
@@ -313,6 +343,25 @@ impl AccessFiles {
             return Err(CallersError::NoAuthority);
         }
         Ok(callers)
+    }
+}
+
+impl RelayerConfig {
+    fn validate(self, key_file: PathBuf) -> Result<RelayerSettings, ConfigError> {
+        let standard = RelayLimits::DEFAULT;
+        let limits = RelayLimits {
+            max_price: self.max_fee_per_gas.map_or(standard.max_price, |gwei| u128::from(gwei) * GWEI),
+            max_gas: self.max_gas.unwrap_or(standard.max_gas),
+            replace_after: self.replace_after_blocks.unwrap_or(standard.replace_after),
+            least_float: self.least_float.unwrap_or(standard.least_float),
+            ..standard
+        };
+        if limits.max_price == 0 || limits.max_gas == 0 || limits.replace_after == 0 {
+            return invalid("relayer: maxFeePerGas, maxGas and replaceAfterBlocks must be at least 1");
+        }
+        let mut key_files = vec![key_file];
+        key_files.extend(self.more_key_files);
+        Ok(RelayerSettings { key_files, limits })
     }
 }
 

@@ -28,13 +28,15 @@ pub(crate) struct Readiness {
     pub(crate) message: String,
 }
 
-/// The things that App depends on; each part is written by the task that watches it.
+/// What App depends on; each part is written by the task that watches it.
 pub(crate) struct Health(Mutex<Parts>);
 
 struct Parts {
     broker: Option<Readiness>,
     node: Option<String>,
     lock: Option<String>,
+    /// What is wrong with the relayer: App serves all the same.
+    relayer: Option<String>,
 }
 
 impl Default for Health {
@@ -44,6 +46,7 @@ impl Default for Health {
             broker: Some(starting),
             node: Some("starting".to_owned()),
             lock: Some(LOCKED.to_owned()),
+            relayer: None,
         }))
     }
 }
@@ -91,14 +94,29 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lock.clone()
     }
 
-    /// The first thing that is missing.
+    /// The relayer pays as it should, or what people have to do for it.
+    pub(crate) fn relayer(&self, trouble: Option<String>) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.relayer != trouble {
+            match &trouble {
+                Some(message) => tracing::warn!(why = message, "relayer"),
+                None => tracing::info!("the relayer pays as it should"),
+            }
+            parts.relayer = trouble;
+        }
+    }
+
+    /// The first thing that is missing; while App serves, what the relayer needs.
     pub(crate) fn readiness(&self) -> Readiness {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (&parts.broker, &parts.node, &parts.lock) {
             (Some(waiting), _, _) => waiting.clone(),
             (None, Some(message), _) => Readiness { state: State::AwaitingNode, message: message.clone() },
             (None, None, Some(message)) => Readiness { state: State::Locked, message: message.clone() },
-            (None, None, None) => Readiness { state: State::Serving, message: "serving".to_owned() },
+            (None, None, None) => {
+                let trouble = parts.relayer.as_ref().map(|trouble| format!("serving; {trouble}"));
+                Readiness { state: State::Serving, message: trouble.unwrap_or_else(|| "serving".to_owned()) }
+            }
         }
     }
 }
@@ -120,6 +138,9 @@ mod tests {
         assert!(health.locked().is_some());
         health.lock(None);
         assert_eq!((health.readiness().state, health.locked()), (State::Serving, None));
+        health.relayer(Some("its float is low".to_owned()));
+        let told = Readiness { state: State::Serving, message: "serving; its float is low".to_owned() };
+        assert_eq!(health.readiness(), told, "whoever can still pay does");
         health.broker(Some((State::Disconnected, "no answer".to_owned())));
         assert_eq!(health.readiness().message, "no answer");
     }

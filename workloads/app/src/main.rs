@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod identity;
 mod jobs;
+mod journal;
 mod metrics;
 mod payments;
 mod recovery;

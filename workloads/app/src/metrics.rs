@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64},
 };
 
-use chain::NodeState;
+use chain::{Account, NodeState};
 use custody::Role;
 use jiff::Timestamp;
 use prometheus_client::{
@@ -33,6 +33,11 @@ struct NodeLabel {
     node: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RelayerLabel {
+    relayer: String,
+}
+
 /// All figures; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -45,8 +50,11 @@ pub(crate) struct Metrics {
     pub(crate) serving: Gauge,
     /// 1 while the callers' file can be used.
     pub(crate) callers_file_valid: Gauge,
-    /// What the relayer can still pay fees with, coins.
-    pub(crate) float: Gauge<f64, AtomicU64>,
+    float: Family<RelayerLabel, Gauge<f64, AtomicU64>>,
+    float_low: Family<RelayerLabel, Gauge>,
+    in_flight: Family<RelayerLabel, Gauge>,
+    stuck: Family<RelayerLabel, Gauge>,
+    foreign: Family<RelayerLabel, Gauge>,
     node_up: Family<NodeLabel, Gauge>,
     node_block: Family<NodeLabel, Gauge>,
     node_head_age: Family<NodeLabel, Gauge>,
@@ -61,8 +69,11 @@ impl Metrics {
         let link = transport::Metrics::register(&mut registry);
         let (answers, payments) = (Family::default(), Family::default());
         let (troubles, serving) = (Counter::default(), Gauge::<i64, AtomicI64>::default());
-        let (float, last_backup) = (Gauge::default(), Gauge::<i64, AtomicI64>::default());
+        let last_backup = Gauge::<i64, AtomicI64>::default();
         let callers_file_valid = Gauge::<i64, AtomicI64>::default();
+        let float = Family::<RelayerLabel, Gauge<f64, AtomicU64>>::default();
+        let gauge = || Family::<RelayerLabel, Gauge>::default();
+        let (float_low, in_flight, stuck, foreign) = (gauge(), gauge(), gauge(), gauge());
         registry.register("signer_answers", "Answers of the signers by outcome", answers.clone());
         registry.register("payments", "Payments by status", payments.clone());
         registry.register("payment_troubles", "Steps of payments that are taken again", troubles.clone());
@@ -80,6 +91,10 @@ impl Metrics {
         registry.register("node_up", up, node_up.clone());
         registry.register("node_block", "Number of the node's newest block", node_block.clone());
         registry.register("node_head_age_seconds", "Age of the node's newest block", node_head_age.clone());
+        registry.register("relayer_float_low", "1 while the float is below the configured least", float_low.clone());
+        registry.register("relayer_in_flight", "Calls that are sent and not mined", in_flight.clone());
+        registry.register("relayer_stuck", "Calls that time alone may not help", stuck.clone());
+        registry.register("relayer_foreign_nonces", "Nonces that something else has used", foreign.clone());
         let registry = Arc::new(registry);
         let metrics = Self {
             registry,
@@ -89,6 +104,10 @@ impl Metrics {
             serving,
             callers_file_valid,
             float,
+            float_low,
+            in_flight,
+            stuck,
+            foreign,
             node_up,
             node_block,
             node_head_age,
@@ -108,6 +127,19 @@ impl Metrics {
                 let age = now.as_second().saturating_sub(gauge(head.time)).max(0);
                 self.node_head_age.get_or_create(&label).set(age);
             }
+        }
+    }
+
+    /// How the relayer's accounts stand.
+    pub(crate) fn relayers(&self, accounts: &[Account]) {
+        for account in accounts {
+            let label = RelayerLabel { relayer: account.float.relayer.clone() };
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            self.float.get_or_create(&label).set(account.float.whole());
+            self.float_low.get_or_create(&label).set(i64::from(account.low));
+            self.in_flight.get_or_create(&label).set(count(account.in_flight));
+            self.stuck.get_or_create(&label).set(count(account.stuck.len()));
+            self.foreign.get_or_create(&label).set(i64::try_from(account.foreign).unwrap_or(i64::MAX));
         }
     }
 

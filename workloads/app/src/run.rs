@@ -1,14 +1,14 @@
 //! `app run`: wires the parts and serves until it is told to end.
 
-use std::{fmt::Debug, fs, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Debug, fs, future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
-use chain::ChainClient;
+use chain::{ChainClient, Journal, Relaying};
 use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
@@ -23,15 +23,16 @@ use crate::{
     backup::{self, Secrets},
     broker::{Broker, Calls},
     busy::Busy,
-    config::{ConfigError, Settings},
+    config::{ConfigError, RelayerSettings, Settings},
     heads::Heads,
     health::Health,
     http::{self, Peer, TlsListener},
     identity::AppKeys,
     jobs,
+    journal::Sent,
     metrics::Metrics,
     signers::Signers,
-    store::sqlite::Sqlite,
+    store::{Store, sqlite::Sqlite},
     trust::Trust,
 };
 
@@ -45,7 +46,6 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let (metrics, link_metrics) = Metrics::new();
     let calls = Calls::default();
     let broker = Broker::new(&settings, keys, calls.clone(), link_metrics)?;
-    let client = client(&settings)?;
     let secrets = settings.secrets();
     let (data_dir, schedule) = (settings.data_dir.clone(), settings.backups.clone());
     let (access, tls) = (settings.access.clone(), settings.tls.clone().map(ArcSwap::new).map(Arc::new));
@@ -54,13 +54,15 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tokio::spawn(broker.keep(app.clone()));
     tokio::spawn(jobs::watch_node(app.clone()));
     tokio::spawn(jobs::recover(app.clone()));
+    tokio::spawn(jobs::relay(app.clone()));
     tokio::spawn(backup::serve(app.clone(), secrets.clone(), data_dir.clone()));
     if let Some(schedule) = schedule {
         tokio::spawn(backup::keep(app.clone(), secrets, data_dir, schedule));
     }
     tokio::spawn(jobs::watch_access(app.clone(), access, tls.clone(), signal(SignalKind::hangup())?));
     let probed = tokio::spawn(workload::health::serve(health, app.clone()));
-    tracing::info!(listen = %listener.local_addr()?, tls = tls.is_some(), relayer = app.client.relayer(), "serving");
+    let (listen, relayers) = (listener.local_addr()?, app.client.relayers());
+    tracing::info!(%listen, tls = tls.is_some(), ?relayers, "serving");
     let served = match tls {
         None => serve(listener, app).await,
         Some(tls) => serve(TlsListener::new(listener, tls)?, app).await,
@@ -76,19 +78,27 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
 impl Settings {
     /// What belongs into a backup beside the database.
     pub(crate) fn secrets(&self) -> Secrets {
-        let (identity_dir, relayer_key_file) = (self.identity_dir.clone(), self.relayer_key_file.clone());
-        Secrets { custody: self.manifest.custody_id(), identity_dir, relayer_key_file }
+        let (identity_dir, relayer_keys) = (self.identity_dir.clone(), self.relayer.key_files.clone());
+        Secrets { custody: self.manifest.custody_id(), identity_dir, relayer_keys }
     }
 }
 
-/// Everything that requests and payments share.
-pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Signers, metrics: Metrics) -> Result<App> {
+/// Everything that requests and payments share; `connect` makes the chain's client, whose relayer keeps what it sends
+/// in the journal.
+pub(crate) fn app(
+    settings: Settings,
+    connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> Result<Arc<dyn ChainClient>>,
+    signers: Signers,
+    metrics: Metrics,
+) -> Result<App> {
     fs::create_dir_all(&settings.data_dir).with_context(|| format!("can't create {}", settings.data_dir.display()))?;
     workload::volume::check(&settings.data_dir)?;
+    let (dir, rules) = (&settings.data_dir, settings.chain.rules.clone());
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(dir, rules, Timestamp::now)?);
     Ok(App {
-        store: Arc::new(Sqlite::open(&settings.data_dir, settings.chain.rules.clone(), Timestamp::now)?),
         trust: Trust::new(&settings)?,
-        client,
+        client: connect(&settings, Arc::new(Sent(store.clone())))?,
+        store,
         client_keys: settings.client_keys,
         callers: ArcSwap::new(Arc::new(settings.callers)),
         signers,
@@ -99,14 +109,25 @@ pub(crate) fn app(settings: Settings, client: Arc<dyn ChainClient>, signers: Sig
     })
 }
 
-/// The node, with the relayer's key.
-pub(crate) fn client(settings: &Settings) -> Result<Arc<dyn ChainClient>> {
-    let path = &settings.relayer_key_file;
-    let key = text_file::read_to_string(path).map_err(|error| ConfigError::file(path, error))?;
-    let key = Zeroizing::new(key);
-    // The URL was tried when the configuration was read: what can be wrong now is the key.
-    let client = chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&key));
-    client.with_context(|| path.display().to_string())
+/// The nodes, with the relayer's keys.
+pub(crate) fn client(settings: &Settings, journal: Arc<dyn Journal>) -> Result<Arc<dyn ChainClient>> {
+    let RelayerSettings { key_files, limits } = &settings.relayer;
+    let connect = |keys: &[&str]| {
+        let relaying = Relaying { keys, limits: *limits, journal: journal.clone() };
+        chain_clients::connect(settings.chain.rules.id(), &settings.chain.access, Some(&relaying))
+    };
+    let mut keys = Vec::new();
+    for path in key_files {
+        let key = text_file::read_to_string(path).map_err(|error| ConfigError::file(path, error))?;
+        let key = Zeroizing::new(key);
+        // The URL was tried when the configuration was read: what can be wrong now is the key.
+        connect(&[&key]).with_context(|| path.display().to_string())?;
+        keys.push(key);
+    }
+    let client = connect(&keys.iter().map(|key| key.as_str()).collect::<Vec<_>>())?;
+    let relayers = client.relayers();
+    ensure!(relayers.iter().collect::<BTreeSet<_>>().len() == relayers.len(), "a relayer's key is listed twice");
+    Ok(client)
 }
 
 async fn serve<L>(listener: L, app: Arc<App>) -> Result<()>

@@ -1,12 +1,12 @@
 //! `multisig evac broadcast`: sends what cool and cold have signed. It keeps no record: what has happened is read from
 //! the chain (nonce and digest), so it may be stopped at any time, started again, and run twice.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use chain::{
-    Call, ChainClient, ChainId, Fate, Look,
-    execute::{Carried, Executor, InMemory, Lost, Readiness},
+    Call, ChainClient, ChainId, ClientError, Errand, Fate, Look, RelayLimits,
+    execute::{Carried, Errands, Executor, Lost, Readiness},
 };
 use chain_adapters::Adapters;
 use clap::Args;
@@ -15,13 +15,18 @@ use futures::{StreamExt, stream};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Progress, connect, manifest, patiently, read};
+use super::{Payer, Progress, connect, manifest, patiently, read};
 use crate::{failure::bad_input, output::Output};
 
 /// Wallets worked on at a time, hence transactions that are not mined yet: nodes hold at least 16 of one account.
 const CONCURRENCY: usize = 8;
 /// How long a transaction may take to be mined.
 const MINED: Duration = Duration::from_secs(300);
+/// So often a call is made again whose place something else has taken.
+const ATTEMPTS: u32 = 5;
+/// Gwei.
+const MAX_FEE: u64 = 500;
+const GWEI: u128 = 1_000_000_000;
 /// How far back an execution that is not ours is looked for, blocks: about a week on Ethereum.
 const DEPTH: u64 = 50_000;
 
@@ -39,6 +44,9 @@ pub(crate) struct BroadcastArgs {
     /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
     #[arg(long)]
     gas_key: PathBuf,
+    /// The most to offer for a gas, gwei; what is pending at less is sent again, dearer
+    #[arg(long, value_name = "GWEI", default_value_t = MAX_FEE, value_parser = clap::value_parser!(u64).range(1..))]
+    max_fee: u64,
 }
 
 /// What became of a step.
@@ -107,19 +115,40 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     let bundle = verified(&args)?;
     let signed = signed(&bundle).map_err(|error| of_bundle(&args, &error))?;
     let key = gas_key(&args)?;
-    let client = connect(chain(&signed)?, &args.rpc, Some((&args.gas_key, &key))).await?;
+    let limits = RelayLimits { max_price: u128::from(args.max_fee) * GWEI, ..RelayLimits::DEFAULT };
+    let payer = Payer { path: &args.gas_key, key: &key, limits };
+    let client = connect(chain(&signed)?, &args.rpc, Some(payer)).await?;
     // A deployment to an address without the factory would cost gas and do nothing.
     let creation = signed.first().map(|first| first.step.rules().creation(first.step.wallet())).transpose()?.flatten();
     let wallet = signed.first().map(|first| first.step.wallet());
     patiently(|| client.verify_contracts(wallet.zip(creation.as_ref()))).await?;
-    // An earlier run may have sent transactions that are not mined: they must not be sent again beside themselves.
-    patiently(|| client.settled(MINED)).await?;
-    let report = send_all(client.as_ref(), &signed).await;
+    let report = tokio::select! {
+        report = send_all(client.as_ref(), &signed) => report,
+        never = tend(client.as_ref()) => match never {},
+    };
     output.print(&report)?;
     let all = report.wallets.len();
     let open = all - report.count(Status::Executed) - report.count(Status::AlreadyExecuted);
     ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
+}
+
+/// Looks after what is sent, with each block.
+async fn tend(client: &dyn ChainClient) -> Infallible {
+    let (mut known, mut failures) = (None, 0);
+    loop {
+        let tended = async {
+            let head = client.head(known.as_ref()).await?;
+            client.tend(&head).await.map(|_| head)
+        };
+        match tended.await {
+            Ok(head) => (known, failures) = (Some(head), 0),
+            Err::<_, ClientError>(_) => {
+                failures += 1;
+                tokio::time::sleep(backoff::delay(failures)).await;
+            }
+        }
+    }
 }
 
 /// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
@@ -215,17 +244,26 @@ async fn moved(client: &dyn ChainClient, signed: &Signed<'_>) -> Moved {
 
 type Done = (Status, Option<String>, Option<String>);
 
-/// One step on its way. What it has sent is kept as long as it lives, so that a node that is away for a while does not
-/// make it send twice.
+/// How one attempt at a step ended.
+enum Attempt {
+    Done(Done),
+    /// Something else has its place.
+    Lost(Lost),
+}
+
+/// One step on its way. The client remembers what it has sent as long as it lives, so that a node that is away for a
+/// while does not make it send twice.
 struct Sender<'a> {
-    executor: Executor<'a, InMemory>,
+    executor: Executor<'a>,
     signed: &'a Signed<'a>,
 }
 
 impl<'a> Sender<'a> {
     fn new(client: &'a dyn ChainClient, signed: &'a Signed<'a>) -> Self {
         let (rules, wallet) = (signed.step.rules(), signed.step.wallet());
-        Self { executor: Executor::new(client, rules, wallet, InMemory::default(), MINED), signed }
+        let errand = |purpose: &str| Errand { of: wallet.address.clone(), purpose: purpose.to_owned() };
+        let errands = Errands { creation: errand("creation"), execution: errand("execution") };
+        Self { executor: Executor::new(client, rules, wallet, errands, MINED), signed }
     }
 
     async fn execute(&self) -> Result<Done> {
@@ -237,26 +275,50 @@ impl<'a> Sender<'a> {
             return Ok(done);
         }
         self.create().await.context("deploying the wallet")?;
+        let mut attempts = 1;
+        loop {
+            let lost = match self.attempt().await? {
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Lost(lost) => lost,
+            };
+            if attempts == ATTEMPTS {
+                return Err(given_up(lost));
+            }
+            attempts += 1;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Attempt> {
         let error = match patiently(|| self.executor.execute(&self.signed.call)).await {
-            Ok(Carried::Mined { tx, success: true }) => return Ok((Status::Executed, Some(tx), None)),
+            Ok(Carried::Mined { tx, success: true }) => {
+                return Ok(Attempt::Done((Status::Executed, Some(tx), None)));
+            }
             Ok(Carried::Mined { tx, success: false }) => anyhow::anyhow!("transaction {tx} reverted"),
             Ok(Carried::Refused(reason)) => {
                 anyhow::anyhow!("it would revert ({reason}); if the balance has changed, make a new plan")
             }
-            Ok(Carried::Lost(lost)) => given_up(lost),
-            Err(error) => error.into(),
+            Ok(Carried::OverGas(why)) => anyhow::anyhow!(why),
+            Ok(Carried::Lost(lost)) => {
+                let done = ended(self.fate().await?, Status::Executed);
+                return Ok(done.map_or(Attempt::Lost(lost), Attempt::Done));
+            }
+            Err(error) => advised(error),
         };
         // Whoever was faster moved the same money to the same place.
-        ended(self.fate().await?, Status::Executed).ok_or(error)
+        ended(self.fate().await?, Status::Executed).map(Attempt::Done).ok_or(error)
     }
 
     async fn create(&self) -> Result<()> {
-        match patiently(|| self.executor.create()).await? {
-            Readiness::Ready => Ok(()),
-            Readiness::Impossible(why) => bail!(why),
-            Readiness::NotSeen => bail!("the wallet could not be deployed on this chain"),
-            Readiness::Lost(lost) => Err(given_up(lost)),
+        for attempt in 1..=ATTEMPTS {
+            match patiently(|| self.executor.create()).await.map_err(advised)? {
+                Readiness::Ready => return Ok(()),
+                Readiness::Impossible(why) => bail!(why),
+                Readiness::NotSeen => bail!("the wallet could not be deployed on this chain"),
+                Readiness::Lost(lost) if attempt == ATTEMPTS => return Err(given_up(lost)),
+                Readiness::Lost(_) => {}
+            }
         }
+        Ok(())
     }
 
     async fn fate(&self) -> Result<Fate> {
@@ -265,12 +327,18 @@ impl<'a> Sender<'a> {
     }
 }
 
+fn advised(error: ClientError) -> anyhow::Error {
+    let dear = matches!(error, ClientError::Stuck { .. } | ClientError::OverPrice { .. });
+    let error = anyhow::Error::from(error);
+    if dear { error.context("run this again with a higher --max-fee, or when fees have fallen") } else { error }
+}
+
 fn given_up(lost: Lost) -> anyhow::Error {
     match lost {
         Lost::Replaced { .. } => {
             anyhow::anyhow!("another program uses the gas key; use a key that nothing else uses")
         }
-        Lost::Rejected { message, .. } => anyhow::anyhow!("the node rejects the transaction: {message}"),
+        Lost::Rejected(message) => anyhow::anyhow!("the node rejects the transaction: {message}"),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain::{Access, ChainClient, ChainId, ClientError};
+use chain::{Access, ChainClient, ChainId, ClientError, InMemory, RelayLimits, Relaying};
 use clap::Subcommand;
 use custody::manifest::{ManifestError, SignedManifest, VerifiedManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -62,14 +62,29 @@ fn manifest(path: &Path) -> Result<(SignedManifest, VerifiedManifest)> {
 }
 
 /// A node that serves `chain`, and whoever pays there by the key in a file.
-async fn connect(chain: &ChainId, url: &str, key: Option<(&Path, &str)>) -> Result<Arc<dyn ChainClient>> {
-    let client = chain_clients::connect(chain, &Access::one(url), key.map(|(_, text)| text));
-    let client = client.map_err(|error| match (&error, key) {
-        (ClientError::Key { .. }, Some((path, _))) => bad_input(format!("{}: {error}", path.display())),
+async fn connect(chain: &ChainId, url: &str, payer: Option<Payer<'_>>) -> Result<Arc<dyn ChainClient>> {
+    let keys = payer.as_ref().map(|payer| [payer.key]);
+    // It keeps no record: a run after this one takes over what this one has pending.
+    let relaying = payer.as_ref().zip(keys.as_ref()).map(|(payer, keys)| Relaying {
+        keys,
+        limits: RelayLimits { takes_over: true, ..payer.limits },
+        journal: Arc::new(InMemory::default()),
+    });
+    let client = chain_clients::connect(chain, &Access::one(url), relaying.as_ref());
+    let client = client.map_err(|error| match (&error, &payer) {
+        (ClientError::Key { .. }, Some(payer)) => bad_input(format!("{}: {error}", payer.path.display())),
         _ => wrong_url(error),
     })?;
     patiently(|| client.verify_chain()).await?;
     Ok(client)
+}
+
+/// Who pays, and how far they go.
+struct Payer<'a> {
+    path: &'a Path,
+    /// What is in the file.
+    key: &'a str,
+    limits: RelayLimits,
 }
 
 fn wrong_url(error: ClientError) -> anyhow::Error {

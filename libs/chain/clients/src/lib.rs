@@ -4,21 +4,18 @@
 
 use std::sync::Arc;
 
-use chain::{Access, ChainClient, ChainError, ChainId, ClientError};
-use chain_evm_client::{EvmClient, RelayerKey, Rpc};
+use chain::{Access, ChainClient, ChainError, ChainId, ClientError, Relaying};
+use chain_evm_client::{EvmClient, Rpc};
 
-/// The client of a chain's nodes, which are asked for nothing yet. `relayer_key` is the text of the file with
-/// the key that pays fees; a client without one only reads.
+/// The client of a chain's nodes, which are asked for nothing yet. One that is given nothing to pay with only
+/// reads.
 pub fn connect(
     chain: &ChainId,
     access: &Access,
-    relayer_key: Option<&str>,
+    relaying: Option<&Relaying<'_>>,
 ) -> Result<Arc<dyn ChainClient>, ClientError> {
     match chain.namespace() {
-        chain_evm::NAMESPACE => {
-            let key = relayer_key.map(RelayerKey::parse).transpose()?;
-            Ok(Arc::new(EvmClient::new(chain.clone(), access, key)?))
-        }
+        chain_evm::NAMESPACE => Ok(Arc::new(EvmClient::new(chain.clone(), access, relaying)?)),
         _ => Err(ChainError::NoAdapter(chain.clone()).into()),
     }
 }

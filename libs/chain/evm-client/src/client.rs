@@ -5,22 +5,22 @@ use std::{sync::Arc, time::Duration};
 use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
 use chain::{
-    Access, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect, Fate, Finality,
-    Float, Head, Held, Inability, Look, NodeState, Outcome, Place, Purpose, Relayed, Simulated, Turn, WalletDesc,
-    WalletState,
+    Access, Account, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect,
+    Errand, Fate, Finality, Following, Head, Held, Inability, Look, NodeState, Place, Purpose, Relaying, Simulated,
+    WalletDesc, WalletState,
 };
 use chain_evm::{EvmSafe, constants::THRESHOLD};
 use tokio::sync::OnceCell;
 
 use crate::{
-    Relayer, RelayerKey, Rpc, SafeState, contracts,
+    Relayers, Rpc, SafeState, contracts,
     follow::{View, disagree},
     logs::Execution,
     node::Node,
 };
 
 /// Decimals of ether, and of every other EVM chain's coin.
-const DECIMALS: u8 = 18;
+pub(crate) const DECIMALS: u8 = 18;
 
 /// Executions are looked for so many blocks before the one after which they must have been: that one may have been
 /// replaced since, and its like hold them.
@@ -31,9 +31,7 @@ pub struct EvmClient {
     id: ChainId,
     rpc: Arc<Rpc>,
     finality: Finality,
-    relayer: Option<Relayer>,
-    /// The relayer's address.
-    paid_by: Option<String>,
+    relayers: Option<Relayers>,
     /// The contracts that every wallet is made of are there.
     contracts: OnceCell<()>,
     /// A wallet has been, or could have been, created at its address.
@@ -41,18 +39,17 @@ pub struct EvmClient {
 }
 
 impl EvmClient {
-    /// Of these nodes, which are asked for nothing yet. Without a key, it only reads.
-    pub fn new(id: ChainId, access: &Access, key: Option<RelayerKey>) -> Result<Self, ClientError> {
+    /// Of these nodes, which are asked for nothing yet. Without a relayer, it only reads.
+    pub fn new(id: ChainId, access: &Access, relaying: Option<&Relaying<'_>>) -> Result<Self, ClientError> {
         let number = EvmSafe::new(id.clone())?.number();
         let rpc = Arc::new(Rpc::of(access, Some(id.clone()))?);
-        let relayer = key.map(|key| Relayer::new(rpc.clone(), number, key));
-        let paid_by = relayer.as_ref().map(|relayer| relayer.address().to_string());
+        let relayers = relaying.map(|relaying| Relayers::new(rpc.clone(), number, access.finality, relaying));
         let (contracts, creates) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { id, rpc, finality: access.finality, relayer, paid_by, contracts, creates })
+        Ok(Self { id, rpc, finality: access.finality, relayers: relayers.transpose()?, contracts, creates })
     }
 
-    fn paying(&self) -> Result<&Relayer, ClientError> {
-        self.relayer.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
+    fn paying(&self) -> Result<&Relayers, ClientError> {
+        self.relayers.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
     }
 
     fn created(&self, wallet: &WalletDesc, state: &SafeState) -> Created {
@@ -230,7 +227,7 @@ impl ChainClient for EvmClient {
         call: &Call,
         purpose: Purpose,
     ) -> Result<Simulated, ClientError> {
-        let relayer = self.paying()?.address();
+        let relayer = self.paying()?.first()?.address;
         let wallet = address(&wallet.address)?;
         let call: crate::Call = call.try_into()?;
         let view = self.rpc.view().await?;
@@ -301,26 +298,29 @@ impl ChainClient for EvmClient {
         Ok(Amount(moved).min(*amount))
     }
 
-    fn relayer(&self) -> Option<&str> {
-        self.paid_by.as_deref()
+    fn relayers(&self) -> Vec<String> {
+        let addresses = self.relayers.as_ref().map(Relayers::addresses).unwrap_or_default();
+        addresses.iter().map(Address::to_string).collect()
     }
 
-    async fn float(&self) -> Result<Float, ClientError> {
-        let relayer = self.paying()?.address();
-        let balance = Amount(self.rpc.balance(relayer, None).await?);
-        Ok(Float { relayer: relayer.to_string(), balance, decimals: DECIMALS })
+    async fn under_way(&self, errand: &Errand, call: &Call) -> Result<Option<Box<dyn Following>>, ClientError> {
+        self.paying()?.under_way(errand, &call.try_into()?).await
     }
 
-    async fn turn(&self) -> Result<Box<dyn Turn + '_>, ClientError> {
-        Ok(Box::new(self.paying()?.turn().await))
+    async fn relay(
+        &self,
+        wallet: &WalletDesc,
+        errand: &Errand,
+        call: &Call,
+    ) -> Result<Box<dyn Following>, ClientError> {
+        self.paying()?.relay(&wallet.address, errand, &call.try_into()?).await
     }
 
-    async fn follow(&self, relayed: &Relayed, wait: Duration) -> Result<Outcome, ClientError> {
-        self.paying()?.follow(relayed, wait).await
-    }
-
-    async fn settled(&self, wait: Duration) -> Result<(), ClientError> {
-        self.paying()?.settled(wait).await
+    async fn tend(&self, head: &Head) -> Result<Vec<Account>, ClientError> {
+        match &self.relayers {
+            Some(relayers) => relayers.tend(head).await,
+            None => Ok(Vec::new()),
+        }
     }
 }
 

@@ -24,6 +24,6 @@ mod transport;
 pub use client::EvmClient;
 pub use fees::{Fees, Offer};
 pub use logs::Execution;
-pub use relayer::{Relayer, RelayerKey};
+pub use relayer::{RelayerKey, Relayers, Signer};
 pub use rpc::{Call, Receipt, Rpc};
 pub use safe::SafeState;

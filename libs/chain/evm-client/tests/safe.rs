@@ -6,14 +6,14 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, Bytes, U256};
 use chain::{
-    Access, Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Fate, Held,
-    Inability,
+    Access, Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Errand, Fate, Held,
+    InMemory, Inability,
     KeyRole::{self, Cold, Cool, Hot},
-    Look, Outcome, Owners, Payload, Place, Purpose, Relayed, Simulated, Turn, WalletDesc,
-    execute::{Carried, Executor, InMemory, Readiness, Record},
+    Look, Outcome, Owners, Payload, Place, Purpose, RelayLimits, Relaying, Simulated, WalletDesc,
+    execute::{Carried, Errands, Executor, Readiness},
 };
 use chain_evm::EvmSafe;
-use chain_evm_client::{Call, EvmClient, Relayer, RelayerKey, Rpc};
+use chain_evm_client::{Call, EvmClient, Rpc};
 use harness::{Options, evm::Anvil};
 use serde_json::json;
 
@@ -26,7 +26,6 @@ const WAIT: Duration = Duration::from_secs(30);
 struct World {
     anvil: Anvil,
     rpc: Arc<Rpc>,
-    relayer: Relayer,
     client: EvmClient,
     rules: EvmSafe,
     wallet: WalletDesc,
@@ -37,15 +36,13 @@ impl World {
     async fn new() -> Self {
         let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
         let rpc = Arc::new(Rpc::new(&anvil.url()).unwrap());
-        let key = || RelayerKey::parse(&anvil.dev_accounts().unwrap()[1].key).unwrap();
-        let relayer = Relayer::new(rpc.clone(), CHAIN, key());
-        let client = EvmClient::new(id(), &Access::one(&anvil.url()), Some(key())).unwrap();
+        let client = paid_by(&anvil, &anvil.dev_accounts().unwrap()[1].key);
         let rules = EvmSafe::new(id()).unwrap();
         let key = |role| rules.public_key(&secret(role)).unwrap();
         let owners = Owners { hot: key(Hot), cool: key(Cool), cold: key(Cold) };
         let wallet = rules.wallet(&owners, [0; 32]).unwrap();
         let address = wallet.address.parse().unwrap();
-        Self { anvil, rpc, relayer, client, rules, wallet, address }
+        Self { anvil, rpc, client, rules, wallet, address }
     }
 
     async fn fund(&self, wei: u128) {
@@ -54,12 +51,38 @@ impl World {
 
     async fn deploy(&self) {
         let creation = self.rules.creation(&self.wallet).unwrap().unwrap();
-        assert_eq!(self.send(&evm(&creation)).await, Sent { success: true });
+        assert!(self.send(&creation).await);
     }
 
-    async fn send(&self, call: &Call) -> Sent {
-        let relayed = submit(&self.relayer, call).await.unwrap();
-        mined(self.relayer.follow(&relayed, WAIT).await.unwrap())
+    /// Whether it succeeded.
+    async fn send(&self, call: &chain::Call) -> bool {
+        let mut following = self.client.relay(&self.wallet, &errand("test"), call).await.unwrap();
+        match self.tended(following.outcome(WAIT)).await.unwrap() {
+            Outcome::Mined { success, .. } => success,
+            other => panic!("not mined: {other:?}"),
+        }
+    }
+
+    /// Does `work` while the relayer is looked after.
+    async fn tended<T>(&self, work: impl Future<Output = T>) -> T {
+        let tend = async {
+            loop {
+                self.client.tend(&self.rpc.head().await.unwrap()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = tend => unreachable!("it never ends"),
+        }
+    }
+
+    fn relayer(&self) -> Address {
+        self.client.relayers()[0].parse().unwrap()
+    }
+
+    async fn simulate(&self, call: &Call) -> Result<Bytes, ClientError> {
+        self.rpc.call(self.relayer(), call, None).await
     }
 
     /// `execTransaction` of an effect, signed by two owners, and its digest.
@@ -78,8 +101,9 @@ impl World {
         self.signed(&transfer("ETH", wei), &[native()], nonce, by)
     }
 
-    fn executor<R: Record>(&self, record: R) -> Executor<'_, R> {
-        Executor::new(&self.client, &self.rules, &self.wallet, record, WAIT)
+    fn executor(&self) -> Executor<'_> {
+        let errands = Errands { creation: errand("creation"), execution: errand("execution") };
+        Executor::new(&self.client, &self.rules, &self.wallet, errands, WAIT)
     }
 
     async fn fate(&self, id: [u8; 32], nonce: u64, look: Look) -> Fate {
@@ -88,7 +112,7 @@ impl World {
 
     /// Transactions that the relayer has had mined.
     async fn relayed(&self) -> u64 {
-        self.rpc.nonce(self.relayer.address()).await.unwrap()
+        self.rpc.nonce(self.relayer()).await.unwrap()
     }
 
     async fn saved(&self) -> u128 {
@@ -112,10 +136,13 @@ fn transfer(asset: &str, amount: u128) -> Effect {
     Effect::Transfer { asset: asset.into(), to: SAFE_PLACE.into(), amount: amount.into() }
 }
 
-/// Mined, with or without success.
-#[derive(Debug, PartialEq, Eq)]
-struct Sent {
-    success: bool,
+fn errand(purpose: &str) -> Errand {
+    Errand { of: "wallet".to_owned(), purpose: purpose.to_owned() }
+}
+
+fn paid_by(anvil: &Anvil, key: &str) -> EvmClient {
+    let relaying = Relaying { keys: &[key], limits: RelayLimits::DEFAULT, journal: Arc::new(InMemory::default()) };
+    EvmClient::new(id(), &Access::one(&anvil.url()), Some(&relaying)).unwrap()
 }
 
 fn id() -> ChainId {
@@ -124,19 +151,6 @@ fn id() -> ChainId {
 
 fn evm(call: &chain::Call) -> Call {
     call.try_into().unwrap()
-}
-
-async fn submit(relayer: &Relayer, call: &Call) -> Result<Relayed, ClientError> {
-    let turn = Box::new(relayer.turn().await);
-    let relayed = turn.sign_call(call).await?;
-    turn.broadcast(&relayed).await.map(|()| relayed)
-}
-
-fn mined(outcome: Outcome) -> Sent {
-    match outcome {
-        Outcome::Mined { success, .. } => Sent { success },
-        other => panic!("not mined: {other:?}"),
-    }
 }
 
 fn reverted(result: Result<Bytes, ClientError>) -> String {
@@ -177,7 +191,7 @@ async fn any_two_owners_pay_and_each_payment_is_found_by_its_digest() {
     let mut digests = Vec::new();
     for (nonce, by) in (0..).zip([[Hot, Cool], [Cool, Cold], [Cold, Hot]]) {
         let (call, digest) = world.payment(7, nonce, by);
-        assert!(world.send(&evm(&call)).await.success);
+        assert!(world.send(&call).await);
         digests.push(digest);
     }
     assert_eq!(world.saved().await, 21);
@@ -201,14 +215,13 @@ async fn the_chain_refuses_fewer_than_two_owners_and_says_why() {
     let call = evm(&call);
     let stranger = world.rules.sign(&[9; 32], &Payload::Digest(digest)).unwrap();
     let hot = world.sign(Hot, digest);
-    let attempt =
-        async |signatures: Vec<u8>| reverted(world.relayer.simulate(&with_signatures(&call, &signatures)).await);
+    let attempt = async |signatures: Vec<u8>| reverted(world.simulate(&with_signatures(&call, &signatures)).await);
     assert_eq!(attempt(hot.clone()).await, "GS020");
     assert_eq!(attempt([hot.clone(), hot.clone()].concat()).await, "GS026");
     assert_eq!(attempt([hot.clone(), stranger.clone()].concat()).await, "GS026");
     assert_eq!(attempt([stranger, hot].concat()).await, "GS026");
     assert_eq!(world.saved().await, 0);
-    world.relayer.simulate(&call).await.unwrap();
+    world.simulate(&call).await.unwrap();
 }
 
 #[tokio::test]
@@ -216,11 +229,12 @@ async fn a_signed_payment_happens_once() {
     let world = World::new().await;
     world.fund(ETH).await;
     world.deploy().await;
-    let call = evm(&world.payment(7, 0, [Hot, Cool]).0);
-    assert!(world.send(&call).await.success);
+    let (call, _) = world.payment(7, 0, [Hot, Cool]);
+    assert!(world.send(&call).await);
     // The nonce is another now, so the signatures are over something else.
-    assert_eq!(reverted(world.relayer.simulate(&call).await), "GS026");
-    assert!(matches!(submit(&world.relayer, &call).await, Err(ClientError::Reverted { .. })));
+    assert_eq!(reverted(world.simulate(&evm(&call)).await), "GS026");
+    let again = world.client.relay(&world.wallet, &errand("again"), &call).await;
+    assert!(matches!(again, Err(ClientError::Reverted { .. })));
     assert_eq!(world.saved().await, 7);
 }
 
@@ -232,7 +246,7 @@ async fn what_the_wallet_does_not_have_is_refused_before_and_after_signing() {
     let (call, _) = world.payment(7, 0, [Hot, Cool]);
     let simulated = world.client.simulate_call(&world.wallet, &call, Purpose::Execution).await.unwrap();
     assert_eq!(simulated, Simulated::Refused("GS013".to_owned()));
-    assert_eq!(world.executor(InMemory::default()).execute(&call).await.unwrap(), Carried::Refused("GS013".to_owned()));
+    assert_eq!(world.executor().execute(&call).await.unwrap(), Carried::Refused("GS013".to_owned()));
     assert_eq!(world.relayed().await, 1);
     assert_eq!(world.rpc.safe(world.address, &[]).await.unwrap().nonce, 0);
 }
@@ -248,7 +262,7 @@ async fn tokens_move_like_coins() {
     assert_eq!(simulate(42).await, Simulated::Passes);
     assert!(matches!(simulate(43).await, Simulated::Refused(_)));
     let (call, _) = world.signed(&transfer("USD", 40), &assets, 0, [Hot, Cool]);
-    assert!(world.send(&evm(&call)).await.success);
+    assert!(world.send(&call).await);
     assert_eq!(world.anvil.token_balance(&contract, SAFE_PLACE).await.unwrap(), 40);
     world.fund(5).await;
     let state = world.client.wallet_state(&world.wallet, &assets).await.unwrap();
@@ -272,79 +286,22 @@ async fn a_destination_that_takes_no_coins_is_noticed_before_signing() {
 }
 
 #[tokio::test]
-async fn the_same_transaction_sent_again_is_the_same_transaction() {
-    let world = World::new().await;
-    world.fund(ETH).await;
-    world.deploy().await;
-    let () = world.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let call = evm(&world.payment(7, 0, [Hot, Cool]).0);
-    let relayed = submit(&world.relayer, &call).await.unwrap();
-    for _ in 0..3 {
-        let pending = world.relayer.follow(&relayed, Duration::ZERO).await;
-        assert!(matches!(&pending, Err(ClientError::Pending(tx)) if *tx == relayed.tx), "{pending:?}");
-    }
-    assert!(matches!(world.relayer.settled(Duration::ZERO).await, Err(ClientError::Unsettled(_))));
-    let _: serde_json::Value = world.anvil.rpc("evm_mine", json!([])).await.unwrap();
-    let outcome = Outcome::Mined { tx: relayed.tx.clone(), success: true };
-    assert_eq!(world.relayer.follow(&relayed, WAIT).await.unwrap(), outcome);
-    assert_eq!(world.relayer.follow(&relayed, Duration::ZERO).await.unwrap(), outcome);
-    assert_eq!(world.saved().await, 7);
-    world.relayer.settled(Duration::ZERO).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_transaction_that_the_network_forgot_is_sent_again_and_one_that_lost_its_place_is_told() {
-    let world = World::new().await;
-    let pay = Call { to: SAFE_PLACE.parse().unwrap(), value: U256::from(1), data: Bytes::new() };
-    let () = world.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let forgotten = submit(&world.relayer, &pay).await.unwrap();
-    let _: serde_json::Value = world.anvil.rpc("anvil_dropTransaction", json!([forgotten.tx])).await.unwrap();
-    let pending = world.rpc.pending_nonce(world.relayer.address()).await.unwrap();
-    assert_eq!(Claim::Sequence(pending), forgotten.claim);
-    // Another takes its place before it is sent again.
-    let rival = submit(&world.relayer, &Call { value: U256::from(2), ..pay.clone() }).await.unwrap();
-    assert_eq!(rival.claim, forgotten.claim);
-    let _: serde_json::Value = world.anvil.rpc("evm_mine", json!([])).await.unwrap();
-    assert!(mined(world.relayer.follow(&rival, WAIT).await.unwrap()).success);
-    assert_eq!(world.relayer.follow(&forgotten, WAIT).await.unwrap(), Outcome::Replaced);
-
-    let forgotten = submit(&world.relayer, &pay).await.unwrap();
-    let _: serde_json::Value = world.anvil.rpc("anvil_dropTransaction", json!([forgotten.tx])).await.unwrap();
-    let () = world.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
-    assert!(mined(world.relayer.follow(&forgotten, WAIT).await.unwrap()).success);
-    assert_eq!(world.saved().await, 3);
-}
-
-#[tokio::test]
-async fn parallel_senders_never_share_a_nonce() {
-    let world = World::new().await;
-    let send = async |value: u64| {
-        let call = Call { to: SAFE_PLACE.parse().unwrap(), value: U256::from(value), data: Bytes::new() };
-        world.send(&call).await
-    };
-    let receipts = tokio::join!(send(1), send(2), send(4), send(8), send(16), send(32));
-    let (a, b, c, d, e, f) = receipts;
-    assert!([a, b, c, d, e, f].iter().all(|receipt| receipt.success));
-    assert_eq!(world.saved().await, 63);
-    assert_eq!(world.relayed().await, 6);
-}
-
-#[tokio::test]
 async fn an_empty_float_a_wrong_chain_and_a_node_that_hangs_are_told_apart() {
     let world = World::new().await;
-    let poor = Relayer::new(world.rpc.clone(), CHAIN, RelayerKey::parse(&"07".repeat(32)).unwrap());
-    let call = Call { to: SAFE_PLACE.parse().unwrap(), value: U256::ZERO, data: Bytes::new() };
-    let error = submit(&poor, &call).await.unwrap_err();
+    let poor = paid_by(&world.anvil, &"07".repeat(32));
+    let creation = world.rules.creation(&world.wallet).unwrap().unwrap();
+    let Err(error) = poor.relay(&world.wallet, &errand("poor"), &creation).await else { panic!("sent") };
     assert!(matches!(error, ClientError::Float { .. }), "{error}");
-    assert!(error.to_string().contains(&poor.address().to_string()), "{error}");
+    assert!(error.to_string().contains(&poor.relayers()[0]), "{error}");
 
     world.client.verify_chain().await.unwrap();
     let mainnet = EvmClient::new("eip155:1".parse().unwrap(), &Access::one(&world.anvil.url()), None).unwrap();
     let error = mainnet.verify_chain().await.unwrap_err();
     assert!(matches!(&error, ClientError::WrongChain { found, .. } if *found == id()), "{error}");
-    assert!(matches!(mainnet.float().await, Err(ClientError::NoRelayer(_))));
-    let float = world.client.float().await.unwrap();
-    assert_eq!((float.relayer, float.decimals), (world.relayer.address().to_string(), 18));
+    let unpaid = mainnet.relay(&world.wallet, &errand("unpaid"), &creation).await;
+    assert!(matches!(unpaid, Err(ClientError::NoRelayer(_))));
+    let accounts = world.client.tend(&world.rpc.head().await.unwrap()).await.unwrap();
+    assert_eq!((accounts[0].float.relayer.clone(), accounts[0].low), (world.relayer().to_string(), false));
 
     world.anvil.stop().await;
     let error = world.rpc.block_number().await.unwrap_err();
@@ -358,15 +315,18 @@ async fn a_wallet_is_created_once_and_what_was_signed_is_carried_out_once() {
     let world = World::new().await;
     world.fund(ETH).await;
     assert_eq!(world.client.wallet_state(&world.wallet, &[]).await.unwrap().created, Created::No);
-    let executor = world.executor(InMemory::default());
+    let executor = world.executor();
     for _ in 0..2 {
-        assert_eq!(executor.create().await.unwrap(), Readiness::Ready);
+        assert_eq!(world.tended(executor.create()).await.unwrap(), Readiness::Ready);
     }
     assert_eq!(world.client.wallet_state(&world.wallet, &[]).await.unwrap().created, Created::Ours);
     let start = world.rpc.block_number().await.unwrap();
     let (call, id) = world.payment(7, 0, [Hot, Cool]);
     assert_eq!(executor.fate(&id, &[Claim::Sequence(0)], Look::Since(start)).await.unwrap(), Fate::Open);
-    let Carried::Mined { tx, success: true } = executor.execute(&call).await.unwrap() else { panic!("not mined") };
+    let carried = world.tended(executor.execute(&call)).await.unwrap();
+    let Carried::Mined { tx, success: true } = carried else { panic!("not mined") };
+    // What is settled is forgotten.
+    world.client.tend(&world.rpc.head().await.unwrap()).await.unwrap();
     assert_eq!(executor.execute(&call).await.unwrap(), Carried::Refused("GS026".to_owned()));
     assert_eq!(world.saved().await, 7);
     assert_eq!(world.relayed().await, 2);
@@ -385,52 +345,4 @@ async fn a_wallet_is_created_once_and_what_was_signed_is_carried_out_once() {
     // The node does not have the block after which it was used.
     let ahead = world.client.fate(&world.wallet, &id, &[Claim::Sequence(0)], Look::Since(start + 1_000)).await;
     assert!(matches!(&ahead, Err(ClientError::Unable { inability: Inability::NoBlock(_), .. })), "{ahead:?}");
-}
-
-/// Keeps what is about to be sent, and then its process is gone.
-struct Crashing<'a>(&'a InMemory);
-
-impl Record for Crashing<'_> {
-    type Error = ClientError;
-
-    async fn load(&self, purpose: Purpose) -> Result<Option<Relayed>, ClientError> {
-        self.0.load(purpose).await
-    }
-
-    async fn store(&self, purpose: Purpose, relayed: &Relayed) -> Result<(), ClientError> {
-        self.0.store(purpose, relayed).await?;
-        Err(ClientError::Pending(relayed.tx.clone()))
-    }
-
-    async fn ended(&self, purpose: Purpose, relayed: &Relayed, outcome: &Outcome) -> Result<(), ClientError> {
-        self.0.ended(purpose, relayed, outcome).await
-    }
-}
-
-#[tokio::test]
-async fn after_a_crash_the_recorded_transaction_is_sent_and_no_other() {
-    let world = World::new().await;
-    world.fund(ETH).await;
-    world.deploy().await;
-    let (call, _) = world.payment(7, 0, [Hot, Cool]);
-    let record = InMemory::default();
-    let crashed = world.executor(Crashing(&record)).execute(&call).await.unwrap_err();
-    assert!(matches!(crashed, ClientError::Pending(_)), "{crashed}");
-    assert_eq!(world.relayed().await, 1);
-    let recorded = record.load(Purpose::Execution).await.unwrap().unwrap();
-    // Should it be signed anew, the fees would differ and so would the hash.
-    world.anvil.fund(SAFE_PLACE, 0).await.unwrap();
-    let carried = world.executor(Crashing(&record)).execute(&call).await.unwrap();
-    assert_eq!(carried, Carried::Mined { tx: recorded.tx, success: true });
-    assert_eq!(record.load(Purpose::Execution).await.unwrap(), None);
-    assert_eq!((world.relayed().await, world.saved().await), (2, 7));
-}
-
-#[tokio::test]
-async fn a_wallet_of_other_owners_is_not_ours() {
-    let mut world = World::new().await;
-    world.deploy().await;
-    world.wallet.owner_addresses[0] = SAFE_PLACE.to_owned();
-    let readiness = world.executor(InMemory::default()).create().await.unwrap();
-    assert!(matches!(&readiness, Readiness::Impossible(why) if why.contains("has owners")), "{readiness:?}");
 }

@@ -49,14 +49,19 @@ pub(crate) enum BackupError {
 pub(crate) struct Secrets {
     pub(crate) custody: CustodyId,
     pub(crate) identity_dir: PathBuf,
-    pub(crate) relayer_key_file: PathBuf,
+    /// The first is the one that was always there.
+    pub(crate) relayer_keys: Vec<PathBuf>,
 }
 
 impl Secrets {
     /// Name in the backup, and where it is.
     fn files(&self) -> Vec<(String, PathBuf)> {
         let own = identity::FILES.map(|file| (format!("identity/{file}"), self.identity_dir.join(file)));
-        own.into_iter().chain([("relayer.key".to_owned(), self.relayer_key_file.clone())]).collect()
+        let keys = self.relayer_keys.iter().enumerate().map(|(place, path)| match place {
+            0 => ("relayer.key".to_owned(), path.clone()),
+            _ => (format!("relayer-{}.key", place + 1), path.clone()),
+        });
+        own.into_iter().chain(keys).collect()
     }
 }
 

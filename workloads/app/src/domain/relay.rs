@@ -1,8 +1,10 @@
 //! What the relayer sends a transaction for.
 
-use super::progress::Kind;
+use chain::Errand;
 
-/// At most one transaction of the relayer is under way for each purpose of a payment. The names are stored.
+use super::{order::PaymentId, progress::Kind};
+
+/// At most one call is under way for each purpose of a payment. The names are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RelayPurpose {
     /// Creates the wallet on the chain.
@@ -12,10 +14,15 @@ pub(crate) enum RelayPurpose {
 }
 
 impl RelayPurpose {
-    pub(crate) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             RelayPurpose::Creation => "deployment",
             RelayPurpose::Execution(kind) => kind.as_str(),
         }
+    }
+
+    /// The errand of this purpose for a payment.
+    pub(crate) fn errand(self, payment: PaymentId) -> Errand {
+        Errand { of: payment.to_string(), purpose: self.as_str().to_owned() }
     }
 }

@@ -1,4 +1,4 @@
-//! Watches the chain's nodes, whether wallets can be on it, and the relayer's float.
+//! Watches the chain's nodes, and whether wallets can be on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +33,5 @@ pub(crate) async fn watch_node(app: Arc<App>) {
 
 async fn look(app: &App) -> Result<(), ClientError> {
     app.client.verify_chain().await?;
-    app.client.verify_contracts(None).await?;
-    app.metrics.float.set(app.client.float().await?.whole());
-    Ok(())
+    app.client.verify_contracts(None).await
 }

@@ -37,6 +37,7 @@ impl Step<'_> {
         match self.executed(&cancel).await? {
             Carried::Mined { success: true, tx } => self.landed(&payment, tx).await,
             Carried::Mined { success: false, tx } => Err(Trouble::Wait(format!("the cancel reverted in {tx}"))),
+            Carried::OverGas(why) => Err(Trouble::Wait(format!("the cancel is not sent: {why}"))),
             Carried::Refused(_) if self.settled_or_next(&payment).await? => Ok(()),
             // Its destination has changed its mind; the signers take a cancel to any other.
             Carried::Refused(_) => self.cancel_transaction(&payment, Some(&cancel)).await.map(drop),

@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use chain::{
     KeyRole,
-    execute::{Carried, Executor},
+    execute::{Carried, Errands, Executor},
 };
 
-use super::{record::Sent, step::Step, trouble::Trouble};
-use crate::domain::{Kind, Transaction};
+use super::{step::Step, trouble::Trouble};
+use crate::domain::{Kind, RelayPurpose, Transaction};
 
 /// How long one step follows a transaction before it says that it waits.
 const FOLLOW: Duration = Duration::from_secs(20);
 
 impl Step<'_> {
     /// Of a transaction of this kind.
-    pub(super) fn executor(&self, kind: Kind) -> Executor<'_, Sent<'_>> {
-        let sent = Sent { store: &*self.app.store, payment: self.payment.id, kind };
-        Executor::new(&*self.app.client, self.app.trust.rules(), &self.wallet, sent, FOLLOW)
+    pub(super) fn executor(&self, kind: Kind) -> Executor<'_> {
+        let errand = |purpose: RelayPurpose| purpose.errand(self.payment.id);
+        let (creation, execution) = (errand(RelayPurpose::Creation), errand(RelayPurpose::Execution(kind)));
+        let errands = Errands { creation, execution };
+        Executor::new(&*self.app.client, self.app.trust.rules(), &self.wallet, errands, FOLLOW)
     }
 
     /// Sends the transaction with the signatures of both owners.
@@ -27,6 +29,6 @@ impl Step<'_> {
         let cool = transaction.cool.clone().ok_or_else(missing)?;
         let signatures = [(KeyRole::Hot, hot), (KeyRole::Cool, cool)];
         let call = self.app.trust.rules().assemble(&transaction.unsigned, &self.wallet, &signatures)?;
-        self.executor(transaction.kind).execute(&call).await
+        Ok(self.executor(transaction.kind).execute(&call).await?)
     }
 }

@@ -14,7 +14,6 @@ mod execute;
 mod follow;
 mod paid;
 mod prepare;
-mod record;
 mod send;
 mod settle;
 mod short;

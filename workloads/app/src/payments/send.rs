@@ -21,6 +21,7 @@ impl Step<'_> {
             Carried::Mined { tx, success: true } => self.landed(&transaction, tx).await,
             Carried::Mined { tx, success: false } => self.reverted(&tx).await,
             Carried::Refused(reason) => self.would_revert(&transaction, reason).await,
+            Carried::OverGas(message) => self.end_by_cancel(Some(Status::Failed), "GasOverCeiling", &message).await,
             Carried::Lost(lost) => Err(Trouble::Wait(lost.to_string())),
         }
     }

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chain::{
-    Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Fate, Float, Head, Held, KeyRole,
-    Look, NodeState, Outcome, Place, Purpose, Relayed, Simulated, Transaction, Turn, WalletDesc, WalletState,
+    Account, Amount, Asset, Call, ChainClient, ChainId, Claim, ClientError, Created, Effect, Errand, Fate, Following,
+    Head, Held, KeyRole, Look, NodeState, Outcome, Place, Purpose, Simulated, Transaction, WalletDesc, WalletState,
 };
 use chain_adapters::Adapters;
 use custody::Role;
@@ -142,44 +142,20 @@ impl ChainClient for Coins {
         Ok(*amount)
     }
 
-    fn relayer(&self) -> Option<&str> {
-        None
+    fn relayers(&self) -> Vec<String> {
+        Vec::new()
     }
 
-    async fn float(&self) -> Result<Float, ClientError> {
-        Err(ClientError::NoRelayer(self.id.clone()))
+    async fn under_way(&self, _: &Errand, _: &Call) -> Result<Option<Box<dyn Following>>, ClientError> {
+        Ok(None)
     }
 
-    async fn turn(&self) -> Result<Box<dyn Turn + '_>, ClientError> {
-        Ok(Box::new(NextBlock(self)))
-    }
-
-    async fn follow(&self, relayed: &Relayed, _: Duration) -> Result<Outcome, ClientError> {
-        let mined = self.ledger().mined.iter().any(|(tx, _)| *tx == relayed.tx);
-        assert!(mined, "what was recorded was sent");
-        Ok(Outcome::Mined { tx: relayed.tx.clone(), success: true })
-    }
-
-    async fn settled(&self, _: Duration) -> Result<(), ClientError> {
-        Ok(())
-    }
-}
-
-/// Whatever is sent is in the next block.
-struct NextBlock<'a>(&'a Coins);
-
-#[async_trait]
-impl Turn for NextBlock<'_> {
-    async fn sign(&self, call: &Call) -> Result<Relayed, ClientError> {
-        let (tx, claims) =
-            (HEXLOWER.encode(&Sha256::digest(&call.data)), decoded(&Assembled::read(call).unwrap()).claims);
-        Ok(Relayed { tx, raw: call.data.clone(), claim: claims[0] })
-    }
-
-    async fn broadcast(self: Box<Self>, relayed: &Relayed) -> Result<(), ClientError> {
-        let sent = Assembled::read(&Call { to: String::new(), data: relayed.raw.clone() }).unwrap();
+    /// Whatever is sent is in the next block.
+    async fn relay(&self, _: &WalletDesc, _: &Errand, call: &Call) -> Result<Box<dyn Following>, ClientError> {
+        let tx = HEXLOWER.encode(&Sha256::digest(&call.data));
+        let sent = Assembled::read(call).unwrap();
         let Transaction { effects, claims, .. } = decoded(&sent);
-        let mut ledger = self.0.ledger();
+        let mut ledger = self.ledger();
         let number = 100 + ledger.mined.len() as u64;
         let coins = ledger.coins.get_mut(&sent.wallet).unwrap();
         coins.retain(|coin| !claims.contains(coin));
@@ -187,8 +163,21 @@ impl Turn for NextBlock<'_> {
             Effect::Change { amount, .. } => Some(coin(amount.to_string().parse().unwrap(), number)),
             _ => None,
         }));
-        ledger.mined.push((relayed.tx.clone(), sent));
-        Ok(())
+        ledger.mined.push((tx.clone(), sent));
+        Ok(Box::new(Mined(tx)))
+    }
+
+    async fn tend(&self, _: &Head) -> Result<Vec<Account>, ClientError> {
+        Ok(Vec::new())
+    }
+}
+
+struct Mined(String);
+
+#[async_trait]
+impl Following for Mined {
+    async fn outcome(&mut self, _: Duration) -> Result<Outcome, ClientError> {
+        Ok(Outcome::Mined { tx: self.0.clone(), success: true })
     }
 }
 
@@ -219,7 +208,8 @@ impl World {
 
     async fn start(&self) -> RunningApp {
         let settings = self.home.settings(&self.adapters, |_| {}).unwrap();
-        RunningApp::start(settings, self.chain.clone(), self.signers.clone()).await
+        let chain = self.chain.clone();
+        RunningApp::start(settings, |_, _| Ok(chain), self.signers.clone()).await
     }
 
     async fn start_with_alice(&self) -> RunningApp {

@@ -18,6 +18,7 @@ mod internal;
 mod lists;
 mod nodes;
 mod payments;
+mod relayer;
 mod restored;
 mod running;
 mod signers;

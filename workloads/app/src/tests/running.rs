@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chain::ChainClient;
+use chain::{ChainClient, Journal};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -29,8 +29,8 @@ pub(super) struct RunningApp {
 
 impl RunningApp {
     /// On the database that is there; serves.
-    pub(super) async fn start(settings: Settings, client: Arc<dyn ChainClient>, signers: Arc<TestSigners>) -> Self {
-        let running = Self::start_locked(settings, client, signers).await;
+    pub(super) async fn start(settings: Settings, connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> anyhow::Result<Arc<dyn ChainClient>>, signers: Arc<TestSigners>) -> Self {
+        let running = Self::start_locked(settings, connect, signers).await;
         running.unlocked().await;
         running
     }
@@ -50,16 +50,17 @@ impl RunningApp {
     /// On the database that is there; it may be locked.
     pub(super) async fn start_locked(
         settings: Settings,
-        client: Arc<dyn ChainClient>,
+        connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> anyhow::Result<Arc<dyn ChainClient>>,
         signers: Arc<TestSigners>,
     ) -> Self {
         let transport = Box::new(TestTransport(signers));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (metrics, _) = Metrics::new();
-        let app = Arc::new(run::app(settings, client, Signers::new(transport, metrics.clone()), metrics).unwrap());
+        let app = Arc::new(run::app(settings, connect, Signers::new(transport, metrics.clone()), metrics).unwrap());
         let weak = Arc::downgrade(&app);
         let served = runtime.spawn(async move {
             tokio::spawn(jobs::recover(app.clone()));
+            tokio::spawn(jobs::relay(app.clone()));
             let bind = async || {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let base = format!("http://{}", listener.local_addr().unwrap());

@@ -63,8 +63,7 @@ impl World {
     /// Starts App with the configuration changed.
     pub(super) async fn start_with(&self, change: impl FnOnce(&mut Value)) -> RunningApp {
         let settings = self.settings(change).unwrap();
-        let client = run::client(&settings).unwrap();
-        RunningApp::start(settings, client, self.signers.clone()).await
+        RunningApp::start(settings, run::client, self.signers.clone()).await
     }
 
     /// Starts App, which may stay locked.

@@ -18,4 +18,4 @@ CREATE TRIGGER payment_removed AFTER DELETE ON payments BEGIN
   UPDATE payment_counts SET payments = payments - 1 WHERE status = old.status;
 END;
 
-CREATE INDEX relays_of_payment ON relays (payment, purpose, ended);
+CREATE INDEX relays_under_way ON relays (ended) WHERE ended = 0;

@@ -142,9 +142,7 @@ impl Payments for Sqlite {
         let clock = self.clock;
         self.write(move |db| {
             write(db, &payment, clock)?;
-            transactions::forget(db, payment.id)?;
-            db.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.id.to_string()])?;
-            Ok(())
+            transactions::forget(db, payment.id)
         })
         .await
     }

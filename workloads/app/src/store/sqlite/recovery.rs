@@ -73,7 +73,6 @@ impl Recovery for Sqlite {
                 )?;
                 history::note(db, payment)?;
                 transactions::forget(db, payment)?;
-                db.execute("UPDATE relays SET ended = 1 WHERE payment = ?1", [payment.to_string()])?;
             }
             Ok(())
         })

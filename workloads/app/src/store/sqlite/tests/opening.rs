@@ -146,12 +146,15 @@ async fn a_payment_of_the_second_version_goes_on_with_its_nonce_its_signatures_a
     assert_eq!(store.transaction(id(1), Kind::Payment).await.unwrap(), Some(signed.clone()));
     let cancel = Transaction { kind: Kind::Cancel, unsigned: vec![7], hot: Some(vec![vec![10]]), cool: None, ..signed };
     assert_eq!(store.transaction(id(1), Kind::Cancel).await.unwrap(), Some(cancel));
-    let newest = Relayed { tx: format!("0x{}", "cd".repeat(32)), raw: vec![13], claim: Claim::Sequence(3) };
-    let purpose = RelayPurpose::Execution(Kind::Payment);
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), Some(newest.clone()));
-    store.relay_ended(&newest.tx).await.unwrap();
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap().unwrap().claim, Claim::Sequence(2));
-    assert_eq!(store.relayed(id(1), RelayPurpose::Creation).await.unwrap(), None, "it had ended");
+    let relayed = |hash: &str, raw, nonce| {
+        let (tx, claim) = (format!("0x{}", hash.repeat(32)), Claim::Sequence(nonce));
+        (RelayPurpose::Execution(Kind::Payment).errand(id(1)), Relayed { tx, raw: vec![raw], claim })
+    };
+    let (second, third) = (relayed("ef", 12, 2), relayed("cd", 13, 3));
+    // The first had ended.
+    assert_eq!(store.relays_under_way().await.unwrap(), [second, third.clone()]);
+    store.relays_ended(vec![format!("0x{}", "ef".repeat(32))]).await.unwrap();
+    assert_eq!(store.relays_under_way().await.unwrap(), [third]);
 }
 
 /// The version before finality: one status for what both signers and the chain are asked.

@@ -180,14 +180,12 @@ async fn a_relayed_transaction_is_kept_until_it_has_ended() {
     let payment = accepted(&store, new(1, "k")).await;
     let claim = Claim::Sequence(u64::from(u32::MAX));
     let relayed = Relayed { tx: format!("0x{}", "01".repeat(32)), raw: vec![2, 3], claim };
-    let purpose = RelayPurpose::Execution(Kind::Payment);
-    store.relay(id(1), purpose, relayed.clone()).await.unwrap();
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), Some(relayed.clone()));
-    assert_eq!(store.relayed(id(1), RelayPurpose::Creation).await.unwrap(), None);
-    store.relay_ended(&relayed.tx).await.unwrap();
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), None);
-    store.relay(id(1), purpose, relayed.clone()).await.unwrap();
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), Some(relayed));
+    let under_way = (RelayPurpose::Execution(Kind::Payment).errand(id(1)), relayed.clone());
+    store.relay(under_way.0.clone(), relayed.clone()).await.unwrap();
+    assert_eq!(store.relays_under_way().await.unwrap(), [under_way.clone()]);
+    store.relays_ended(vec![relayed.tx.clone()]).await.unwrap();
+    assert_eq!(store.relays_under_way().await.unwrap(), []);
+    store.relay(under_way.0.clone(), relayed).await.unwrap();
     store.restart(payment).await.unwrap();
-    assert_eq!(store.relayed(id(1), purpose).await.unwrap(), None);
+    assert_eq!(store.relays_under_way().await.unwrap(), [under_way], "what is sent stays sent");
 }
