@@ -1,8 +1,8 @@
 //! What can go wrong between us and a chain.
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
-use crate::{Amount, ChainError, ChainId, JournalError, Stuck};
+use crate::{Amount, ChainError, ChainId, Stuck};
 
 /// Why the chain did not do what was asked. The text names the method of the node and what the node said, and never the
 /// path of the node's URL: that is where providers put API keys.
@@ -154,7 +154,7 @@ pub enum ClientError {
     },
     /// What is about to be sent can't be kept: nothing was sent.
     #[error("the record of what the relayer sends can't be used: {0}")]
-    Journal(JournalError),
+    Journal(Arc<dyn Error + Send + Sync>),
     /// The relayer's key can't be used.
     #[error("the relayer key is malformed: expected {expected}")]
     Key {
@@ -223,7 +223,10 @@ impl ClientError {
             Self::Url
             | Self::Float { .. }
             | Self::Pending(_)
-            | Self::Unsettled(_)
+            | Self::Stuck { .. }
+            | Self::OverGas { .. }
+            | Self::OverPrice { .. }
+            | Self::Journal(_)
             | Self::Key { .. }
             | Self::NoRelayer(_)
             | Self::Chain(_) => Says::Us,

@@ -29,7 +29,11 @@ pub(super) struct RunningApp {
 
 impl RunningApp {
     /// On the database that is there; serves.
-    pub(super) async fn start(settings: Settings, connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> anyhow::Result<Arc<dyn ChainClient>>, signers: Arc<TestSigners>) -> Self {
+    pub(super) async fn start(
+        settings: Settings,
+        connect: impl FnOnce(&Settings, Arc<dyn Journal>) -> anyhow::Result<Arc<dyn ChainClient>>,
+        signers: Arc<TestSigners>,
+    ) -> Self {
         let running = Self::start_locked(settings, connect, signers).await;
         running.unlocked().await;
         running

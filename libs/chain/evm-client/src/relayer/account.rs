@@ -143,7 +143,7 @@ impl Account {
         empty: bool,
     ) -> Result<(), ClientError> {
         let signed = Signed::new(&*self.signer, self.chain_id, nonce, terms, call).await?;
-        self.journal.write(errand, &signed.relayed()).await.map_err(ClientError::Journal)?;
+        self.journal.write(errand, &signed.relayed()).await.map_err(|error| ClientError::Journal(error.into()))?;
         self.lane().kept(Version { signed, empty });
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Relayers {
     /// Once in a process: what an earlier one has left.
     async fn recover(&self) -> Result<(), ClientError> {
         let recovered = self.recovered.get_or_try_init(|| async {
-            let kept = self.journal.under_way().await.map_err(ClientError::Journal)?;
+            let kept = self.journal.under_way().await.map_err(|error| ClientError::Journal(error.into()))?;
             let read = |(errand, relayed): (Errand, chain::Relayed)| {
                 Signed::read(&relayed.raw, self.chain_id).map(|(from, signed)| (from, errand, signed))
             };

@@ -65,7 +65,7 @@ impl Relayers {
         let ended = account.lane().settle(settled);
         if !ended.is_empty() {
             // Lost with a crash, they are asked for again and ended then.
-            self.journal.end(ended).await.map_err(ClientError::Journal)?;
+            self.journal.end(ended).await.map_err(|error| ClientError::Journal(error.into()))?;
         }
         Ok(())
     }
