@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// A function of a request's parameters and its answer.
 type Alteration = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
 
+/// A condition on a request's parameters.
+type Condition = Box<dyn Fn(&Value) -> bool + Send + Sync>;
+
 /// What happens to a request.
 #[derive(Clone)]
 pub enum Fault {
@@ -63,7 +66,7 @@ pub struct Rule {
     each: u64,
     times: u64,
     blocks: Option<RangeInclusive<u64>>,
-    when: Option<Box<dyn Fn(&Value) -> bool + Send + Sync>>,
+    when: Option<Condition>,
     fault: Fault,
     matched: AtomicU64,
 }
