@@ -1,6 +1,6 @@
 //! One EVM chain behind [`ChainClient`]: a Safe's state and events as the nodes agree on them, and the relayer.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
@@ -227,7 +227,7 @@ impl ChainClient for EvmClient {
         call: &Call,
         purpose: Purpose,
     ) -> Result<Simulated, ClientError> {
-        let relayer = self.paying()?.first()?.address;
+        let relayer = self.paying()?.caller()?;
         let wallet = address(&wallet.address)?;
         let call: crate::Call = call.try_into()?;
         let view = self.rpc.view().await?;

@@ -69,8 +69,7 @@ impl World {
     /// Starts App, which may stay locked.
     pub(super) async fn start_locked(&self) -> RunningApp {
         let settings = self.settings(|_| {}).unwrap();
-        let client = run::client(&settings).unwrap();
-        RunningApp::start_locked(settings, client, self.signers.clone()).await
+        RunningApp::start_locked(settings, run::client, self.signers.clone()).await
     }
 
     /// App's volume is lost, and what `copy` holds is restored.

@@ -97,8 +97,12 @@ impl Relayers {
         Ok(Box::new(Follow(account.send(wallet, errand, call, terms, &market).await?)))
     }
 
-    /// The first of the accounts.
-    pub(crate) fn first(&self) -> Result<&Account, ClientError> {
+    /// Who simulated calls come from.
+    pub(crate) fn caller(&self) -> Result<Address, ClientError> {
+        Ok(self.first()?.address)
+    }
+
+    fn first(&self) -> Result<&Account, ClientError> {
         self.accounts.first().ok_or(ClientError::Key { expected: "the key of at least one relayer" })
     }
 

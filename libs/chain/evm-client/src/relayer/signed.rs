@@ -63,7 +63,7 @@ impl Signed {
     pub(super) fn read(raw: &[u8], chain_id: u64) -> Option<(Address, Self)> {
         let envelope = TxEnvelope::decode_2718_exact(raw).ok()?;
         let offer = match &envelope {
-            TxEnvelope::Legacy(legacy) => Offer::Legacy(legacy.tx().gas_price),
+            TxEnvelope::Legacy(legacy) => Offer::Legacy { price: legacy.tx().gas_price },
             TxEnvelope::Eip1559(dynamic) => {
                 let TxEip1559 { max_fee_per_gas: max, max_priority_fee_per_gas: tip, .. } = *dynamic.tx();
                 Offer::Eip1559(Fees { max, tip })
