@@ -1,6 +1,8 @@
 //! Every program reads what people hand in through this crate. A reader that skips it would call a byte-order mark an
 //! unexpected character.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::{fs, path::Path};
 
 /// Files that other programs write, for which any other encoding is damage.

@@ -72,8 +72,7 @@ pub fn check(folder: &Path) -> Result<(), VolumeError> {
     let path = folder.to_owned();
     let seen =
         rustix::fs::statfs(folder).map_err(|cause| VolumeError::Unseen { path: path.clone(), cause: cause.into() })?;
-    // Sign-extended on machines of 32 bits.
-    let magic = Magic::try_from(i64::from(seen.f_type) & 0xffff_ffff).unwrap_or_default();
+    let magic = Magic::try_from(seen.f_type & 0xffff_ffff).unwrap_or_default();
     match judge(magic) {
         Verdict::Relied => Ok(()),
         Verdict::Refused(kind) => Err(VolumeError::Network { path, kind }),

@@ -7,6 +7,7 @@ mod wire;
 use std::{
     io::{self, Read, Write, stdin, stdout},
     path::PathBuf,
+    process::ExitCode,
     sync::{Arc, mpsc},
     thread,
 };
@@ -21,7 +22,18 @@ use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
 use workload::{documents::Documents, place::Place};
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, with backtraces switched on too: whoever started it reads the end of its log.
+            eprintln!("{}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     harness::install_crypto();
     let path = std::env::args().nth(1).context("name the file to start from")?;
     let start: Start = serde_json::from_str(&std::fs::read_to_string(path)?)?;
