@@ -18,10 +18,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Rule`] holds for one method or for all, and may be narrowed: each nth match ([`Rule::each`]), the first n matches
-//! ([`Rule::times`]), while the node's newest block is in a range ([`Rule::blocks`]), only for some parameters
-//! ([`Rule::when`]). Rules are tried in the order in which they were made; each that matches does its [`Fault`]: a delay
-//! or an alteration lets the next ones have their turn, anything else ends the request. A fault of the connection or of
+//! A [`Rule`] holds for one method or for all, and may be narrowed: each nth match ([`Rule::each`]), the first n
+//! matches ([`Rule::times`]), while the node's newest block is in a range ([`Rule::blocks`]), only for some parameters
+//! ([`Rule::when`]). Rules are tried in the order in which they were made; each that matches does its [`Fault`]: a
+//! delay or an alteration lets the next ones have their turn, anything else ends the request. A fault of the connection or of
 //! HTTP in one item of a JSON-RPC batch befalls the whole batch. [`RpcProxy::node`] changes the node behind the proxy,
 //! for a chain that becomes another.
 //!

@@ -32,7 +32,10 @@ impl Shared {
             return self.forward(&request).await;
         }
         let end = self.newest().await.saturating_sub(behind.unwrap_or_default());
-        let refused = |code: i64, message: String| json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}});
+        let refused = |code: i64, message: String| {
+            let error = json!({"code": code, "message": message});
+            json!({"jsonrpc": "2.0", "id": id, "error": error})
+        };
         if method == "eth_getLogs"
             && let Some(filter) = request["params"].get_mut(0)
         {
