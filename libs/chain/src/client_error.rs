@@ -134,7 +134,7 @@ pub enum ClientError {
         /// The chain's name of the transaction.
         tx: String,
         /// Why.
-        why: Stuck,
+        why: Box<Stuck>,
     },
     /// The call takes more work than the relayer pays for: nothing was sent.
     #[error("the call needs {needed} gas and the configured ceiling is {ceiling}")]

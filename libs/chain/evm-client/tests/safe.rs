@@ -15,7 +15,6 @@ use chain::{
 use chain_evm::EvmSafe;
 use chain_evm_client::{Call, EvmClient, Rpc};
 use harness::{Options, evm::Anvil};
-use serde_json::json;
 
 const CHAIN: u64 = 31_337;
 const ETH: u128 = 1_000_000_000_000_000_000;

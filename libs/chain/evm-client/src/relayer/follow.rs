@@ -21,7 +21,7 @@ impl Following for Follow {
         loop {
             let tx = match self.0.borrow_and_update().clone() {
                 Standing::Done(outcome) => return Ok(outcome),
-                Standing::Stuck(tx, why) => return Err(ClientError::Stuck { tx, why }),
+                Standing::Stuck(tx, why) => return Err(ClientError::Stuck { tx, why: Box::new(why) }),
                 Standing::Sent(tx) => tx,
             };
             match timeout_at(deadline, self.0.changed()).await {
