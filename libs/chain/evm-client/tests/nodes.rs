@@ -2,19 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
 use chain::{
-    Access, Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Fate, Finality, Held,
-    Inability, KeyRole, Look, Owners, Payload, Purpose, Says, Simulated, WalletDesc,
-    execute::{Carried, Executor, InMemory, Readiness},
+    Access, Amount, Asset, ChainClient, ChainId, ChainRules, Claim, ClientError, Created, Effect, Errand, Fate,
+    Finality, Held, InMemory, Inability, KeyRole, Look, Owners, Payload, Purpose, RelayLimits, Relaying, Says,
+    Simulated, WalletDesc,
+    execute::{Carried, Errands, Executor, Readiness},
 };
 use chain_evm::{
     EvmSafe,
     constants::{FACTORY, MULTICALL},
 };
-use chain_evm_client::{EvmClient, Fees, Offer, RelayerKey, Rpc};
+use chain_evm_client::{EvmClient, Fees, Offer, Rpc};
 use futures::future::join_all;
 use harness::{
     Options,
@@ -69,8 +70,30 @@ fn payment(wallet: &WalletDesc, amount: u128, nonce: u64) -> (chain::Call, [u8; 
     (call, id)
 }
 
-fn relayer(anvil: &Anvil) -> Option<RelayerKey> {
-    Some(RelayerKey::parse(&anvil.dev_accounts().unwrap()[1].key).unwrap())
+/// A client with a relayer whose float is on this node's chain.
+fn paying(access: &Access, anvil: &Anvil) -> EvmClient {
+    let key = &anvil.dev_accounts().unwrap()[1].key;
+    let relaying = Relaying { keys: &[key], limits: RelayLimits::DEFAULT, journal: Arc::new(InMemory::default()) };
+    EvmClient::new(id(), access, Some(&relaying)).unwrap()
+}
+
+fn errands() -> Errands {
+    let errand = |purpose: &str| Errand { of: "wallet".to_owned(), purpose: purpose.to_owned() };
+    Errands { creation: errand("creation"), execution: errand("execution") }
+}
+
+/// Does `work` while the relayer is looked after.
+async fn tended<T>(client: &EvmClient, work: impl Future<Output = T>) -> T {
+    let tend = async {
+        loop {
+            client.tend(&client.head(None).await.unwrap()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        never = tend => never,
+    }
 }
 
 /// A node, the proxy before it, and a client that knows only the proxy.
@@ -86,7 +109,7 @@ impl World {
         let proxy = RpcProxy::start(&anvil.url()).await.unwrap();
         let mut access = Access::one(&proxy.url());
         change(&mut access);
-        let client = EvmClient::new(id(), &access, relayer(&anvil)).unwrap();
+        let client = paying(&access, &anvil);
         Self { anvil, proxy, client }
     }
 
@@ -99,11 +122,11 @@ impl World {
     async fn paid(&self, wallet: &WalletDesc) -> ([u8; 32], u64) {
         self.anvil.fund(&wallet.address, ETH).await.unwrap();
         let rules = rules();
-        let executor = Executor::new(&self.client, &rules, wallet, InMemory::default(), WAIT);
-        assert_eq!(executor.create().await.unwrap(), Readiness::Ready);
+        let executor = Executor::new(&self.client, &rules, wallet, errands(), WAIT);
+        assert_eq!(tended(&self.client, executor.create()).await.unwrap(), Readiness::Ready);
         let start = self.client.head(None).await.unwrap().number;
         let (call, id) = payment(wallet, 7, 0);
-        let carried = executor.execute(&call).await.unwrap();
+        let carried = tended(&self.client, executor.execute(&call)).await.unwrap();
         assert!(matches!(carried, Carried::Mined { success: true, .. }), "{carried:?}");
         (id, start)
     }
@@ -350,8 +373,8 @@ async fn two_nodes_whose_chains_part_end_nothing_and_one_of_two_is_too_few() {
         finality: Finality::Depth(0),
         ..Access::one(&one.url())
     };
-    let both = EvmClient::new(id(), &access(2), relayer(&one)).unwrap();
-    let either = EvmClient::new(id(), &access(1), relayer(&one)).unwrap();
+    let both = paying(&access(2), &one);
+    let either = paying(&access(1), &one);
     let balance = async |client: &EvmClient| {
         let state = client.wallet_state(&alice, &[native()]).await;
         state.map(|state| state.balances[0].clone())
@@ -363,13 +386,13 @@ async fn two_nodes_whose_chains_part_end_nothing_and_one_of_two_is_too_few() {
 
     // The wallet's payment lands on one of the chains only.
     let rules = rules();
-    let alone = EvmClient::new(id(), &Access::one(&one.url()), relayer(&one)).unwrap();
-    let executor = Executor::new(&alone, &rules, &alice, InMemory::default(), WAIT);
-    assert_eq!(executor.create().await.unwrap(), Readiness::Ready);
+    let alone = paying(&Access::one(&one.url()), &one);
+    let executor = Executor::new(&alone, &rules, &alice, errands(), WAIT);
+    assert_eq!(tended(&alone, executor.create()).await.unwrap(), Readiness::Ready);
     let (call, paid) = payment(&alice, 7, 0);
     let simulated = either.simulate_call(&alice, &call, Purpose::Execution).await.unwrap();
     assert_eq!(simulated, Simulated::Passes);
-    let carried = executor.execute(&call).await.unwrap();
+    let carried = tended(&alone, executor.execute(&call)).await.unwrap();
     assert!(matches!(carried, Carried::Mined { .. }), "{carried:?}");
     for node in [&one, &two] {
         let _: Value = node.rpc("anvil_mine", json!(["0x8"])).await.unwrap();

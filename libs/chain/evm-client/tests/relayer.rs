@@ -73,7 +73,7 @@ impl World {
     }
 
     async fn tend(&self, relayers: &Relayers) -> Account {
-        relayers.tend(&self.rpc.head().await.unwrap()).await.unwrap().remove(0)
+        relayers.tend(&self.rpc.head(None).await.unwrap()).await.unwrap().remove(0)
     }
 
     /// Another block, looked at.
@@ -351,7 +351,7 @@ async fn each_payment_takes_a_key_that_can_pay_for_it_and_a_low_float_is_told_be
 
     set_balance(1, 1_000).await;
     set_balance(2, 1_000_000_000_000_000).await;
-    let accounts = relayers.tend(&world.rpc.head().await.unwrap()).await.unwrap();
+    let accounts = relayers.tend(&world.rpc.head(None).await.unwrap()).await.unwrap();
     assert_eq!(accounts.iter().map(|account| account.low).collect::<Vec<_>>(), [true, true]);
     assert_eq!(accounts[0].float.balance, Amount::from(1_000));
     let _ = send(&relayers, "three", 1).await;

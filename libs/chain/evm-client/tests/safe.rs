@@ -66,7 +66,7 @@ impl World {
     async fn tended<T>(&self, work: impl Future<Output = T>) -> T {
         let tend = async {
             loop {
-                self.client.tend(&self.rpc.head().await.unwrap()).await.unwrap();
+                self.client.tend(&self.client.head(None).await.unwrap()).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -299,7 +299,7 @@ async fn an_empty_float_a_wrong_chain_and_a_node_that_hangs_are_told_apart() {
     assert!(matches!(&error, ClientError::WrongChain { found, .. } if *found == id()), "{error}");
     let unpaid = mainnet.relay(&world.wallet, &errand("unpaid"), &creation).await;
     assert!(matches!(unpaid, Err(ClientError::NoRelayer(_))));
-    let accounts = world.client.tend(&world.rpc.head().await.unwrap()).await.unwrap();
+    let accounts = world.client.tend(&world.client.head(None).await.unwrap()).await.unwrap();
     assert_eq!((accounts[0].float.relayer.clone(), accounts[0].low), (world.relayer().to_string(), false));
 
     world.anvil.stop().await;
@@ -325,7 +325,7 @@ async fn a_wallet_is_created_once_and_what_was_signed_is_carried_out_once() {
     let carried = world.tended(executor.execute(&call)).await.unwrap();
     let Carried::Mined { tx, success: true } = carried else { panic!("not mined") };
     // What is settled is forgotten.
-    world.client.tend(&world.rpc.head().await.unwrap()).await.unwrap();
+    world.client.tend(&world.client.head(None).await.unwrap()).await.unwrap();
     assert_eq!(executor.execute(&call).await.unwrap(), Carried::Refused("GS026".to_owned()));
     assert_eq!(world.saved().await, 7);
     assert_eq!(world.relayed().await, 2);

@@ -2,8 +2,8 @@ use alloy_primitives::{Address, Bytes};
 
 use super::*;
 use crate::{
-    relayer::{offer::Offer, signed::Terms},
-    rpc::Fees,
+    fees::{Fees, Offer},
+    relayer::signed::Terms,
 };
 
 fn errand(of: &str) -> Errand {
