@@ -78,7 +78,7 @@ pub trait ChainClient: Send + Sync {
     -> Result<Box<dyn Following>, ClientError>;
 
     /// Looks after all that the relayer has under way, now that there is another block: what is mined, what the network
-    /// has forgotten, what has to be dearer. To be called for each block, by one task. How each account stands.
+    /// has forgotten, what has to be dearer. To be called for each block, and now and then without one, by one task. How each account stands.
     async fn tend(&self, head: &Head) -> Result<Vec<Account>, ClientError>;
 }
 

@@ -13,6 +13,7 @@ use clap::Args;
 use evacuation::{Bundle, EvacuationError, Step, VerifiedBundle, VerifiedStep};
 use futures::{StreamExt, stream};
 use serde::Serialize;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Payer, Progress, connect, manifest, patiently, read};
@@ -20,6 +21,8 @@ use crate::{failure::bad_input, output::Output};
 
 /// Wallets worked on at a time, hence transactions that are not mined yet: nodes hold at least 16 of one account.
 const CONCURRENCY: usize = 8;
+/// Where no block comes, what was sent is looked after this often all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a transaction may take to be mined.
 const MINED: Duration = Duration::from_secs(300);
 /// So often a call is made again whose place something else has taken.
@@ -138,7 +141,12 @@ async fn tend(client: &dyn ChainClient) -> Infallible {
     let (mut known, mut failures) = (None, 0);
     loop {
         let tended = async {
-            let head = client.head(known.as_ref()).await?;
+            // A chain that makes blocks on demand makes none for what it has not got.
+            let head = match (timeout(PATIENCE, client.head(known.as_ref())).await, &known) {
+                (Ok(head), _) => head?,
+                (Err(_), Some(known)) => known.clone(),
+                (Err(_), None) => client.head(None).await?,
+            };
             client.tend(&head).await.map(|_| head)
         };
         match tended.await {

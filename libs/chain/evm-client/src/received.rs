@@ -74,6 +74,8 @@ mod tests {
                 "address": token.to_string(),
                 "topics": topics.map(|topic| topic.to_string()),
                 "data": B256::from(U256::from(units)).to_string(),
+                "blockNumber": "0x1", "blockHash": B256::ZERO.to_string(), "transactionIndex": "0x0",
+                "transactionHash": B256::ZERO.to_string(), "logIndex": "0x0", "removed": false,
             })
         };
         let sum = |logs: &[&Value]| {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::TransactionRequest;
-use chain::{Access, ChainError, ChainId, ClientError, Head};
+use chain::{Access, ChainError, ChainId, ClientError};
 use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -142,11 +142,6 @@ impl Rpc {
             }
         }
         Err(last)
-    }
-
-    /// The newest block of as many nodes as must agree; waits until it is another than `known`.
-    pub async fn head(&self, known: Option<&Head>) -> Result<Head, ClientError> {
-        self.follower.next(known).await
     }
 
     /// Number of the newest block of as many nodes as must agree.

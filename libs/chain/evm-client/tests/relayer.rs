@@ -8,8 +8,8 @@ use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, Bytes, U256, hex};
 use chain::{
-    Account, Amount, Claim, ClientError, Errand, Finality, Following, InMemory, Journal, Outcome, RelayLimits, Relayed,
-    Relaying, Stuck,
+    Account, Amount, Claim, ClientError, Errand, Finality, Following, Head, InMemory, Inability, Journal, Outcome,
+    RelayLimits, Relayed, Relaying, Stuck,
 };
 use chain_evm_client::{Call, Relayers, Rpc};
 use harness::{
@@ -72,8 +72,25 @@ impl World {
         let _: Value = self.anvil.rpc("anvil_dropTransaction", json!([tx])).await.unwrap();
     }
 
+    /// The newest block as the node has it now, and no follower has seen it before.
+    async fn head(&self) -> Head {
+        let block: Value = self.anvil.rpc("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
+        let number =
+            |field: &str| u64::from_str_radix(block[field].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+        Head { number: number("number"), id: block["hash"].as_str().unwrap().to_owned(), time: number("timestamp") }
+    }
+
+    /// A node whose newest block is older than before is not believed at once.
     async fn tend(&self, relayers: &Relayers) -> Account {
-        relayers.tend(&self.rpc.head(None).await.unwrap()).await.unwrap().remove(0)
+        loop {
+            match relayers.tend(&self.head().await).await {
+                Ok(mut accounts) => return accounts.remove(0),
+                Err(ClientError::Unable { inability: Inability::Behind(_), .. }) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Another block, looked at.
@@ -351,7 +368,8 @@ async fn each_payment_takes_a_key_that_can_pay_for_it_and_a_low_float_is_told_be
 
     set_balance(1, 1_000).await;
     set_balance(2, 1_000_000_000_000_000).await;
-    let accounts = relayers.tend(&world.rpc.head(None).await.unwrap()).await.unwrap();
+    world.mine().await;
+    let accounts = relayers.tend(&world.head().await).await.unwrap();
     assert_eq!(accounts.iter().map(|account| account.low).collect::<Vec<_>>(), [true, true]);
     assert_eq!(accounts[0].float.balance, Amount::from(1_000));
     let _ = send(&relayers, "three", 1).await;

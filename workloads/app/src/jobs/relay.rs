@@ -1,10 +1,15 @@
 //! Looks after what the relayer has sent: with each block, all of it at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chain::{Account, ChainClient, ClientError, Head};
+use tokio::time::timeout;
 
 use crate::app::App;
+
+/// Where no block comes, what was sent is looked after this often all the same: a chain that makes blocks on demand makes
+/// none for what it has not got.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For ever.
 pub(crate) async fn relay(app: Arc<App>) {
@@ -25,7 +30,11 @@ pub(crate) async fn relay(app: Arc<App>) {
 }
 
 async fn tended(client: &dyn ChainClient, known: Option<&Head>) -> Result<(Head, Vec<Account>), ClientError> {
-    let head = client.head(known).await?;
+    let head = match (timeout(PATIENCE, client.head(known)).await, known) {
+        (Ok(head), _) => head?,
+        (Err(_), Some(known)) => known.clone(),
+        (Err(_), None) => client.head(None).await?,
+    };
     let accounts = client.tend(&head).await?;
     Ok((head, accounts))
 }

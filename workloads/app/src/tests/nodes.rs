@@ -49,7 +49,7 @@ async fn no_address_is_given_out_where_no_wallet_could_be_made_or_while_that_is_
     let ask = async || app.post("/wallets", None, json!({"id": "alice"})).await;
     let (status, problem) = ask().await;
     assert_eq!((status, &problem["reason"]), (409, &json!("NoContracts")), "{problem:#}");
-    assert!(problem["message"].as_str().unwrap().contains(&format!("is not at {factory}")), "{problem:#}");
+    assert!(problem["detail"].as_str().unwrap().contains(&format!("is not at {factory}")), "{problem:#}");
     world.anvil.set_code(&factory, &code).await.unwrap();
     world.anvil.stop().await;
     let (status, problem) = ask().await;

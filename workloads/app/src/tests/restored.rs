@@ -134,7 +134,7 @@ async fn app_serves_nothing_until_both_signers_have_told_what_they_know() {
         ] {
             assert_eq!((status, &body["reason"]), (503, &json!("Locked")), "{body:#}");
         }
-        assert_eq!(app.request("GET", "/livez").send().await.unwrap().status(), 200);
+        assert_eq!(app.probe("/livez").send().await.unwrap().status(), 200);
         world.signers.tells(silent, true);
         app.unlocked().await;
         app.paid("one", "alice", 7).await;

@@ -155,8 +155,9 @@ impl Account {
             let Some(signed) = newest else { return Ok(()) };
             match Answer::of(self.rpc.send_raw(&signed.raw).await) {
                 Some(Answer::Taken) => self.lane().accepted(nonce),
-                // The next block tells; what the node has not got is sent again then.
-                Some(Answer::Passed | Answer::Later) | None => {}
+                // The next look tells; what the node has not got is sent again then.
+                Some(Answer::Passed) => {}
+                Some(Answer::Later) | None => self.lane().unanswered(nonce),
                 Some(Answer::Underpriced) if self.raise(nonce, market, Step::Refused).await? => continue,
                 Some(Answer::Underpriced) => {}
                 // Nodes say in many words that they have it already: asking whether they do is surer.

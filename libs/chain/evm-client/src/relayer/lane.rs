@@ -194,6 +194,13 @@ impl Lane {
         }
     }
 
+    /// Nothing is known of whether the node has it.
+    pub(super) fn unanswered(&mut self, nonce: u64) {
+        if let Some(entry) = self.entries.get_mut(&nonce) {
+            entry.sent_at = None;
+        }
+    }
+
     /// The node does not take it.
     pub(super) fn refused(&mut self, nonce: u64, message: String) {
         if let Some(entry) = self.entries.get_mut(&nonce) {
@@ -262,6 +269,11 @@ impl Lane {
         self.head = head;
     }
 
+    /// Whether nothing is under way, and this block was told before.
+    pub(super) fn rests_at(&self, head: u64) -> bool {
+        self.is_idle() && self.head == head
+    }
+
     /// There is another block, by which the nonces below `latest` are used: the nonces whose receipts are to be asked
     /// for, newest version first. What was in a block that is gone is open again.
     pub(super) fn seen(&mut self, head: u64, latest: u64) -> Vec<(u64, Vec<B256>)> {
@@ -270,7 +282,8 @@ impl Lane {
         for entry in self.entries.range_mut(latest..).map(|(_, entry)| entry) {
             if matches!(entry.state, State::Mined(_) | State::Passed(_)) {
                 entry.state = State::Open;
-                entry.sent_at = Some(head);
+                // Whether a node still has it is not known.
+                entry.sent_at = None;
                 let tx = entry.newest().map(|version| version.signed.tx.to_string());
                 entry.standing.send_replace(Standing::Sent(tx.unwrap_or_default()));
             }

@@ -22,7 +22,14 @@ impl Relayers {
     }
 
     async fn look(&self, account: &Account, head: &Head) -> Result<chain::Account, ClientError> {
-        let balance = self.rpc.balance(account.address, None).await?;
+        let known = {
+            let lane = account.lane();
+            lane.balance.filter(|_| lane.rests_at(head.number))
+        };
+        let balance = match known {
+            Some(balance) => balance,
+            None => self.rpc.balance(account.address, None).await?,
+        };
         account.lane().at(head.number);
         if !account.lane().is_idle() {
             self.mined(account, head).await?;

@@ -19,3 +19,4 @@ CREATE TRIGGER payment_removed AFTER DELETE ON payments BEGIN
 END;
 
 CREATE INDEX relays_under_way ON relays (ended) WHERE ended = 0;
+CREATE INDEX relays_of_payment ON relays (payment);

@@ -146,7 +146,11 @@ pub(super) fn epoch(db: &Connection) -> Result<Epoch, StoreError> {
 /// A copy as of now. The file is made first, so that it is never anybody else's to read.
 fn copy(db: &Connection, file: &Path) -> Result<(), StoreError> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(StoreError::File)?;
-    db.execute("VACUUM INTO ?1", [file.to_string_lossy()])?;
+    // It writes another file, which a connection that only reads has to be told is meant.
+    db.pragma_update(None, "query_only", false)?;
+    let copied = db.execute("VACUUM INTO ?1", [file.to_string_lossy()]);
+    db.pragma_update(None, "query_only", true)?;
+    copied?;
     Ok(())
 }
 

@@ -29,3 +29,4 @@ CREATE TABLE lost (
   from_block INTEGER NOT NULL,
   UNIQUE (payment, id)
 ) STRICT;
+CREATE INDEX lost_of_payment ON lost (payment, sequence);

@@ -14,7 +14,7 @@ fn a_statement_that_goes_through_all_rows_of_a_growing_table_is_found() {
     for sql in [
         "SELECT count(*) FROM payments",
         "SELECT status, count(*) FROM payments GROUP BY status",
-        "SELECT tx FROM relays WHERE ended = 0",
+        "SELECT tx FROM relays WHERE ended = 1",
         "UPDATE relays SET ended = 1 WHERE claim = ?1",
         "SELECT id FROM payments WHERE recipient = ?1",
         "SELECT id FROM payments WHERE wallet = ?1 AND stage <> 'done' ORDER BY amount",
@@ -24,7 +24,7 @@ fn a_statement_that_goes_through_all_rows_of_a_growing_table_is_found() {
     for sql in [
         "SELECT status, payments FROM payment_counts",
         "SELECT DISTINCT wallet FROM payments WHERE stage <> 'done'",
-        "SELECT tx FROM relays WHERE payment = ?1 AND purpose = ?2 AND ended = 0",
+        "SELECT tx FROM relays WHERE ended = 0 ORDER BY rowid",
         "SELECT id FROM payments WHERE wallet = ?1 AND stage <> 'done' ORDER BY sequence LIMIT 1",
         "SELECT id FROM payments WHERE id = ?1",
         "SAVEPOINT step",
