@@ -211,6 +211,9 @@ async fn answers(client: &reqwest::Client, url: &str, token: Option<&str>, statu
     }
 }
 
+/// Whoever may ask is told that App waits for the signers, of which there are none.
+const LOCKED: u16 = 503;
+
 #[tokio::test]
 async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -242,7 +245,7 @@ async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate(
     let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
     let client = || reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]);
     let plain = client().build().unwrap();
-    answers(&plain, &url, Some(&old), 200).await;
+    answers(&plain, &url, Some(&old), LOCKED).await;
     answers(&plain, &url, None, 401).await;
     let shown = |name: &str| {
         let (certificate, key) = certificate(name);
@@ -250,18 +253,18 @@ async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate(
         client().identity(identity).build().unwrap()
     };
     let auditor = shown("auditor.example");
-    answers(&auditor, &url, None, 200).await;
+    answers(&auditor, &url, None, LOCKED).await;
     assert_eq!(auditor.post(&url).json(&json!({})).send().await.unwrap().status(), 403, "it may only read");
     answers(&shown("stranger.example"), &url, None, 401).await;
 
     // A slip of the pen changes nothing; then the token is another one, and the certificate nobody's.
     fs::write(room.path("callers"), "shop everything").unwrap();
     app.hang_up();
-    answers(&plain, &url, Some(&old), 200).await;
+    answers(&plain, &url, Some(&old), LOCKED).await;
     fs::write(room.path("callers"), new_line).unwrap();
     app.hang_up();
     answers(&plain, &url, Some(&old), 401).await;
-    answers(&plain, &url, Some(&new), 200).await;
+    answers(&plain, &url, Some(&new), LOCKED).await;
     answers(&auditor, &url, None, 401).await;
 }
 

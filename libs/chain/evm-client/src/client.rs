@@ -107,23 +107,28 @@ impl EvmClient {
         let next = node.clone().safe_nonce(safe, newest).await?;
         let Some(used) = next.checked_sub(nonce).filter(|used| *used > 0) else { return Ok(Told::Next(next)) };
         let first = match look {
-            Look::Since(block) if block > newest => {
-                let words = format!("the wallet was read at block {block}, and its newest is {newest}");
-                return Err(node.unable("eth_getLogs", Inability::NoBlock(words)));
-            }
             // At the end of that block the nonce was free, on the branch of the chain that was seen then.
-            Look::Since(block) => (block + 1).saturating_sub(REORGANISED),
+            Look::Since(block) => (block.min(newest) + 1).saturating_sub(REORGANISED),
             Look::Newest(depth) => newest.saturating_sub(depth),
         };
         let executions = node.executions(safe, used, (first, newest)).await?;
+        if let Some(ours) = executions.iter().find(|execution| execution.digest == id) {
+            return Ok(Told::Done(*ours));
+        }
+        if let Look::Since(block) = look
+            && block > newest
+        {
+            let words = format!("the wallet was read at block {block}, and its newest is {newest}");
+            return Err(node.unable("eth_getLogs", Inability::NoBlock(words)));
+        }
         // One execution uses one nonce, so counted from the newest it is known which one used this. As long as there
         // are fewer than nonces used, they are older, or the node has not indexed all of them.
         let place = executions.len().checked_sub(usize::try_from(used).unwrap_or(usize::MAX));
         let Some(used_by) = place.and_then(|place| executions.get(place)) else { return Ok(Told::Untold) };
-        Ok(match used_by.digest == id {
-            true => Told::Done(*used_by),
-            false => Told::Superseded(used_by.block),
-        })
+        match tells_the_newest(&node, safe, next, newest).await? {
+            true => Ok(Told::Superseded(used_by.block)),
+            false => Ok(Told::Untold),
+        }
     }
 
     /// Where a block stands for those who have the view's.
@@ -135,6 +140,15 @@ impl EvmClient {
         };
         Ok(Place { block, depth, settled })
     }
+}
+
+/// Whether a node has indexed all that a Safe, whose next nonce is `next`, executed in the newest blocks. One that has
+/// not would have what used a nonce counted wrongly.
+async fn tells_the_newest(node: &Arc<Node>, safe: Address, next: u64, newest: u64) -> Result<bool, ClientError> {
+    let before = newest.saturating_sub(REORGANISED);
+    let used_before = node.clone().safe_nonce(safe, before).await?;
+    let told = node.executions(safe, u64::MAX, (before + 1, newest)).await?;
+    Ok(told.len() as u64 == next.saturating_sub(used_before))
 }
 
 /// What one node says of a nonce.

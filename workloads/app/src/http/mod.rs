@@ -32,17 +32,23 @@ const LONGEST_BODY: usize = 16 << 10;
 /// All routes of the API, each behind the scope that it needs. Health and metrics have a port of their own.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let needs = |scope: Scope| from_fn_with_state(scope, access::require);
+    // After the scope: who may not ask is not told.
+    let unlocked = || from_fn_with_state(app.clone(), lock::unlocked);
     let read = Router::new()
         .route("/wallets", get(wallets::list))
         .route("/wallets/{id}", get(wallets::show))
         .route("/payments", get(payments::list))
         .route("/payments/{id}", get(payments::show))
+        .route_layer(unlocked())
         .route_layer(needs(Scope::Read));
-    let create = Router::new().route("/wallets", post(wallets::create)).route_layer(needs(Scope::Wallets));
-    let pay = Router::new().route("/payments", post(payments::create)).route_layer(needs(Scope::Pay));
+    let create = Router::new()
+        .route("/wallets", post(wallets::create))
+        .route_layer(unlocked())
+        .route_layer(needs(Scope::Wallets));
+    let pay =
+        Router::new().route("/payments", post(payments::create)).route_layer(unlocked()).route_layer(needs(Scope::Pay));
     read.merge(create)
         .merge(pay)
-        .route_layer(from_fn_with_state(app.clone(), lock::unlocked))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "UnknownPath", "there is no such path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path does not support this method")
