@@ -16,6 +16,9 @@ pub(crate) use recovery::Recovery;
 pub(crate) use relays::Relays;
 pub(crate) use wallets::Wallets;
 
+/// Rows of a list, each with its sequence.
+pub(crate) type Rows<T> = Vec<(i64, T)>;
+
 /// All that App keeps.
 pub(crate) trait Store: Wallets + Payments + Relays + Recovery {}
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chain::Claim;
 use custody::WalletId;
 
-use super::error::StoreError;
+use super::{Rows, error::StoreError};
 use crate::domain::{History, Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Status, Transaction};
 
 /// See the module.
@@ -15,7 +15,7 @@ pub(crate) trait Payments: Send + Sync {
 
     /// Payments that fit, with their times and without their changes, each with its place in the order in which they
     /// were asked for: one more than the page has, if there is one.
-    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError>;
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Rows<(Payment, History)>, StoreError>;
 
     /// The payment of this id.
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use custody::WalletId;
 
-use super::error::StoreError;
+use super::{Rows, error::StoreError};
 use crate::domain::{Attested, ClientKey, Page, Seed, Wallet, WalletFilter};
 
 /// See the module.
@@ -23,7 +23,7 @@ pub(crate) trait Wallets: Send + Sync {
 
     /// Attested wallets that fit, each with its place in the order in which they were asked for: one more than the page
     /// has, if there is one.
-    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Vec<(i64, Wallet)>, StoreError>;
+    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Rows<Wallet>, StoreError>;
 
     /// The client key of this wallet, if it has one.
     async fn client_key(&self, id: &WalletId) -> Result<Option<ClientKey>, StoreError>;

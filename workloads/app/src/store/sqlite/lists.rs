@@ -9,7 +9,7 @@ use rusqlite::ToSql;
 use super::{db::Db, history, payments, row::Named, wallets};
 use crate::{
     domain::{Address, Direction, History, Page, Payment, PaymentFilter, Status, Symbol, Wallet, WalletFilter},
-    store::StoreError,
+    store::{Rows, StoreError},
 };
 
 /// Times rise with the sequence, so a time is looked up once and becomes a bound of the sequence. Payments without one
@@ -61,7 +61,7 @@ pub(super) fn payments(
     rules: &dyn ChainRules,
     filter: &PaymentFilter,
     page: &Page,
-) -> Result<Vec<(i64, (Payment, History))>, StoreError> {
+) -> Result<Rows<(Payment, History)>, StoreError> {
     let PaymentFilter { wallet, status, asset, created_after, created_before } = filter;
     let conditions = Conditions::default()
         .and("wallet = ?", wallet.as_ref().map(WalletId::to_string))
@@ -89,7 +89,7 @@ pub(super) fn wallets(
     rules: &dyn ChainRules,
     filter: &WalletFilter,
     page: &Page,
-) -> Result<Vec<(i64, Wallet)>, StoreError> {
+) -> Result<Rows<Wallet>, StoreError> {
     let conditions = Conditions::default().and("address = ?", filter.address.as_ref().map(Address::to_string));
     let mut statement = db.prepare_cached(&conditions.statement(wallets::COLUMNS, "given_out_wallets", page))?;
     let values = conditions.values(page);

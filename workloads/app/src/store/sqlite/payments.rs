@@ -16,7 +16,7 @@ use crate::{
         Address, History, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status,
         Transaction,
     },
-    store::{Payments, StoreError},
+    store::{Payments, Rows, StoreError},
 };
 
 #[async_trait]
@@ -56,7 +56,7 @@ impl Payments for Sqlite {
         .await
     }
 
-    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Vec<(i64, (Payment, History))>, StoreError> {
+    async fn payments(&self, filter: PaymentFilter, page: Page) -> Result<Rows<(Payment, History)>, StoreError> {
         let rules = self.rules.clone();
         self.read(move |db| lists::payments(db, &*rules, &filter, &page)).await
     }

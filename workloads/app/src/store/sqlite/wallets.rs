@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{Db, Sqlite, lists, row::Named};
 use crate::{
     domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Page, Seed, Wallet, WalletFilter},
-    store::{StoreError, Wallets},
+    store::{Rows, StoreError, Wallets},
 };
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl Wallets for Sqlite {
         self.read(move |db| read(db, &*rules, &id)).await
     }
 
-    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Vec<(i64, Wallet)>, StoreError> {
+    async fn wallets(&self, filter: WalletFilter, page: Page) -> Result<Rows<Wallet>, StoreError> {
         let rules = self.rules.clone();
         self.read(move |db| lists::wallets(db, &*rules, &filter, &page)).await
     }
