@@ -252,8 +252,8 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         }
     };
     let foreign = [
-        (changed(&|it| it["format"] = json!("eip-3076")), "no signing history"),
-        (changed(&|it| it["version"] = json!(3)), "has version 3"),
+        (changed(&|it| it["format"] = json!("eip-3076")), "not a signing history"),
+        (changed(&|it| it["version"] = json!(4)), "has version 4"),
         (changed(&|it| it["role"] = json!("cooler")), "cooler's, this is keeper"),
         (changed(&|it| it["custodyId"] = json!(other)), "is of custody"),
         (changed(&|it| it["wallets"][0]["more"] = json!(1)), "unknown field"),
@@ -265,7 +265,7 @@ async fn a_history_that_is_not_this_signers_or_forgets_something_is_refused_whol
         (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!([])), "uses nothing up"),
         (changed(&|it| it["wallets"][0]["signed"][1]["claims"] = json!(["1 coin"])), "neither a nonce nor a coin"),
         (changed(&|it| it["wallets"][0]["spends"][0]["digest"] = json!("09".repeat(32))), "which was not signed"),
-        ("[]".to_owned(), "no signing history"),
+        ("[]".to_owned(), "not a signing history"),
     ];
     for (file, why) in &foreign {
         let error = import(&b, file).await.unwrap_err();
