@@ -1,7 +1,7 @@
 //! Reads the callers' file and the certificates again when they have changed, and at SIGHUP. What can't be used is told
 //! and changes nothing: a slip of the pen must not lock everybody out.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -58,7 +58,7 @@ struct Seen(Option<Vec<Option<Vec<u8>>>>);
 
 impl Seen {
     fn differs<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
-        let now = Some(paths.into_iter().map(|path| fs::read(path).ok()).collect());
+        let now = Some(paths.into_iter().map(|path| text_file::read(path).ok()).collect());
         let differs = self.0 != now;
         self.0 = now;
         differs
