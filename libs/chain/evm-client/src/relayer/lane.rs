@@ -12,6 +12,8 @@ use crate::rpc::{Call, Receipt};
 
 /// A receipt may be told so many blocks after the nonce is counted, before something else is taken to have used it.
 const RECEIPT_GRACE: u64 = 2;
+/// Or so many looks, where no block comes: a chain that makes blocks on demand makes none for a nonce that is used.
+const RECEIPT_LOOKS: u32 = 3;
 /// The network has so many blocks to mention a nonce before it is filled.
 const GAP_GRACE: u64 = 2;
 /// A transaction that the node refused this often gives its nonce to another.
@@ -39,7 +41,7 @@ enum State {
     /// Nothing of it is in a block.
     Open,
     /// Its nonce is used, and no receipt is told since this block.
-    Passed(u64),
+    Passed { since: u64, looks: u32 },
     /// It is in this block.
     Mined(u64),
     /// Something else is in its place.
@@ -245,7 +247,7 @@ impl Lane {
 
     /// Calls that are not in a block.
     pub(super) fn in_flight(&self) -> usize {
-        self.entries.values().filter(|entry| matches!(entry.state, State::Open | State::Passed(_))).count()
+        self.entries.values().filter(|entry| matches!(entry.state, State::Open | State::Passed { .. })).count()
     }
 
     /// Whether there is anything to look after.
@@ -280,7 +282,7 @@ impl Lane {
         (self.head, self.latest) = (head, latest);
         self.used = self.used.max(latest);
         for entry in self.entries.range_mut(latest..).map(|(_, entry)| entry) {
-            if matches!(entry.state, State::Mined(_) | State::Passed(_)) {
+            if matches!(entry.state, State::Mined(_) | State::Passed { .. }) {
                 entry.state = State::Open;
                 // Whether a node still has it is not known.
                 entry.sent_at = None;
@@ -289,7 +291,7 @@ impl Lane {
             }
         }
         let passed = self.entries.range(..latest);
-        let asked = passed.filter(|(_, entry)| matches!(entry.state, State::Open | State::Passed(_)));
+        let asked = passed.filter(|(_, entry)| matches!(entry.state, State::Open | State::Passed { .. }));
         asked
             .map(|(nonce, entry)| (*nonce, entry.versions.iter().rev().map(|version| version.signed.tx).collect()))
             .collect()
@@ -301,13 +303,14 @@ impl Lane {
         let Some(entry) = self.entries.get_mut(&nonce) else { return };
         let Some(receipt) = receipt else {
             match entry.state {
-                State::Open => entry.state = State::Passed(head),
-                State::Passed(since) if head >= since + RECEIPT_GRACE => {
+                State::Open => entry.state = State::Passed { since: head, looks: 0 },
+                State::Passed { since, looks } if head >= since + RECEIPT_GRACE || looks >= RECEIPT_LOOKS => {
                     entry.state = State::Foreign;
                     self.foreign += 1;
                     let claim = Claim::Sequence(nonce);
                     entry.standing.send_replace(Standing::Done(Outcome::Replaced { relayer, claim }));
                 }
+                State::Passed { since, looks } => entry.state = State::Passed { since, looks: looks + 1 },
                 _ => {}
             }
             return;
@@ -331,7 +334,7 @@ impl Lane {
         let ended = |entry: &Entry| match entry.state {
             State::Mined(at) => block.is_some_and(|block| at <= block),
             State::Foreign => true,
-            State::Open | State::Passed(_) => false,
+            State::Open | State::Passed { .. } => false,
         };
         let nonces: Vec<u64> = self.entries.iter().filter(|(_, entry)| ended(entry)).map(|(nonce, _)| *nonce).collect();
         let entries = nonces.iter().filter_map(|nonce| self.entries.remove(nonce));
