@@ -325,7 +325,7 @@ async fn start_app(ground: &Ground, owner: &Owner) -> Result<(Process, app::Api)
     let credentials = until(|| async { app_credentials(ground).await }).await?;
     fs::write(room.join("credentials.json"), credentials)?;
     fs::write(room.join("nats-ca.pem"), ground.nats.ca_pem())?;
-    fs::write(room.join("relayer.key"), &ground.anvil.dev_accounts()?[0].key)?;
+    fs::write(room.join("relayer.key"), &ground.anvil.dev_accounts()?[3].key)?;
     let path = |name: &str| room.join(name).display().to_string();
     let token = owner.token(&ground.commands, "shop").await?;
     fs::write(room.join("callers"), &token.line)?;

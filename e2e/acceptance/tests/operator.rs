@@ -128,7 +128,7 @@ async fn writes_only_changes_and_no_secret_through_loss_of_leader_and_member() -
         ground.vault_a.root_token(),
         ground.vault_b.root_token(),
         &cool_phrase,
-        &ground.anvil.dev_accounts()?[0].key,
+        &ground.anvil.dev_accounts()?[3].key,
     ]
     .map(str::to_owned);
     let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();

@@ -68,7 +68,7 @@ async fn install(lab: &Lab, commands: &Commands, placed: &Placed, token: &Token)
         identity.insert(name.to_owned(), fs::read_to_string(&path)?.into());
     }
     hub.apply_secret("app-identity", identity.into()).await?;
-    let relayer = lab.anvil().await?.dev_accounts()?[0].key.clone();
+    let relayer = lab.anvil().await?.dev_accounts()?[3].key.clone();
     hub.apply_secret("app-relayer", json!({"relayer.key": relayer})).await?;
     hub.apply_secret("app-callers", json!({"callers": token.line})).await?;
     let trust = TrustFile {

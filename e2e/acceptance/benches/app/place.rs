@@ -45,7 +45,7 @@ impl Place {
         let world = World::start(ETH, ETH).await?;
         let anvil = &world.ground.anvil;
         let _: Value = anvil.rpc("evm_setBlockGasLimit", json!([format!("{BLOCK_GAS:#x}")])).await?;
-        let relayer = &anvil.dev_accounts()?[0].address;
+        let relayer = &anvil.dev_accounts()?[3].address;
         let _: Value = anvil.rpc("anvil_setBalance", json!([relayer, format!("{:#x}", 1_000_000 * ETH)])).await?;
         let proxy = RpcProxy::start(&anvil.url()).await?;
         let place = Self { world, proxy };
