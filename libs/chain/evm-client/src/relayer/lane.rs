@@ -341,8 +341,8 @@ impl Lane {
         entries.flat_map(|entry| entry.versions).map(|version| version.signed.tx.to_string()).collect()
     }
 
-    /// What is due, now that the node has all nonces below `pending`, and blocks take no offer below `floor`.
-    pub(super) fn due(&mut self, pending: u64, floor: u128, replace_after: u64) -> Vec<Due> {
+    /// What is due, now that the node has all nonces below `pending`, and blocks take no offer below `least`.
+    pub(super) fn due(&mut self, pending: u64, least: u128, replace_after: u64) -> Vec<Due> {
         let head = self.head;
         self.taken = self.taken.min(pending.max(self.latest));
         let mut due: Vec<Due> = self.gap(pending).into_iter().map(Due::Fill).collect();
@@ -356,7 +356,7 @@ impl Lane {
             let waited = *nonce == latest && head.saturating_sub(sent_at) >= replace_after.max(1);
             if entry.refusals >= MOST_REFUSALS && !newest.empty {
                 due.push(Due::Vacate(*nonce));
-            } else if waited || newest.signed.terms.offer.most() < floor {
+            } else if waited || newest.signed.terms.offer.most() < least {
                 due.push(Due::Replace(*nonce, lost));
             } else if lost {
                 due.push(Due::Resend(*nonce));

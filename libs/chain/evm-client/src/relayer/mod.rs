@@ -90,7 +90,7 @@ impl Relayers {
         }
         let gas = needed.saturating_add(needed / 5).min(ceiling);
         let market = self.market().await?;
-        let (asked, ceiling) = (market.floor, self.limits.max_price);
+        let (asked, ceiling) = (market.least, self.limits.max_price);
         let offer = market.within(ceiling).ok_or(ClientError::OverPrice { asked, ceiling })?;
         let terms = Terms { gas, offer };
         let account = self.chosen(wallet, &terms, call).await?;

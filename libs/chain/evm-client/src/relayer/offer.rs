@@ -8,7 +8,7 @@ pub(super) struct Market {
     /// What a transaction should offer to be mined soon.
     pub(super) offer: Offer,
     /// Below this, the next block takes none.
-    pub(super) floor: u128,
+    pub(super) least: u128,
 }
 
 /// How much dearer.
@@ -34,16 +34,16 @@ impl Market {
     /// The estimate leaves room for the base fee to double, so the base fee is in it. Where there is none, nothing is
     /// known of what a block would not take.
     pub(super) fn new(offer: Offer) -> Self {
-        let floor = match offer {
+        let least = match offer {
             Offer::Eip1559(Fees { max, tip }) => max.saturating_sub(tip) / 2,
             Offer::Legacy { .. } => 0,
         };
-        Self { offer, floor }
+        Self { offer, least }
     }
 
     /// What to offer for a new transaction; `None`: no block would take what is allowed.
     pub(super) fn within(&self, ceiling: u128) -> Option<Offer> {
-        (self.floor <= ceiling).then(|| self.offer.at_most(ceiling))
+        (self.least <= ceiling).then(|| self.offer.at_most(ceiling))
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_new_transaction_offers_what_is_asked_within_the_ceiling_and_nothing_that_no_block_takes() {
-        assert_eq!(market(210, 10).floor, 100);
+        assert_eq!(market(210, 10).least, 100);
         assert_eq!(market(210, 10).within(500), Some(offer(210, 10)));
         assert_eq!(market(210, 10).within(150), Some(offer(150, 10)));
         assert_eq!(market(210, 10).within(100), Some(offer(100, 10)));

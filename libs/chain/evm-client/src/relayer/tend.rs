@@ -84,7 +84,7 @@ impl Relayers {
         }
         let market = self.market().await?;
         let pending = self.rpc.pending_nonce(account.address).await?;
-        let due = account.lane().due(pending, market.floor, self.limits.replace_after);
+        let due = account.lane().due(pending, market.least, self.limits.replace_after);
         for due in due {
             account.act(due, &market).await?;
         }
