@@ -23,6 +23,7 @@ mod signers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trust;
 
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};

@@ -26,13 +26,14 @@ use crate::{
     config::{ConfigError, RelayerSettings, Settings},
     heads::Heads,
     health::Health,
-    http::{self, Peer, TlsListener},
+    http::{self, Peer},
     identity::AppKeys,
     jobs,
     journal::Sent,
     metrics::Metrics,
     signers::Signers,
     store::{Store, sqlite::Sqlite},
+    tls::TlsListener,
     trust::Trust,
 };
 

@@ -15,8 +15,8 @@ use tokio::sync::OnceCell;
 use crate::{
     Relayers, Rpc, SafeState, contracts,
     follow::{View, disagree},
-    logs::Execution,
     node::Node,
+    queue::Execution,
 };
 
 /// Decimals of ether, and of every other EVM chain's coin.

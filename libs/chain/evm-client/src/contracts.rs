@@ -8,7 +8,7 @@ use alloy_primitives::{Address, keccak256};
 use chain::{ChainId, ClientError};
 use chain_evm::constants::{FACTORY, FACTORY_CODE_HASH, SINGLETON, SINGLETON_CODE_HASH};
 
-use crate::{follow::View, node::Node, rpc::Call};
+use crate::{call::Call, follow::View, node::Node};
 
 /// Refuses a chain where a contract has other code than every address is computed from.
 pub(crate) async fn codes(chain: &ChainId, view: &View) -> Result<(), ClientError> {

@@ -9,7 +9,7 @@ use alloy_transport::{HttpError, TransportError, TransportErrorKind};
 use chain::{ClientError, Inability};
 use serde_json::Value;
 
-use crate::{revert::Revert, transport::message};
+use crate::revert::Revert;
 
 /// Whether the same packet should be sent again, and how long the node wants us to wait.
 pub(crate) fn later(result: &Result<ResponsePacket, TransportError>) -> Option<Option<Duration>> {
@@ -189,6 +189,11 @@ fn is_revert(code: i64, words: &str, data: &Bytes) -> bool {
         "execution error",
     ];
     code == 3 || code == -32015 || !data.is_empty() || halts.iter().any(|halt| words.contains(halt))
+}
+
+/// An error payload as text that may be shown.
+pub(crate) fn message(payload: &ErrorPayload) -> String {
+    payload.message.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 #[cfg(test)]

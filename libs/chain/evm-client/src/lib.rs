@@ -6,6 +6,7 @@
 //!
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
+mod call;
 mod client;
 mod contracts;
 mod fault;
@@ -13,6 +14,7 @@ mod fees;
 mod follow;
 mod logs;
 mod node;
+mod queue;
 mod reads;
 mod received;
 pub mod relayer;
@@ -20,10 +22,12 @@ mod revert;
 pub mod rpc;
 pub mod safe;
 mod transport;
+mod window;
 
+pub use call::Call;
 pub use client::EvmClient;
 pub use fees::{Fees, Offer};
-pub use logs::Execution;
+pub use queue::Execution;
 pub use relayer::{RelayerKey, Relayers, Signer};
-pub use rpc::{Call, Receipt, Rpc};
+pub use rpc::{Receipt, Rpc};
 pub use safe::SafeState;

@@ -7,87 +7,29 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use alloy_rpc_types_eth::{Filter, Log};
 use alloy_sol_types::{SolEvent, sol};
 use chain::{ClientError, Inability};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::{fault::wants_fewer_blocks, node::Node, reads::tag};
+use crate::{
+    fault::wants_fewer_blocks,
+    node::Node,
+    queue::{Execution, Search},
+    reads::tag,
+};
 
 /// How long a search waits for others.
 const GATHER: Duration = Duration::from_millis(2);
 /// Contracts in one search: what geth takes at most is 1,000.
 const MOST_CONTRACTS: usize = 500;
-/// Blocks in one search at first: most providers take as many.
-const FIRST_WIDTH: u64 = 2_000;
-const MOST_WIDTH: u64 = 10_000;
-/// After so many full windows in a row a wider one is tried.
-const GROWS_AFTER: u32 = 16;
 
 sol! {
     event ExecutionSuccess(bytes32 indexed txHash, uint256 payment);
     event ExecutionFailure(bytes32 indexed txHash, uint256 payment);
 }
-
-/// A Safe transaction that took place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Execution {
-    /// What its owners signed.
-    pub digest: B256,
-    /// The chain transaction in which it happened, whoever sent it.
-    pub tx: B256,
-    /// Number of its block.
-    pub block: u64,
-    /// False: the inner call failed, but the nonce is used up.
-    pub success: bool,
-}
-
-/// How many blocks a node is asked about at once: fewer after a refusal, more after a while without one.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    width: u64,
-    full: u32,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { width: FIRST_WIDTH, full: 0 }
-    }
-}
-
-impl Window {
-    /// A search over `width` blocks was refused. Whether a narrower one can be made.
-    fn refused(&mut self, width: u64) -> bool {
-        self.full = 0;
-        self.width = (width / 2).max(1);
-        width > 1
-    }
-
-    fn took(&mut self, width: u64) {
-        if width < self.width {
-            return;
-        }
-        self.full += 1;
-        if self.full >= GROWS_AFTER {
-            (self.full, self.width) = (0, self.width.saturating_mul(2).min(MOST_WIDTH));
-        }
-    }
-}
-
-/// A search that waits to go out with others.
-pub(crate) struct Search {
-    safe: Address,
-    /// As many executions are enough: the newest ones.
-    enough: u64,
-    /// Blocks, both included.
-    blocks: (u64, u64),
-    tell: oneshot::Sender<Result<Vec<Execution>, ClientError>>,
-}
-
-/// Searches that wait.
-pub(crate) type Searches = std::sync::Mutex<Vec<Search>>;
 
 impl Node {
     /// The newest executions of a Safe in `blocks` (both included), oldest first: at least `enough` of them, or all
@@ -99,17 +41,11 @@ impl Node {
         blocks: (u64, u64),
     ) -> Result<Vec<Execution>, ClientError> {
         let (tell, told) = oneshot::channel();
-        let first = {
-            let mut searches = self.searches.lock().unwrap_or_else(PoisonError::into_inner);
-            searches.push(Search { safe, enough, blocks, tell });
-            searches.len() == 1
-        };
-        if first {
+        if self.searches.push(Search { safe, enough, blocks, tell }) {
             let node = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(GATHER).await;
-                let searches = std::mem::take(&mut *node.searches.lock().unwrap_or_else(PoisonError::into_inner));
-                node.search(searches).await;
+                node.search(node.searches.take()).await;
             });
         }
         told.await
@@ -215,27 +151,5 @@ impl Node {
         };
         let executions: Option<Vec<_>> = logs.into_iter().map(execution).collect();
         executions.ok_or_else(|| self.malformed(method, "the execution events that were asked for"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_shrinks_when_it_is_refused_and_grows_again() {
-        let mut window = Window::default();
-        assert!(window.refused(2_000) && window.refused(1_000));
-        assert_eq!(window.width, 500);
-        for _ in 0..GROWS_AFTER {
-            window.took(500);
-            window.took(3);
-        }
-        assert_eq!(window.width, 1_000);
-        assert!(!window.refused(1), "one block can't be halved");
-        for _ in 0..1_000 {
-            window.took(window.width);
-        }
-        assert_eq!(window.width, MOST_WIDTH);
     }
 }

@@ -20,9 +20,9 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     fault::{self, malformed},
-    logs::{Searches, Window},
-    reads::Queue,
+    queue::{Queue, Search, Waiting},
     transport::{Patient, words},
+    window::Window,
 };
 
 /// Requests in one POST.
@@ -40,9 +40,9 @@ pub(crate) struct Node {
     /// It has refused a batch: it is asked one by one.
     one_by_one: AtomicBool,
     /// Reads of state that wait for each other.
-    pub(crate) reads: Queue,
+    pub(crate) reads: Queue<Waiting>,
     /// Searches of logs that wait for each other.
-    pub(crate) searches: Searches,
+    pub(crate) searches: Queue<Search>,
     /// How many blocks it is asked about in one `eth_getLogs`.
     pub(crate) window: Mutex<Window>,
     /// Whether the chain has the Multicall3 that everybody knows.
@@ -114,7 +114,7 @@ impl Node {
             name,
             one_by_one: AtomicBool::new(false),
             reads: Queue::default(),
-            searches: Searches::default(),
+            searches: Queue::default(),
             window: Mutex::default(),
             multicall: OnceCell::new(),
             known: Mutex::default(),

@@ -1,13 +1,9 @@
 //! Reads of state at one block: those that come at the same time go out together, as one call of Multicall3 where the
 //! chain has it, as a batch of JSON-RPC where it has not.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, sol};
 use chain::{ClientError, Inability};
 use chain_evm::constants::{MULTICALL, MULTICALL_CODE_HASH};
@@ -15,7 +11,10 @@ use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::node::Node;
+use crate::{
+    node::Node,
+    queue::{Answer, Read, Waiting},
+};
 
 /// How long a read waits for others.
 const GATHER: Duration = Duration::from_millis(2);
@@ -29,40 +28,6 @@ sol! {
     struct Answered { bool success; bytes returnData; }
     function aggregate3(Asked[] calls) external payable returns (Answered[] returnData);
     function getEthBalance(address addr) external view returns (uint256 balance);
-}
-
-/// A read of state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// An account's coins: a word, wei.
-    Balance(Address),
-    /// What a contract returns.
-    Call(Address, Bytes),
-}
-
-/// What a read returns, or why the contract reverts.
-pub(crate) type Answer = Result<Bytes, String>;
-
-/// Reads that wait to go out together.
-#[derive(Default)]
-pub(crate) struct Queue(Mutex<Vec<Waiting>>);
-
-struct Waiting {
-    block: u64,
-    reads: Vec<Read>,
-    tell: oneshot::Sender<Result<Vec<Answer>, ClientError>>,
-}
-
-impl Queue {
-    fn push(&self, waiting: Waiting) -> bool {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push(waiting);
-        queue.len() == 1
-    }
-
-    fn take(&self) -> Vec<Waiting> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 impl Node {

@@ -9,7 +9,7 @@ use chain::ClientError;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{node::Node, reads::Read, rpc::word};
+use crate::{call::word, node::Node, queue::Read};
 
 sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);

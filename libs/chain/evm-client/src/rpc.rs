@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::TransactionRequest;
-use chain::{Access, ChainError, ChainId, ClientError};
+use chain::{Access, ChainId, ClientError};
 use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    fees::{Fees, Offer},
+    call::Call,
+    fees::Offer,
     follow::{Follower, View},
-    logs::Execution,
     node::Node,
+    queue::Execution,
     reads::tag,
     safe::SafeState,
 };
@@ -32,26 +33,6 @@ pub struct Rpc {
     least_tip: u128,
     /// What was offered in the block after that of this name.
     offered: Mutex<Option<(B256, Offer)>>,
-}
-
-/// A message call, for `eth_call` and for the relayer's transactions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The contract or account called.
-    pub to: Address,
-    /// Coins sent along, wei.
-    pub value: U256,
-    /// ABI-encoded arguments.
-    pub data: Bytes,
-}
-
-impl TryFrom<&chain::Call> for Call {
-    type Error = ChainError;
-
-    fn try_from(call: &chain::Call) -> Result<Self, ChainError> {
-        let to = call.to.parse().map_err(|_| ChainError::Address(call.to.clone()))?;
-        Ok(Self { to, value: U256::ZERO, data: call.data.clone().into() })
-    }
 }
 
 /// A mined transaction.
@@ -203,14 +184,6 @@ impl Rpc {
         Ok(offer)
     }
 
-    /// [`Rpc::offer`] for a transaction of EIP-1559: a single price is its maximum and its tip.
-    pub async fn fees(&self) -> Result<Fees, ClientError> {
-        Ok(match self.offer().await? {
-            Offer::Eip1559(fees) => fees,
-            Offer::Legacy { price } => Fees { max: price, tip: price },
-        })
-    }
-
     /// Hands a signed transaction to the network by all nodes; its hash. A node may know it already: that is an error
     /// of the node, told where no other takes it.
     pub async fn send_raw(&self, raw: &[u8]) -> Result<B256, ClientError> {
@@ -291,11 +264,6 @@ fn at(block: Option<u64>) -> String {
 
 fn request(from: Address, call: &Call) -> TransactionRequest {
     TransactionRequest::default().from(from).to(call.to).value(call.value).input(call.data.clone().into())
-}
-
-/// A word of an ABI-encoded answer.
-pub(crate) fn word(bytes: &[u8]) -> Option<U256> {
-    (bytes.len() == 32).then(|| U256::from_be_slice(bytes))
 }
 
 #[cfg(test)]

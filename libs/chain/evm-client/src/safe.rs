@@ -7,9 +7,9 @@ use alloy_sol_types::{SolCall, sol};
 use chain::{Amount, ClientError, Held};
 
 use crate::{
+    call::{Call, word},
     node::Node,
-    reads::{Answer, Read},
-    rpc::{Call, word},
+    queue::{Answer, Read},
 };
 
 sol! {

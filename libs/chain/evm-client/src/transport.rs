@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_json_rpc::{ErrorPayload, RequestPacket, ResponsePacket};
+use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use rand_core::{OsRng, RngCore};
 use reqwest::header::RETRY_AFTER;
@@ -188,11 +188,6 @@ pub(crate) fn words(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// An error payload as text that may be shown.
-pub(crate) fn message(payload: &ErrorPayload) -> String {
-    payload.message.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 #[cfg(test)]

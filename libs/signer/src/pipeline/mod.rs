@@ -18,6 +18,7 @@ mod payees;
 mod payment;
 mod payment_id;
 mod peers;
+mod quota;
 mod records;
 mod register;
 mod registry;

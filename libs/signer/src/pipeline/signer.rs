@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use audit::Head;
 use protocol::ops::Attestation;
 
-use super::{context::SigningContext, known::Known, lock::Lock, records::Quota, stop::Stop};
+use super::{context::SigningContext, known::Known, lock::Lock, quota::Quota, stop::Stop};
 use crate::store::{Ledger, Store, StoreError};
 
 /// Unix milliseconds, from wherever the process takes them.

@@ -14,7 +14,10 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use super::make::{BackupError, Secrets, make};
+use super::{
+    error::BackupError,
+    make::{Secrets, make},
+};
 use crate::app::App;
 
 const SOCKET: &str = "admin.sock";

@@ -6,7 +6,7 @@ use custody::CustodyId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::make::BackupError;
+use super::error::BackupError;
 
 pub(super) const FORMAT: &str = "multisig-app";
 pub(super) const VERSION: u32 = 1;

@@ -6,43 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use custody::{
-    CustodyId,
-    sealed_backup::{BackupSealError, SealWriter},
-};
+use custody::{CustodyId, sealed_backup::SealWriter};
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rand_core::OsRng;
 use sha2::{Digest, Sha256};
 
-use super::contents::{Contents, DATABASE, Entry, FORMAT, VERSION};
-use crate::{
-    identity,
-    store::{Recovery, StoreError},
+use super::{
+    contents::{Contents, DATABASE, Entry, FORMAT, VERSION},
+    error::BackupError,
 };
-
-/// Why there is no backup, or it is not restored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BackupError {
-    #[error("{}: {error}", path.display())]
-    File { path: PathBuf, error: io::Error },
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Seal(#[from] BackupSealError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("this is not a backup of App that this build reads: {0}")]
-    Contents(String),
-    #[error("{} is there already; nothing was written over it. Choose another place, or move it away", .0.display())]
-    Exists(PathBuf),
-    #[error("{name} is not what the backup's list says; take another copy of the backup")]
-    Altered { name: String },
-    #[error("the running App refuses: {0}")]
-    Running(String),
-    #[error("the task ended early")]
-    Stopped,
-}
+use crate::{identity, store::Recovery};
 
 /// What is kept beside the database.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 
 mod admin;
 mod contents;
+mod error;
 mod make;
 mod restore;
 mod schedule;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     contents::{Contents, DATABASE, is_inside},
-    make::BackupError,
+    error::BackupError,
 };
 use crate::store::sqlite::{self, Inspected};
 

@@ -8,7 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::make::{BackupError, Secrets, make};
+use super::{
+    error::BackupError,
+    make::{Secrets, make},
+};
 use crate::{app::App, config::Schedule};
 
 /// Ending of their names.

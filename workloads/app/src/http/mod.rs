@@ -6,7 +6,6 @@ mod page;
 mod payments;
 mod peer;
 mod problem;
-mod tls;
 mod wallets;
 
 use std::sync::Arc;
@@ -22,7 +21,6 @@ use axum::{
 use workload::health::{Probed, Readiness};
 
 pub(crate) use peer::Peer;
-pub(crate) use tls::{TlsError, TlsFiles, TlsListener};
 
 use crate::{app::App, domain::Scope, health::State, http::problem::Problem};
 

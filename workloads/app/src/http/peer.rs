@@ -6,7 +6,7 @@ use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 
-use super::tls::TlsListener;
+use crate::tls::TlsListener;
 
 /// See the module.
 #[derive(Debug, Clone)]

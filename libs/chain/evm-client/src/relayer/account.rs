@@ -13,10 +13,7 @@ use super::{
     offer::{Market, Step},
     signed::{Signed, Terms},
 };
-use crate::{
-    fees::Offer,
-    rpc::{Call, Rpc},
-};
+use crate::{call::Call, fees::Offer, rpc::Rpc};
 
 /// See the module.
 pub(super) struct Account {

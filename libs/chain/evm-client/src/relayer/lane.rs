@@ -8,7 +8,7 @@ use chain::{Claim, Errand, GAP, Outcome, Stuck};
 use tokio::sync::watch;
 
 use super::signed::Signed;
-use crate::rpc::{Call, Receipt};
+use crate::{call::Call, rpc::Receipt};
 
 /// A receipt may be told so many blocks after the nonce is counted, before something else is taken to have used it.
 const RECEIPT_GRACE: u64 = 2;

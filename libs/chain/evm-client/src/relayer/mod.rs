@@ -28,7 +28,7 @@ use self::{
     offer::Market,
     signed::{Signed, Terms},
 };
-use crate::rpc::{Call, Rpc};
+use crate::{call::Call, rpc::Rpc};
 
 /// See the module.
 pub struct Relayers {

@@ -9,8 +9,8 @@ use chain::{Claim, ClientError, Relayed};
 
 use super::key::Signer;
 use crate::{
+    call::Call,
     fees::{Fees, Offer},
-    rpc::Call,
 };
 
 /// Gas and price of a transaction.
