@@ -81,8 +81,8 @@ pub(super) async fn thaw(world: &World) -> Result<Outcome> {
     for signer in [Role::Keeper, Role::Cooler] {
         let done = world.ask(signer, freeze.clone()).await?;
         ensure!(matches!(done, Ok(Answer::Done(_))), "{signer} does not freeze: {done:?}");
-        // An operation id, and a field that no version has.
-        let unknown = [&[0x0a, 16][..], &operation_id(), &[0x62, 0]].concat();
+        // An operation id, and field 100, which no version has.
+        let unknown = [&[0x0a, 16][..], &operation_id(), &[0xa2, 0x06, 0]].concat();
         let told = world.ask_raw(signer, &unknown).await?;
         ensure!(granted.take(By::Party(signer), told).is_none(), "{signer} does something unknown");
     }

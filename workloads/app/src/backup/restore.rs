@@ -18,13 +18,13 @@ use super::{
     contents::{Contents, DATABASE, is_inside},
     error::BackupError,
 };
-use crate::store::sqlite::{self, Inspected};
+use crate::store::sqlite::recovery::{self, Inspected};
 
 /// Puts everything into `dir`, which holds none of it yet, and begins a new epoch. What the backup holds, and the new
 /// epoch.
 pub(crate) fn restore(backup: &Path, phrase: &Phrase, dir: &Path) -> Result<(Contents, u64), BackupError> {
     let contents = extract(backup, phrase, dir)?;
-    let epoch = sqlite::begin_epoch(&dir.join(DATABASE))?;
+    let epoch = recovery::begin_epoch(&dir.join(DATABASE))?;
     sync(dir)?;
     Ok((contents, epoch.0))
 }
@@ -34,7 +34,7 @@ pub(crate) fn verify(backup: &Path, phrase: &Phrase, beside: &Path) -> Result<(C
     let room = tempfile::Builder::new().prefix("verify-").tempdir_in(beside);
     let room = room.map_err(|error| BackupError::File { path: beside.to_owned(), error })?;
     let contents = extract(backup, phrase, room.path())?;
-    let inspected = sqlite::inspect(&room.path().join(DATABASE))?;
+    let inspected = recovery::inspect(&room.path().join(DATABASE))?;
     Ok((contents, inspected))
 }
 

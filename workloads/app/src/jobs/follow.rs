@@ -28,6 +28,8 @@ pub(super) async fn follow(app: Arc<App>) {
             Ok(Err(error)) => {
                 failures += 1;
                 tracing::debug!(%error, "no news of the chain");
+                // Meanwhile it may have gone to a newer block and back.
+                known = None;
                 tokio::time::sleep(backoff::delay(failures)).await;
                 continue;
             }

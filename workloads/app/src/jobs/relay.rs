@@ -22,6 +22,8 @@ pub(crate) async fn relay(app: Arc<App>) {
             }
             Err(error) => {
                 failures += 1;
+                // Meanwhile the chain may have gone to a newer block and back.
+                known = None;
                 tracing::warn!(%error, "the relayer's transactions can't be looked after; tried again");
                 tokio::time::sleep(backoff::delay(failures)).await;
             }

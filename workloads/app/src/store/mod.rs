@@ -7,6 +7,7 @@ mod error;
 mod payments;
 mod recovery;
 mod relays;
+pub(crate) mod rows;
 pub(crate) mod sqlite;
 mod wallets;
 
@@ -15,9 +16,6 @@ pub(crate) use payments::Payments;
 pub(crate) use recovery::Recovery;
 pub(crate) use relays::Relays;
 pub(crate) use wallets::Wallets;
-
-/// Rows of a list, each with its sequence.
-pub(crate) type Rows<T> = Vec<(i64, T)>;
 
 /// All that App keeps.
 pub(crate) trait Store: Wallets + Payments + Relays + Recovery {}

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chain::Claim;
 use custody::WalletId;
 
-use super::{Rows, error::StoreError};
+use super::{error::StoreError, rows::Rows};
 use crate::domain::{History, Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Status, Transaction};
 
 /// See the module.

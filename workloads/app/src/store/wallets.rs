@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use custody::WalletId;
 
-use super::{Rows, error::StoreError};
+use super::{error::StoreError, rows::Rows};
 use crate::domain::{Attested, ClientKey, Page, Seed, Wallet, WalletFilter};
 
 /// See the module.

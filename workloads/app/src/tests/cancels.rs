@@ -87,6 +87,8 @@ async fn a_cancel_whose_block_vanishes_is_sent_again_before_the_payment_ends() {
     assert_eq!((&shown["status"], &shown["reason"]), (&json!("checked"), &json!("OverWindow")), "{shown:#}");
     world.roll_back(1).await;
     let changes = |payment: &Value| payment["history"].as_array().unwrap().len();
+    app.until(&id, |payment| changes(payment) == changes(&shown) + 1).await;
+    world.goes_on().await;
     app.until(&id, |payment| changes(payment) == changes(&shown) + 2).await;
     for _ in 0..3 {
         world.mine().await;

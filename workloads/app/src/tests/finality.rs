@@ -80,6 +80,10 @@ async fn payments_whose_blocks_vanish_are_sent_again_and_paid_once_also_after_a_
         // A third one, asked for meanwhile, takes nobody's nonce.
         ids.push(app.pay(&format!("{restarted}-3"), "alice", SHOP, "ETH", 16).await);
         for id in &ids[..2] {
+            app.until(id, |payment| statuses(payment)[4..] == ["included", "broadcast"]).await;
+        }
+        world.goes_on().await;
+        for id in &ids[..2] {
             app.until(id, |payment| statuses(payment)[4..] == ["included", "broadcast", "included"]).await;
         }
         app.reaches(&ids[2], "included").await;
@@ -104,6 +108,8 @@ async fn a_first_payment_whose_wallet_vanishes_with_it_is_made_with_its_wallet_a
     let id = included(&app, "one", 7).await;
     world.roll_back(2).await;
     assert_eq!(world.balance(SHOP).await, 0);
+    app.until(&id, |payment| statuses(payment)[4..] == ["included", "broadcast"]).await;
+    world.goes_on().await;
     app.until(&id, |payment| statuses(payment)[4..] == ["included", "broadcast", "included"]).await;
     mined(&world, 4).await;
     let paid = app.ended(&id).await;
@@ -165,6 +171,7 @@ async fn an_evacuation_whose_block_vanishes_cancels_nothing() {
     assert_eq!((&shown["status"], &shown["depth"], &shown["tx"]), (&json!("checked"), &json!(0), &Value::Null));
     world.roll_back(1).await;
     app.until(&id, |payment| payment["reason"].is_null()).await;
+    world.goes_on().await;
     world.signers.heal();
     app.reaches(&id, "included").await;
     mined(&world, 3).await;

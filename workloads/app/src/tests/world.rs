@@ -101,9 +101,16 @@ impl World {
         let _: Value = self.anvil.rpc("evm_mine", json!([])).await.unwrap();
     }
 
-    /// The newest blocks have never been.
+    /// The newest blocks have never been; what is sent again is not mined before [`World::goes_on`].
     pub(super) async fn roll_back(&self, blocks: u64) {
+        self.automine(false).await;
         let _: Value = self.anvil.rpc("anvil_rollback", json!([blocks])).await.unwrap();
+    }
+
+    /// After [`World::roll_back`].
+    pub(super) async fn goes_on(&self) {
+        self.automine(true).await;
+        self.mine().await;
     }
 
     pub(super) async fn set_code(&self, address: &str, code: &str) {

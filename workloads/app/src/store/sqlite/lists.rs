@@ -6,10 +6,10 @@ use custody::WalletId;
 use jiff::Timestamp;
 use rusqlite::ToSql;
 
-use super::{db::Db, history, payments, row::Named, wallets};
+use super::{db::Db, history, payment_row, row::Named, wallet_row};
 use crate::{
     domain::{Address, Direction, History, Page, Payment, PaymentFilter, Status, Symbol, Wallet, WalletFilter},
-    store::{Rows, StoreError},
+    store::{StoreError, rows::Rows},
 };
 
 /// Times rise with the sequence, so a time is looked up once and becomes a bound of the sequence. Payments without one
@@ -69,13 +69,13 @@ pub(super) fn payments(
         .and("asset = ?", asset.as_ref().map(Symbol::to_string))
         .and(CREATED_AFTER, created_after.map(Timestamp::as_millisecond))
         .and(CREATED_BEFORE, created_before.map(Timestamp::as_millisecond));
-    let columns = format!("created_at, updated_at, {}", payments::COLUMNS);
+    let columns = format!("created_at, updated_at, {}", payment_row::COLUMNS);
     let mut statement = db.prepare_cached(&conditions.statement(&columns, "payments", page))?;
     let values = conditions.values(page);
     let mut rows = statement.query(rusqlite::params_from_iter(values.iter()))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let payment = payments::read(row, rules)?;
+        let payment = payment_row::read(row, rules)?;
         let named = Named::keyed(row, "payment", "id")?;
         let (created, updated) = (history::time(&named, "created_at")?, history::time(&named, "updated_at")?);
         let history = History { created, updated, changes: Vec::new() };
@@ -91,12 +91,12 @@ pub(super) fn wallets(
     page: &Page,
 ) -> Result<Rows<Wallet>, StoreError> {
     let conditions = Conditions::default().and("address = ?", filter.address.as_ref().map(Address::to_string));
-    let mut statement = db.prepare_cached(&conditions.statement(wallets::COLUMNS, "given_out_wallets", page))?;
+    let mut statement = db.prepare_cached(&conditions.statement(wallet_row::COLUMNS, "given_out_wallets", page))?;
     let values = conditions.values(page);
     let mut rows = statement.query(rusqlite::params_from_iter(values.iter()))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get("sequence")?, wallets::wallet(row, rules)?));
+        found.push((row.get("sequence")?, wallet_row::wallet(row, rules)?));
     }
     Ok(found)
 }

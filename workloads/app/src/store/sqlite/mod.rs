@@ -7,13 +7,15 @@
 mod db;
 mod history;
 mod lists;
+mod payment_row;
 mod payments;
 #[cfg(test)]
 mod plans;
-mod recovery;
+pub(crate) mod recovery;
 mod relays;
 mod row;
 mod transactions;
+mod wallet_row;
 mod wallets;
 
 use std::{
@@ -30,8 +32,6 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::store::StoreError;
-
-pub(crate) use recovery::{Inspected, begin_epoch, inspect};
 
 /// Says what time it is: the wall clock, but for tests.
 pub(crate) type Clock = fn() -> Timestamp;

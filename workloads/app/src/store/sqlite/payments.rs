@@ -7,16 +7,17 @@ use chain::{ChainRules, Claim};
 use custody::WalletId;
 use jiff::Timestamp;
 use prost::Message;
-use protocol::ops::Attestation;
-use rusqlite::{Row, params};
+use rusqlite::params;
 
-use super::{Clock, Db, Sqlite, history, lists, row::Named, transactions};
+use super::{
+    Clock, Db, Sqlite, history, lists,
+    payment_row::{COLUMNS, read},
+    row::Named,
+    transactions,
+};
 use crate::{
-    domain::{
-        Address, History, Kind, NewPayment, Order, Page, Payment, PaymentFilter, PaymentId, Seed, Stage, Status,
-        Transaction,
-    },
-    store::{Payments, Rows, StoreError},
+    domain::{History, Kind, NewPayment, Page, Payment, PaymentFilter, PaymentId, Stage, Status, Transaction},
+    store::{Payments, StoreError, rows::Rows},
 };
 
 #[async_trait]
@@ -201,51 +202,8 @@ fn write(db: Db<'_>, payment: &Payment, clock: Clock) -> Result<(), StoreError> 
     history::note(db, payment.id)
 }
 
-/// What [`read`] reads.
-pub(super) const COLUMNS: &str =
-    "id, wallet, recipient, to_wallet, asset, amount, intent, status, stage, reason, message, tx,
-    operation_seed, ending, cancel_attempts, reverts, trouble, not_before, block, moved, back";
-
 fn one(db: Db<'_>, rules: &dyn ChainRules, condition: &str, value: &str) -> Result<Option<Payment>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM payments WHERE {condition}"))?;
     let mut rows = statement.query([value])?;
     rows.next()?.map(|row| read(row, rules)).transpose()
-}
-
-pub(super) fn read(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Payment, StoreError> {
-    let row = Named::keyed(row, "payment", "id")?;
-    let id: PaymentId = row.parse("id", str::parse)?;
-    let status = |column| row.named(column, Status::named);
-    let has = |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.is_some());
-    Ok(Payment {
-        id,
-        order: order(&row, rules)?,
-        status: status("status")?,
-        stage: row.named("stage", Stage::named)?,
-        reason: row.get("reason")?,
-        message: row.get("message")?,
-        tx: row.get("tx")?,
-        seed: Seed(row.get("operation_seed")?),
-        block: row.get("block")?,
-        moved: has("moved")?.then(|| row.parse("moved", str::parse)).transpose()?,
-        ending: has("ending")?.then(|| status("ending")).transpose()?,
-        back: has("back")?.then(|| row.named("back", Stage::named)).transpose()?,
-        cancel_attempts: row.get("cancel_attempts")?,
-        reverts: row.get("reverts")?,
-        trouble: row.get("trouble")?,
-        not_before: history::time(&row, "not_before")?,
-    })
-}
-
-fn order(row: &Named<'_>, rules: &dyn ChainRules) -> Result<Order, StoreError> {
-    let intent: Option<Vec<u8>> = row.get("intent")?;
-    let intent = intent.map(|bytes| Attestation::decode(&*bytes)).transpose();
-    Ok(Order {
-        wallet: row.parse("wallet", str::parse)?,
-        to: row.parse("recipient", |text| Address::canonical(text, rules))?,
-        to_wallet: row.get::<Option<String>>("to_wallet")?.map(|_| row.parse("to_wallet", str::parse)).transpose()?,
-        asset: row.parse("asset", str::parse)?,
-        amount: row.parse("amount", str::parse)?,
-        intent: intent.map_err(|why| row.damaged("intent", why))?,
-    })
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chain::ChainRules;
 use custody::WalletId;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{Db, Sqlite, lists, row::Named};
+use super::{
+    Db, Sqlite, lists,
+    wallet_row::{COLUMNS, wallet},
+};
 use crate::{
-    domain::{Address, Attested, CLIENT_KEY_BYTES, ClientKey, Page, Seed, Wallet, WalletFilter},
-    store::{Rows, StoreError, Wallets},
+    domain::{Attested, CLIENT_KEY_BYTES, ClientKey, Page, Seed, Wallet, WalletFilter},
+    store::{StoreError, Wallets, rows::Rows},
 };
 
 #[async_trait]
@@ -88,25 +91,8 @@ impl Wallets for Sqlite {
     }
 }
 
-/// What [`wallet`] reads.
-pub(super) const COLUMNS: &str = "id, operation_seed, hot_key, address, keeper_attestation, cooler_attestation";
-
 fn read(db: Db<'_>, rules: &dyn ChainRules, id: &WalletId) -> Result<Option<Wallet>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE id = ?1"))?;
     let mut rows = statement.query([id.as_str()])?;
     rows.next()?.map(|row| wallet(row, rules)).transpose()
-}
-
-pub(super) fn wallet(row: &Row<'_>, rules: &dyn ChainRules) -> Result<Wallet, StoreError> {
-    let row = Named::keyed(row, "wallet", "id")?;
-    let attested = match row.get::<Option<String>>("address")? {
-        None => None,
-        Some(_) => Some(Attested {
-            hot_key: row.get("hot_key")?,
-            address: row.parse("address", |text| Address::canonical(text, rules))?,
-            keeper: row.get("keeper_attestation")?,
-            cooler: row.get("cooler_attestation")?,
-        }),
-    };
-    Ok(Wallet { id: row.parse("id", str::parse)?, seed: Seed(row.get("operation_seed")?), attested })
 }

@@ -6,7 +6,10 @@ use crate::{
     domain::{Epoch, Kind, Lost, NewPayment, Payment, PaymentId, Reading, Seed, Stage, Status, Transaction},
     store::{
         Payments, Recovery,
-        sqlite::{FILE, begin_epoch, inspect},
+        sqlite::{
+            FILE,
+            recovery::{begin_epoch, inspect},
+        },
     },
 };
 
