@@ -44,13 +44,14 @@ impl Place {
     pub(crate) async fn start() -> Result<Self> {
         let world = World::start(ETH, ETH).await?;
         let anvil = &world.ground.anvil;
+        anvil.deploy_multicall().await?;
         let _: Value = anvil.rpc("evm_setBlockGasLimit", json!([format!("{BLOCK_GAS:#x}")])).await?;
         let relayer = &anvil.dev_accounts()?[3].address;
         let _: Value = anvil.rpc("anvil_setBalance", json!([relayer, format!("{:#x}", 1_000_000 * ETH)])).await?;
         let proxy = RpcProxy::start(&anvil.url()).await?;
         let place = Self { world, proxy };
         place.block_time(1).await?;
-        println!("EVM node: anvil, a block each second, block gas limit raised to {BLOCK_GAS}");
+        println!("EVM node: anvil with Multicall3, a block each second, block gas limit raised to {BLOCK_GAS}");
         Ok(place)
     }
 

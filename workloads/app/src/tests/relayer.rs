@@ -14,6 +14,8 @@ const WALLETS: usize = 100;
 const DEPTH: u64 = 12;
 /// Requests that 16 at a time, each of 50 ms, can be made of a node between two blocks of 12 s.
 const REQUESTS: u64 = 16 * 12_000 / 50;
+/// Requests that a payment may take, its wallet's creation included, which takes nearly as many.
+const MOST_EACH: u64 = 12;
 const GWEI: u128 = 1_000_000_000;
 
 /// Transactions of the first account that sends that wait to be mined.
@@ -41,6 +43,7 @@ fn asked(proxy: &RpcProxy) -> u64 {
 #[tokio::test]
 async fn a_hundred_wallets_that_pay_at_once_are_paid_within_two_finality_depths() {
     let world = World::new().await;
+    world.anvil.deploy_multicall().await.unwrap();
     let proxy = RpcProxy::start(&world.anvil.url()).await.unwrap();
     let app = world
         .start_with(|config| {
@@ -56,7 +59,8 @@ async fn a_hundred_wallets_that_pay_at_once_are_paid_within_two_finality_depths(
     }
     world.automine(false).await;
     proxy.rule(Rule::any().does(Fault::Delay(std::time::Duration::from_millis(50))));
-    let (start, mut before) = (block_number(&world).await, asked(&proxy));
+    let (start, begun) = (block_number(&world).await, asked(&proxy));
+    let mut before = begun;
     let mut ids = Vec::new();
     for id in &wallets {
         ids.push(app.pay(id, id, SHOP, "ETH", 1).await);
@@ -80,6 +84,8 @@ async fn a_hundred_wallets_that_pay_at_once_are_paid_within_two_finality_depths(
         assert_eq!(app.ended(id).await["status"], "confirmed");
     }
     assert!(included + DEPTH - start <= 2 * DEPTH, "{included} after {start}");
+    let each = (asked(&proxy) - begun) / WALLETS as u64;
+    assert!(each <= MOST_EACH, "{each} requests for each wallet and its payment: {:#?}", proxy.counts());
     assert_eq!(world.balance(SHOP).await, WALLETS as u128);
 }
 
