@@ -211,24 +211,35 @@ async fn answers(client: &reqwest::Client, url: &str, token: Option<&str>, statu
     }
 }
 
+type Authority = CertifiedIssuer<'static, rcgen::KeyPair>;
+
+fn authority() -> Authority {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate and its key, PEM.
+fn certificate(authority: &Authority, name: &str) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
+}
+
 /// Whoever may ask is told that App waits for the signers, of which there are none.
 const LOCKED: u16 = 503;
 
 #[tokio::test]
 async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap();
-    let certificate = |name: &str| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &authority).unwrap().pem(), key.serialize_pem())
-    };
+    let (authority, next_authority) = (authority(), authority());
     let room = Room::beside("tls://127.0.0.1:1", &authority.pem(), "http://127.0.0.1:1");
-    let (server, key) = certificate("127.0.0.1");
-    fs::write(room.path("server.pem"), server).unwrap();
-    fs::write(room.path("server.key"), key).unwrap();
+    let serves_with = |authority: &Authority| {
+        let (server, key) = certificate(authority, "127.0.0.1");
+        fs::write(room.path("server.pem"), server).unwrap();
+        fs::write(room.path("server.key"), key).unwrap();
+    };
+    serves_with(&authority);
     let mut config: Value = serde_json::from_slice(&fs::read(room.path("config.json")).unwrap()).unwrap();
     config["tls"] = json!({
         "certificateFile": room.path("server.pem"),
@@ -242,15 +253,17 @@ async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate(
 
     let app = room.start();
     let url = format!("https://127.0.0.1:{}/payments", room.ports[0]);
-    let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
-    let client = || reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]);
-    let plain = client().build().unwrap();
+    let client = |authority: &Authority| {
+        let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+        reqwest::Client::builder().no_proxy().tls_certs_only([root])
+    };
+    let plain = client(&authority).build().unwrap();
     answers(&plain, &url, Some(&old), LOCKED).await;
     answers(&plain, &url, None, 401).await;
     let shown = |name: &str| {
-        let (certificate, key) = certificate(name);
+        let (certificate, key) = certificate(&authority, name);
         let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap();
-        client().identity(identity).build().unwrap()
+        client(&authority).identity(identity).build().unwrap()
     };
     let auditor = shown("auditor.example");
     answers(&auditor, &url, None, LOCKED).await;
@@ -266,6 +279,12 @@ async fn callers_come_and_go_with_their_lines_and_show_a_token_or_a_certificate(
     answers(&plain, &url, Some(&old), 401).await;
     answers(&plain, &url, Some(&new), LOCKED).await;
     answers(&auditor, &url, None, 401).await;
+
+    // So is the server's certificate another one, for those who connect after that.
+    serves_with(&next_authority);
+    app.hang_up();
+    answers(&client(&next_authority).build().unwrap(), &url, Some(&new), LOCKED).await;
+    client(&authority).build().unwrap().get(&url).send().await.expect_err("nobody is shown the old certificate");
 }
 
 #[test]
