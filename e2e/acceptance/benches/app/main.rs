@@ -62,6 +62,7 @@ async fn main() -> Result<()> {
     let mut payer = Payer::new(&place, wallets, scale);
     // What each copied row looks like, and a connection, a cache and a pool that are warm.
     payer.run(&place, 16, 64).await?;
+    place.world.api.await_end(&payer.post().await?).await?;
     growth::fill(&mut place, scale.of(1_000, 1_000)).await?;
     figures.growth_1k = growth::p50(&place, &payer, scale).await?;
 
