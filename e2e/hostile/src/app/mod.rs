@@ -101,6 +101,12 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
     ("signers asked for different payments at a nonce", "keeper: NonceUsed; cooler: HotSignatureInvalid", |w| {
         nonces::two_payments(w).boxed_local()
     }),
+    ("another payment under the id of one that was made", "keeper: PaymentMade; cooler: PaymentMade", |w| {
+        nonces::made_twice(w).boxed_local()
+    }),
+    ("another payment under the id of one kept back", "keeper: PaymentIdUsed; cooler: PaymentIdUsed", |w| {
+        nonces::kept_and_asked_again(w).boxed_local()
+    }),
     ("huge nonce", "keeper: NonceTooLarge; cooler: NonceTooLarge", |w| nonces::huge(w).boxed_local()),
     ("nonce after a gap", "keeper: NonceNotNext; cooler: NonceNotNext", |w| nonces::gap(w).boxed_local()),
     ("cancel to a foreign destination", "keeper: NotASafeDestination; cooler: NotASafeDestination", |w| {

@@ -7,12 +7,13 @@ use chain_adapters::Adapters;
 use custodies::{CHAIN, SAFE};
 use evacuation::{Balance, Bundle, ChainState, VerifiedBundle, WalletsExport};
 use harness::{Options, evm::Anvil};
+use protocol::ops::{PAYMENT_ID_BYTES, Payment};
 
 use super::outcome::Outcome;
 use crate::{
     refusals::{By, COOLER, KEEPER, Refusals},
     world::{
-        Arena, Granted, Kind, PER_TRANSACTION, World,
+        Arena, Granted, Kind, PER_TRANSACTION, Wallet, World,
         safe::{SafeTx, Sender},
     },
 };
@@ -49,6 +50,40 @@ pub(super) async fn two_payments(world: &World) -> Result<Outcome> {
     granted.cool = granted.take(COOLER, world.cool(wallet, &one.unsigned(), &hot).await?);
     world.release(wallet, &one, &mut granted).await?;
     Outcome::of(&arena, granted.refusals, PER_TRANSACTION).await
+}
+
+/// Asks for a payment under an id, as an App does also when it has forgotten an earlier one under the same.
+async fn under_id(world: &World, id: u8, wallet: &Wallet, tx: &SafeTx) -> Result<Granted> {
+    let payment = Payment { payment_id: vec![id; PAYMENT_ID_BYTES], ..world.payment(wallet, &tx.unsigned()) };
+    world.granted(wallet, payment, tx).await
+}
+
+/// One payment is made, and then another under its id.
+pub(super) async fn made_twice(world: &World) -> Result<Outcome> {
+    let arena = world.arena(Kind::Plain, 1).await?;
+    let (wallet, mut refusals) = (arena.wallet(), Refusals::default());
+    for nonce in 0..2 {
+        let tx = arena.theft(PER_TRANSACTION, nonce);
+        let mut granted = under_id(world, 1, wallet, &tx).await?;
+        world.release(wallet, &tx, &mut granted).await?;
+        refusals.extend(granted.refusals);
+    }
+    Outcome::of(&arena, refusals, PER_TRANSACTION).await
+}
+
+/// One payment is signed and kept back, another wallet is asked for it under its id, and both are released.
+pub(super) async fn kept_and_asked_again(world: &World) -> Result<Outcome> {
+    let arena = world.arena(Kind::Plain, 2).await?;
+    let (tx, mut refusals) = (arena.theft(PER_TRANSACTION, 0), Refusals::default());
+    let mut kept = Vec::new();
+    for wallet in &arena.wallets {
+        kept.push(under_id(world, 2, wallet, &tx).await?);
+    }
+    for (wallet, mut granted) in arena.wallets.iter().zip(kept) {
+        world.release(wallet, &tx, &mut granted).await?;
+        refusals.extend(granted.refusals);
+    }
+    Outcome::of(&arena, refusals, PER_TRANSACTION).await
 }
 
 pub(super) async fn foreign_cancel(world: &World) -> Result<Outcome> {
