@@ -125,7 +125,7 @@ impl EvmClient {
         // are fewer than nonces used, they are older, or the node has not indexed all of them.
         let place = executions.len().checked_sub(usize::try_from(used).unwrap_or(usize::MAX));
         let Some(used_by) = place.and_then(|place| executions.get(place)) else { return Ok(Told::Untold) };
-        match tells_the_newest(&node, safe, next, newest).await? {
+        match tells_the_newest(&node, safe, next, newest, &executions).await? {
             true => Ok(Told::Superseded(used_by.block)),
             false => Ok(Told::Untold),
         }
@@ -142,13 +142,21 @@ impl EvmClient {
     }
 }
 
-/// Whether a node has indexed all that a Safe, whose next nonce is `next`, executed in the newest blocks. One that has
-/// not would have what used a nonce counted wrongly.
-async fn tells_the_newest(node: &Arc<Node>, safe: Address, next: u64, newest: u64) -> Result<bool, ClientError> {
+/// Whether a node had indexed all that a Safe, whose next nonce is `next`, executed in the newest blocks when it told
+/// these `executions`. One that had not would have what used a nonce counted wrongly.
+async fn tells_the_newest(
+    node: &Arc<Node>,
+    safe: Address,
+    next: u64,
+    newest: u64,
+    executions: &[Execution],
+) -> Result<bool, ClientError> {
     let before = newest.saturating_sub(REORGANISED);
     let used_before = node.clone().safe_nonce(safe, before).await?;
     let told = node.executions(safe, u64::MAX, (before + 1, newest)).await?;
-    Ok(told.len() as u64 == next.saturating_sub(used_before))
+    let all = told.len() as u64 == next.saturating_sub(used_before);
+    // It may have indexed more since.
+    Ok(all && told.iter().rev().zip(executions.iter().rev()).all(|(now, then)| now == then))
 }
 
 /// What one node says of a nonce.
