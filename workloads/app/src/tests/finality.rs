@@ -188,8 +188,9 @@ async fn an_evacuation_whose_block_vanishes_cancels_nothing() {
     assert_eq!(world.balance(SHOP).await, 8);
 }
 
-#[tokio::test]
-async fn a_payment_that_landed_is_never_told_cancelled_by_a_node_that_hides_its_newest_events() {
+/// A wallet's second payment has landed while App was down, behind a node that hides its newest events so many times;
+/// App again, and the payment.
+async fn landed_behind_a_node_that_hides_it(times: u64) -> (World, RpcProxy, RunningApp, String) {
     let world = World::new().await;
     let proxy = RpcProxy::start(&world.anvil.url()).await.unwrap();
     let app = world.start_behind(&proxy, 0).await;
@@ -205,10 +206,28 @@ async fn a_payment_that_landed_is_never_told_cancelled_by_a_node_that_hides_its_
     app.kill().await;
     world.mine().await;
     let newest = json!(format!("{:#x}", world.block_number().await));
-    proxy.rule(Rule::on("eth_getLogs").does(NodeFault::alter(move |_, logs| {
+    proxy.rule(Rule::on("eth_getLogs").times(times).does(NodeFault::alter(move |_, logs| {
         logs.as_array_mut().unwrap().retain(|log| log["blockNumber"] != newest);
     })));
     let app = world.start_behind(&proxy, 0).await;
+    (world, proxy, app, id)
+}
+
+#[tokio::test]
+async fn a_payment_that_landed_is_never_told_cancelled_by_a_node_that_catches_up_between_two_questions() {
+    let (world, _proxy, app, id) = landed_behind_a_node_that_hides_it(1).await;
+    let waits = |payment: &Value| payment["message"].as_str().unwrap_or_default().contains("to say by what");
+    let shown = app.until(&id, |payment| payment["status"] != "broadcast" || waits(payment)).await;
+    assert_ne!(shown["status"], "cancelled", "{shown:#}");
+    world.mine().await;
+    let paid = app.ended(&id).await;
+    assert_eq!(paid["status"], "confirmed", "{paid:#}");
+    assert_eq!(world.balance(SHOP).await, 8);
+}
+
+#[tokio::test]
+async fn a_payment_that_landed_is_never_told_cancelled_by_a_node_that_hides_its_newest_events() {
+    let (world, proxy, app, id) = landed_behind_a_node_that_hides_it(u64::MAX).await;
     let waits = |payment: &Value| payment["message"].as_str().unwrap_or_default().contains("to say by what");
     let shown = app.until(&id, |payment| payment["status"] != "broadcast" || waits(payment)).await;
     assert_eq!(shown["status"], "broadcast", "{shown:#}");
