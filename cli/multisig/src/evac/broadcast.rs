@@ -9,11 +9,11 @@ use chain::{
     execute::{Carried, Errands, Executor, Lost, Readiness},
 };
 use chain_adapters::Adapters;
+use chain_clients::Tending;
 use clap::Args;
 use evacuation::{Bundle, EvacuationError, Step, VerifiedBundle, VerifiedStep};
 use futures::{StreamExt, stream};
 use serde::Serialize;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Payer, Progress, connect, manifest, patiently, read};
@@ -21,8 +21,6 @@ use crate::{failure::bad_input, output::Output};
 
 /// Wallets worked on at a time, hence transactions that are not mined yet: nodes hold at least 16 of one account.
 const CONCURRENCY: usize = 8;
-/// Where no block comes, what was sent is looked after this often all the same.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a transaction may take to be mined.
 const MINED: Duration = Duration::from_secs(300);
 /// So often a call is made again whose place something else has taken.
@@ -138,23 +136,11 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
 
 /// Looks after what is sent, with each block.
 async fn tend(client: &dyn ChainClient) -> Infallible {
-    let (mut known, mut failures) = (None, 0);
+    let (mut tending, mut failures) = (Tending::default(), 0);
     loop {
-        let tended = async {
-            // A chain that makes blocks on demand makes none for what it has not got.
-            let head = match (timeout(PATIENCE, client.head(known.as_ref())).await, &known) {
-                (Ok(head), _) => head?,
-                (Err(_), Some(known)) => known.clone(),
-                (Err(_), None) => client.head(None).await?,
-            };
-            client.tend(&head).await.map(|_| head)
-        };
-        match tended.await {
-            Ok(head) => (known, failures) = (Some(head), 0),
-            Err::<_, ClientError>(_) => {
-                failures += 1;
-                tokio::time::sleep(backoff::delay(failures)).await;
-            }
+        failures = if tending.next(client).await.is_ok() { 0 } else { failures + 1 };
+        if failures > 0 {
+            tokio::time::sleep(backoff::delay(failures)).await;
         }
     }
 }

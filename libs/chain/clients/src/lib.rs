@@ -2,10 +2,14 @@
 //!
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
+mod tend;
+
 use std::sync::Arc;
 
 use chain::{Access, ChainClient, ChainError, ChainId, ClientError, Relaying};
 use chain_evm_client::{EvmClient, Rpc};
+
+pub use tend::Tending;
 
 /// The client of a chain's nodes, which are asked for nothing yet. One that is given nothing to pay with only
 /// reads.

@@ -1,44 +1,28 @@
 //! Looks after what the relayer has sent: with each block, all of it at once.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use chain::{Account, ChainClient, ClientError, Head};
-use tokio::time::timeout;
+use chain::Account;
+use chain_clients::Tending;
 
 use crate::app::App;
 
-/// Where no block comes, what was sent is looked after this often all the same: a chain that makes blocks on demand makes
-/// none for what it has not got.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// For ever.
 pub(crate) async fn relay(app: Arc<App>) {
-    let (mut known, mut failures) = (None, 0);
+    let (mut tending, mut failures) = (Tending::default(), 0);
     loop {
-        match tended(&*app.client, known.as_ref()).await {
-            Ok((head, accounts)) => {
+        match tending.next(&*app.client).await {
+            Ok(accounts) => {
                 tell(&app, &accounts);
-                (known, failures) = (Some(head), 0);
+                failures = 0;
             }
             Err(error) => {
                 failures += 1;
-                // Meanwhile the chain may have gone to a newer block and back.
-                known = None;
                 tracing::warn!(%error, "the relayer's transactions can't be looked after; tried again");
                 tokio::time::sleep(backoff::delay(failures)).await;
             }
         }
     }
-}
-
-async fn tended(client: &dyn ChainClient, known: Option<&Head>) -> Result<(Head, Vec<Account>), ClientError> {
-    let head = match (timeout(PATIENCE, client.head(known)).await, known) {
-        (Ok(head), _) => head?,
-        (Err(_), Some(known)) => known.clone(),
-        (Err(_), None) => client.head(None).await?,
-    };
-    let accounts = client.tend(&head).await?;
-    Ok((head, accounts))
 }
 
 /// For health and the metrics.

@@ -31,11 +31,6 @@ async fn all_pending(world: &World) {
     }
 }
 
-async fn block_number(world: &World) -> u64 {
-    let number: String = world.anvil.rpc("eth_blockNumber", json!([])).await.unwrap();
-    u64::from_str_radix(number.trim_start_matches("0x"), 16).unwrap()
-}
-
 fn asked(proxy: &RpcProxy) -> u64 {
     proxy.counts().values().sum()
 }
@@ -59,7 +54,7 @@ async fn a_hundred_wallets_that_pay_at_once_are_paid_within_two_finality_depths(
     }
     world.automine(false).await;
     proxy.rule(Rule::any().does(Fault::Delay(std::time::Duration::from_millis(50))));
-    let (start, begun) = (block_number(&world).await, asked(&proxy));
+    let (start, begun) = (world.block_number().await, asked(&proxy));
     let mut before = begun;
     let mut ids = Vec::new();
     for id in &wallets {
@@ -76,7 +71,7 @@ async fn a_hundred_wallets_that_pay_at_once_are_paid_within_two_finality_depths(
     for id in &ids {
         app.until(id, |payment| payment["tx"].is_string() || payment["status"] == "confirmed").await;
     }
-    let included = block_number(&world).await;
+    let included = world.block_number().await;
     for _ in 0..DEPTH {
         world.mine().await;
     }
