@@ -49,6 +49,8 @@ struct State {
     port: u16,
     chain_id: u64,
     detached: bool,
+    #[serde(default)]
+    flags: Vec<String>,
 }
 
 /// A funded account of anvil's.
@@ -64,18 +66,21 @@ impl Anvil {
     /// Starts a node, or the one that lives in the folder given, and waits until the Safe contracts are on it.
     /// It also listens on 127.0.0.1.
     pub async fn start(chain_id: u64, options: Options) -> Result<Self> {
+        Self::start_as(chain_id, &[], options).await
+    }
+
+    /// The same, of another kind of chain: `flags` are anvil's own, such as `--hardfork=berlin`.
+    pub async fn start_as(chain_id: u64, flags: &[&str], options: Options) -> Result<Self> {
         let folder = Folder::new("anvil", options.folder.clone())?;
         if files::load_state::<State>(folder.path())?.is_none() {
-            let port = ports::free(options.bind)?;
-            files::save_state(
-                folder.path(),
-                &State { bind: options.bind, port, chain_id, detached: options.detached },
-            )?;
+            let (bind, port, detached) = (options.bind, ports::free(options.bind)?, options.detached);
+            let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+            files::save_state(folder.path(), &State { bind, port, chain_id, detached, flags })?;
         }
         let anvil = Self::load(folder).await?;
-        let State { bind, chain_id: found, .. } = anvil.state;
+        let State { bind, chain_id: found, .. } = &anvil.state;
         let place = anvil.folder.path().display();
-        ensure!(bind == options.bind && found == chain_id, "{place} was made for {bind}, chain {found}: remove it");
+        ensure!(*bind == options.bind && *found == chain_id, "{place} was made for {bind}, chain {found}: remove it");
         anvil.start_again().await?;
         Ok(anvil)
     }
@@ -101,7 +106,7 @@ impl Anvil {
             format!("--state={}", folder.path().join("chain.json").display()),
             format!("--config-out={}", folder.path().join("accounts.json").display()),
         ]);
-        let server = Server::new(spec.detached(state.detached));
+        let server = Server::new(spec.args(&state.flags).detached(state.detached));
         Ok(Self { state, http: tls::plain_client()?, server, modules, folder })
     }
 

@@ -161,10 +161,11 @@ impl Rpc {
         self.first(async |node: Arc<Node>| node.call(from, call, block).await).await
     }
 
-    /// Gas that a call by `from` would use.
+    /// Gas that a call by `from` would use after the newest block. Without a block, some nodes first carry out all that
+    /// waits in their pool, which is dear and beside the point: each wallet has one transaction under way.
     pub async fn estimate_gas(&self, from: Address, call: &Call) -> Result<u64, ClientError> {
         self.first(async |node: Arc<Node>| {
-            let gas: U64 = node.ask("eth_estimateGas", json!([request(from, call)]), "gas").await?;
+            let gas: U64 = node.ask("eth_estimateGas", json!([request(from, call), at(None)]), "gas").await?;
             Ok(gas.to())
         })
         .await

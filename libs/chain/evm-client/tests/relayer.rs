@@ -34,7 +34,12 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
+        Self::like(&[]).await
+    }
+
+    /// Of another kind of chain, by anvil's flags.
+    async fn like(flags: &[&str]) -> Self {
+        let anvil = Anvil::start_as(CHAIN, flags, Options::default()).await.unwrap();
         let proxy = RpcProxy::start(&anvil.url()).await.unwrap();
         let rpc = Arc::new(Rpc::new(&proxy.url()).unwrap());
         let () = anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
@@ -383,4 +388,55 @@ async fn each_payment_takes_a_key_that_can_pay_for_it_and_a_low_float_is_told_be
     let refused = relayers.relay("five", &errand("five"), &burning).await;
     assert!(matches!(refused, Err(ClientError::OverGas { ceiling: 30_000, .. })));
     assert_eq!(world.kept("five").await, []);
+}
+
+#[tokio::test]
+async fn a_chain_without_a_base_fee_takes_legacy_transactions_and_their_replacements_are_too() {
+    let world = World::like(&["--hardfork=berlin"]).await;
+    let relayers = world.start();
+    let price: String = world.anvil.rpc("eth_gasPrice", json!([])).await.unwrap();
+    let price = u128::from_str_radix(price.trim_start_matches("0x"), 16).unwrap();
+    let legacy = |relayed: &Relayed| match TxEnvelope::decode_2718_exact(&relayed.raw).unwrap() {
+        TxEnvelope::Legacy(signed) => (signed.tx().chain_id, signed.tx().gas_price),
+        other => panic!("{:?}", other.tx_type()),
+    };
+    let mut one = send(&relayers, "one", 1).await;
+    world.block(&relayers).await;
+    let kept = world.kept("one").await;
+    assert_eq!(kept.iter().map(legacy).collect::<Vec<_>>(), [(Some(CHAIN), price)], "EIP-155, at the node's price");
+    assert_eq!(now(&mut one).await.unwrap(), mined(&kept[0]));
+
+    // The node says that it has the next, and loses it.
+    world.proxy.rule(Rule::on("eth_sendRawTransaction").does(Fault::Answer(json!(kept[0].tx))));
+    let mut two = send(&relayers, "two", 2).await;
+    for _ in 0..LIMITS.replace_after {
+        world.block(&relayers).await;
+    }
+    world.proxy.clear();
+    let kept = world.kept("two").await;
+    let [(_, first), (id, dearer)] = [legacy(&kept[0]), legacy(&kept[1])];
+    assert!(id == Some(CHAIN) && dearer * 8 >= first * 9, "{first} {dearer}");
+    world.block(&relayers).await;
+    world.block(&relayers).await;
+    assert_eq!(now(&mut two).await.unwrap(), mined(kept.last().unwrap()));
+    assert_eq!(world.shop().await, 3);
+}
+
+#[tokio::test]
+async fn a_chain_that_tags_what_is_final_has_its_transactions_followed_up_to_that_tag() {
+    // Each epoch is of one block, so that the second last is final.
+    for flags in [&["--slots-in-an-epoch=1"][..], &["--slots-in-an-epoch=1", "--network=optimism"]] {
+        let world = World::like(flags).await;
+        let relayers = world.start_with(&[&world.key(1)], LIMITS, Finality::Tagged);
+        let mut one = send(&relayers, "one", 1).await;
+        let kept = world.kept("one").await;
+        for blocks in 1..=2 {
+            world.block(&relayers).await;
+            assert_eq!(now(&mut one).await.unwrap(), mined(&kept[0]));
+            assert_eq!(world.kept("one").await, kept, "not final after {blocks}");
+        }
+        world.block(&relayers).await;
+        assert_eq!(world.kept("one").await, [], "{flags:?}");
+        assert_eq!(world.shop().await, 1);
+    }
 }

@@ -139,6 +139,30 @@ fn only_named_pods_reach_app_and_app_reaches_only_its_servers() {
 }
 
 #[test]
+fn further_relayers_keys_come_from_the_same_secret_to_where_the_configuration_names_them() {
+    let mut values = values();
+    values["relayer"] = json!({"moreKeys": ["second.key"]});
+    values["config"]["relayer"] = json!({"moreKeyFiles": ["/etc/multisig/relayer/second.key"]});
+    let objects = helm(&values).unwrap();
+    let config = object(&objects, "ConfigMap")["data"]["config.json"].as_str().unwrap();
+    let _: Config = serde_json::from_str(config).unwrap();
+    let config: Value = serde_json::from_str(config).unwrap();
+    assert_eq!(config["relayer"]["moreKeyFiles"], json!(["/etc/multisig/relayer/second.key"]));
+    let pod = &object(&objects, "Deployment")["spec"]["template"]["spec"];
+    let volumes = pod["volumes"].as_array().unwrap();
+    let secret = &volumes.iter().find(|volume| volume["name"] == "relayer").unwrap()["secret"];
+    let mounted = |key: &str| json!({"key": key, "path": key});
+    assert_eq!(secret["secretName"], "app-relayer");
+    assert_eq!(secret["items"], json!([mounted("relayer.key"), mounted("second.key")]));
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|mount| mount["name"] == "relayer").unwrap();
+    assert_eq!(mount["mountPath"], "/etc/multisig/relayer");
+
+    values["config"]["relayer"]["moreKeyFiles"] = json!(["/tmp/second.key"]);
+    assert!(helm(&values).unwrap_err().contains("moreKeyFiles"));
+}
+
+#[test]
 fn values_that_the_schema_does_not_know_are_refused() {
     let refused = |pointer: &str, value: Value, names: &str| {
         let mut values = values();
