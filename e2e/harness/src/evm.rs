@@ -155,7 +155,12 @@ impl Anvil {
     }
 
     /// Sends a transaction of an account that anvil holds the key of, and waits for its success. The receipt.
-    pub async fn send(&self, transaction: Value) -> Result<Value> {
+    pub async fn send(&self, mut transaction: Value) -> Result<Value> {
+        // anvil offers a tip also where its blocks have no base fee, and then refuses it.
+        let newest: Value = self.rpc("eth_getBlockByNumber", json!(["latest", false])).await?;
+        if newest["baseFeePerGas"].is_null() {
+            transaction["gasPrice"] = self.rpc("eth_gasPrice", json!([])).await?;
+        }
         let hash: String = self.rpc("eth_sendTransaction", json!([transaction])).await?;
         let receipt = self.receipt(&hash).await?;
         ensure!(receipt["status"] == "0x1", "the transaction {hash} reverted");
