@@ -71,6 +71,14 @@ enum Try {
     Failed(String),
 }
 
+/// A request's bytes, unless it would be refused.
+fn payload(request: &Request) -> Result<Vec<u8>, BatchError> {
+    if let Some(Operation::Batch(batch)) = &request.operation {
+        batch.check()?;
+    }
+    Ok(request.encode_to_vec())
+}
+
 impl Caller {
     /// Asks over `link` with whatever keys and peers `party` holds at each try.
     pub fn new(link: Link, party: watch::Receiver<Party>, metrics: Metrics) -> Self {
@@ -93,10 +101,7 @@ impl Caller {
         request: &Request,
         deadline: Instant,
     ) -> Result<Response, CallError> {
-        if let Some(Operation::Batch(batch)) = &request.operation {
-            batch.check()?;
-        }
-        let payload = request.encode_to_vec();
+        let payload = payload(request)?;
         let (mut tries, mut not_now, mut last) = (0, None, "the deadline had passed before the first".to_owned());
         while Instant::now() < deadline {
             if tries > 0 {
@@ -115,6 +120,20 @@ impl Caller {
             self.pause(tries, deadline).await;
         }
         not_now.ok_or(CallError::NoAnswer { to, tries, last })
+    }
+
+    /// One try of [`Self::call`], for whoever has something better to do than to wait: "not now" is returned.
+    pub async fn call_once(
+        &self,
+        to: Role,
+        lane: Lane,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Response, CallError> {
+        match self.ask(to, lane, &payload(request)?, deadline).await? {
+            Try::Answered(response) => Ok(response),
+            Try::Failed(last) => Err(CallError::NoAnswer { to, tries: 1, last }),
+        }
     }
 
     async fn ask(&self, to: Role, lane: Lane, payload: &[u8], deadline: Instant) -> Result<Try, CallError> {

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,62 +10,13 @@ use custody::{
     Role,
     config::{CREDENTIALS_KEY, Credentials},
 };
-use futures::future::BoxFuture;
-use protocol::{
-    envelope::{Party, PeerError, Peers},
-    ops::{Operation, Request, Response},
-    subject::Lane,
-};
-use tokio::time::Instant;
-use transport::{Caller, Endpoint, Session, SessionState};
-use zeroize::Zeroize;
+use protocol::envelope::{Party, PeerError, Peers};
+use transport::{Endpoint, Session, SessionState};
 
-use crate::{
-    app::App,
-    config::Settings,
-    health::State,
-    identity::AppKeys,
-    signers::{Away, Transport},
-};
+use crate::{app::App, calls::Calls, config::Settings, health::State, identity::AppKeys};
 
 /// How often the credentials' file and the connection's state are looked at.
 const POLL: Duration = Duration::from_secs(1);
-
-/// Asks the signers over the broker, once there is a connection.
-#[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<OnceLock<Caller>>);
-
-impl Transport for Calls {
-    fn ask(&self, signer: Role, request: Request, deadline: Instant) -> BoxFuture<'_, Result<Response, Away>> {
-        Box::pin(async move {
-            let request = Wiped(request);
-            let away = |why: String| Away::Silent { signer, why };
-            let caller = self.0.get().ok_or_else(|| away("App has no credentials for the broker yet".to_owned()))?;
-            caller.call(signer, lane(&request.0), &request.0, deadline).await.map_err(|error| away(error.to_string()))
-        })
-    }
-}
-
-/// Records are read in a lane of their own: nothing that is paid waits for them.
-fn lane(request: &Request) -> Lane {
-    let in_lane = |lane: &Lane| request.operation.as_ref().is_some_and(|operation| operation.in_lane(*lane));
-    [Lane::Records].into_iter().find(in_lane).unwrap_or(Lane::Op)
-}
-
-/// A request whose client key is wiped once it is sent, or given up.
-struct Wiped(Request);
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        match &mut self.0.operation {
-            Some(Operation::CreateWallet(create)) => create.client_key.zeroize(),
-            Some(Operation::Check(payment) | Operation::Announce(payment) | Operation::Sign(payment)) => {
-                payment.client_key.zeroize();
-            }
-            _ => {}
-        }
-    }
-}
 
 /// All that a session is made from.
 pub(crate) struct Broker {
@@ -122,7 +73,7 @@ impl Broker {
         let session = Session::open(self.endpoint.clone(), self.party.clone(), credentials, self.metrics.clone()).await;
         let session = session.map_err(|error| error.to_string())?;
         // There is one session in a process's life.
-        let _ = self.calls.0.set(session.caller());
+        self.calls.connected(session.caller());
         Ok(session)
     }
 

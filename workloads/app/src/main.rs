@@ -5,6 +5,7 @@ mod backup;
 mod broker;
 mod busy;
 mod callers;
+mod calls;
 mod commands;
 mod config;
 mod domain;

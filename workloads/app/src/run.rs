@@ -21,8 +21,9 @@ use zeroize::Zeroizing;
 use crate::{
     app::App,
     backup::{self, Secrets},
-    broker::{Broker, Calls},
+    broker::Broker,
     busy::Busy,
+    calls::Calls,
     config::{ConfigError, RelayerSettings, Settings},
     heads::Heads,
     health::Health,
