@@ -20,7 +20,7 @@ impl Step<'_> {
             None => self.cancel_transaction(&payment, None).await?,
         };
         let label = format!("cancel-{}", self.payment.cancel_attempts);
-        let cancel = match self.signed(cancel, &label).await? {
+        let cancel = match self.signed(cancel, &label, self.payment.clone()).await? {
             Ok(cancel) => cancel,
             Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) => {
                 // A refusal is final for its operation: the next attempt is another operation.

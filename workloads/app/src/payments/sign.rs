@@ -25,8 +25,8 @@ impl Step<'_> {
         if self.settled(&transaction).await? {
             return Ok(());
         }
-        match self.signed(transaction, "sign").await? {
-            Ok(_) => self.go(Stage::Send, Status::Signed).await,
+        match self.signed(transaction, "sign", self.at(Stage::Send, Status::Signed)).await? {
+            Ok(_) => Ok(()),
             Err(Unsigned::ByKeeper(refused) | Unsigned::ByCooler(refused)) if refused.nonce_is_taken() => {
                 self.end_by_cancel(None, &refused.reason, &refused.to_string()).await
             }
@@ -52,11 +52,13 @@ impl Step<'_> {
         Err(Trouble::NotNext { refused })
     }
 
-    /// The transaction with both signatures, each stored as soon as it is there. `label` names the operations.
+    /// The transaction with both signatures, each stored as soon as it is there; with the second, the payment is `then`.
+    /// `label` names the operations.
     pub(super) async fn signed(
         &self,
         mut transaction: Transaction,
         label: &str,
+        then: Payment,
     ) -> Result<Result<Transaction, Unsigned>, Trouble> {
         if transaction.hot.is_none() {
             match self.signatures(Role::Keeper, &transaction, label).await? {
@@ -72,7 +74,9 @@ impl Step<'_> {
                 Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByCooler(refused))),
             }
-            self.app.store.record(self.payment.clone(), transaction.clone()).await?;
+            self.app.store.record(then, transaction.clone()).await?;
+        } else if then != self.payment {
+            self.app.store.update(then).await?;
         }
         Ok(Ok(transaction))
     }
