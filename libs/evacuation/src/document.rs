@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::EvacuationError;
 
-/// Version of the documents that this build reads and writes.
+/// Version of a bundle, and of a plan that is one.
 pub const VERSION: u32 = 1;
 
 pub(crate) fn same_manifest(
@@ -20,8 +20,17 @@ pub(crate) fn same_manifest(
     Err(EvacuationError::OtherManifest { what, custody: custody.to_string(), digest: digest.to_owned() })
 }
 
-/// The version is read first, so that a newer document is called newer and not malformed.
+/// Of [`VERSION`].
 pub(crate) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, EvacuationError> {
+    read_up_to(VERSION, what, bytes)
+}
+
+/// Of any version up to `newest`. The version is read first, so that a newer document is called newer and not malformed.
+pub(crate) fn read_up_to<T: DeserializeOwned>(
+    newest: u32,
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, EvacuationError> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u64,
@@ -30,8 +39,8 @@ pub(crate) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Res
     let bytes = text_file::unmarked(bytes).map_err(wrong)?;
     let malformed = |error: serde_json::Error| EvacuationError::Malformed { what, why: error.to_string() };
     let Versioned { version } = serde_json::from_slice(bytes).map_err(malformed)?;
-    if version != u64::from(VERSION) {
-        return Err(EvacuationError::UnknownVersion { what, version, read: VERSION });
+    if !(1..=u64::from(newest)).contains(&version) {
+        return Err(EvacuationError::UnknownVersion { what, version, read: newest });
     }
     serde_json::from_slice(bytes).map_err(malformed)
 }

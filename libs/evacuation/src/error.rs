@@ -15,13 +15,13 @@ pub enum EvacuationError {
         why: String,
     },
     /// Made by another version of the tools.
-    #[error("{what} has version {version}, this build reads version {read} only; use the tools that made it")]
+    #[error("{what} has version {version}, this build reads up to version {read}; use the tools that made it")]
     UnknownVersion {
         /// Which document.
         what: &'static str,
         /// What it says.
         version: u64,
-        /// What this build reads.
+        /// The newest that this build reads.
         read: u32,
     },
     /// Made for another custody, or under another manifest.

@@ -2,31 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use chain::{ChainId, WalletDesc, hex};
+use chain::{Amount, Asset, ChainId, WalletDesc, hex};
 use chain_adapters::Adapters;
 use custody::{CustodyId, WalletId, manifest::VerifiedManifest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     EvacuationError,
-    document::{VERSION, pretty, read, same_manifest},
+    document::{VERSION, pretty, read_up_to, same_manifest},
     wallet::{Recorded, wallet},
 };
 
 const WHAT: &str = "wallets export";
 
+/// Version of the exports that signers write; version 1 told nothing of what was signed.
+pub const EXPORT_VERSION: u32 = 2;
+/// How [`ExportedPayment::contract`] names the chain's own coin.
+const NATIVE: &str = "native";
+
 /// What `keeper wallets export` and `cooler wallets export` print.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WalletsExport {
-    /// [`VERSION`].
+    /// [`EXPORT_VERSION`], or 1.
     pub version: u32,
     /// The custody.
     pub custody_id: CustodyId,
     /// SHA-256 of the manifest's payload, lower-case hex.
     pub manifest_digest: String,
+    /// Up to where the signer's audit chain went; absent in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<AuditHead>,
     /// All wallets.
     pub wallets: Vec<ExportedWallet>,
+}
+
+/// The end of a signer's audit chain: whoever exports after a freeze shows by it that nothing was signed later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditHead {
+    /// Records in the chain.
+    pub count: u64,
+    /// SHA-256 of the last, 64 hex digits.
+    pub hash: String,
 }
 
 /// One wallet's record.
@@ -41,17 +59,51 @@ pub struct ExportedWallet {
     pub salt: String,
     /// Addresses by CAIP-2 chain id, display form.
     pub addresses: BTreeMap<ChainId, String>,
+    /// Payments that were signed and whose settlement is not attested; none in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outstanding: Vec<ExportedPayment>,
+    /// The highest nonce at which anything was signed, by CAIP-2 chain id; none in version 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub highest: BTreeMap<ChainId, u64>,
+}
+
+/// A payment that may still be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExportedPayment {
+    /// CAIP-2 chain id.
+    pub chain: ChainId,
+    /// At which nonce.
+    pub nonce: u64,
+    /// Symbol in the signer's local policy.
+    pub asset: String,
+    /// The asset's contract, or `native`; absent where the local policy no longer lists the asset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
+    /// In the smallest unit.
+    pub amount: Amount,
+}
+
+impl ExportedPayment {
+    /// Whether it pays out this asset: by the contract, or by the symbol where it names none.
+    pub(crate) fn is_of(&self, Asset { symbol, contract }: &Asset) -> bool {
+        match (&self.contract, contract) {
+            (None, _) => self.asset == *symbol,
+            (Some(said), None) => said == NATIVE,
+            (Some(said), Some(contract)) => said.eq_ignore_ascii_case(contract),
+        }
+    }
 }
 
 impl WalletsExport {
-    /// A signer's records under its manifest.
+    /// Records under their manifest, in version 1: nothing is told of what was signed.
     pub fn new(manifest: &VerifiedManifest, wallets: Vec<ExportedWallet>) -> Self {
-        Self { version: VERSION, custody_id: manifest.custody_id(), manifest_digest: manifest.digest(), wallets }
+        Self { version: VERSION, custody_id: manifest.custody_id(), manifest_digest: manifest.digest(), audit_head: None, wallets }
     }
 
     /// Reads the document; what it says of addresses is checked when it is planned with.
     pub fn parse(bytes: &[u8]) -> Result<Self, EvacuationError> {
-        read(WHAT, bytes)
+        read_up_to(EXPORT_VERSION, WHAT, bytes)
     }
 
     /// For standard output or a file.
@@ -85,7 +137,18 @@ impl ExportedWallet {
         addresses: BTreeMap<ChainId, String>,
     ) -> Self {
         let hot_keys = hot_keys.iter().map(|(namespace, key)| (namespace.clone(), hex::encode_prefixed(key))).collect();
-        Self { id, hot_keys, salt: hex::encode_prefixed(salt), addresses }
+        let salt = hex::encode_prefixed(salt);
+        Self { id, hot_keys, salt, addresses, outstanding: Vec::new(), highest: BTreeMap::new() }
+    }
+
+    /// The hot key of a chain's family; empty where it is none, which no wallet has.
+    pub(crate) fn hot_key(&self, chain: &ChainId) -> Vec<u8> {
+        self.hot_keys.get(chain.namespace()).and_then(|key| hex::decode_prefixed(key)).unwrap_or_default()
+    }
+
+    /// The salt; zeros where it is none, which no wallet passes whose address was computed from it.
+    pub(crate) fn salt_bytes(&self) -> [u8; 32] {
+        hex::decode_prefixed(&self.salt).and_then(|salt| salt.try_into().ok()).unwrap_or_default()
     }
 
     /// What it says of `chain`, if it is there.

@@ -4,20 +4,28 @@
 //! station recomputes everything from the manifest and the very bytes to be signed: addresses from hot, cool and cold
 //! keys, destination and amount from the decoder, what is signed from both. A plan is a bundle without signatures; the
 //! stations may sign in either order, and the broadcaster checks as they do.
+//!
+//! A plan of version 2 ([`stream`]) holds ladders ([`Ladder`]) in the place of steps, and is read a chunk at a time.
 
 mod bundle;
+mod destination;
 mod document;
 mod error;
 mod export;
+mod export_writer;
+mod ladder;
 mod plan;
 mod step;
+pub mod stream;
 mod verify;
 mod wallet;
 
 pub use bundle::Bundle;
 pub use document::VERSION;
 pub use error::EvacuationError;
-pub use export::{ExportedWallet, WalletsExport};
+pub use export::{AuditHead, EXPORT_VERSION, ExportedPayment, ExportedWallet, WalletsExport};
+pub use export_writer::ExportWriter;
+pub use ladder::{Holding, Ladder, LadderError, MAX_ASSETS, MAX_NONCES, MAX_OUTSTANDING, Outstanding, Rung};
 pub use plan::{Balance, ChainState, plan};
 pub use step::Step;
 pub use verify::{VerifiedBundle, VerifiedStep};

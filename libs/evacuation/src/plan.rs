@@ -1,14 +1,15 @@
 //! From wallet records and what a node says of them to unsigned steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{Amount, Asset, ChainError, ChainId, Claim, Effect, Payer, hex};
+use chain::{Amount, Asset, ChainId, Claim, Effect, Payer, hex};
 use chain_adapters::Adapters;
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use crate::{
     Bundle, EvacuationError, Step, WalletsExport,
-    wallet::{Recorded, safe_destination, wallet},
+    destination::destination,
+    wallet::{Recorded, wallet},
 };
 
 /// What a node says of one wallet.
@@ -42,11 +43,12 @@ pub fn plan(
     destinations: &BTreeMap<ChainId, String>,
 ) -> Result<Bundle, EvacuationError> {
     export.require(manifest)?;
+    let chains: BTreeSet<&ChainId> = states.keys().map(|(_, chain)| chain).collect();
     let mut steps = Vec::new();
     for record in &export.wallets {
         for recorded in record.addresses.keys().filter_map(|chain| record.on(chain)) {
             let Recorded { id, chain, .. } = recorded;
-            if !states.keys().any(|(_, known)| known == chain) {
+            if !chains.contains(chain) {
                 continue;
             }
             let unknown = || EvacuationError::UnknownState { wallet: id.clone(), chain: chain.clone() };
@@ -105,22 +107,4 @@ fn claims(next: &[Claim], position: u64) -> Vec<Claim> {
         [Claim::Sequence(first)] => vec![Claim::Sequence(first.saturating_add(position))],
         claims => claims.to_vec(),
     }
-}
-
-/// The destination asked for, or the manifest's first, in display form.
-fn destination(
-    manifest: &VerifiedManifest,
-    adapters: &Adapters,
-    chain: &ChainId,
-    asked: Option<&String>,
-) -> Result<String, EvacuationError> {
-    let first = manifest.safe_destinations(chain.as_str()).first();
-    let to = asked.or(first).ok_or_else(|| EvacuationError::NoDestination(chain.clone()))?;
-    let elsewhere = || EvacuationError::NotADestination { to: to.clone(), chain: chain.clone() };
-    let rules = adapters.rules(chain).map_err(|_| elsewhere())?;
-    let to = rules.address(to).map_err(|error| match error {
-        ChainError::Address(_) => elsewhere(),
-        source => EvacuationError::Destination { chain: chain.clone(), source },
-    })?;
-    if safe_destination(rules.as_ref(), manifest, &to) { Ok(to) } else { Err(elsewhere()) }
 }

@@ -1,0 +1,199 @@
+//! A chunk whose wallets were recomputed from the manifest, its transactions, and a station's signatures on them.
+
+use std::sync::Arc;
+
+use chain::{Asset, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatures, Transaction, WalletDesc};
+use custody::{WalletId, manifest::VerifiedManifest};
+
+use super::{
+    CHUNK_STEPS, CHUNK_WALLETS, PlanHeader, PlannedWallet, SignedChunk, StreamError, compact, frame::Hash, header::PLAN,
+    wire,
+};
+use crate::{EvacuationError, Rung};
+
+/// What all chunks of a plan share.
+pub(crate) struct Context {
+    pub(crate) rules: Arc<dyn ChainRules>,
+    pub(crate) manifest: VerifiedManifest,
+    pub(crate) header: PlanHeader,
+}
+
+/// A wallet of a plan, recomputed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedWallet {
+    planned: PlannedWallet,
+    described: WalletDesc,
+}
+
+impl VerifiedWallet {
+    /// What the plan says of it.
+    pub fn planned(&self) -> &PlannedWallet {
+        &self.planned
+    }
+
+    /// Its address and owners, from its hot key and the manifest.
+    pub fn described(&self) -> &WalletDesc {
+        &self.described
+    }
+}
+
+/// A chunk of which every transaction only moves money to the plan's safe destination.
+pub struct VerifiedChunk {
+    context: Arc<Context>,
+    digest: Hash,
+    wallets: Vec<VerifiedWallet>,
+}
+
+/// One transaction of a ladder.
+pub struct LadderStep<'a> {
+    context: &'a Context,
+    wallet: &'a VerifiedWallet,
+    rung: Rung,
+    unsigned: Vec<u8>,
+    id: [u8; 32],
+}
+
+impl Context {
+    /// Recomputes each wallet; nothing that could not be signed passes.
+    pub(crate) fn verify(self: &Arc<Self>, chunk: &wire::Chunk, digest: Hash) -> Result<VerifiedChunk, StreamError> {
+        if chunk.wallets.is_empty() || chunk.wallets.len() > CHUNK_WALLETS {
+            let why = format!("a chunk of {} wallets; one has 1 to {CHUNK_WALLETS}", chunk.wallets.len());
+            return Err(StreamError::malformed(PLAN, why));
+        }
+        let wallets = chunk.wallets.iter().map(|message| self.wallet(message)).collect::<Result<Vec<_>, _>>()?;
+        let chunk = VerifiedChunk { context: self.clone(), digest, wallets };
+        if chunk.step_count() > CHUNK_STEPS {
+            let why = format!("a chunk of more than {CHUNK_STEPS} transactions");
+            return Err(StreamError::malformed(PLAN, why));
+        }
+        Ok(chunk)
+    }
+
+    fn wallet(&self, message: &wire::Wallet) -> Result<VerifiedWallet, StreamError> {
+        let planned = PlannedWallet::from_wire(message, &self.header.assets)?;
+        let (id, chain) = (&planned.id, &self.header.chain);
+        let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
+        let owners = self.manifest.owners(chain, &planned.hot_key).map_err(wrong)?;
+        let described = self.rules.wallet(&owners, planned.salt).map_err(wrong)?;
+        for holding in planned.ladder.holdings() {
+            let effect = self.effect(holding.asset(), holding.balance());
+            let assets = std::slice::from_ref(self.asset(holding.asset()));
+            self.rules.admits(&effect, &described, assets).map_err(|refusal| self.refused(id, refusal))?;
+        }
+        Ok(VerifiedWallet { planned, described })
+    }
+
+    /// The bytes of a rung, made here and decoded again: what is signed is what is shown.
+    fn step<'a>(&'a self, wallet: &'a VerifiedWallet, rung: Rung) -> Result<LadderStep<'a>, StreamError> {
+        let (id, described) = (&wallet.planned.id, &wallet.described);
+        let (effect, assets) = (self.effect(rung.asset, rung.amount), std::slice::from_ref(self.asset(rung.asset)));
+        let claims = [Claim::Sequence(rung.nonce)];
+        let wrong = |source| EvacuationError::Chain {
+            wallet: id.clone(),
+            chain: self.header.chain.clone(),
+            source,
+        };
+        let unsigned = self.rules.build(&effect, described, assets, &claims).map_err(wrong)?;
+        let decoded = self.rules.decode(&unsigned, described, assets).map_err(|refusal| self.refused(id, refusal))?;
+        let Transaction { id: digest, effects, fee, claims: used, .. } = decoded;
+        if effects != [effect] || used != claims || fee.payer != Payer::Relayer {
+            return Err(StreamError::NoNonces(id.clone()));
+        }
+        Ok(LadderStep { context: self, wallet, rung, unsigned, id: digest })
+    }
+
+    fn asset(&self, place: usize) -> &Asset {
+        // A ladder's places were looked up in this list when its wallet was read.
+        &self.header.assets[place].asset
+    }
+
+    fn effect(&self, asset: usize, amount: chain::Amount) -> Effect {
+        let asset = self.asset(asset).symbol.clone();
+        Effect::Transfer { asset, to: self.header.destination.clone(), amount }
+    }
+
+    fn refused(&self, wallet: &WalletId, refusal: chain::Refusal) -> StreamError {
+        EvacuationError::Refused { wallet: wallet.clone(), chain: self.header.chain.clone(), refusal }.into()
+    }
+}
+
+impl VerifiedChunk {
+    /// SHA-256 of its message in the plan.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Its wallets, in order.
+    pub fn wallets(&self) -> &[VerifiedWallet] {
+        &self.wallets
+    }
+
+    /// How many transactions it has.
+    pub fn step_count(&self) -> usize {
+        self.wallets.iter().map(|wallet| wallet.planned.ladder.rungs().count()).sum()
+    }
+
+    /// Its transactions, in the order of the signatures.
+    pub fn steps(&self) -> Result<Vec<LadderStep<'_>>, StreamError> {
+        let rungs = self.wallets.iter().flat_map(|wallet| wallet.planned.ladder.rungs().map(move |rung| (wallet, rung)));
+        rungs.map(|(wallet, rung)| self.context.step(wallet, rung)).collect()
+    }
+
+    /// Which of `signed` belongs to which of [`Self::steps`]: each is verified.
+    pub fn signatures(&self, role: KeyRole, signed: &SignedChunk) -> Result<Vec<Signatures>, StreamError> {
+        let other = |why| StreamError::OtherPlan { role, why };
+        if signed.plan_chunk != self.digest {
+            return Err(other("a chunk differs"));
+        }
+        let compact = signed.signatures.chunks_exact(compact::BYTES);
+        if !compact.remainder().is_empty() || compact.len() != self.step_count() {
+            return Err(other("there are not as many signatures as transactions"));
+        }
+        let each = self.steps()?.into_iter().zip(compact).map(|(step, compact)| {
+            let signatures = vec![compact::expanded(compact)];
+            if step.signed_by(role, &signatures)? { Ok(signatures) } else { Err(other("a signature does not fit")) }
+        });
+        each.collect()
+    }
+}
+
+impl LadderStep<'_> {
+    /// The wallet that it empties of an asset.
+    pub fn wallet(&self) -> &VerifiedWallet {
+        self.wallet
+    }
+
+    /// Which asset, how much, and at which nonce.
+    pub fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// The 32 bytes that stand for all that is signed.
+    pub fn id(&self) -> &[u8; 32] {
+        &self.id
+    }
+
+    /// The bytes that are signed over, in the chain's encoding.
+    pub fn unsigned(&self) -> &[u8] {
+        &self.unsigned
+    }
+
+    /// A station's signature in 64 bytes, made with its 32-byte secret key, which must be the manifest's.
+    pub fn sign(&self, role: KeyRole, secret: &[u8; 32]) -> Result<[u8; 64], StreamError> {
+        let rules = &self.context.rules;
+        let payloads = rules.payloads(&self.unsigned, &self.wallet.described, role);
+        let payloads = payloads.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))?;
+        let other = |_| EvacuationError::OtherPhrase(role);
+        let signatures = payloads.iter().map(|payload| rules.sign(secret, payload)).collect::<Result<Vec<_>, _>>();
+        let signatures = signatures.map_err(other)?;
+        if !self.signed_by(role, &signatures)? {
+            return Err(EvacuationError::OtherPhrase(role).into());
+        }
+        compact::compact(&signatures).ok_or(StreamError::NotCompact(role))
+    }
+
+    fn signed_by(&self, role: KeyRole, signatures: &[Signature]) -> Result<bool, StreamError> {
+        let fits = self.context.rules.signed_by(&self.unsigned, &self.wallet.described, role, signatures);
+        fits.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))
+    }
+}

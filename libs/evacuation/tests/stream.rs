@@ -1,0 +1,337 @@
+//! Promises of the documents of version 2: what stations sign of them, and what they refuse.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::{Amount, Asset, ChainId, Claim, KeyRole};
+use chain_adapters::Adapters;
+use custodies::{Ceremony, Custody, phrase};
+use custody::{WalletId, phrase::EIP155};
+use evacuation::{
+    Balance, ChainState, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
+    stream::{
+        Block, CHUNK_WALLETS, Draft, OpenedPlan, PlanReader, Request, SignatureReader, SignatureWriter, SignedChunk,
+        StreamError, is_stream,
+    },
+};
+
+const SAFE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
+
+fn mainnet() -> ChainId {
+    "eip155:1".parse().unwrap()
+}
+
+fn custody() -> Custody {
+    Ceremony::fixed().destinations("eip155:1", &[SAFE]).held()
+}
+
+fn asset(symbol: &str, contract: Option<&str>) -> Asset {
+    Asset { symbol: symbol.to_owned(), contract: contract.map(str::to_owned) }
+}
+
+/// A custody's wallets, what a node says of them, and the assets that are listed.
+struct World {
+    custody: Custody,
+    export: WalletsExport,
+    states: BTreeMap<(WalletId, ChainId), ChainState>,
+    assets: Vec<Asset>,
+}
+
+impl World {
+    fn new(assets: &[Asset]) -> Self {
+        let custody = custody();
+        let export = WalletsExport::new(&custody.manifest, Vec::new());
+        Self { custody, export, states: BTreeMap::new(), assets: assets.to_vec() }
+    }
+
+    /// Wallets differ in their salt alone: one hot key is enough for a test.
+    fn wallet(&mut self, name: &str, live: u64, held: &[u128]) -> &mut ExportedWallet {
+        let hot = phrase(10).keys().public_key(EIP155).unwrap().to_vec();
+        let mut salt = [0; 32];
+        salt[..8].copy_from_slice(&(self.export.wallets.len() as u64).to_be_bytes());
+        let rules = Adapters::all().rules(&mainnet()).unwrap();
+        let owners = self.custody.manifest.owners(&mainnet(), &hot).unwrap();
+        let address = rules.wallet(&owners, salt).unwrap().address;
+        let id: WalletId = name.parse().unwrap();
+        let keys = BTreeMap::from([(EIP155.to_owned(), hot)]);
+        let balances = self.assets.iter().zip(held);
+        let balances = balances.map(|(asset, held)| Balance { asset: asset.clone(), amount: Amount::from(*held) });
+        let state = ChainState { created: live > 0, next: vec![Claim::Sequence(live)], balances: balances.collect() };
+        self.states.insert((id.clone(), mainnet()), state);
+        self.export.wallets.push(ExportedWallet::new(id, &keys, salt, [(mainnet(), address)].into()));
+        self.export.wallets.last_mut().unwrap()
+    }
+
+    fn draft(&self, rebasing: &[&str]) -> Result<Draft, StreamError> {
+        let rebasing: BTreeSet<String> = rebasing.iter().map(|symbol| (*symbol).to_owned()).collect();
+        let request = Request {
+            export: &self.export,
+            states: &self.states,
+            signed: &self.custody.signed,
+            manifest: &self.custody.manifest,
+            chain: &mainnet(),
+            block: Block { number: 5, id: "0xab".to_owned() },
+            assets: &self.assets,
+            rebasing: &rebasing,
+            destination: None,
+        };
+        Draft::new(&request, &Adapters::all())
+    }
+
+    fn plan(&self) -> Vec<u8> {
+        let mut plan = Vec::new();
+        self.draft(&[]).unwrap().write(&mut plan).unwrap();
+        plan
+    }
+
+    fn open<'a>(&self, plan: &'a [u8]) -> PlanReader<&'a [u8]> {
+        OpenedPlan::open(plan).unwrap().verify(&self.custody.manifest, &Adapters::all()).unwrap()
+    }
+
+    /// All of a plan, or why a station refuses it.
+    fn refused(&self, plan: &[u8]) -> Option<StreamError> {
+        let read = || {
+            let mut reader = OpenedPlan::open(plan)?.verify(&self.custody.manifest, &Adapters::all())?;
+            while reader.next_chunk()?.is_some() {}
+            Ok(())
+        };
+        read().err()
+    }
+
+    fn sign(&self, plan: &[u8], role: KeyRole) -> Vec<u8> {
+        let byte = if role == KeyRole::Cool { 2 } else { 3 };
+        let secret = phrase(byte).keys().secret(EIP155).unwrap();
+        let mut reader = self.open(plan);
+        let mut file = SignatureWriter::begin(Vec::new(), role, reader.header_digest()).unwrap();
+        while let Some(chunk) = reader.next_chunk().unwrap() {
+            file.chunk(SignedChunk::sign(&chunk, role, &secret).unwrap()).unwrap();
+        }
+        file.finish(reader.digest()).unwrap()
+    }
+}
+
+fn native() -> Vec<Asset> {
+    vec![asset("ETH", None)]
+}
+
+/// Two wallets, one of which holds two assets and has a payment outstanding.
+fn world() -> World {
+    let mut world = World::new(&[asset("ETH", None), asset("USD", Some(TOKEN))]);
+    world.wallet("small", 0, &[3, 0]);
+    let large = world.wallet("large", 7, &[100, 50]);
+    let amount = Amount::from(30);
+    let payment = ExportedPayment { chain: mainnet(), nonce: 7, asset: "ETH".into(), contract: Some("native".into()), amount };
+    large.outstanding = vec![payment];
+    large.highest = [(mainnet(), 7)].into();
+    world
+}
+
+#[test]
+fn cool_and_cold_sign_every_rung_and_each_becomes_a_call() {
+    let world = world();
+    let plan = world.plan();
+    let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| (role, world.sign(&plan, role)));
+    let mut reader = world.open(&plan);
+    let mut files = [&cool, &cold].map(|(role, file)| (*role, SignatureReader::open(file.as_slice()).unwrap()));
+    let rules = Adapters::all().rules(&mainnet()).unwrap();
+    let (mut rungs, mut calls) = (Vec::new(), BTreeSet::new());
+    while let Some(chunk) = reader.next_chunk().unwrap() {
+        let signed = files.each_mut().map(|(role, file)| {
+            let signed = file.next_chunk().unwrap().unwrap();
+            (*role, chunk.signatures(*role, &signed).unwrap())
+        });
+        for (place, step) in chunk.steps().unwrap().iter().enumerate() {
+            let wallet = step.wallet();
+            let both: Vec<_> = signed.iter().map(|(role, all)| (*role, all[place].clone())).collect();
+            let call = rules.assemble(step.unsigned(), wallet.described(), &both).unwrap();
+            assert_eq!(call.to, wallet.described().address);
+            calls.insert(call.data);
+            let rung = step.rung();
+            rungs.push((wallet.planned().id.to_string(), rung.nonce, rung.asset, rung.amount.to_string()));
+        }
+    }
+    let expected = |wallet: &str, nonce, asset, amount: u128| (wallet.to_owned(), nonce, asset, amount.to_string());
+    let large: Vec<_> = [
+        (7, 0, 100), (7, 1, 50),
+        (8, 0, 100), (8, 0, 70), (8, 1, 50),
+        (9, 0, 100), (9, 0, 70), (9, 1, 50),
+    ]
+    .map(|(nonce, asset, amount)| expected("large", nonce, asset, amount))
+    .to_vec();
+    let small = vec![expected("small", 0, 0, 3), expected("small", 1, 0, 3)];
+    assert_eq!(rungs, [large, small].concat(), "the largest first");
+    assert_eq!(calls.len(), rungs.len());
+    for (_, file) in &mut files {
+        assert_eq!(file.next_chunk().unwrap(), None);
+        assert_eq!(file.plan(), Some(reader.digest()));
+    }
+    let summary = reader.summary();
+    assert_eq!((summary.wallets, summary.steps), (2, 10));
+    assert_eq!(summary.assets[0].total, Amount::from(103));
+    let text = summary.to_string();
+    assert!(text.contains(SAFE) && text.contains("revision 1") && text.contains("the native coin"), "{text}");
+}
+
+#[test]
+fn a_plan_has_as_many_chunks_as_it_needs_and_its_bytes_are_few() {
+    let mut world = World::new(&native());
+    for number in 0..=CHUNK_WALLETS {
+        world.wallet(&format!("user-{number:07}"), 0, &[(1_000_000 + number as u128) * 1_000_000_000_000]);
+    }
+    let plan = world.plan();
+    let mut reader = world.open(&plan);
+    let first = reader.next_chunk().unwrap().unwrap();
+    assert_eq!((first.wallets().len(), first.step_count()), (CHUNK_WALLETS, 2 * CHUNK_WALLETS));
+    assert_eq!(reader.next_chunk().unwrap().unwrap().wallets()[0].planned().id.to_string(), "user-0000000");
+    assert!(reader.next_chunk().unwrap().is_none());
+    // All wallets of this test but one have a salt of their own, of 34 bytes; a wallet's is zero unless asked otherwise.
+    let salts = 34 * CHUNK_WALLETS;
+    let each = (plan.len() - salts) as f64 / CHUNK_WALLETS as f64;
+    assert!(each * 1e6 < (64 << 20) as f64, "{each} bytes a wallet");
+    let signatures = world.sign(&plan, KeyRole::Cold);
+    let each = signatures.len() as f64 / (CHUNK_WALLETS + 1) as f64;
+    assert!(each * 1e6 < (128 << 20) as f64, "{each} bytes a wallet");
+}
+
+#[test]
+fn a_wallet_with_more_assets_than_a_ladder_moves_keeps_the_least_for_the_next_plan() {
+    let contract = |byte: &str| format!("0x{}", byte.repeat(20));
+    let listed = [("A", "01"), ("B", "02"), ("C", "03"), ("D", "04")].map(|(symbol, byte)| asset(symbol, Some(&contract(byte))));
+    let mut world = World::new(&listed);
+    world.wallet("alice", 0, &[10, 10, 1, 10]);
+    world.wallet("bob", 0, &[0, 0, 99, 0]);
+    let draft = world.draft(&[]).unwrap();
+    let [left] = draft.left_out() else { panic!("{:?}", draft.left_out()) };
+    assert_eq!((left.asset.as_str(), left.amount, left.why), ("C", Amount::from(1), None));
+    assert_eq!(draft.header().wallets, 2);
+    assert_eq!(draft.header().steps, 12 + 2);
+}
+
+#[test]
+fn what_a_reorganisation_may_take_back_is_signed_for_again() {
+    let mut world = World::new(&native());
+    let payment = |nonce| ExportedPayment {
+        chain: mainnet(), nonce, asset: "ETH".to_owned(), contract: None, amount: Amount::from(1),
+    };
+    world.wallet("recent", 7, &[9]).outstanding = vec![payment(6)];
+    world.wallet("old", 7, &[8]).outstanding = vec![payment(0), payment(1)];
+    world.wallet("stuck", 0, &[7]).highest = [(mainnet(), 1_000)].into();
+    let draft = world.draft(&[]).unwrap();
+    assert_eq!(draft.left_out()[0].why, Some(LadderError::Nonces));
+    let mut plan = Vec::new();
+    draft.write(&mut plan).unwrap();
+    let chunk = world.open(&plan).next_chunk().unwrap().unwrap();
+    let firsts: Vec<u64> = chunk.wallets().iter().map(|wallet| wallet.planned().ladder.first()).collect();
+    assert_eq!(firsts, [6, 3]);
+}
+
+#[test]
+fn of_a_shrinking_asset_the_station_makes_the_lesser_amounts_by_itself() {
+    let mut world = World::new(&native());
+    world.wallet("alice", 0, &[1_000]);
+    let mut plan = Vec::new();
+    world.draft(&["ETH"]).unwrap().write(&mut plan).unwrap();
+    let mut reader = world.open(&plan);
+    let chunk = reader.next_chunk().unwrap().unwrap();
+    let amounts: Vec<String> = chunk.steps().unwrap().iter().map(|step| step.rung().amount.to_string()).collect();
+    assert_eq!(amounts, ["1000", "990", "1000", "990"]);
+}
+
+#[test]
+fn a_changed_plan_is_refused_or_signed_for_nothing_else() {
+    let world = world();
+    let plan = world.plan();
+    assert!(is_stream(&plan) && !is_stream(b"{") && !is_stream(b""));
+    let whole = world.open(&plan).header_digest();
+    for position in 0..plan.len() {
+        let mut changed = plan.clone();
+        changed[position] ^= 1;
+        let Some(_) = world.refused(&changed) else {
+            // Only what names a wallet or makes its address may differ, and the block; money goes to the manifest's
+            // destinations all the same.
+            let mut reader = world.open(&changed);
+            while let Some(chunk) = reader.next_chunk().unwrap() {
+                assert!(chunk.steps().is_ok());
+            }
+            assert!(reader.header_digest() != whole || reader.digest() != world.open(&plan).digest());
+            assert_eq!(reader.header().destination, SAFE);
+            continue;
+        };
+    }
+    for length in 0..plan.len() {
+        assert!(world.refused(&plan[..length]).is_some(), "{length} bytes");
+    }
+    assert!(world.refused(&[&plan[..], &[0]].concat()).is_some());
+}
+
+#[test]
+fn a_plan_of_another_manifest_or_version_is_refused() {
+    let world = world();
+    let plan = world.plan();
+    for other in [
+        Ceremony::fixed().destinations("eip155:1", &[SAFE]).revision(2).held(),
+        Ceremony::fixed().destinations("eip155:1", &[SAFE]).cold(4).held(),
+    ] {
+        let refused = OpenedPlan::open(plan.as_slice()).unwrap().verify(&other.manifest, &Adapters::all());
+        assert!(matches!(refused.err(), Some(StreamError::Evacuation(_))));
+    }
+    let newer = String::from_utf8_lossy(&plan[..26]).replace('2', "3").into_bytes();
+    let newer = OpenedPlan::open([&newer[..], &plan[26..]].concat().as_slice()).err().unwrap();
+    assert!(matches!(newer, StreamError::UnknownVersion { version: 3, .. }), "{newer}");
+    let carried = OpenedPlan::open(plan.as_slice()).unwrap();
+    assert!(carried.header().manifest.verify().is_ok(), "a broadcaster finds the manifest in the plan");
+}
+
+#[test]
+fn signatures_are_of_one_plan_and_one_owner() {
+    let world = world();
+    let plan = world.plan();
+    let cool = world.sign(&plan, KeyRole::Cool);
+    let mut other = world;
+    other.states.values_mut().next().unwrap().balances[0].amount = Amount::from(101);
+    let other_plan = other.plan();
+    let mut reader = SignatureReader::open(cool.as_slice()).unwrap();
+    let opened = other.open(&other_plan);
+    assert!(matches!(reader.require(KeyRole::Cool, opened.header_digest()), Err(StreamError::OtherPlan { .. })));
+    assert!(matches!(reader.require(KeyRole::Cold, other.open(&plan).header_digest()), Err(StreamError::OtherPlan { .. })));
+    let signed = reader.next_chunk().unwrap().unwrap();
+    let chunk = other.open(&plan).next_chunk().unwrap().unwrap();
+    assert!(chunk.signatures(KeyRole::Cool, &signed).is_ok());
+    assert!(chunk.signatures(KeyRole::Cold, &signed).is_err());
+    let swapped = SignedChunk { signatures: [&signed.signatures[64..], &signed.signatures[..64]].concat(), ..signed.clone() };
+    assert!(chunk.signatures(KeyRole::Cool, &swapped).is_err());
+    let fewer = SignedChunk { signatures: signed.signatures[64..].to_vec(), ..signed.clone() };
+    assert!(chunk.signatures(KeyRole::Cool, &fewer).is_err());
+    let elsewhere = SignedChunk { plan_chunk: [0; 32], ..signed };
+    assert!(chunk.signatures(KeyRole::Cool, &elsewhere).is_err());
+    let secret = phrase(3).keys().secret(EIP155).unwrap();
+    assert!(SignedChunk::sign(&chunk, KeyRole::Cool, &secret).is_err(), "another phrase signs nothing");
+    for length in 0..cool.len() {
+        let read = |bytes: &[u8]| -> Result<(), StreamError> {
+            let mut reader = SignatureReader::open(bytes)?;
+            while reader.next_chunk()?.is_some() {}
+            Ok(())
+        };
+        assert!(read(&cool[..length]).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn an_export_of_version_2_is_written_wallet_by_wallet_and_read_as_one() {
+    let world = world();
+    let head = evacuation::AuditHead { count: 3, hash: "ab".repeat(32) };
+    let mut bytes = Vec::new();
+    let mut file = evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head).unwrap();
+    for wallet in &world.export.wallets {
+        file.wallet(wallet).unwrap();
+    }
+    file.finish().unwrap();
+    let read = WalletsExport::parse(&bytes).unwrap();
+    let expected = WalletsExport { version: 2, audit_head: Some(head.clone()), ..world.export.clone() };
+    assert_eq!(read, expected);
+    let mut bytes = Vec::new();
+    evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head).unwrap().finish().unwrap();
+    assert_eq!(WalletsExport::parse(&bytes).unwrap().wallets, []);
+}
