@@ -40,7 +40,7 @@ impl Member {
     }
 
     /// A local command of the admin, as by `kubectl exec -i`.
-    pub async fn exec(&self, words: &[&str], stdin: &str) -> Output {
+    pub async fn exec(&self, words: &[&str], stdin: impl AsRef<[u8]>) -> Output {
         let input = self.folder.path().join("stdin");
         fs::write(&input, stdin).unwrap();
         let mut command = self.command(words);

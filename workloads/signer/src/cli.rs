@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -38,6 +38,8 @@ enum CommandError {
     File { path: String, cause: io::Error },
     #[error("standard input: {0}")]
     Input(io::Error),
+    #[error("standard input has more than 256 MiB, which no document of this command has; is it the right file?")]
+    TooLarge,
     #[error("standard output: {0}")]
     Output(io::Error),
     #[error("no runtime: {0}")]
@@ -218,7 +220,8 @@ enum Cooler {
 
 #[derive(Debug, Subcommand)]
 enum Evac {
-    /// Add cool's signature to a plan: the plan on standard input, the signed bundle on standard output.
+    /// Sign a plan with cool: the plan on standard input; on standard output the signed bundle, or of a plan of version 2
+    /// (`multisig evac plan --ladder`) the signature file.
     Sign,
 }
 
@@ -273,7 +276,7 @@ fn common(role: Role, place: Place, form: Form, command: Common) -> Result<(), C
         Common::Run { listen } => Ok(block_on(process::run(role, place, listen))??),
         Common::Wallets { command: Wallets::Export } => {
             telemetry::for_command();
-            print(&block_on(admin::export(&place, role))??.to_json())
+            Ok(block_on(admin::export(&place, role, BufWriter::new(io::stdout())))??)
         }
         Common::Admin(command) => {
             telemetry::for_command();
@@ -312,9 +315,12 @@ fn import(place: &Place) -> Result<(), CommandError> {
 
 fn sign_evacuation(place: &Place) -> Result<(), CommandError> {
     telemetry::for_command();
-    let plan = input()?;
-    let bundle = block_on(admin::sign_evacuation(place, &plan))??;
-    print(&bundle.to_json())
+    let (plan, output) = (BufReader::new(io::stdin()), BufWriter::new(io::stdout()));
+    // What a plan of version 2 moves is said beside the signatures; a bundle shows it by itself.
+    if let Some(summary) = block_on(admin::sign_evacuation(place, plan, output))?? {
+        eprint!("{summary}");
+    }
+    Ok(())
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
@@ -326,7 +332,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
 
 fn input() -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
-    io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).map_err(CommandError::Input)?;
+    io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(CommandError::Input)?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(CommandError::TooLarge);
+    }
     text_file::unmark(&mut bytes).map_err(|encoding| CommandError::Input(encoding.into()))?;
     Ok(bytes)
 }

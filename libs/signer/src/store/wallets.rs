@@ -93,7 +93,8 @@ impl Store {
     }
 
     /// All wallets of the registry, by id.
-    pub async fn wallets(&self) -> Result<Vec<RegisteredWallet>, StoreError> {
+    #[cfg(test)]
+    pub(crate) async fn wallets(&self) -> Result<Vec<RegisteredWallet>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare("SELECT wallet FROM wallets ORDER BY wallet")?;
             let ids: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -176,7 +177,7 @@ fn hot_attestation(connection: &Connection, wallet: &str) -> Result<Option<Vec<u
     Ok(connection.query_row(query, [wallet], |row| row.get(0)).optional()?)
 }
 
-fn registered(connection: &Connection, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {
+pub(super) fn registered(connection: &Connection, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {
     let row: Option<(Vec<u8>, Vec<u8>, Vec<u8>)> = connection
         .prepare_cached("SELECT hot_keys, salt, record FROM wallets WHERE wallet = ?1")?
         .query_row([wallet], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))

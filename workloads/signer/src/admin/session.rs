@@ -56,6 +56,9 @@ pub(crate) enum AdminError {
     /// The plan was not accepted.
     #[error(transparent)]
     Evacuation(#[from] EvacuationError),
+    /// A plan of version 2 was not accepted, or its signatures not written.
+    #[error(transparent)]
+    Plan(evacuation::stream::StreamError),
     /// The history is not imported.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -65,6 +68,9 @@ pub(crate) enum AdminError {
     /// What was asked for is not possible; nothing was changed.
     #[error("{0}")]
     Refused(String),
+    /// Standard input is not readable.
+    #[error("standard input: {0}")]
+    Input(std::io::Error),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(std::io::Error),

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod admin;
+mod ladders;
 
 use std::{collections::BTreeMap, time::Duration};
 

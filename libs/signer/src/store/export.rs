@@ -1,0 +1,157 @@
+//! What an evacuation needs to know of each wallet, one after the other: a signer may have a million.
+
+use chain::Amount;
+
+use super::{
+    error::StoreError,
+    ledger::{Ledger, signed, unsigned},
+    wallets::{RegisteredWallet, registered},
+};
+
+/// The newest nonces of a wallet whose payments are listed. Without a sentinel nothing is ever attested as used up, and
+/// what was signed long ago has long been sent.
+const NEWEST: u64 = 8;
+
+/// A wallet, and what was signed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedRow {
+    /// As it was recorded.
+    pub wallet: RegisteredWallet,
+    /// Payments at nonces that are not attested as used up, by chain and nonce.
+    pub outstanding: Vec<Unsettled>,
+    /// CAIP-2 chain id, and the highest nonce at which anything was signed.
+    pub highest: Vec<(String, u64)>,
+}
+
+/// A payment that may still be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// CAIP-2 chain id.
+    pub chain: String,
+    /// At which nonce.
+    pub nonce: u64,
+    /// Symbol.
+    pub asset: String,
+    /// In the smallest unit.
+    pub amount: Amount,
+}
+
+impl Ledger<'_> {
+    /// Hands all wallets to `each`, by id, until it fails. All of it is of one moment.
+    pub fn each_wallet<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(ExportedRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut query = self.connection.prepare("SELECT wallet FROM wallets ORDER BY wallet").map_err(StoreError::from)?;
+        // Statements that run while this one is not at its end see what it sees.
+        let mut ids = query.query([]).map_err(StoreError::from)?;
+        while let Some(row) = ids.next().map_err(StoreError::from)? {
+            let id: String = row.get(0).map_err(StoreError::from)?;
+            if let Some(wallet) = registered(self.connection, &id)? {
+                each(self.exported(wallet)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn exported(&self, wallet: RegisteredWallet) -> Result<ExportedRow, StoreError> {
+        let (mut outstanding, mut highest) = (Vec::new(), Vec::new());
+        for (chain, _) in &wallet.addresses {
+            let nonces = self.nonces(&wallet.wallet, chain, 0)?;
+            let Some(newest) = nonces.highest else { continue };
+            highest.push((chain.clone(), newest));
+            let from = nonces.next.max(newest.saturating_sub(NEWEST - 1));
+            outstanding.extend(self.unsettled(&wallet.wallet, chain, from)?);
+        }
+        Ok(ExportedRow { wallet, outstanding, highest })
+    }
+
+    fn unsettled(&self, wallet: &str, chain: &str, from: u64) -> Result<Vec<Unsettled>, StoreError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT c.nonce, s.asset, s.amount
+             FROM claims c JOIN spends s ON s.wallet = c.wallet AND s.chain = c.chain AND s.id = c.id
+             WHERE c.wallet = ?1 AND c.chain = ?2 AND c.kind = 'payment' AND c.nonce >= ?3 AND c.nonce IS NOT NULL
+             ORDER BY c.nonce, s.asset",
+        )?;
+        let rows = query.query_map((wallet, chain, signed(from)?), |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, Amount::from_be_bytes(row.get(2)?)))
+        })?;
+        rows.map(|row| {
+            let (nonce, account, amount) = row?;
+            let asset = symbol(&account).to_owned();
+            Ok(Unsettled { chain: chain.to_owned(), nonce: unsigned(nonce)?, asset, amount })
+        })
+        .collect()
+    }
+}
+
+/// The symbol of [`super::account`].
+fn symbol(account: &str) -> &str {
+    account.rsplit(':').next().unwrap_or(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::Claim;
+    use policy::Payees;
+
+    use super::*;
+    use crate::store::{Kind, Spend, Store, Watermark, account};
+
+    const CHAIN: &str = "eip155:1";
+
+    #[tokio::test]
+    async fn a_wallet_comes_with_what_was_signed_and_is_not_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let record = |ledger: &Ledger<'_>| {
+            for id in ["alice", "bob"] {
+                ledger.register(RegisteredWallet {
+                    wallet: id.to_owned(),
+                    hot_keys: vec![1],
+                    salt: vec![0; 32],
+                    addresses: vec![(CHAIN.to_owned(), format!("0x{id}"))],
+                    record: vec![2],
+                })?;
+            }
+            for nonce in 0..12u8 {
+                let (wallet, chain, id) = ("alice".to_owned(), CHAIN.to_owned(), [nonce; 32]);
+                let claims = vec![Claim::Sequence(nonce.into())];
+                ledger.record(&Watermark { wallet, chain, claims, kind: Kind::Payment, id })?;
+                let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
+                let asset = account("ETH", if nonce == 11 { Payees::Internal } else { Payees::External });
+                ledger.spend(&Spend { wallet, chain, id, asset, amount: Amount::from(u128::from(nonce)) }, false)?;
+            }
+            let cancel = Watermark {
+                wallet: "alice".to_owned(),
+                chain: CHAIN.to_owned(),
+                claims: vec![Claim::Sequence(12)],
+                kind: Kind::Cancel,
+                id: [12; 32],
+            };
+            ledger.record(&cancel).map(drop)
+        };
+        store.decide(0, record).await.unwrap();
+        let rows = async || {
+            let read = |ledger: &Ledger<'_>| {
+                let mut rows = Vec::new();
+                ledger.each_wallet(|row| {
+                    rows.push(row);
+                    Ok::<_, StoreError>(())
+                })?;
+                Ok(rows)
+            };
+            store.look(0, read).await.unwrap()
+        };
+        let listed = |row: &ExportedRow| -> Vec<u64> { row.outstanding.iter().map(|payment| payment.nonce).collect() };
+        let seen = rows().await;
+        assert_eq!(seen.iter().map(|row| row.wallet.wallet.as_str()).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert_eq!(seen[0].highest, [(CHAIN.to_owned(), 12)]);
+        assert_eq!(listed(&seen[0]), (5..12).collect::<Vec<_>>(), "without settlements only the newest are listed");
+        let last = Unsettled { chain: CHAIN.to_owned(), nonce: 11, asset: "ETH".to_owned(), amount: Amount::from(11) };
+        assert_eq!(seen[0].outstanding.last(), Some(&last));
+        assert!(seen[1].outstanding.is_empty() && seen[1].highest.is_empty());
+        store.decide(1, |ledger| ledger.settle("alice", CHAIN, &Claim::Sequence(10), &[10; 32])).await.unwrap();
+        assert_eq!(listed(&rows().await[0]), [11]);
+    }
+}

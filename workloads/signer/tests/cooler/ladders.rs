@@ -1,0 +1,67 @@
+//! Cooler signs a plan of version 2 while it serves.
+
+use std::collections::BTreeSet;
+
+use chain::{Amount, Asset, Claim, KeyRole};
+use chain_adapters::Adapters;
+use custodies::CHAIN;
+use custody::report::WorkloadState;
+use evacuation::{
+    Balance, ChainState, WalletsExport,
+    stream::{Block, Draft, OpenedPlan, Request, SignatureReader},
+};
+
+use super::{Hot, admin, serving, start};
+
+#[tokio::test]
+async fn cool_signs_every_rung_recorded_first_and_the_same_again_while_cooler_serves() {
+    let member = start().await;
+    let process = member.run();
+    let app = serving(&member).await;
+    Hot::new(&member).register(&member, &app).await;
+
+    let exported = member.exec(&["wallets", "export"], "").await;
+    assert!(exported.status.success(), "{exported:?}");
+    let export = WalletsExport::parse(&exported.stdout).unwrap();
+    assert_eq!((export.version, export.wallets.len()), (2, 1));
+    assert!(export.audit_head.as_ref().is_some_and(|head| head.count > 0), "{export:?}");
+
+    let chain = CHAIN.parse().unwrap();
+    let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
+    let balances = vec![Balance { asset: assets[0].clone(), amount: Amount::from(77) }];
+    let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances };
+    let request = Request {
+        export: &export,
+        states: &[(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)].into(),
+        signed: &member.signed,
+        manifest: member.manifest(),
+        chain: &chain,
+        block: Block { number: 1, id: "0x01".to_owned() },
+        assets: &assets,
+        rebasing: &BTreeSet::new(),
+        destination: None,
+    };
+    let mut plan = Vec::new();
+    Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
+
+    let signed = member.exec(&["evac", "sign"], &plan).await;
+    assert!(signed.status.success(), "{signed:?}");
+    assert!(String::from_utf8_lossy(&signed.stderr).contains("2 transactions of 1 wallets"), "{signed:?}");
+    let mut reader = OpenedPlan::open(plan.as_slice()).unwrap().verify(member.manifest(), &Adapters::all()).unwrap();
+    let mut file = SignatureReader::open(signed.stdout.as_slice()).unwrap();
+    let chunk = reader.next_chunk().unwrap().unwrap();
+    chunk.signatures(KeyRole::Cool, &file.next_chunk().unwrap().unwrap()).unwrap();
+    assert!(reader.next_chunk().unwrap().is_none() && file.next_chunk().unwrap().is_none());
+    assert_eq!(file.plan(), Some(reader.digest()));
+    let again = member.exec(&["evac", "sign"], &plan).await;
+    assert_eq!(again.stdout, signed.stdout);
+    let records = admin::chain(&member).await;
+    let recorded = records.lines.iter().filter(|line| line.record.operation == audit::EVACUATION_SIGN);
+    let digests: Vec<_> = chunk.steps().unwrap().iter().map(|step| step.id().to_vec()).collect();
+    assert_eq!(recorded.map(|line| line.record.digest.clone()).collect::<Vec<_>>(), digests);
+
+    let torn = member.exec(&["evac", "sign"], &plan[..plan.len() - 1]).await;
+    assert!(!torn.status.success() && String::from_utf8_lossy(&torn.stderr).contains("incomplete"), "{torn:?}");
+    assert_eq!(member.report().await.unwrap().state, WorkloadState::Serving);
+    assert_eq!(process.terminate().await, Some(0));
+}
