@@ -59,6 +59,21 @@ pub(crate) fn read(role: impl Display) -> Result<Phrase> {
     ask(&format!("Type the {role} phrase from the paper"))
 }
 
+/// Reads one line, without the space around it.
+pub(crate) fn line(question: &str) -> Result<String> {
+    if stdin().is_terminal() {
+        eprintln!("{question}, then Enter.");
+    }
+    let (mut input, mut text) = (unbuffered()?, String::new());
+    while let Some(byte) = next(&mut input)? {
+        if byte == b'\n' || text.len() == LONGEST {
+            break;
+        }
+        text.push(if byte.is_ascii() { byte.into() } else { '?' });
+    }
+    Ok(text.trim().to_owned())
+}
+
 /// Reads a phrase of any role.
 pub(crate) fn read_any() -> Result<Phrase> {
     ask("Type the phrase from the paper")

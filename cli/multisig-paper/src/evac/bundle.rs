@@ -1,49 +1,25 @@
-//! An evacuation at a station.
-
-use std::path::PathBuf;
+//! A plan of version 1, or the bundle that the other station has signed: all of it in memory, and every step shown.
 
 use anyhow::{Context, Result};
 use chain::{Claim, KeyRole};
 use chain_adapters::Adapters;
-use clap::{Args, Subcommand};
+use custody::manifest::VerifiedManifest;
 use evacuation::{Bundle, Step, VerifiedBundle};
 use serde_json::{Value, json};
 
+use super::Sign;
 use crate::{
-    Output, Station,
+    Output,
     files::{self, NewFile},
     phrase_prompt,
 };
 
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Recompute every address and digest, show what moves where, and sign with the phrase from standard input.
-    Sign(Sign),
-}
-
-#[derive(Args)]
-pub(crate) struct Sign {
-    /// The plan, or the bundle that the other station has signed.
-    bundle: PathBuf,
-    /// The manifest, signed by both stations.
-    #[arg(long, value_name = "FILE")]
-    manifest: PathBuf,
-    /// Which station this is; cool if Cooler is lost and its phrase is typed from paper.
-    #[arg(long, value_enum, default_value_t = Station::Cold)]
-    role: Station,
-    /// Where the signed bundle is written (JSON).
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-}
-
-pub(crate) fn run(command: Command, output: Output) -> Result<()> {
-    let Command::Sign(sign) = command;
+pub(super) fn sign(sign: &Sign, manifest: &VerifiedManifest, output: Output) -> Result<()> {
     let role = sign.role.into();
     let file = NewFile::create(&sign.out)?;
-    let manifest = files::verified_manifest(&sign.manifest)?;
-    let name = || sign.bundle.display().to_string();
-    let mut bundle = Bundle::parse(&files::read(&sign.bundle)?)
-        .and_then(|bundle| bundle.verify(&manifest, &Adapters::all()))
+    let name = || sign.plan.display().to_string();
+    let mut bundle = Bundle::parse(&files::read(&sign.plan)?)
+        .and_then(|bundle| bundle.verify(manifest, &Adapters::all()))
         .with_context(name)?;
     let shown = table(role, &bundle);
     match output {

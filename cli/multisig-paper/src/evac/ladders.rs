@@ -1,0 +1,108 @@
+//! A plan of version 2: read twice, a chunk at a time. First all of it is verified, and what moves where is shown; then it
+//! is signed, chunk by chunk.
+
+use std::{fs::File, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use chain::{KeyRole, hex};
+use chain_adapters::Adapters;
+use custody::manifest::VerifiedManifest;
+use evacuation::stream::{OpenedPlan, PlanReader, SignedChunk, Summary};
+use serde_json::{Value, json};
+
+use super::{Sign, part::Part};
+use crate::{Output, phrase_prompt};
+
+/// Digits of the manifest's digest that are on paper.
+const DIGITS: usize = 8;
+/// Chunks after each of which the station says how far it is.
+const PROGRESS: u64 = 50;
+
+pub(super) fn sign(sign: &Sign, manifest: &VerifiedManifest, output: Output) -> Result<()> {
+    let role = sign.role.into();
+    let mut part = Part::of(&sign.out)?;
+    same_as_on_paper(manifest)?;
+    let name = || sign.plan.display().to_string();
+    let mut plan = open(&sign.plan, manifest).with_context(name)?;
+    part.find(role, plan.header_digest())?;
+    while let Some(chunk) = plan.next_chunk().with_context(name)? {
+        part.keep(role, &chunk);
+    }
+    let (summary, digest) = (plan.summary().clone(), plan.digest());
+    let shown = shown(role, &summary, &digest, part.kept());
+    match output {
+        Output::Text => print!("{shown}"),
+        Output::Json => eprint!("{shown}"),
+    }
+    let keys = phrase_prompt::read(role)?.keys();
+    let secret = keys.secret(summary.chain.namespace()).with_context(|| format!("the {role} phrase"))?;
+    let mut plan = open(&sign.plan, manifest).with_context(name)?;
+    let mut file = part.open(role, plan.header_digest())?;
+    let mut done = 0;
+    while let Some(chunk) = plan.next_chunk().with_context(name)? {
+        if done >= part.kept() {
+            file.chunk(SignedChunk::sign(&chunk, role, &secret)?)?;
+        }
+        done += 1;
+        if done % PROGRESS == 0 {
+            eprintln!("{} of {} transactions are signed", plan.summary().steps, summary.steps);
+        }
+    }
+    ensure!(plan.digest() == digest, "{} was changed while it was signed; nothing was kept", name());
+    part.finish(file, digest)?;
+    match output {
+        Output::Text => println!("signed by {role}: {} ({} signatures)", sign.out.display(), summary.steps),
+        Output::Json => println!("{}", in_json(role, &summary, &digest)),
+    }
+    Ok(())
+}
+
+fn open(path: &Path, manifest: &VerifiedManifest) -> Result<PlanReader<File>> {
+    let file = File::open(path).context("cannot open it")?;
+    Ok(OpenedPlan::open(file)?.verify(manifest, &Adapters::all())?)
+}
+
+/// A manifest that was replaced has the same keys: only the paper tells which is the present one.
+fn same_as_on_paper(manifest: &VerifiedManifest) -> Result<()> {
+    let question = format!("Type the last {DIGITS} digits of the manifest's digest from the paper");
+    let typed = phrase_prompt::line(&question)?;
+    let digest = manifest.digest();
+    if typed.len() == DIGITS && digest.ends_with(&typed.to_ascii_lowercase()) {
+        return Ok(());
+    }
+    bail!(
+        "these are not the last {DIGITS} digits of this manifest's digest; take the manifest of the revision that is on \
+         the paper. Nothing was signed"
+    )
+}
+
+fn shown(role: KeyRole, summary: &Summary, digest: &[u8; 32], kept: u64) -> String {
+    let plan = hex::encode(digest);
+    let mut text = format!("The {role} station signs the plan {plan} (SHA-256):\n{summary}");
+    if kept > 0 {
+        text.push_str(&format!("{kept} chunks are signed already, from a run that was stopped; the rest is signed now.\n"));
+    }
+    text
+}
+
+fn in_json(role: KeyRole, summary: &Summary, digest: &[u8; 32]) -> Value {
+    let assets: Vec<Value> = summary
+        .assets
+        .iter()
+        .map(|of| {
+            let (symbol, contract) = (&of.asset.symbol, &of.asset.contract);
+            json!({"symbol": symbol, "contract": contract, "wallets": of.wallets, "total": of.total})
+        })
+        .collect();
+    json!({
+        "role": role,
+        "plan": hex::encode(digest),
+        "manifestDigest": summary.manifest_digest,
+        "revision": summary.revision,
+        "chain": summary.chain,
+        "destination": summary.destination,
+        "wallets": summary.wallets,
+        "steps": summary.steps,
+        "assets": assets,
+    })
+}
