@@ -2,10 +2,12 @@
 //! float for gas, and neither hub, App, Keeper, broker nor Vault.
 
 mod broadcast;
+mod ladder;
 mod plan;
 
 use std::{
-    io::{IsTerminal, Write},
+    fs::File,
+    io::IsTerminal,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -43,12 +45,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     text_file::read(path).map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))
 }
 
-/// All or nothing: a half-written plan must not be mistaken for a small one.
-fn write(path: &Path, text: &str) -> Result<()> {
+/// All or nothing: a half-written plan must not be mistaken for a small one. `fill` writes the file and may read it again.
+fn write(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = || format!("cannot write {}", path.display());
     let mut part = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
-    part.write_all(text.as_bytes()).and_then(|()| part.as_file().sync_all()).with_context(place)?;
+    fill(part.as_file_mut())?;
+    part.as_file().sync_all().with_context(place)?;
     part.persist(path).with_context(place)?;
     Ok(())
 }

@@ -2,21 +2,25 @@
 //! but amounts: addresses and destinations come from the manifest, and each station checks them again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
+    io::Write,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use chain::{Amount, Asset, ChainClient, ChainId, ChainRules, Created, Held, WalletDesc};
+use anyhow::{Context, Result, bail};
+use chain::{Amount, Asset, ChainClient, ChainId, ChainRules, Created, Head, Held, WalletDesc};
 use chain_adapters::Adapters;
 use clap::Args;
-use custody::WalletId;
-use evacuation::{Balance, Bundle, ChainState, WalletsExport};
+use custody::{WalletId, local_policy::is_symbol};
+use evacuation::{
+    Balance, Bundle, ChainState, WalletsExport,
+    stream::{Block, Request},
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::{Progress, connect, manifest, patiently, read, write, wrong_url};
+use super::{Progress, connect, ladder, manifest, patiently, read, write, wrong_url};
 use crate::{failure::bad_input, output::Output};
 
 /// Wallets asked about at a time: their reads go out together.
@@ -44,6 +48,13 @@ pub(crate) struct PlanArgs {
     /// One of the manifest's safe destinations [default: the first]
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
+    /// Write a plan of version 2: each asset at every nonce that can still be live, so that whoever runs in front, or a
+    /// token that can't move, stops nothing else
+    #[arg(long)]
+    ladder: bool,
+    /// A token whose balances may become smaller by themselves: 99 % of each are signed for too; may be repeated
+    #[arg(long, value_name = "SYMBOL", requires = "ladder")]
+    rebasing: Vec<String>,
     /// Where to write the plan
     #[arg(long)]
     out: PathBuf,
@@ -94,20 +105,50 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
     };
     let adapters = Adapters::all();
     let assets = listed(adapters.rules(&chain)?.as_ref(), args.assets)?;
+    let rebasing = rebasing(&assets, args.rebasing)?;
     let client = connect(&chain, &args.rpc, None).await?;
+    // Before the balances: what is read is not older.
+    let head = if args.ladder { Some(patiently(|| client.head(None)).await?) } else { None };
     let wallets = export.on(&chain, &manifest, &adapters)?;
     if let Some((_, wallet)) = wallets.first() {
         possible(client.as_ref(), adapters.rules(&chain)?.as_ref(), wallet).await?;
     }
     let (states, unreadable) = states(client.as_ref(), wallets, &assets).await?;
+    if let Some(Head { number, id, .. }) = head {
+        let block = Block { number, id };
+        let destination = args.to.as_ref();
+        let request = Request {
+            export: &export,
+            states: &states,
+            signed: &signed,
+            manifest: &manifest,
+            chain: &chain,
+            block,
+            assets: &assets,
+            rebasing: &rebasing,
+            destination,
+        };
+        let planned = ladder::write(&request, &adapters, &args.out)?;
+        return output.print(&ladder::Planned::new(args.out, states.len(), &planned, unreadable));
+    }
     let destinations = args.to.into_iter().map(|to| (chain.clone(), to)).collect();
     let plan = evacuation::plan(&export, &states, &manifest, &adapters, &destinations)?;
-    // For a broadcaster who has no other.
-    let plan = Bundle { manifest: Some(signed), ..plan };
-    write(&args.out, &plan.to_json())?;
-    let totals = totals(&plan)?;
+    // For a broadcaster who has no other. What a station would refuse is refused here.
+    let plan = Bundle { manifest: Some(signed), ..plan }.verify(&manifest, &adapters)?;
+    let plan = plan.bundle();
+    write(&args.out, |file| file.write_all(plan.to_json().as_bytes()).context("cannot write the plan"))?;
+    let totals = totals(plan)?;
     let (wallets, steps) = (states.len(), plan.steps.len());
     output.print(&Planned { plan: args.out, chain, wallets, steps, totals, unreadable })
+}
+
+/// The symbols of assets that shrink by themselves, each of which has to be listed.
+fn rebasing(assets: &[Asset], symbols: Vec<String>) -> Result<BTreeSet<String>> {
+    let unknown = symbols.iter().find(|symbol| !assets.iter().any(|asset| asset.symbol == **symbol));
+    if let Some(symbol) = unknown {
+        bail!(bad_input(format!("--rebasing {symbol}: no asset has this symbol; list it with --asset {symbol}=CONTRACT")));
+    }
+    Ok(symbols.into_iter().collect())
 }
 
 /// Refuses a chain on which no wallet can be made: transactions to its addresses would move nothing.
@@ -179,6 +220,9 @@ fn asset(text: &str) -> Result<Asset, String> {
     if symbol.is_empty() || contract.is_empty() {
         return Err("the symbol before = or the contract after it is empty".to_owned());
     }
+    if !is_symbol(symbol) {
+        return Err("the symbol must have 1 to 32 characters of a-z, A-Z, 0-9, '.', '-' and '_'".to_owned());
+    }
     Ok(Asset { symbol: symbol.to_owned(), contract: (contract != NATIVE).then(|| contract.to_owned()) })
 }
 
@@ -202,7 +246,7 @@ mod tests {
         assert_eq!(asset("ETH=native"), Ok(Asset { symbol: "ETH".into(), contract: None }));
         let usd = listed(&[&format!("USD={TOKEN}")]).unwrap().remove(0);
         assert_eq!(usd.contract.unwrap(), TOKEN);
-        for wrong in ["", "USD", "USD=", "=native", "USD=0x12"] {
+        for wrong in ["", "USD", "USD=", "=native", "USD=0x12", "US D=native"] {
             assert!(listed(&[wrong]).is_err(), "{wrong}");
         }
     }
