@@ -98,6 +98,9 @@ pub(crate) fn run(command: Command, output: Output) -> Result<()> {
     }
 }
 
+/// Digits at the end of the manifest's digest that people keep on paper.
+pub(crate) const PAPER_DIGITS: usize = 8;
+
 fn make_phrase(role: KeyRole, make: &Make, output: Output) -> Result<()> {
     let file = NewFile::create(&make.out)?;
     let phrase = Phrase::generate(&mut OsRng);
@@ -161,10 +164,20 @@ fn sign_manifest(sign: &Sign, output: Output) -> Result<()> {
     files::replace(&sign.manifest, &signed.to_json())?;
     let signers = signers(&signed, &sign.manifest)?;
     match output {
-        Output::Text => print!("{}", signed_by(&signers)),
+        Output::Text => print!("{}{}", signed_by(&signers), for_the_paper(&signed)),
         Output::Json => println!("{}", summary(&signed, &signers)),
     }
     Ok(())
+}
+
+/// By which an evacuation is held to this revision: the keys of all revisions are the same.
+fn for_the_paper(signed: &SignedManifest) -> String {
+    let (revision, digest) = (signed.unverified().revision, signed.digest());
+    let digits = &digest[digest.len() - PAPER_DIGITS..];
+    format!(
+        "Write on the paper with the phrase, and cross out what an earlier revision had there: manifest revision {revision}, \
+         digest ends with {digits}. An evacuation asks for these {PAPER_DIGITS} digits.\n"
+    )
 }
 
 fn signers(signed: &SignedManifest, path: &Path) -> Result<Vec<KeyRole>> {

@@ -437,7 +437,8 @@ async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front
     room.fund("alice", 3 * ETH).await;
     let mut export = WalletsExport::parse(&fs::read(room.path("wallets.json")).unwrap()).unwrap();
     let amount = ETH.into();
-    let payment = ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract: Some("native".into()), amount };
+    let payment =
+        ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract: Some("native".into()), amount };
     export.version = 2;
     export.wallets[0].outstanding = vec![payment];
     export.wallets[0].highest = [(chain(), 0)].into();
@@ -457,9 +458,9 @@ async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_of_ladders_names_the_option_that_a_station_would_refuse() {
     let room = Room::new(&["alice"]).await;
-    let plan = |more: &str| room.program(&format!(
-        "evac plan --wallets wallets.json --manifest manifest.json --out plan.json {more}"
-    ));
+    let plan = |more: &str| {
+        room.program(&format!("evac plan --wallets wallets.json --manifest manifest.json --out plan.json {more}"))
+    };
     refused(&plan("--ladder --rebasing USD"), 2, "--rebasing USD");
     let elsewhere = room.anvil.dev_accounts().unwrap()[7].address.clone();
     assert!(!plan(&format!("--ladder --to {elsewhere}")).status.success());

@@ -98,7 +98,13 @@ impl ExportedPayment {
 impl WalletsExport {
     /// Records under their manifest, in version 1: nothing is told of what was signed.
     pub fn new(manifest: &VerifiedManifest, wallets: Vec<ExportedWallet>) -> Self {
-        Self { version: VERSION, custody_id: manifest.custody_id(), manifest_digest: manifest.digest(), audit_head: None, wallets }
+        Self {
+            version: VERSION,
+            custody_id: manifest.custody_id(),
+            manifest_digest: manifest.digest(),
+            audit_head: None,
+            wallets,
+        }
     }
 
     /// Reads the document; what it says of addresses is checked when it is planned with.

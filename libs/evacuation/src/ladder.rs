@@ -25,7 +25,9 @@ pub enum LadderError {
     #[error("a plan moves one to {MAX_ASSETS} assets of a wallet, each once and in the order of its list")]
     Assets,
     /// Payments out of order, or too many.
-    #[error("at most {MAX_OUTSTANDING} outstanding payments of an asset are reckoned with, in the order of their nonces")]
+    #[error(
+        "at most {MAX_OUTSTANDING} outstanding payments of an asset are reckoned with, in the order of their nonces"
+    )]
     Outstanding,
     /// A payment that was final when this was planned.
     #[error("an outstanding payment is at a nonce that is used up")]

@@ -25,7 +25,8 @@ fn each_asset_is_at_each_nonce_that_can_become_live() {
     let two = Ladder::new(7, Some(8), vec![holding(0, 5), holding(3, 9)]).unwrap();
     let expected: Vec<_> = (7..=10).flat_map(|nonce| [(nonce, 0, 5), (nonce, 3, 9)]).collect();
     assert_eq!(rungs(&two), expected);
-    let count = |assets| Ladder::new(0, None, (0..assets).map(|asset| holding(asset, 1)).collect()).unwrap().rungs().count();
+    let count =
+        |assets| Ladder::new(0, None, (0..assets).map(|asset| holding(asset, 1)).collect()).unwrap().rungs().count();
     assert_eq!([count(1), count(2), count(3)], [2, 6, 12]);
 }
 
@@ -51,7 +52,8 @@ fn of_an_asset_whose_balance_shrinks_by_itself_a_hundredth_less_is_signed_too() 
 
 #[test]
 fn there_is_no_ladder_of_a_wrong_state() {
-    let payments = |nonces: &[u64]| nonces.iter().map(|nonce| Outstanding { nonce: *nonce, amount: amount(1) }).collect();
+    let payments =
+        |nonces: &[u64]| nonces.iter().map(|nonce| Outstanding { nonce: *nonce, amount: amount(1) }).collect();
     let held = |nonces: &[u64]| Holding::new(0, amount(9), payments(nonces), false);
     let many: Vec<u64> = (0..=MAX_OUTSTANDING as u64).collect();
     assert_eq!(Holding::new(0, Amount::ZERO, Vec::new(), false), Err(LadderError::Nothing));

@@ -122,7 +122,8 @@ fn world() -> World {
     world.wallet("small", 0, &[3, 0]);
     let large = world.wallet("large", 7, &[100, 50]);
     let amount = Amount::from(30);
-    let payment = ExportedPayment { chain: mainnet(), nonce: 7, asset: "ETH".into(), contract: Some("native".into()), amount };
+    let payment =
+        ExportedPayment { chain: mainnet(), nonce: 7, asset: "ETH".into(), contract: Some("native".into()), amount };
     large.outstanding = vec![payment];
     large.highest = [(mainnet(), 7)].into();
     world
@@ -153,13 +154,10 @@ fn cool_and_cold_sign_every_rung_and_each_becomes_a_call() {
         }
     }
     let expected = |wallet: &str, nonce, asset, amount: u128| (wallet.to_owned(), nonce, asset, amount.to_string());
-    let large: Vec<_> = [
-        (7, 0, 100), (7, 1, 50),
-        (8, 0, 100), (8, 0, 70), (8, 1, 50),
-        (9, 0, 100), (9, 0, 70), (9, 1, 50),
-    ]
-    .map(|(nonce, asset, amount)| expected("large", nonce, asset, amount))
-    .to_vec();
+    let large: Vec<_> =
+        [(7, 0, 100), (7, 1, 50), (8, 0, 100), (8, 0, 70), (8, 1, 50), (9, 0, 100), (9, 0, 70), (9, 1, 50)]
+            .map(|(nonce, asset, amount)| expected("large", nonce, asset, amount))
+            .to_vec();
     let small = vec![expected("small", 0, 0, 3), expected("small", 1, 0, 3)];
     assert_eq!(rungs, [large, small].concat(), "the largest first");
     assert_eq!(calls.len(), rungs.len());
@@ -198,7 +196,8 @@ fn a_plan_has_as_many_chunks_as_it_needs_and_its_bytes_are_few() {
 #[test]
 fn a_wallet_with_more_assets_than_a_ladder_moves_keeps_the_least_for_the_next_plan() {
     let contract = |byte: &str| format!("0x{}", byte.repeat(20));
-    let listed = [("A", "01"), ("B", "02"), ("C", "03"), ("D", "04")].map(|(symbol, byte)| asset(symbol, Some(&contract(byte))));
+    let listed =
+        [("A", "01"), ("B", "02"), ("C", "03"), ("D", "04")].map(|(symbol, byte)| asset(symbol, Some(&contract(byte))));
     let mut world = World::new(&listed);
     world.wallet("alice", 0, &[10, 10, 1, 10]);
     world.wallet("bob", 0, &[0, 0, 99, 0]);
@@ -213,7 +212,11 @@ fn a_wallet_with_more_assets_than_a_ladder_moves_keeps_the_least_for_the_next_pl
 fn what_a_reorganisation_may_take_back_is_signed_for_again() {
     let mut world = World::new(&native());
     let payment = |nonce| ExportedPayment {
-        chain: mainnet(), nonce, asset: "ETH".to_owned(), contract: None, amount: Amount::from(1),
+        chain: mainnet(),
+        nonce,
+        asset: "ETH".to_owned(),
+        contract: None,
+        amount: Amount::from(1),
     };
     world.wallet("recent", 7, &[9]).outstanding = vec![payment(6)];
     world.wallet("old", 7, &[8]).outstanding = vec![payment(0), payment(1)];
@@ -295,12 +298,16 @@ fn signatures_are_of_one_plan_and_one_owner() {
     let mut reader = SignatureReader::open(cool.as_slice()).unwrap();
     let opened = other.open(&other_plan);
     assert!(matches!(reader.require(KeyRole::Cool, opened.header_digest()), Err(StreamError::OtherPlan { .. })));
-    assert!(matches!(reader.require(KeyRole::Cold, other.open(&plan).header_digest()), Err(StreamError::OtherPlan { .. })));
+    assert!(matches!(
+        reader.require(KeyRole::Cold, other.open(&plan).header_digest()),
+        Err(StreamError::OtherPlan { .. })
+    ));
     let signed = reader.next_chunk().unwrap().unwrap();
     let chunk = other.open(&plan).next_chunk().unwrap().unwrap();
     assert!(chunk.signatures(KeyRole::Cool, &signed).is_ok());
     assert!(chunk.signatures(KeyRole::Cold, &signed).is_err());
-    let swapped = SignedChunk { signatures: [&signed.signatures[64..], &signed.signatures[..64]].concat(), ..signed.clone() };
+    let swapped =
+        SignedChunk { signatures: [&signed.signatures[64..], &signed.signatures[..64]].concat(), ..signed.clone() };
     assert!(chunk.signatures(KeyRole::Cool, &swapped).is_err());
     let fewer = SignedChunk { signatures: signed.signatures[64..].to_vec(), ..signed.clone() };
     assert!(chunk.signatures(KeyRole::Cool, &fewer).is_err());

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,11 +19,10 @@ use workload::{place::Place, telemetry};
 
 use crate::{
     admin::{self, AdminError},
+    input,
     process::{self, ProcessError},
 };
 
-/// Largest document on standard input, bytes.
-const MAX_INPUT: u64 = 256 * 1024 * 1024;
 /// Longest reason, bytes: what an audit record holds.
 const MAX_REASON: usize = audit::MAX_FIELD_BYTES;
 
@@ -38,8 +37,6 @@ enum CommandError {
     File { path: String, cause: io::Error },
     #[error("standard input: {0}")]
     Input(io::Error),
-    #[error("standard input has more than 256 MiB, which no document of this command has; is it the right file?")]
-    TooLarge,
     #[error("standard output: {0}")]
     Output(io::Error),
     #[error("no runtime: {0}")]
@@ -331,13 +328,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
 }
 
 fn input() -> Result<Vec<u8>, CommandError> {
-    let mut bytes = Vec::new();
-    io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(CommandError::Input)?;
-    if bytes.len() as u64 > MAX_INPUT {
-        return Err(CommandError::TooLarge);
-    }
-    text_file::unmark(&mut bytes).map_err(|encoding| CommandError::Input(encoding.into()))?;
-    Ok(bytes)
+    input::whole(io::stdin(), input::LARGEST).map_err(CommandError::Input)
 }
 
 fn file_or_input(file: &Path) -> Result<Vec<u8>, CommandError> {

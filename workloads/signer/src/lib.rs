@@ -8,6 +8,7 @@ pub mod cli;
 #[cfg(feature = "fault-points")]
 pub mod embedded;
 mod health;
+mod input;
 mod metrics;
 mod process;
 #[cfg(test)]

@@ -11,10 +11,8 @@ use evacuation::stream::{OpenedPlan, PlanReader, SignedChunk, Summary};
 use serde_json::{Value, json};
 
 use super::{Sign, part::Part};
-use crate::{Output, phrase_prompt};
+use crate::{Output, ceremony::PAPER_DIGITS, phrase_prompt};
 
-/// Digits of the manifest's digest that are on paper.
-const DIGITS: usize = 8;
 /// Chunks after each of which the station says how far it is.
 const PROGRESS: u64 = 50;
 
@@ -64,14 +62,14 @@ fn open(path: &Path, manifest: &VerifiedManifest) -> Result<PlanReader<File>> {
 
 /// A manifest that was replaced has the same keys: only the paper tells which is the present one.
 fn same_as_on_paper(manifest: &VerifiedManifest) -> Result<()> {
-    let question = format!("Type the last {DIGITS} digits of the manifest's digest from the paper");
+    let question = format!("Type the last {PAPER_DIGITS} digits of the manifest's digest from the paper");
     let typed = phrase_prompt::line(&question)?;
     let digest = manifest.digest();
-    if typed.len() == DIGITS && digest.ends_with(&typed.to_ascii_lowercase()) {
+    if typed.len() == PAPER_DIGITS && digest.ends_with(&typed.to_ascii_lowercase()) {
         return Ok(());
     }
     bail!(
-        "these are not the last {DIGITS} digits of this manifest's digest; take the manifest of the revision that is on \
+        "these are not the last {PAPER_DIGITS} digits of this manifest's digest; take the manifest of the revision that is on \
          the paper. Nothing was signed"
     )
 }
@@ -80,7 +78,9 @@ fn shown(role: KeyRole, summary: &Summary, digest: &[u8; 32], kept: u64) -> Stri
     let plan = hex::encode(digest);
     let mut text = format!("The {role} station signs the plan {plan} (SHA-256):\n{summary}");
     if kept > 0 {
-        text.push_str(&format!("{kept} chunks are signed already, from a run that was stopped; the rest is signed now.\n"));
+        text.push_str(&format!(
+            "{kept} chunks are signed already, from a run that was stopped; the rest is signed now.\n"
+        ));
     }
     text
 }

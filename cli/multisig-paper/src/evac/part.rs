@@ -79,7 +79,8 @@ impl Part {
     /// After the chunks that are kept.
     pub(super) fn open(&self, role: KeyRole, plan_header: [u8; 32]) -> Result<SignatureWriter<BufWriter<File>>> {
         let place = || format!("cannot write {}", self.path.display());
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).with_context(place)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).with_context(place)?;
         let offset = self.found.as_ref().map_or(0, |found| found.offset);
         file.set_len(offset).and_then(|()| file.seek(SeekFrom::End(0))).with_context(place)?;
         let output = BufWriter::new(file);

@@ -217,6 +217,8 @@ fn the_whole_ceremony_ends_with_a_manifest_that_both_have_signed() {
     let run = room.run("ceremony sign manifest.json --role cool", &ceremony.cool).ok();
     assert!(run.out.contains(SAFE), "what is signed is shown first, with checksums: {}", run.out);
     assert!(run.out.contains("signed by cool, not yet by cold"));
+    let digest = show()["digest"].as_str().unwrap().to_owned();
+    assert!(run.out.contains(&format!("revision 1, digest ends with {}.", &digest[digest.len() - 8..])), "{}", run.out);
     assert_eq!(show()["complete"], false);
     let signed = room.run("ceremony sign manifest.json --role cold -o json", &ceremony.cold).json();
     assert_eq!(signed["complete"], true);

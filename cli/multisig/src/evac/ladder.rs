@@ -93,7 +93,9 @@ impl Planned {
             wallet: left.wallet.to_string(),
             asset: left.asset.clone(),
             amount: left.amount,
-            reason: left.why.map_or("the next plan moves it, when this one is broadcast".to_owned(), |why| why.to_string()),
+            reason: left
+                .why
+                .map_or("the next plan moves it, when this one is broadcast".to_owned(), |why| why.to_string()),
         };
         Self {
             plan,
@@ -132,6 +134,9 @@ impl fmt::Display for Planned {
         if *steps == 0 {
             return writeln!(f, "Nothing to move of what was read.");
         }
-        writeln!(f, "Next, cool signs it (`cooler evac sign`) and cold signs it (`multisig-paper evac sign`), in any order.")
+        writeln!(
+            f,
+            "Next, cool signs it (`cooler evac sign`) and cold signs it (`multisig-paper evac sign`), in any order."
+        )
     }
 }

@@ -5,13 +5,7 @@ mod broadcast;
 mod ladder;
 mod plan;
 
-use std::{
-    fs::File,
-    io::IsTerminal,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use chain::{Access, ChainClient, ChainId, ClientError, InMemory, RelayLimits, Relaying};

@@ -146,7 +146,9 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
 fn rebasing(assets: &[Asset], symbols: Vec<String>) -> Result<BTreeSet<String>> {
     let unknown = symbols.iter().find(|symbol| !assets.iter().any(|asset| asset.symbol == **symbol));
     if let Some(symbol) = unknown {
-        bail!(bad_input(format!("--rebasing {symbol}: no asset has this symbol; list it with --asset {symbol}=CONTRACT")));
+        bail!(bad_input(format!(
+            "--rebasing {symbol}: no asset has this symbol; list it with --asset {symbol}=CONTRACT"
+        )));
     }
     Ok(symbols.into_iter().collect())
 }

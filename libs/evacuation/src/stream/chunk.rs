@@ -6,8 +6,8 @@ use chain::{Asset, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatu
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use super::{
-    CHUNK_STEPS, CHUNK_WALLETS, PlanHeader, PlannedWallet, SignedChunk, StreamError, compact, frame::Hash, header::PLAN,
-    wire,
+    CHUNK_STEPS, CHUNK_WALLETS, PlanHeader, PlannedWallet, SignedChunk, StreamError, compact, frame::Hash,
+    header::PLAN, wire,
 };
 use crate::{EvacuationError, Rung};
 
@@ -88,11 +88,7 @@ impl Context {
         let (id, described) = (&wallet.planned.id, &wallet.described);
         let (effect, assets) = (self.effect(rung.asset, rung.amount), std::slice::from_ref(self.asset(rung.asset)));
         let claims = [Claim::Sequence(rung.nonce)];
-        let wrong = |source| EvacuationError::Chain {
-            wallet: id.clone(),
-            chain: self.header.chain.clone(),
-            source,
-        };
+        let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: self.header.chain.clone(), source };
         let unsigned = self.rules.build(&effect, described, assets, &claims).map_err(wrong)?;
         let decoded = self.rules.decode(&unsigned, described, assets).map_err(|refusal| self.refused(id, refusal))?;
         let Transaction { id: digest, effects, fee, claims: used, .. } = decoded;
@@ -135,7 +131,8 @@ impl VerifiedChunk {
 
     /// Its transactions, in the order of the signatures.
     pub fn steps(&self) -> Result<Vec<LadderStep<'_>>, StreamError> {
-        let rungs = self.wallets.iter().flat_map(|wallet| wallet.planned.ladder.rungs().map(move |rung| (wallet, rung)));
+        let rungs =
+            self.wallets.iter().flat_map(|wallet| wallet.planned.ladder.rungs().map(move |rung| (wallet, rung)));
         rungs.map(|(wallet, rung)| self.context.step(wallet, rung)).collect()
     }
 

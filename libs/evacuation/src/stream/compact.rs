@@ -47,7 +47,7 @@ mod tests {
     fn both_recovery_ids_come_back_and_nothing_else_is_taken() {
         for v in [27, 28] {
             let signature = [&[7; 64][..], &[v]].concat();
-            let kept = compact(&[signature.clone()]).unwrap();
+            let kept = compact(std::slice::from_ref(&signature)).unwrap();
             assert_eq!(expanded(&kept), signature);
         }
         let with = |s: u8, v: u8| {

@@ -15,9 +15,7 @@ use custody::{
 use super::{Block, PlanHeader, PlannedAsset, PlannedWallet, StreamError, plan_writer};
 use crate::{
     ChainState, EvacuationError, ExportedPayment, ExportedWallet, Holding, Ladder, LadderError, MAX_ASSETS,
-    MAX_OUTSTANDING, Outstanding, WalletsExport,
-    destination::destination,
-    wallet::wallet,
+    MAX_OUTSTANDING, Outstanding, WalletsExport, destination::destination, wallet::wallet,
 };
 
 /// Payments of one wallet that a reorganisation may take back: nonces before the live one that are signed for again.
@@ -126,8 +124,7 @@ fn found<'a>(request: &Request<'a>, adapters: &Adapters) -> Result<Vec<Found<'a>
             let why = format!("wallet {} is in it twice", record.id);
             return Err(EvacuationError::Malformed { what: "wallets export", why }.into());
         }
-        let unknown =
-            || EvacuationError::UnknownState { wallet: record.id.clone(), chain: request.chain.clone() };
+        let unknown = || EvacuationError::UnknownState { wallet: record.id.clone(), chain: request.chain.clone() };
         let state = request.states.get(&(record.id.clone(), request.chain.clone())).ok_or_else(unknown)?;
         let [Claim::Sequence(live)] = state.next[..] else { return Err(StreamError::NoNonces(record.id.clone())) };
         let held = state.balances.iter().filter(|balance| !balance.amount.is_zero()).filter_map(|balance| {
@@ -185,11 +182,7 @@ fn planned(request: &Request<'_>, of: &Found<'_>, balances: &[(usize, Amount)]) 
     })
 }
 
-fn header(
-    request: &Request<'_>,
-    adapters: &Adapters,
-    wallets: &[PlannedWallet],
-) -> Result<PlanHeader, StreamError> {
+fn header(request: &Request<'_>, adapters: &Adapters, wallets: &[PlannedWallet]) -> Result<PlanHeader, StreamError> {
     let Request { signed, manifest, chain, block, assets, rebasing, .. } = request;
     let held = |wallet: &PlannedWallet| -> BTreeMap<usize, Amount> {
         wallet.ladder.holdings().iter().map(|holding| (holding.asset(), holding.balance())).collect()

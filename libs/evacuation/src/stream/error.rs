@@ -39,7 +39,9 @@ pub enum StreamError {
         why: String,
     },
     /// Made by newer tools.
-    #[error("the {what} has version {version}, this build reads version {STREAM_VERSION} of it; use the tools that made it")]
+    #[error(
+        "the {what} has version {version}, this build reads version {STREAM_VERSION} of it; use the tools that made it"
+    )]
     UnknownVersion {
         /// Which document.
         what: &'static str,
@@ -71,7 +73,9 @@ pub enum StreamError {
     #[error(transparent)]
     Evacuation(#[from] EvacuationError),
     /// Wallets of this chain have no nonces.
-    #[error("wallets of this chain have no nonces, so no ladder can be signed for wallet {0}; make a plan of version 1")]
+    #[error(
+        "wallets of this chain have no nonces, so no ladder can be signed for wallet {0}; make a plan of version 1"
+    )]
     NoNonces(WalletId),
     /// Too many assets for one plan.
     #[error("a plan moves at most {most} assets, and {given} are listed; make several plans")]

@@ -151,7 +151,10 @@ impl PlanHeader {
                 return Err(StreamError::malformed(PLAN, "a symbol is not one"));
             }
             if contract.as_ref().is_some_and(|contract| rules.address(contract).as_ref() != Ok(contract)) {
-                return Err(StreamError::malformed(PLAN, format!("the contract of {symbol} is not an address as shown")));
+                return Err(StreamError::malformed(
+                    PLAN,
+                    format!("the contract of {symbol} is not an address as shown"),
+                ));
             }
             if !symbols.insert(symbol) || !contracts.insert(contract) {
                 return Err(StreamError::SameAsset(symbol.clone()));

@@ -116,7 +116,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { custody, revision, manifest_digest, chain, block, destination, wallets, steps, assets } = self;
         writeln!(f, "custody {custody}, manifest revision {revision}, digest {manifest_digest}")?;
-        writeln!(f, "{steps} transactions of {wallets} wallets on {chain}, read at block {} ({})", block.number, block.id)?;
+        writeln!(
+            f,
+            "{steps} transactions of {wallets} wallets on {chain}, read at block {} ({})",
+            block.number, block.id
+        )?;
         writeln!(f, "everything goes to {destination}")?;
         for AssetSummary { asset, wallets, total, largest } in assets {
             // The symbol is only a name that the plan gives; the contract is what is signed.

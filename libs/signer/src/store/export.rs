@@ -42,7 +42,8 @@ impl Ledger<'_> {
         &self,
         mut each: impl FnMut(ExportedRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut query = self.connection.prepare("SELECT wallet FROM wallets ORDER BY wallet").map_err(StoreError::from)?;
+        let mut query =
+            self.connection.prepare("SELECT wallet FROM wallets ORDER BY wallet").map_err(StoreError::from)?;
         // Statements that run while this one is not at its end see what it sees.
         let mut ids = query.query([]).map_err(StoreError::from)?;
         while let Some(row) = ids.next().map_err(StoreError::from)? {

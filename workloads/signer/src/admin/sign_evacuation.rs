@@ -1,6 +1,6 @@
 //! Evacuation: cool's signatures for its own data centre's admin, also while locked and frozen.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Write};
 
 use audit::{Decision, Entry};
 use chain::KeyRole;
@@ -19,9 +19,7 @@ use workload::place::Place;
 use zeroize::Zeroizing;
 
 use super::session::{AdminError, admin_entry, documents};
-
-/// Largest plan of version 1, bytes: it is held as a whole.
-const LARGEST: u64 = 256 << 20;
+use crate::input;
 
 /// `cooler evac sign`: cool's signature on every step of a plan. Each step is recomputed from the manifest, goes to a safe
 /// destination, and is recorded before it is signed. What is written is the bundle, or the signature file of a plan of
@@ -38,21 +36,11 @@ pub(crate) async fn sign_evacuation(
     if streamed {
         return Station::open(place, &store).await?.sign_ladders(plan, output).await.map(Some);
     }
-    let bundle = bundle(plan)?;
+    // Held as a whole.
+    let bundle = Bundle::parse(&input::whole(plan, input::LARGEST).map_err(AdminError::Input)?)?;
     let signed = Station::open(place, &store).await?.sign_bundle(bundle).await?;
     output.write_all(signed.to_json().as_bytes()).and_then(|()| output.flush()).map_err(AdminError::Output)?;
     Ok(None)
-}
-
-fn bundle(input: impl BufRead) -> Result<Bundle, AdminError> {
-    let mut bytes = Vec::new();
-    input.take(LARGEST + 1).read_to_end(&mut bytes).map_err(AdminError::Input)?;
-    if bytes.len() as u64 > LARGEST {
-        let why = "the plan has more than 256 MiB; make one of version 2 (`multisig evac plan --ladder`), which is read \
-                   a piece at a time";
-        return Err(AdminError::Refused(why.to_owned()));
-    }
-    Ok(Bundle::parse(&bytes)?)
 }
 
 /// The cool key, opened, and the documents to sign by.

@@ -7,12 +7,15 @@ use std::{
 };
 
 use audit::Export;
-use chain::{Amount, Claim, hex::Hex};
+use chain::{Amount, ChainId, Claim, hex::Hex};
 use clock::now_ms;
 use custodies::{CHAIN, Custody};
 use custody::Role;
+use evacuation::{AuditHead, ExportedPayment, WalletsExport};
 use policy::{Scope, Window};
 use proptest::prelude::*;
+use prost::Message;
+use protocol::ops::{HotKeys, NamespaceKey};
 use serde_json::{Value, json};
 use signer::{
     history::History,
@@ -96,6 +99,45 @@ fn register(wallet: &str) -> impl FnOnce(&Ledger<'_>) -> Result<(), StoreError> 
         record: vec![2],
     };
     move |ledger| ledger.register(registered).map(|_| ())
+}
+
+#[tokio::test]
+async fn an_export_tells_what_was_signed_and_is_not_settled_and_where_the_chain_ended() {
+    let volume = Volume::of(&Custody::random(), Role::Cooler).await;
+    let keys = vec![NamespaceKey { namespace: "eip155".to_owned(), public_key: vec![2; 33] }];
+    let hot_keys = HotKeys { custody_id: vec![], wallet: "alice".to_owned(), keys }.encode_to_vec();
+    let live = move |ledger: &Ledger<'_>| {
+        let addresses = vec![(CHAIN.to_owned(), "0xalice".to_owned())];
+        ledger.register(RegisteredWallet {
+            wallet: "alice".to_owned(),
+            hot_keys,
+            salt: vec![0; 32],
+            addresses,
+            record: vec![2],
+        })?;
+        for (nonce, amount) in [(0, 100), (1, 30)] {
+            let mark = mark("alice", nonce, Kind::Payment, nonce as u8);
+            ledger.record(&mark)?;
+            ledger.spend(&spend(&mark, amount), true)?;
+        }
+        ledger.record(&mark("alice", 2, Kind::Cancel, 9))?;
+        ledger.settle("alice", CHAIN, &Claim::Sequence(0), &[0; 32]).map(drop)
+    };
+    volume.with(1, live).await;
+    freeze(&volume.place, Role::Cooler, None, "breach".to_owned()).await.unwrap();
+    let written = Written::default();
+    export(&volume.place, Role::Cooler, written.clone()).await.unwrap();
+    let exported = WalletsExport::parse(&written.0.lock().unwrap()).unwrap();
+    assert_eq!(exported.version, 2);
+    let head = volume.store().look(0, |ledger| ledger.head()).await.unwrap();
+    let expected = AuditHead { count: head.count, hash: chain::hex::encode(head.hash) };
+    assert_eq!(expected.count, 1);
+    assert_eq!(exported.audit_head, Some(expected));
+    let [wallet] = exported.wallets.as_slice() else { panic!("one wallet") };
+    let chain: ChainId = CHAIN.parse().unwrap();
+    let (asset, contract, amount) = ("ETH".to_owned(), Some("native".to_owned()), Amount::from(30));
+    assert_eq!(wallet.outstanding, [ExportedPayment { chain: chain.clone(), nonce: 1, asset, contract, amount }]);
+    assert_eq!(wallet.highest, [(chain, 2)].into());
 }
 
 fn mark(wallet: &str, nonce: u64, kind: Kind, digest: u8) -> Watermark {

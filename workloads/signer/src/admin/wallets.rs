@@ -14,20 +14,15 @@ use super::session::{AdminError, documents};
 
 /// `wallets export`: every wallet record with what was signed and is not settled, written one by one. Nothing in it is
 /// secret.
-pub(crate) async fn export(
-    place: &Place,
-    role: Role,
-    output: impl Write + Send + 'static,
-) -> Result<(), AdminError> {
+pub(crate) async fn export(place: &Place, role: Role, output: impl Write + Send + 'static) -> Result<(), AdminError> {
     let store = Store::open(&place.data_dir)?;
     let (trust, manifest) = documents(place, role, &store).await?;
     let write = move |ledger: &Ledger<'_>| {
         let head = ledger.head()?;
         let head = AuditHead { count: head.count, hash: hex::encode(head.hash) };
         let mut file = ExportWriter::begin(output, &manifest, &head).map_err(AdminError::Output)?;
-        ledger.each_wallet(|row| {
-            file.wallet(&exported(row, trust.local_policy.as_ref())?).map_err(AdminError::Output)
-        })?;
+        ledger
+            .each_wallet(|row| file.wallet(&exported(row, trust.local_policy.as_ref())?).map_err(AdminError::Output))?;
         file.finish().map_err(AdminError::Output)
     };
     // What fails in between is not the store.
@@ -45,7 +40,8 @@ fn exported(row: ExportedRow, policy: Option<&LocalPolicy>) -> Result<ExportedWa
     let addresses = addresses.into_iter().map(|(on, address)| Ok((chain(on)?, address)));
     let addresses = addresses.collect::<Result<_, AdminError>>()?;
     let mut exported = ExportedWallet::new(wallet.parse().map_err(|_| damaged())?, &keys, salt, addresses);
-    exported.highest = highest.into_iter().map(|(on, nonce)| Ok((chain(on)?, nonce))).collect::<Result<_, AdminError>>()?;
+    exported.highest =
+        highest.into_iter().map(|(on, nonce)| Ok((chain(on)?, nonce))).collect::<Result<_, AdminError>>()?;
     exported.outstanding = outstanding
         .into_iter()
         .map(|payment| {
