@@ -462,6 +462,14 @@ async fn a_plan_of_ladders_names_the_option_that_a_station_would_refuse() {
         room.program(&format!("evac plan --wallets wallets.json --manifest manifest.json --out plan.json {more}"))
     };
     refused(&plan("--ladder --rebasing USD"), 2, "--rebasing USD");
+    for (prices, why) in [
+        (json!({"USD": {"price": "1", "decimals": 6}}), "no asset has the symbol USD"),
+        (json!({"native": {"price": "1e3", "decimals": 18}}), "must be a decimal number"),
+        (json!({"native": 3}), "--prices prices.json"),
+    ] {
+        fs::write(room.path("prices.json"), prices.to_string()).unwrap();
+        refused(&plan("--ladder --prices prices.json"), 2, why);
+    }
     let elsewhere = room.anvil.dev_accounts().unwrap()[7].address.clone();
     assert!(!plan(&format!("--ladder --to {elsewhere}")).status.success());
     assert!(!room.path("plan.json").exists());

@@ -11,8 +11,8 @@ use custody::{WalletId, phrase::EIP155};
 use evacuation::{
     Balance, ChainState, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
     stream::{
-        Block, CHUNK_WALLETS, Draft, OpenedPlan, PlanReader, Request, SignatureReader, SignatureWriter, SignedChunk,
-        StreamError, is_stream,
+        Block, CHUNK_WALLETS, Draft, OpenedPlan, PlanReader, Price, Request, SignatureReader, SignatureWriter,
+        SignedChunk, StreamError, is_stream,
     },
 };
 
@@ -37,13 +37,14 @@ struct World {
     export: WalletsExport,
     states: BTreeMap<(WalletId, ChainId), ChainState>,
     assets: Vec<Asset>,
+    prices: BTreeMap<String, Price>,
 }
 
 impl World {
     fn new(assets: &[Asset]) -> Self {
         let custody = custody();
         let export = WalletsExport::new(&custody.manifest, Vec::new());
-        Self { custody, export, states: BTreeMap::new(), assets: assets.to_vec() }
+        Self { custody, export, states: BTreeMap::new(), assets: assets.to_vec(), prices: BTreeMap::new() }
     }
 
     /// Wallets differ in their salt alone: one hot key is enough for a test.
@@ -75,6 +76,7 @@ impl World {
             block: Block { number: 5, id: "0xab".to_owned() },
             assets: &self.assets,
             rebasing: &rebasing,
+            prices: &self.prices,
             destination: None,
         };
         Draft::new(&request, &Adapters::all())
@@ -206,6 +208,25 @@ fn a_wallet_with_more_assets_than_a_ladder_moves_keeps_the_least_for_the_next_pl
     assert_eq!((left.asset.as_str(), left.amount, left.why), ("C", Amount::from(1), None));
     assert_eq!(draft.header().wallets, 2);
     assert_eq!(draft.header().steps, 12 + 2);
+}
+
+#[test]
+fn what_is_worth_most_comes_first_and_the_prices_are_in_the_plan() {
+    let mut world = World::new(&[asset("ETH", None), asset("USD", Some(TOKEN))]);
+    world.wallet("coin", 0, &[2, 0]);
+    world.wallet("token", 0, &[0, 5_000]);
+    let first = |world: &World| {
+        let plan = world.plan();
+        let mut reader = world.open(&plan);
+        let chunk = reader.next_chunk().unwrap().unwrap();
+        (chunk.wallets()[0].planned().id.to_string(), reader.header().assets[0].price.clone())
+    };
+    assert_eq!(first(&world), ("coin".to_owned(), None), "equal shares, by name");
+    let eth = Price::new("3000", 0).unwrap();
+    world.prices = [("ETH".to_owned(), eth.clone()), ("USD".to_owned(), Price::new("1", 0).unwrap())].into();
+    assert_eq!(first(&world), ("coin".to_owned(), Some(eth)));
+    world.prices.insert("USD".to_owned(), Price::new("1.5", 0).unwrap());
+    assert_eq!(first(&world).0, "token");
 }
 
 #[test]

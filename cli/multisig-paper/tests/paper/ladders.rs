@@ -47,6 +47,7 @@ impl Ceremony {
             block: Block { number: 9, id: "0xab".to_owned() },
             assets: &assets,
             rebasing: &BTreeSet::new(),
+            prices: &BTreeMap::new(),
             destination: None,
         };
         let plan = fs::File::create(self.room.path("plan")).unwrap();

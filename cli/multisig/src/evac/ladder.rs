@@ -9,15 +9,39 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use chain::{Amount, hex};
+use chain::{Amount, Asset, hex};
 use chain_adapters::Adapters;
-use evacuation::stream::{Draft, LeftOut, OpenedPlan, Request, Summary};
-use serde::Serialize;
+use evacuation::stream::{Draft, LeftOut, OpenedPlan, Price, Request, Summary};
+use serde::{Deserialize, Serialize};
 
-use super::write as write_whole;
+use super::{read, write as write_whole};
+use crate::failure::bad_input;
 
 /// What stays where it is, shown to people; all of it is in the JSON form.
 const SHOWN: usize = 20;
+
+/// One line of a file of prices.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    price: String,
+    decimals: u32,
+}
+
+/// The prices in a file, each of an asset that is listed.
+pub(super) fn prices(path: &Path, assets: &[Asset]) -> Result<BTreeMap<String, Price>> {
+    let wrong = |why: &dyn fmt::Display| bad_input(format!("--prices {}: {why}", path.display()));
+    let listed: BTreeMap<String, Listed> = serde_json::from_slice(&read(path)?).map_err(|error| wrong(&error))?;
+    let price = |(symbol, Listed { price, decimals }): (String, Listed)| {
+        if !assets.iter().any(|asset| asset.symbol == symbol) {
+            return Err(wrong(&format!("no asset has the symbol {symbol}; list it with --asset, or take it out")));
+        }
+        let malformed = || wrong(&format!("the price of {symbol} must be a decimal number, its decimals at most 77"));
+        let price = Price::new(&price, decimals).ok_or_else(malformed)?;
+        Ok((symbol, price))
+    };
+    listed.into_iter().map(price).collect()
+}
 
 /// A plan that is on the disk, and what a station will see in it.
 pub(super) struct Written {

@@ -55,6 +55,10 @@ pub(crate) struct PlanArgs {
     /// A token whose balances may become smaller by themselves: 99 % of each are signed for too; may be repeated
     #[arg(long, value_name = "SYMBOL", requires = "ladder")]
     rebasing: Vec<String>,
+    /// Prices to put the plan in order by: JSON `{"ETH": {"price": "3000.5", "decimals": 18}}`, of a whole unit, in one
+    /// currency; without them the wallets with the largest shares of each asset come first
+    #[arg(long, value_name = "FILE", requires = "ladder")]
+    prices: Option<PathBuf>,
     /// Where to write the plan
     #[arg(long)]
     out: PathBuf,
@@ -106,6 +110,7 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
     let adapters = Adapters::all();
     let assets = listed(adapters.rules(&chain)?.as_ref(), args.assets)?;
     let rebasing = rebasing(&assets, args.rebasing)?;
+    let prices = args.prices.as_deref().map(|path| ladder::prices(path, &assets)).transpose()?.unwrap_or_default();
     let client = connect(&chain, &args.rpc, None).await?;
     // Before the balances: what is read is not older.
     let head = if args.ladder { Some(patiently(|| client.head(None)).await?) } else { None };
@@ -126,6 +131,7 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
             block,
             assets: &assets,
             rebasing: &rebasing,
+            prices: &prices,
             destination,
         };
         let planned = ladder::write(&request, &adapters, &args.out)?;

@@ -12,7 +12,7 @@ use custody::{
     manifest::{SignedManifest, VerifiedManifest},
 };
 
-use super::{Block, PlanHeader, PlannedAsset, PlannedWallet, StreamError, plan_writer};
+use super::{Block, PlanHeader, PlannedAsset, PlannedWallet, Price, StreamError, plan_writer};
 use crate::{
     ChainState, EvacuationError, ExportedPayment, ExportedWallet, Holding, Ladder, LadderError, MAX_ASSETS,
     MAX_OUTSTANDING, Outstanding, WalletsExport, destination::destination, wallet::wallet,
@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub assets: &'a [Asset],
     /// Symbols of those whose balances may become smaller by themselves.
     pub rebasing: &'a BTreeSet<String>,
+    /// What whole units are worth, by symbol; an asset without a price counts for nothing beside one that has one.
+    pub prices: &'a BTreeMap<String, Price>,
     /// One of the manifest's safe destinations; the first, where it says nothing.
     pub destination: Option<&'a String>,
 }
@@ -73,20 +75,24 @@ struct Found<'a> {
 }
 
 impl Draft {
-    /// Draws up a plan: the wallets with the largest shares of what there is come first, and of each its
-    /// [`MAX_ASSETS`] assets with the largest shares.
+    /// Draws up a plan: what is worth most comes first, and of each wallet its [`MAX_ASSETS`] assets that are worth most.
+    /// Without any price, the shares of all that there is of each asset are compared.
     pub fn new(request: &Request<'_>, adapters: &Adapters) -> Result<Self, StreamError> {
         request.export.require(request.manifest)?;
         let found = found(request, adapters)?;
         let totals = totals(request.assets, found.iter().map(|wallet| &wallet.balances))?;
-        let share = |asset: usize, amount: Amount| f64::from(amount.0) / f64::from(totals[asset].0);
+        let worth = |asset: usize, amount: Amount| match request.prices.get(&request.assets[asset].symbol) {
+            Some(price) => price.worth(amount),
+            None if request.prices.is_empty() => f64::from(amount.0) / f64::from(totals[asset].0),
+            None => 0.0,
+        };
         let (mut wallets, mut left_out) = (Vec::new(), Vec::new());
         for it in &found {
             let mut balances: Vec<(usize, Amount)> = it.balances.iter().map(|(asset, held)| (*asset, *held)).collect();
-            balances.sort_by(|one, other| share(other.0, other.1).total_cmp(&share(one.0, one.1)));
+            balances.sort_by(|one, other| worth(other.0, other.1).total_cmp(&worth(one.0, one.1)));
             let later = balances.split_off(balances.len().min(MAX_ASSETS));
             left_out.extend(later.iter().map(|of| left(request, it, of, None)));
-            let weight: f64 = balances.iter().map(|(asset, held)| share(*asset, *held)).sum();
+            let weight: f64 = balances.iter().map(|(asset, held)| worth(*asset, *held)).sum();
             balances.sort_by_key(|(asset, _)| *asset);
             match planned(request, it, &balances) {
                 Ok(wallet) => wallets.push((weight, wallet)),
@@ -183,7 +189,7 @@ fn planned(request: &Request<'_>, of: &Found<'_>, balances: &[(usize, Amount)]) 
 }
 
 fn header(request: &Request<'_>, adapters: &Adapters, wallets: &[PlannedWallet]) -> Result<PlanHeader, StreamError> {
-    let Request { signed, manifest, chain, block, assets, rebasing, .. } = request;
+    let Request { signed, manifest, chain, block, assets, rebasing, prices, .. } = request;
     let held = |wallet: &PlannedWallet| -> BTreeMap<usize, Amount> {
         wallet.ladder.holdings().iter().map(|holding| (holding.asset(), holding.balance())).collect()
     };
@@ -193,6 +199,7 @@ fn header(request: &Request<'_>, adapters: &Adapters, wallets: &[PlannedWallet])
         asset: asset.clone(),
         rebasing: rebasing.contains(&asset.symbol),
         total,
+        price: prices.get(&asset.symbol).cloned(),
     };
     let header = PlanHeader {
         custody_id: manifest.custody_id(),

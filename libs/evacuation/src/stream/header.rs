@@ -10,7 +10,7 @@ use custody::{
 };
 use data_encoding::HEXLOWER;
 
-use super::{StreamError, wire};
+use super::{Price, StreamError, wire};
 use crate::{EvacuationError, document::same_manifest, wallet::safe_destination};
 
 pub(crate) const PLAN: &str = "plan";
@@ -39,6 +39,8 @@ pub struct PlannedAsset {
     pub rebasing: bool,
     /// Sum of the balances in the plan, smallest unit.
     pub total: Amount,
+    /// By which the plan was put in order, where it was known.
+    pub price: Option<Price>,
 }
 
 /// The first message of a plan. Nothing of it is believed before [`super::OpenedPlan::verify`].
@@ -75,6 +77,8 @@ impl PlanHeader {
             contract: planned.asset.contract.clone().unwrap_or_default(),
             rebasing: planned.rebasing,
             total: wire::shortest(planned.total),
+            price: planned.price.as_ref().map(|price| price.whole().to_owned()).unwrap_or_default(),
+            decimals: planned.price.as_ref().map_or(0, Price::decimals),
         };
         wire::Header {
             custody_id: self.custody_id.as_bytes().to_vec(),
@@ -100,6 +104,10 @@ impl PlanHeader {
                 asset: Asset { symbol: asset.symbol, contract },
                 rebasing: asset.rebasing,
                 total: wire::amount(&asset.total)?,
+                price: match (asset.price.as_str(), asset.decimals) {
+                    ("", 0) => None,
+                    (price, decimals) => Some(Price::new(price, decimals)?),
+                },
             })
         };
         let assets = header.assets.into_iter().map(asset).collect::<Option<Vec<_>>>();
@@ -112,7 +120,7 @@ impl PlanHeader {
             chain: ChainId::from_str(&header.chain).map_err(|error| malformed(&error.to_string()))?,
             block: Block { number: header.block_number, id: header.block_id },
             destination: header.destination,
-            assets: assets.ok_or_else(|| malformed("a total"))?,
+            assets: assets.ok_or_else(|| malformed("a total or a price"))?,
             wallets: header.wallets,
             steps: header.steps,
             chunks: header.chunks,

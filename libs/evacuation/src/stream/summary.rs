@@ -6,7 +6,7 @@ use chain::{Amount, Asset, ChainId};
 use custody::{CustodyId, WalletId};
 use data_encoding::HEXLOWER;
 
-use super::{Block, PlanHeader, StreamError, VerifiedChunk, VerifiedWallet};
+use super::{Block, PlanHeader, PlannedAsset, Price, StreamError, VerifiedChunk, VerifiedWallet};
 
 /// Wallets that are shown of each asset.
 pub const LARGEST_SHOWN: usize = 20;
@@ -39,6 +39,8 @@ pub struct Summary {
 pub struct AssetSummary {
     /// Which.
     pub asset: Asset,
+    /// By which the plan was put in order, where it was known.
+    pub price: Option<Price>,
     /// Wallets that hold it.
     pub wallets: u64,
     /// Sum of the balances, smallest unit.
@@ -49,8 +51,9 @@ pub struct AssetSummary {
 
 impl Summary {
     pub(crate) fn of(header: &PlanHeader) -> Self {
-        let none = |asset: &Asset| AssetSummary {
-            asset: asset.clone(),
+        let none = |listed: &PlannedAsset| AssetSummary {
+            asset: listed.asset.clone(),
+            price: listed.price.clone(),
             wallets: 0,
             total: Amount::ZERO,
             largest: Vec::with_capacity(LARGEST_SHOWN + 1),
@@ -64,7 +67,7 @@ impl Summary {
             destination: header.destination.clone(),
             wallets: 0,
             steps: 0,
-            assets: header.assets.iter().map(|listed| none(&listed.asset)).collect(),
+            assets: header.assets.iter().map(none).collect(),
         }
     }
 
@@ -122,10 +125,13 @@ impl fmt::Display for Summary {
             block.number, block.id
         )?;
         writeln!(f, "everything goes to {destination}")?;
-        for AssetSummary { asset, wallets, total, largest } in assets {
+        for AssetSummary { asset, price, wallets, total, largest } in assets {
             // The symbol is only a name that the plan gives; the contract is what is signed.
             let contract = asset.contract.as_deref().unwrap_or("the native coin");
             writeln!(f, "{} ({contract}): {total} (smallest unit) of {wallets} wallets", asset.symbol)?;
+            if let Some(price) = price {
+                writeln!(f, "    put in order by {} for 10^{} of it", price.whole(), price.decimals())?;
+            }
             for (id, address, balance) in largest {
                 writeln!(f, "    {balance:>30}  {address}  {id}")?;
             }

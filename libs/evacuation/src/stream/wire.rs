@@ -51,6 +51,12 @@ pub(crate) struct Asset {
     /// Sum of all balances: big endian, without leading zeros.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) total: Vec<u8>,
+    /// Of a whole unit, decimal; empty: it was not known.
+    #[prost(string, tag = "5")]
+    pub(crate) price: String,
+    /// Of a whole unit, where there is a price.
+    #[prost(uint32, tag = "6")]
+    pub(crate) decimals: u32,
 }
 
 /// Up to a thousand wallets.

@@ -1,6 +1,6 @@
 //! Cooler signs a plan of version 2 while it serves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, Asset, Claim, KeyRole};
 use chain_adapters::Adapters;
@@ -39,6 +39,7 @@ async fn cool_signs_every_rung_recorded_first_and_the_same_again_while_cooler_se
         block: Block { number: 1, id: "0x01".to_owned() },
         assets: &assets,
         rebasing: &BTreeSet::new(),
+        prices: &BTreeMap::new(),
         destination: None,
     };
     let mut plan = Vec::new();
