@@ -19,7 +19,7 @@ use custody::{
 };
 use data_encoding::HEXLOWER;
 use evacuation::{
-    Bundle, ExportedPayment, ExportedWallet, WalletsExport,
+    Bundle, ExportedAsset, ExportedPayment, ExportedWallet, WalletsExport,
     stream::{OpenedPlan, SignedChunk},
 };
 use harness::{
@@ -440,11 +440,12 @@ async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front
     let payment =
         ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract: Some("native".into()), amount };
     export.version = 2;
+    export.assets = vec![ExportedAsset { chain: chain(), symbol: "ETH".into(), contract: "native".into() }];
     export.wallets[0].outstanding = vec![payment];
     export.wallets[0].highest = [(chain(), 0)].into();
     fs::write(room.path("wallets.json"), export.to_json()).unwrap();
 
-    let planned = room.plan("--ladder --asset ETH=native");
+    let planned = room.plan("--ladder");
     assert_eq!((&planned["version"], &planned["wallets"], &planned["steps"]), (&json!(2), &json!(1), &json!(3)));
     assert_eq!(planned["totals"], json!({"ETH": (3 * ETH).to_string()}));
     // App, or who took it, sends the payment that was signed before the freeze.

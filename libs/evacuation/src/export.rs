@@ -33,6 +33,9 @@ pub struct WalletsExport {
     /// Up to where the signer's audit chain went; absent in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_head: Option<AuditHead>,
+    /// What the signer's local policy lists: what a plan of ladders moves by default; none in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<ExportedAsset>,
     /// All wallets.
     pub wallets: Vec<ExportedWallet>,
 }
@@ -45,6 +48,18 @@ pub struct AuditHead {
     pub count: u64,
     /// SHA-256 of the last, 64 hex digits.
     pub hash: String,
+}
+
+/// An asset of a signer's local policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExportedAsset {
+    /// CAIP-2 chain id.
+    pub chain: ChainId,
+    /// Unique on its chain.
+    pub symbol: String,
+    /// The contract's address, or `native`.
+    pub contract: String,
 }
 
 /// One wallet's record.
@@ -103,6 +118,7 @@ impl WalletsExport {
             custody_id: manifest.custody_id(),
             manifest_digest: manifest.digest(),
             audit_head: None,
+            assets: Vec::new(),
             wallets,
         }
     }
@@ -127,6 +143,13 @@ impl WalletsExport {
         self.require(manifest)?;
         let there = self.wallets.iter().filter_map(|record| record.on(chain));
         there.map(|it| wallet(manifest, adapters, &it).map(|(_, wallet)| (it.id.clone(), wallet))).collect()
+    }
+
+    /// The assets of the signer's local policy on `chain`, contracts as they are written there.
+    pub fn assets_on(&self, chain: &ChainId) -> Vec<Asset> {
+        let there = self.assets.iter().filter(|listed| listed.chain == *chain);
+        let contract = |listed: &ExportedAsset| (listed.contract != NATIVE).then(|| listed.contract.clone());
+        there.map(|listed| Asset { symbol: listed.symbol.clone(), contract: contract(listed) }).collect()
     }
 
     pub(crate) fn require(&self, manifest: &VerifiedManifest) -> Result<(), EvacuationError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use custody::{CustodyId, manifest::VerifiedManifest};
 use serde::Serialize;
 
-use crate::{AuditHead, EXPORT_VERSION, ExportedWallet};
+use crate::{AuditHead, EXPORT_VERSION, ExportedAsset, ExportedWallet};
 
 /// Writes what [`crate::WalletsExport::parse`] reads, one wallet a line.
 pub struct ExportWriter<W> {
@@ -21,13 +21,19 @@ struct Beginning<'a> {
     custody_id: CustodyId,
     manifest_digest: String,
     audit_head: &'a AuditHead,
+    assets: &'a [ExportedAsset],
 }
 
 impl<W: Write> ExportWriter<W> {
-    /// Records under their manifest, as of this end of the signer's audit chain.
-    pub fn begin(mut output: W, manifest: &VerifiedManifest, head: &AuditHead) -> io::Result<Self> {
+    /// Records under their manifest, as of this end of the signer's audit chain, with the assets of its local policy.
+    pub fn begin(
+        mut output: W,
+        manifest: &VerifiedManifest,
+        head: &AuditHead,
+        assets: &[ExportedAsset],
+    ) -> io::Result<Self> {
         let (custody_id, manifest_digest) = (manifest.custody_id(), manifest.digest());
-        let beginning = Beginning { version: EXPORT_VERSION, custody_id, manifest_digest, audit_head: head };
+        let beginning = Beginning { version: EXPORT_VERSION, custody_id, manifest_digest, audit_head: head, assets };
         let beginning = serde_json::to_string(&beginning)?;
         // An object that stays open.
         output.write_all(beginning.strip_suffix('}').unwrap_or_default().as_bytes())?;

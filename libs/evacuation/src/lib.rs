@@ -23,7 +23,7 @@ mod wallet;
 pub use bundle::Bundle;
 pub use document::VERSION;
 pub use error::EvacuationError;
-pub use export::{AuditHead, EXPORT_VERSION, ExportedPayment, ExportedWallet, WalletsExport};
+pub use export::{AuditHead, EXPORT_VERSION, ExportedAsset, ExportedPayment, ExportedWallet, WalletsExport};
 pub use export_writer::ExportWriter;
 pub use ladder::{Holding, Ladder, LadderError, MAX_ASSETS, MAX_NONCES, MAX_OUTSTANDING, Outstanding, Rung};
 pub use plan::{Balance, ChainState, plan};

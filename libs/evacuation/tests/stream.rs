@@ -9,7 +9,7 @@ use chain_adapters::Adapters;
 use custodies::{Ceremony, Custody, phrase};
 use custody::{WalletId, phrase::EIP155};
 use evacuation::{
-    Balance, ChainState, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
+    Balance, ChainState, ExportedAsset, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
     stream::{
         Block, CHUNK_WALLETS, Draft, OpenedPlan, PlanReader, Price, Request, SignatureReader, SignatureWriter,
         SignedChunk, StreamError, is_stream,
@@ -350,16 +350,25 @@ fn signatures_are_of_one_plan_and_one_owner() {
 fn an_export_of_version_2_is_written_wallet_by_wallet_and_read_as_one() {
     let world = world();
     let head = evacuation::AuditHead { count: 3, hash: "ab".repeat(32) };
+    let listed = |chain: &str, symbol: &str, contract: &str| ExportedAsset {
+        chain: chain.parse().unwrap(),
+        symbol: symbol.to_owned(),
+        contract: contract.to_owned(),
+    };
+    let assets =
+        [listed("eip155:1", "ETH", "native"), listed("eip155:1", "USD", TOKEN), listed("eip155:5", "X", TOKEN)];
     let mut bytes = Vec::new();
-    let mut file = evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head).unwrap();
+    let mut file = evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head, &assets).unwrap();
     for wallet in &world.export.wallets {
         file.wallet(wallet).unwrap();
     }
     file.finish().unwrap();
     let read = WalletsExport::parse(&bytes).unwrap();
-    let expected = WalletsExport { version: 2, audit_head: Some(head.clone()), ..world.export.clone() };
+    let expected =
+        WalletsExport { version: 2, audit_head: Some(head.clone()), assets: assets.to_vec(), ..world.export.clone() };
     assert_eq!(read, expected);
+    assert_eq!(read.assets_on(&mainnet()), world.assets);
     let mut bytes = Vec::new();
-    evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head).unwrap().finish().unwrap();
+    evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head, &assets).unwrap().finish().unwrap();
     assert_eq!(WalletsExport::parse(&bytes).unwrap().wallets, []);
 }

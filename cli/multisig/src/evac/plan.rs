@@ -42,7 +42,8 @@ pub(crate) struct PlanArgs {
     /// The chain to evacuate [default: the node's]
     #[arg(long)]
     chain: Option<ChainId>,
-    /// A token to move too (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated
+    /// A token to move too (SYMBOL=0xCONTRACT), or the native coin's symbol (SYMBOL=native); may be repeated. With --ladder,
+    /// all that the signer's local policy lists moves by itself
     #[arg(long = "asset", value_name = "SYMBOL=CONTRACT", value_parser = asset)]
     assets: Vec<Asset>,
     /// One of the manifest's safe destinations [default: the first]
@@ -108,7 +109,9 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
         None => patiently(|| chain_clients::served(&args.rpc)).await.map_err(wrong_url)?,
     };
     let adapters = Adapters::all();
-    let assets = listed(adapters.rules(&chain)?.as_ref(), args.assets)?;
+    // A plan of ladders moves all that the signer's local policy lists.
+    let more = if args.ladder { export.assets_on(&chain) } else { Vec::new() };
+    let assets = listed(adapters.rules(&chain)?.as_ref(), with(args.assets, more))?;
     let rebasing = rebasing(&assets, args.rebasing)?;
     let prices = args.prices.as_deref().map(|path| ladder::prices(path, &assets)).transpose()?.unwrap_or_default();
     let client = connect(&chain, &args.rpc, None).await?;
@@ -207,6 +210,17 @@ fn totals(plan: &Bundle) -> Result<BTreeMap<String, Amount>> {
     Ok(totals)
 }
 
+/// The assets given, and those of `more` that are none of them; a given symbol comes before a listed one.
+fn with(mut given: Vec<Asset>, more: Vec<Asset>) -> Vec<Asset> {
+    for asset in more {
+        let contract = |asset: &Asset| asset.contract.as_ref().map(|contract| contract.to_ascii_lowercase());
+        if !given.iter().any(|given| contract(given) == contract(&asset)) {
+            given.push(asset);
+        }
+    }
+    given
+}
+
 /// What to move, contracts in display form. The native coin always moves, last: tokens need none of it, so the order
 /// does not matter to them.
 fn listed(rules: &dyn ChainRules, mut assets: Vec<Asset>) -> Result<Vec<Asset>> {
@@ -257,6 +271,18 @@ mod tests {
         for wrong in ["", "USD", "USD=", "=native", "USD=0x12", "US D=native"] {
             assert!(listed(&[wrong]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_local_policy_lists_comes_to_what_is_given_once() {
+        let asset = |symbol: &str, contract: Option<&str>| Asset {
+            symbol: symbol.to_owned(),
+            contract: contract.map(str::to_owned),
+        };
+        let listed = vec![asset("ETH", None), asset("USD", Some(&TOKEN.to_uppercase())), asset("EUR", Some("0x01"))];
+        let all = with(vec![asset("USDC", Some(TOKEN))], listed);
+        let symbols: Vec<_> = all.iter().map(|asset| asset.symbol.as_str()).collect();
+        assert_eq!(symbols, ["USDC", "ETH", "EUR"]);
     }
 
     #[test]

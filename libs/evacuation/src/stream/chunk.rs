@@ -183,7 +183,10 @@ impl LadderStep<'_> {
         let other = |_| EvacuationError::OtherPhrase(role);
         let signatures = payloads.iter().map(|payload| rules.sign(secret, payload)).collect::<Result<Vec<_>, _>>();
         let signatures = signatures.map_err(other)?;
-        if !self.signed_by(role, &signatures)? {
+        // As `signed_by`, of payloads that are there already: a million wallets are signed for.
+        let key = self.wallet.described.owners.key(role);
+        let mut each = payloads.iter().zip(&signatures);
+        if payloads.is_empty() || !each.all(|(payload, signature)| rules.verify(key, payload, signature)) {
             return Err(EvacuationError::OtherPhrase(role).into());
         }
         compact::compact(&signatures).ok_or(StreamError::NotCompact(role))

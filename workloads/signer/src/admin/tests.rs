@@ -7,7 +7,7 @@ use std::{
 };
 
 use audit::Export;
-use chain::{Amount, ChainId, Claim, hex::Hex};
+use chain::{Amount, Asset, ChainId, Claim, hex::Hex};
 use clock::now_ms;
 use custodies::{CHAIN, Custody};
 use custody::Role;
@@ -129,6 +129,8 @@ async fn an_export_tells_what_was_signed_and_is_not_settled_and_where_the_chain_
     export(&volume.place, Role::Cooler, written.clone()).await.unwrap();
     let exported = WalletsExport::parse(&written.0.lock().unwrap()).unwrap();
     assert_eq!(exported.version, 2);
+    let eth = Asset { symbol: "ETH".to_owned(), contract: None };
+    assert_eq!(exported.assets_on(&CHAIN.parse().unwrap()), [eth], "what the local policy lists");
     let head = volume.store().look(0, |ledger| ledger.head()).await.unwrap();
     let expected = AuditHead { count: head.count, hash: chain::hex::encode(head.hash) };
     assert_eq!(expected.count, 1);

@@ -3,8 +3,11 @@
 use std::io::Write;
 
 use chain::{ChainId, hex};
-use custody::{Role, local_policy::LocalPolicy};
-use evacuation::{AuditHead, ExportWriter, ExportedPayment, ExportedWallet};
+use custody::{
+    Role,
+    local_policy::{AssetLimits, LocalPolicy},
+};
+use evacuation::{AuditHead, ExportWriter, ExportedAsset, ExportedPayment, ExportedWallet};
 use prost::Message;
 use protocol::ops::HotKeys;
 use signer::store::{ExportedRow, Ledger, RegisteredWallet, Store, StoreError, Unsettled};
@@ -19,8 +22,9 @@ pub(crate) async fn export(place: &Place, role: Role, output: impl Write + Send 
     let (trust, manifest) = documents(place, role, &store).await?;
     let write = move |ledger: &Ledger<'_>| {
         let head = ledger.head()?;
+        let assets = listed(trust.local_policy.as_ref());
         let head = AuditHead { count: head.count, hash: hex::encode(head.hash) };
-        let mut file = ExportWriter::begin(output, &manifest, &head).map_err(AdminError::Output)?;
+        let mut file = ExportWriter::begin(output, &manifest, &head, &assets).map_err(AdminError::Output)?;
         ledger
             .each_wallet(|row| file.wallet(&exported(row, trust.local_policy.as_ref())?).map_err(AdminError::Output))?;
         file.finish().map_err(AdminError::Output)
@@ -51,6 +55,16 @@ fn exported(row: ExportedRow, policy: Option<&LocalPolicy>) -> Result<ExportedWa
         })
         .collect::<Result<_, AdminError>>()?;
     Ok(exported)
+}
+
+/// What the local policy lists. An entry of a chain that is none can't be moved.
+fn listed(policy: Option<&LocalPolicy>) -> Vec<ExportedAsset> {
+    let assets = policy.map(|policy| policy.assets.as_slice()).unwrap_or_default();
+    let exported = |listed: &AssetLimits| {
+        let (symbol, contract) = (listed.symbol.clone(), listed.asset.clone());
+        Some(ExportedAsset { chain: listed.chain.parse().ok()?, symbol, contract })
+    };
+    assets.iter().filter_map(exported).collect()
 }
 
 /// `native` or the contract of a payment's asset, as the local policy of today lists it.
