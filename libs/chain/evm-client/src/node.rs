@@ -20,7 +20,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     fault::{self, malformed},
-    queue::{Queue, Search, Waiting},
+    queue::{Queue, Search, Waiting, Wanted},
     transport::{Patient, words},
     window::Window,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) reads: Queue<Waiting>,
     /// Searches of logs that wait for each other.
     pub(crate) searches: Queue<Search>,
+    /// Questions for receipts that wait for each other.
+    pub(crate) receipts: Queue<Wanted>,
     /// How many blocks it is asked about in one `eth_getLogs`.
     pub(crate) window: Mutex<Window>,
     /// Whether the chain has the Multicall3 that everybody knows.
@@ -115,6 +117,7 @@ impl Node {
             one_by_one: AtomicBool::new(false),
             reads: Queue::default(),
             searches: Queue::default(),
+            receipts: Queue::default(),
             window: Mutex::default(),
             multicall: OnceCell::new(),
             known: Mutex::default(),

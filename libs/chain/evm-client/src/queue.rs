@@ -1,8 +1,9 @@
 //! What waits at a node, to go out with others in few requests.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes};
+use alloy_rpc_types_eth::Log;
 use chain::ClientError;
 use tokio::sync::oneshot;
 
@@ -69,4 +70,10 @@ pub(crate) struct Search {
     /// Blocks, both included.
     pub(crate) blocks: (u64, u64),
     pub(crate) tell: oneshot::Sender<Result<Vec<Execution>, ClientError>>,
+}
+
+/// Someone who waits for what the contracts told in a mined transaction.
+pub(crate) struct Wanted {
+    pub(crate) tx: B256,
+    pub(crate) tell: oneshot::Sender<Result<Arc<Vec<Log>>, ClientError>>,
 }

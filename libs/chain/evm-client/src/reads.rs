@@ -99,6 +99,10 @@ impl Node {
         let data = aggregate3Call { calls: reads.iter().map(asked).collect() }.abi_encode();
         let call = json!([{"to": MULTICALL.to_string(), "data": Bytes::from(data).to_string()}, tag(block)]);
         let answer: Bytes = self.ask("eth_call", call, "bytes").await?;
+        if answer.is_empty() {
+            // It was not there yet at that block.
+            return self.one_by_one(block, reads).await;
+        }
         let answered = aggregate3Call::abi_decode_returns_validate(&answer).ok();
         let answered = answered.filter(|answered| answered.len() == reads.len());
         let answered = answered.ok_or_else(|| self.malformed("eth_call", "an answer to each of the calls"))?;

@@ -1,15 +1,24 @@
 //! What a token says that it moved. A token may keep a part, or move nothing and return true all the same.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::Log;
 use alloy_sol_types::{SolCall, SolEvent, sol};
-use chain::ClientError;
+use chain::{ClientError, Inability};
+use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::oneshot;
 
-use crate::{call::word, node::Node, queue::Read};
+use crate::{
+    call::word,
+    node::Node,
+    queue::{Read, Wanted},
+};
+
+/// How long a question for a receipt waits for others: one transaction may hold what many ask for.
+const GATHER: Duration = Duration::from_millis(2);
 
 sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
@@ -24,8 +33,8 @@ struct Receipt {
 
 impl Node {
     /// Units of `token` that went from one account to another in the mined transaction `tx` of block `block`: the sum of
-    /// its ERC-20 events, or, of a token that tells no events, what the receiver has more than before the block. A token
-    /// that tells neither has moved nothing.
+    /// its ERC-20 events, or, of a token that tells no events, what one has less and the other has more than before the
+    /// block. A token that tells neither has moved nothing.
     pub(crate) async fn received(
         self: Arc<Self>,
         token: Address,
@@ -33,14 +42,44 @@ impl Node {
         tx: B256,
         block: u64,
     ) -> Result<U256, ClientError> {
+        if let Some(units) = transferred(&self.logs_of(tx).await?, token, from, to) {
+            return Ok(units);
+        }
+        let (after, before) = (self.units(token, to, block).await?, self.units(token, to, block - 1).await?);
+        let gained = after.saturating_sub(before);
+        if gained.is_zero() {
+            return Ok(gained);
+        }
+        // Others may have paid the receiver in the same block.
+        let (after, before) = (self.units(token, from, block).await?, self.units(token, from, block - 1).await?);
+        Ok(gained.min(before.saturating_sub(after)))
+    }
+
+    /// What the contracts told in a mined transaction. Questions for the same at the same time are one request.
+    async fn logs_of(self: &Arc<Self>, tx: B256) -> Result<Arc<Vec<Log>>, ClientError> {
+        let (tell, told) = oneshot::channel();
+        if self.receipts.push(Wanted { tx, tell }) {
+            let node = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                let mut wanted: BTreeMap<B256, Vec<Wanted>> = BTreeMap::new();
+                for one in node.receipts.take() {
+                    wanted.entry(one.tx).or_default().push(one);
+                }
+                join_all(wanted.into_iter().map(|(tx, wanted)| node.tell_logs(tx, wanted))).await;
+            });
+        }
+        let cut = || self.unable("eth_getTransactionReceipt", Inability::Behind("the question was cut short".into()));
+        told.await.unwrap_or_else(|_| Err(cut()))
+    }
+
+    async fn tell_logs(&self, tx: B256, wanted: Vec<Wanted>) {
         let method = "eth_getTransactionReceipt";
-        let Receipt { logs } = self.ask(method, json!([tx.to_string()]), "the receipt of a payment").await?;
-        match transferred(&logs, token, from, to) {
-            Some(units) => Ok(units),
-            None => {
-                let (after, before) = (self.units(token, to, block).await?, self.units(token, to, block - 1).await?);
-                Ok(after.saturating_sub(before))
-            }
+        let receipt = self.ask::<Receipt>(method, json!([tx.to_string()]), "the receipt of a payment").await;
+        let logs = receipt.map(|Receipt { logs }| Arc::new(logs));
+        for Wanted { tell, .. } in wanted {
+            // A caller may have gone away.
+            let _ = tell.send(logs.clone());
         }
     }
 

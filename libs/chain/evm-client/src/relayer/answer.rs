@@ -32,6 +32,9 @@ const LATER: &[&str] = &[
     "rate limit",
     "limit exceeded",
     "too many",
+    "in-flight transaction limit",
+    "temporarily",
+    "try again",
 ];
 const CHEAP: &[&str] = &[
     "underpriced",
@@ -108,6 +111,13 @@ mod tests {
             assert_eq!(of(-32000, cheap), Answer::Underpriced, "{cheap}");
         }
         assert_eq!(of(-32000, "nonce too high"), Answer::Later);
+        for later in [
+            "txpool is full",
+            "in-flight transaction limit reached for delegated accounts",
+            "internal error, try again later",
+        ] {
+            assert_eq!(of(-32000, later), Answer::Later, "{later}");
+        }
         assert_eq!(of(-32005, "daily request count exceeded"), Answer::Later);
         assert_eq!(of(-32000, "intrinsic gas too low"), Answer::Refused("intrinsic gas too low".to_owned()));
         assert_eq!(
