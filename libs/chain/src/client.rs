@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::{Account, Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Errand, Following, Place, WalletDesc};
+use crate::{
+    Account, Amount, Asset, Call, ChainId, Claim, ClientError, Effect, Errand, Following, Place, WalletDesc,
+    batch::Batching,
+};
 
 /// The nodes of one chain, and the relayer that pays there for what owners have signed. It holds no owner's key and can
 /// move no wallet's money. Linked into App and the online CLI only.
@@ -76,6 +79,11 @@ pub trait ChainClient: Send + Sync {
     /// [`ClientError::OverGas`], [`ClientError::OverPrice`] and [`ClientError::Float`]: nothing was sent.
     async fn relay(&self, wallet: &WalletDesc, errand: &Errand, call: &Call)
     -> Result<Box<dyn Following>, ClientError>;
+
+    /// How the calls of many wallets are made in one transaction; `None`: this adapter knows no way.
+    fn batching(&self) -> Option<&dyn Batching> {
+        None
+    }
 
     /// Looks after all that the relayer has under way, now that there is another block: what is mined, what the network
     /// has forgotten, what has to be dearer. To be called for each block, and now and then without one, by one task. How each account stands.

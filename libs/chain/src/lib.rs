@@ -4,6 +4,7 @@
 
 mod access;
 mod amount;
+pub mod batch;
 mod client;
 mod client_error;
 mod error;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chain::{
     Access, Account, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect,
     Errand, Fate, Finality, Following, Head, Held, Inability, Look, NodeState, Place, Purpose, Relaying, Simulated,
-    WalletDesc, WalletState,
+    WalletDesc, WalletState, batch::Batching,
 };
 use chain_evm::{EvmSafe, constants::THRESHOLD};
 use tokio::sync::OnceCell;
@@ -29,7 +29,7 @@ const REORGANISED: u64 = 64;
 /// The nodes of one EVM chain, and the account that pays gas there.
 pub struct EvmClient {
     id: ChainId,
-    rpc: Arc<Rpc>,
+    pub(crate) rpc: Arc<Rpc>,
     finality: Finality,
     relayers: Option<Relayers>,
     /// The contracts that every wallet is made of are there.
@@ -48,7 +48,7 @@ impl EvmClient {
         Ok(Self { id, rpc, finality: access.finality, relayers: relayers.transpose()?, contracts, creates })
     }
 
-    fn paying(&self) -> Result<&Relayers, ClientError> {
+    pub(crate) fn paying(&self) -> Result<&Relayers, ClientError> {
         self.relayers.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
     }
 
@@ -338,6 +338,10 @@ impl ChainClient for EvmClient {
         self.paying()?.relay(&wallet.address, errand, &call.try_into()?).await
     }
 
+    fn batching(&self) -> Option<&dyn Batching> {
+        Some(self)
+    }
+
     async fn tend(&self, head: &Head) -> Result<Vec<Account>, ClientError> {
         match &self.relayers {
             Some(relayers) => relayers.tend(head).await,
@@ -346,7 +350,7 @@ impl ChainClient for EvmClient {
     }
 }
 
-fn address(text: &str) -> Result<Address, ChainError> {
+pub(crate) fn address(text: &str) -> Result<Address, ChainError> {
     text.parse().map_err(|_| ChainError::Address(text.to_owned()))
 }
 

@@ -2,10 +2,12 @@
 //! that pays gas from a small float of its own. It holds no owner's key: what it sends was signed elsewhere.
 //!
 //! From the wire up: `transport` and `fault` (what an error means), `node` (one node), `reads` and `logs` (many
-//! questions at once), `follow` (blocks, and which nodes have them), `rpc` (all nodes), `client`.
+//! questions at once), `follow` (blocks, and which nodes have them), `rpc` (all nodes), `client`, `batch` (many wallets
+//! in one transaction).
 //!
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
+mod batch;
 mod call;
 mod client;
 mod contracts;

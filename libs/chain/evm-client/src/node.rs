@@ -77,6 +77,7 @@ pub(crate) struct Header {
     timestamp: U64,
     /// Absent before EIP-1559.
     base_fee_per_gas: Option<U128>,
+    gas_limit: Option<U64>,
 }
 
 impl Header {
@@ -92,6 +93,11 @@ impl Header {
     /// Wei per gas.
     pub(crate) fn base_fee(&self) -> Option<u128> {
         self.base_fee_per_gas.map(|fee| fee.to())
+    }
+
+    /// The most gas of all its transactions; `None`: it does not say.
+    pub(crate) fn gas_limit(&self) -> Option<u64> {
+        self.gas_limit.map(|gas| gas.to())
     }
 
     pub(crate) fn head(&self) -> Head {

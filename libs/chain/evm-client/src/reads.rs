@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// Another code at that address is not believed.
-    async fn has_multicall(&self) -> Result<bool, ClientError> {
+    pub(crate) async fn has_multicall(&self) -> Result<bool, ClientError> {
         let code = self.multicall.get_or_try_init(async || {
             let code: Bytes = self.ask("eth_getCode", json!([MULTICALL.to_string(), "latest"]), "code").await?;
             Ok::<_, ClientError>(keccak256(&code) == MULTICALL_CODE_HASH)

@@ -263,7 +263,7 @@ fn at(block: Option<u64>) -> String {
     block.map_or_else(|| "latest".to_owned(), tag)
 }
 
-fn request(from: Address, call: &Call) -> TransactionRequest {
+pub(crate) fn request(from: Address, call: &Call) -> TransactionRequest {
     TransactionRequest::default().from(from).to(call.to).value(call.value).input(call.data.clone().into())
 }
 

@@ -89,6 +89,19 @@ impl Relayers {
             return Err(ClientError::OverGas { needed, ceiling });
         }
         let gas = needed.saturating_add(needed / 5).min(ceiling);
+        self.relay_with(wallet, errand, call, gas).await
+    }
+
+    /// The same with so much gas, whatever a node estimates: a call that goes on when a part of it fails takes less in
+    /// an estimate than it needs.
+    pub async fn relay_with(
+        &self,
+        wallet: &str,
+        errand: &Errand,
+        call: &Call,
+        gas: u64,
+    ) -> Result<Box<dyn Following>, ClientError> {
+        self.recover().await?;
         let market = self.market().await?;
         let (asked, ceiling) = (market.least, self.limits.max_price);
         let offer = market.within(ceiling).ok_or(ClientError::OverPrice { asked, ceiling })?;
@@ -100,6 +113,11 @@ impl Relayers {
     /// Who simulated calls come from.
     pub(crate) fn caller(&self) -> Result<Address, ClientError> {
         Ok(self.first()?.address)
+    }
+
+    /// The most gas that one transaction may use.
+    pub(crate) fn most_gas(&self) -> u64 {
+        self.limits.max_gas
     }
 
     fn first(&self) -> Result<&Account, ClientError> {
