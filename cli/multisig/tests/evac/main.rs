@@ -2,177 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+mod batches;
+mod ladders;
+mod room;
 
-use chain::{ChainId, ChainRules, Claim, KeyRole, Payload};
-use chain_adapters::Adapters;
-use chain_evm::EvmSafe;
-use custodies::{Ceremony, Custody, phrase};
-use custody::{
-    manifest::VerifiedManifest,
-    phrase::{EIP155, Keys},
-};
-use data_encoding::HEXLOWER;
-use evacuation::{
-    Bundle, ExportedAsset, ExportedPayment, ExportedWallet, WalletsExport,
-    stream::{OpenedPlan, SignedChunk},
-};
-use harness::{
-    Options,
-    evm::Anvil,
-    rpc_proxy::{Fault, RpcProxy, Rule},
-};
+use std::{fs, process::Command};
+
+use chain::KeyRole;
+use evacuation::Bundle;
+use harness::rpc_proxy::{Fault, RpcProxy, Rule};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const CHAIN: u64 = 31_337;
-const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-const ETH: u128 = 1_000_000_000_000_000_000;
-
-/// A node, a manifest, and wallets of which the signers' records are in `wallets.json`.
-struct Room {
-    anvil: Anvil,
-    /// Where the program finds the node.
-    rpc: String,
-    folder: TempDir,
-    manifest: VerifiedManifest,
-    /// By name.
-    addresses: BTreeMap<&'static str, String>,
-}
-
-impl Room {
-    async fn new(wallets: &[&'static str]) -> Self {
-        let anvil = Anvil::start(CHAIN, Options::default()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let Custody { signed, manifest, .. } = Ceremony::fixed().destinations(chain().as_str(), &[SAFE_PLACE]).held();
-        let (mut addresses, mut records) = (BTreeMap::new(), Vec::new());
-        for (name, byte) in wallets.iter().zip(10..) {
-            let hot = keys(byte).public_key(EIP155).unwrap().to_vec();
-            let owners = manifest.owners(&chain(), &hot).unwrap();
-            let address = rules().wallet(&owners, [0; 32]).unwrap().address;
-            let hot = [(EIP155.to_owned(), hot)].into();
-            records.push(ExportedWallet::new(
-                name.parse().unwrap(),
-                &hot,
-                [0; 32],
-                [(chain(), address.clone())].into(),
-            ));
-            addresses.insert(*name, address);
-        }
-        let rpc = anvil.url();
-        let room = Self { anvil, rpc, folder, manifest, addresses };
-        fs::write(room.path("manifest.json"), signed.to_json()).unwrap();
-        fs::write(room.path("wallets.json"), WalletsExport::new(&room.manifest, records).to_json()).unwrap();
-        fs::write(room.path("gas.key"), &room.anvil.dev_accounts().unwrap()[1].key).unwrap();
-        room
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn program(&self, words: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-        command.current_dir(self.folder.path()).args(words.split_whitespace()).args(["--rpc", &self.rpc]);
-        command.output().unwrap()
-    }
-
-    fn plan(&self, more: &str) -> Value {
-        let words = "evac plan -o json --wallets wallets.json --manifest manifest.json --out plan.json";
-        json_of(&self.program(&format!("{words} {more}")))
-    }
-
-    /// Both stations sign the plan.
-    fn sign(&self) {
-        let plan = Bundle::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap();
-        let mut bundle = plan.verify(&self.manifest, &Adapters::all()).unwrap();
-        bundle.sign(KeyRole::Cool, |namespace| keys(2).secret(namespace)).unwrap();
-        bundle.sign(KeyRole::Cold, |namespace| keys(3).secret(namespace)).unwrap();
-        fs::write(self.path("bundle.json"), bundle.bundle().to_json()).unwrap();
-    }
-
-    fn broadcast(&self) -> Output {
-        self.program("evac broadcast -o json bundle.json --gas-key gas.key")
-    }
-
-    async fn fund(&self, wallet: &str, wei: u128) {
-        self.anvil.fund(&self.addresses[wallet], wei).await.unwrap();
-    }
-
-    async fn balance(&self, address: &str) -> u128 {
-        self.anvil.balance(address).await.unwrap()
-    }
-
-    /// Transactions that the gas key has sent.
-    async fn sent(&self) -> u64 {
-        let account = self.anvil.dev_accounts().unwrap()[1].address.clone();
-        let count: String = self.anvil.rpc("eth_getTransactionCount", json!([account, "pending"])).await.unwrap();
-        u64::from_str_radix(count.trim_start_matches("0x"), 16).unwrap()
-    }
-
-    /// Deploys a wallet and lets hot and cool pay `wei`, as App would.
-    async fn pay(&self, wallet: &str, byte: u8, nonce: u64, wei: u128) {
-        let hot = keys(byte).public_key(EIP155).unwrap();
-        let owners = self.manifest.owners(&chain(), &hot).unwrap();
-        let desc = rules().wallet(&owners, [0; 32]).unwrap();
-        assert_eq!(desc.address, self.addresses[wallet]);
-        let assets = [chain::Asset { symbol: "ETH".into(), contract: None }];
-        let to = self.anvil.dev_accounts().unwrap()[7].address.clone();
-        let to = rules().address(&to).unwrap();
-        let intent = chain::Effect::Transfer { asset: "ETH".into(), to, amount: wei.into() };
-        let unsigned = rules().build(&intent, &desc, &assets, &[Claim::Sequence(nonce)]).unwrap();
-        let digest = Payload::Digest(rules().decode(&unsigned, &desc, &assets).unwrap().id);
-        let sign = |byte| vec![rules().sign(&keys(byte).secret(EIP155).unwrap(), &digest).unwrap()];
-        let signatures = [(KeyRole::Hot, sign(byte)), (KeyRole::Cool, sign(2))];
-        if nonce == 0 {
-            self.call(rules().creation(&desc).unwrap().unwrap()).await;
-        }
-        self.call(rules().assemble(&unsigned, &desc, &signatures).unwrap()).await;
-    }
-
-    async fn call(&self, call: chain::Call) {
-        let from = self.anvil.dev_accounts().unwrap()[5].address.clone();
-        let data = format!("0x{}", HEXLOWER.encode(&call.data));
-        self.anvil.send(json!({"from": from, "to": call.to, "data": data})).await.unwrap();
-    }
-}
-
-fn keys(byte: u8) -> Keys {
-    phrase(byte).keys()
-}
-
-fn chain() -> ChainId {
-    format!("eip155:{CHAIN}").parse().unwrap()
-}
-
-fn rules() -> EvmSafe {
-    EvmSafe::new(chain()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json_of(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The last line is what is wrong and what to do.
-fn refused(output: &Output, code: i32, words: &str) {
-    let said = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.trim_end().lines().last().unwrap_or_default().contains(words), "{said}");
-}
-
-fn statuses(report: &Value) -> Vec<&str> {
-    report["wallets"].as_array().unwrap().iter().map(|moved| moved["status"].as_str().unwrap()).collect()
-}
+use crate::room::{ETH, Room, SAFE_PLACE, json_of, refused, statuses, stderr};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_moves_to_the_safe_place_also_from_a_wallet_that_never_paid() {
@@ -187,10 +28,10 @@ async fn everything_moves_to_the_safe_place_also_from_a_wallet_that_never_paid()
     let report = json_of(&room.broadcast());
     assert_eq!(statuses(&report), ["executed", "executed"]);
     let first = &report["wallets"][0];
-    assert_eq!((&first["id"], &first["address"]), (&json!("alice"), &json!(room.addresses["alice"])));
+    assert_eq!((&first["id"], &first["address"]), (&json!("alice"), &json!(room.address("alice"))));
     assert_eq!((&first["to"], &first["amountWei"]), (&json!(SAFE_PLACE), &json!((ETH - 7).to_string())));
     let tx: Value = room.anvil.rpc("eth_getTransactionByHash", json!([first["tx"]])).await.unwrap();
-    assert_eq!(tx["to"].as_str().unwrap().to_lowercase(), room.addresses["alice"].to_lowercase());
+    assert_eq!(tx["to"].as_str().unwrap().to_lowercase(), room.address("alice").to_lowercase());
     assert_eq!(room.balance(SAFE_PLACE).await, ETH - 2);
     assert_eq!(room.plan("")["steps"], 0);
 }
@@ -199,7 +40,7 @@ async fn everything_moves_to_the_safe_place_also_from_a_wallet_that_never_paid()
 async fn tokens_move_before_the_coin_at_the_next_nonce() {
     let room = Room::new(&["alice"]).await;
     let token = room.anvil.deploy_token().await.unwrap();
-    room.anvil.fund_token(&token, &room.addresses["alice"], 42).await.unwrap();
+    room.anvil.fund_token(&token, room.address("alice"), 42).await.unwrap();
     room.fund("alice", 5).await;
     let planned = room.plan(&format!("--asset USD={token} --asset ETH=native"));
     assert_eq!(planned["totals"], json!({"ETH": "5", "USD": "42"}));
@@ -295,7 +136,7 @@ async fn a_wallet_that_paid_in_between_or_lost_money_is_named_and_holds_up_no_ot
     room.plan("");
     room.sign();
     room.pay("alice", 10, 1, 1).await;
-    let _: Value = room.anvil.rpc("anvil_setBalance", json!([room.addresses["bob"], "0x1"])).await.unwrap();
+    let _: Value = room.anvil.rpc("anvil_setBalance", json!([room.address("bob"), "0x1"])).await.unwrap();
     let output = room.broadcast();
     refused(&output, 1, "2 of 3 transactions are not done");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -410,68 +251,4 @@ async fn a_provider_that_limits_requests_and_ranges_delays_an_evacuation_and_spo
         assert!(stderr(&refused).contains("the Safe proxy factory is not at"), "{refused:?}");
     }
     assert_eq!(room.sent().await, sent);
-}
-
-/// What both stations make of `plan.json`: each transaction's nonce, amount and call.
-fn rungs(room: &Room) -> Vec<(u64, String, chain::Call)> {
-    let plan = fs::read(room.path("plan.json")).unwrap();
-    let mut plan = OpenedPlan::open(plan.as_slice()).unwrap().verify(&room.manifest, &Adapters::all()).unwrap();
-    let mut rungs = Vec::new();
-    while let Some(chunk) = plan.next_chunk().unwrap() {
-        let stations = [(KeyRole::Cool, 2), (KeyRole::Cold, 3)].map(|(role, byte)| {
-            let signed = SignedChunk::sign(&chunk, role, &keys(byte).secret(EIP155).unwrap()).unwrap();
-            (role, chunk.signatures(role, &signed).unwrap())
-        });
-        for (place, step) in chunk.steps().unwrap().iter().enumerate() {
-            let both = stations.each_ref().map(|(role, all)| (*role, all[place].clone()));
-            let call = rules().assemble(step.unsigned(), step.wallet().described(), &both).unwrap();
-            rungs.push((step.rung().nonce, step.rung().amount.to_string(), call));
-        }
-    }
-    rungs
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front() {
-    let room = Room::new(&["alice", "poor"]).await;
-    room.fund("alice", 3 * ETH).await;
-    let mut export = WalletsExport::parse(&fs::read(room.path("wallets.json")).unwrap()).unwrap();
-    let amount = ETH.into();
-    let payment =
-        ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract: Some("native".into()), amount };
-    export.version = 2;
-    export.assets = vec![ExportedAsset { chain: chain(), symbol: "ETH".into(), contract: "native".into() }];
-    export.wallets[0].outstanding = vec![payment];
-    export.wallets[0].highest = [(chain(), 0)].into();
-    fs::write(room.path("wallets.json"), export.to_json()).unwrap();
-
-    let planned = room.plan("--ladder");
-    assert_eq!((&planned["version"], &planned["wallets"], &planned["steps"]), (&json!(2), &json!(1), &json!(3)));
-    assert_eq!(planned["totals"], json!({"ETH": (3 * ETH).to_string()}));
-    // App, or who took it, sends the payment that was signed before the freeze.
-    room.pay("alice", 10, 0, ETH).await;
-    let rungs = rungs(&room);
-    let (_, _, call) = rungs.into_iter().find(|rung| (rung.0, &rung.1) == (1, &(2 * ETH).to_string())).unwrap();
-    room.call(call).await;
-    assert_eq!((room.balance(SAFE_PLACE).await, room.balance(&room.addresses["alice"]).await), (2 * ETH, 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plan_of_ladders_names_the_option_that_a_station_would_refuse() {
-    let room = Room::new(&["alice"]).await;
-    let plan = |more: &str| {
-        room.program(&format!("evac plan --wallets wallets.json --manifest manifest.json --out plan.json {more}"))
-    };
-    refused(&plan("--ladder --rebasing USD"), 2, "--rebasing USD");
-    for (prices, why) in [
-        (json!({"USD": {"price": "1", "decimals": 6}}), "no asset has the symbol USD"),
-        (json!({"native": {"price": "1e3", "decimals": 18}}), "must be a decimal number"),
-        (json!({"native": 3}), "--prices prices.json"),
-    ] {
-        fs::write(room.path("prices.json"), prices.to_string()).unwrap();
-        refused(&plan("--ladder --prices prices.json"), 2, why);
-    }
-    let elsewhere = room.anvil.dev_accounts().unwrap()[7].address.clone();
-    assert!(!plan(&format!("--ladder --to {elsewhere}")).status.success());
-    assert!(!room.path("plan.json").exists());
 }

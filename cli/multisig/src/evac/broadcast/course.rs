@@ -1,0 +1,367 @@
+//! How far one wallet has come, from what the chain says. Pure.
+
+use std::collections::BTreeMap;
+
+use chain::{Amount, Claim, Created, Fate, WalletState};
+
+use super::{
+    ladder::{Ladder, Rung, is_used, sequence},
+    report::{Outcome, Status},
+};
+
+/// So often a rung is sent that then does not take place.
+pub(super) const ATTEMPTS: u32 = 5;
+/// Executions of one wallet in one transaction.
+const MOST_AT_ONCE: usize = 16;
+
+/// How a rung ended: its claims are used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It took place, in this transaction, and so much was moved.
+    Done { tx: String, moved: Amount },
+    /// Another transaction used its claims.
+    Superseded,
+    /// The node does not tell by what they were used.
+    Untold,
+}
+
+/// Why what was sent may not have taken place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Miss {
+    pub(super) why: String,
+    /// Whether it may be for the company in which it was sent.
+    pub(super) crowded: bool,
+}
+
+impl Miss {
+    pub(super) fn new(why: impl Into<String>, crowded: bool) -> Self {
+        Self { why: why.into(), crowded }
+    }
+}
+
+/// One wallet on its way.
+pub(super) struct Course<'a> {
+    pub(super) ladder: Ladder<'a>,
+    /// By the rung's place in the ladder; and whether it had ended before this run.
+    ended: BTreeMap<usize, (Ended, bool)>,
+    /// Rungs that are not played again in this run, and why.
+    stopped: BTreeMap<usize, String>,
+    /// What the wallet's next transaction may use up.
+    next: Vec<Claim>,
+    created: Created,
+    /// Whether the chain was asked at all.
+    begun: bool,
+    /// Places of what is sent and not yet seen to have ended.
+    sent: Vec<usize>,
+    /// How often what was sent did not take place.
+    futile: u32,
+    crowded: bool,
+    over: bool,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(ladder: Ladder<'a>) -> Self {
+        Self {
+            ladder,
+            ended: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            next: Vec::new(),
+            created: Created::No,
+            begun: false,
+            sent: Vec::new(),
+            futile: 0,
+            crowded: false,
+            over: false,
+        }
+    }
+
+    /// The wallet as it is now: the rungs of which it has to be asked what became of them.
+    pub(super) fn saw(&mut self, state: WalletState) -> Vec<usize> {
+        (self.next, self.created) = (state.next, state.created);
+        let used = |rung: &Rung| rung.claims.iter().any(|claim| is_used(claim, &self.next));
+        let rungs = self.ladder.rungs.iter().enumerate();
+        let told = |place: &usize| matches!(self.ended.get(place), Some((Ended::Done { .. } | Ended::Superseded, _)));
+        rungs.filter(|(place, rung)| used(rung) && !told(place)).map(|(place, _)| place).collect()
+    }
+
+    /// What became of a rung, and how much the asset says was moved.
+    pub(super) fn told(&mut self, place: usize, fate: Fate, moved: Amount) {
+        let ended = match fate {
+            // The chain has gone back.
+            Fate::Open | Fate::Early(_) => return,
+            Fate::Done { tx, success, .. } => Ended::Done { tx, moved: if success { moved } else { Amount::ZERO } },
+            Fate::Superseded { .. } => Ended::Superseded,
+            Fate::Untold => Ended::Untold,
+        };
+        let before = self.ended.get(&place).map_or(!self.begun, |(_, before)| *before);
+        self.ended.insert(place, (ended, before));
+        self.sent.retain(|sent| *sent != place);
+    }
+
+    /// All that was asked is told.
+    pub(super) fn looked(&mut self) {
+        self.begun = true;
+    }
+
+    /// Whether what was sent is not seen yet, or not what became of it.
+    pub(super) fn is_unsettled(&self) -> bool {
+        let untold = self.ended.values().any(|(ended, before)| *ended == Ended::Untold && !before);
+        !self.sent.is_empty() || untold
+    }
+
+    /// What was sent did not take place, if anything was.
+    pub(super) fn missed(&mut self, Miss { why, crowded }: &Miss) {
+        let Some(first) = std::mem::take(&mut self.sent).into_iter().next() else { return };
+        self.futile += 1;
+        self.crowded |= crowded;
+        if self.futile >= ATTEMPTS {
+            self.stop(first, format!("it was sent {ATTEMPTS} times and did not take place: {why}"));
+        }
+    }
+
+    /// With how many wallets it may be sent, itself included: fewer, the oftener what was sent did not take place. It
+    /// may be others that keep it from taking place, or it them: a thief who creates a wallet just before us makes the
+    /// whole transaction fail.
+    pub(super) fn company(&self) -> usize {
+        match (self.crowded, self.futile) {
+            (false, _) => usize::MAX,
+            (true, 0 | 1) => 16,
+            (true, 2) => 4,
+            (true, _) => 1,
+        }
+    }
+
+    /// What is to be played now, in this order.
+    pub(super) fn plays(&self) -> Vec<usize> {
+        if self.over {
+            return Vec::new();
+        }
+        let closed = |line: usize| {
+            self.ended.iter().any(|(place, (ended, _))| {
+                matches!(ended, Ended::Done { .. }) && self.ladder.rungs[*place].line == line
+            })
+        };
+        let open = |place: usize| {
+            let rung = &self.ladder.rungs[place];
+            !self.ended.contains_key(&place) && !self.stopped.contains_key(&place) && !closed(rung.line)
+        };
+        let refused = |place: &&usize| !self.ended.contains_key(place);
+        let in_doubt =
+            |line: usize| self.stopped.keys().filter(refused).any(|place| self.ladder.rungs[*place].line == line);
+        let mut plays = sequence(&self.ladder.rungs, &self.next, open, in_doubt);
+        plays.truncate(MOST_AT_ONCE);
+        plays
+    }
+
+    /// Whether the wallet has to be created first.
+    pub(super) fn wants_creation(&self) -> bool {
+        self.created == Created::No
+    }
+
+    /// These are sent.
+    pub(super) fn sends(&mut self, places: &[usize]) {
+        self.sent = places.to_vec();
+    }
+
+    /// They were not sent after all.
+    pub(super) fn recalled(&mut self) {
+        self.sent.clear();
+    }
+
+    /// The chain refuses a rung.
+    pub(super) fn refused(&mut self, place: usize, reason: &str) {
+        let foreign = match &self.created {
+            Created::Foreign(why) => format!("; {why}"),
+            Created::No | Created::Ours => String::new(),
+        };
+        let message = format!("it would revert ({reason}){foreign}; if the balance has changed, make a new plan");
+        self.stop(place, message);
+    }
+
+    /// A rung is not played in this run.
+    pub(super) fn stop(&mut self, place: usize, message: String) {
+        self.stopped.insert(place, message);
+    }
+
+    /// Nothing more of this wallet is played in this run.
+    pub(super) fn end(&mut self, message: &str) {
+        let first = self.sent.first().copied().or_else(|| self.plays().first().copied());
+        let first = first.or_else(|| (0..self.ladder.rungs.len()).find(|place| !self.ended.contains_key(place)));
+        if let Some(first) = first {
+            self.stop(first, message.to_owned());
+        }
+        (self.over, self.sent) = (true, Vec::new());
+    }
+
+    /// What became of each line, when nothing more is played.
+    pub(super) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+        self.ladder.rungs.iter().map(|rung| (rung.line, self.outcome(rung.line))).collect()
+    }
+
+    fn outcome(&self, line: usize) -> Outcome {
+        let places = || (0..self.ladder.rungs.len()).filter(|place| self.ladder.rungs[*place].line == line);
+        let ended = |place: &usize| self.ended.get(place);
+        let failed = |message: &str| Outcome { status: Status::Failed, tx: None, message: Some(message.to_owned()) };
+        let done = places().find_map(|place| match ended(&place)? {
+            (Ended::Done { tx, moved }, before) => Some((tx.clone(), *moved, *before, place)),
+            _ => None,
+        });
+        if let Some((tx, moved, before, place)) = done {
+            return self.carried_out(place, tx, moved, before);
+        }
+        let mut left = places().filter(|place| ended(place).is_none()).peekable();
+        if left.peek().is_some() {
+            return match (left.find_map(|place| self.stopped.get(&place)), self.next.first()) {
+                (Some(message), _) => failed(message),
+                (None, Some(claim)) => Outcome {
+                    status: Status::Waiting,
+                    tx: None,
+                    message: Some(format!("{claim} of this wallet must be used first")),
+                },
+                (None, None) => failed("the wallet could not be read"),
+            };
+        }
+        if places().any(|place| matches!(ended(&place), Some((Ended::Untold, _)))) {
+            return failed(
+                "its nonce is used, and the node does not tell by what: run it again, or look at the wallet's history",
+            );
+        }
+        let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
+        Outcome { status: Status::Superseded, tx: None, message: Some(message.to_owned()) }
+    }
+
+    /// A rung took place; success is what it moved.
+    fn carried_out(&self, place: usize, tx: String, moved: Amount, before: bool) -> Outcome {
+        let wanted = match &self.ladder.rungs[place].effect {
+            chain::Effect::Transfer { amount, .. } => *amount,
+            chain::Effect::Change { .. } | chain::Effect::Cancel { .. } => Amount::ZERO,
+        };
+        let status = if before { Status::AlreadyExecuted } else { Status::Executed };
+        let (status, message) = match moved {
+            nothing if nothing.is_zero() && !wanted.is_zero() => {
+                (Status::Failed, Some("it used its nonce but moved nothing".to_owned()))
+            }
+            part if part < wanted => (status, Some(format!("the asset moved only {part}"))),
+            _ => (status, None),
+        };
+        Outcome { status, tx: Some(tx), message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::{Asset, Call, ChainRules, Effect, Held, Owners, Place, WalletDesc};
+    use chain_evm::EvmSafe;
+
+    use super::*;
+
+    fn safe() -> (EvmSafe, WalletDesc) {
+        let rules = EvmSafe::new("eip155:1".parse().unwrap()).unwrap();
+        let key = |byte| rules.public_key(&[byte; 32]).unwrap();
+        let wallet = rules.wallet(&Owners { hot: key(1), cool: key(2), cold: key(3) }, [0; 32]).unwrap();
+        (rules, wallet)
+    }
+
+    /// Rungs by line and nonce, each of 9 units.
+    fn course<'a>((rules, wallet): &'a (EvmSafe, WalletDesc), of: &[(usize, u64)]) -> Course<'a> {
+        let rung = |(line, nonce): &(usize, u64)| Rung {
+            line: *line,
+            claims: vec![Claim::Sequence(*nonce)],
+            effect: Effect::Transfer { asset: "ETH".to_owned(), to: "0xb".to_owned(), amount: Amount::from(9) },
+            asset: Asset { symbol: "ETH".to_owned(), contract: None },
+            call: Call { to: String::new(), data: Vec::new() },
+            id: [0; 32],
+        };
+        Course::new(Ladder { rules, wallet, creation: None, rungs: of.iter().map(rung).collect() })
+    }
+
+    fn at(nonce: u64) -> WalletState {
+        let balances: Vec<Held> = Vec::new();
+        WalletState { block: 1, created: Created::Ours, next: vec![Claim::Sequence(nonce)], balances }
+    }
+
+    fn done() -> Fate {
+        Fate::Done { tx: "0x1".to_owned(), success: true, place: PLACE }
+    }
+
+    const PLACE: Place = Place { block: 1, depth: 0, settled: true };
+
+    fn statuses(course: &Course<'_>) -> Vec<Status> {
+        course.outcomes().into_values().map(|outcome| outcome.status).collect()
+    }
+
+    #[test]
+    fn what_moved_counts_and_not_that_it_was_carried_out() {
+        let safe = safe();
+        let mut course = course(&safe, &[(0, 0), (1, 1), (2, 2), (3, 3)]);
+        assert_eq!(course.saw(at(2)), [0, 1]);
+        course.told(0, done(), Amount::from(9));
+        course.told(1, done(), Amount::ZERO);
+        course.looked();
+        assert_eq!(course.plays(), [2, 3]);
+        course.sends(&[2, 3]);
+        assert_eq!(course.saw(at(4)), [2, 3], "what has ended is not asked again");
+        course.told(2, done(), Amount::from(4));
+        assert!(course.is_unsettled());
+        course.told(3, Fate::Superseded { place: PLACE }, Amount::ZERO);
+        assert!(!course.is_unsettled() && course.plays().is_empty());
+        let expected = [Status::AlreadyExecuted, Status::Failed, Status::Executed, Status::Superseded];
+        assert_eq!(statuses(&course), expected);
+        assert_eq!(course.outcomes()[&2].message.as_deref(), Some("the asset moved only 4"));
+    }
+
+    #[test]
+    fn a_front_runner_shifts_a_ladder_and_a_reverting_asset_is_skipped() {
+        let safe = safe();
+        let every: Vec<(usize, u64)> = (4..7).flat_map(|nonce| [(0, nonce), (1, nonce)]).collect();
+        let mut course = course(&safe, &every);
+        course.saw(at(4));
+        course.looked();
+        course.refused(course.plays()[0], "paused");
+        assert_eq!(course.plays(), [1, 2], "the other asset first");
+        course.sends(&[1]);
+        // The thief was faster.
+        assert_eq!(course.saw(at(5)), [0, 1]);
+        course.told(0, Fate::Superseded { place: PLACE }, Amount::ZERO);
+        course.told(1, Fate::Superseded { place: PLACE }, Amount::ZERO);
+        course.looked();
+        assert_eq!(course.plays(), [2, 5]);
+        course.saw(at(7));
+        course.told(2, done(), Amount::from(9));
+        course.told(5, done(), Amount::from(9));
+        assert_eq!(statuses(&course), [Status::Executed; 2]);
+    }
+
+    #[test]
+    fn what_never_takes_place_is_sent_in_ever_smaller_company_and_then_given_up() {
+        let safe = safe();
+        let mut course = course(&safe, &[(0, 0), (1, 1)]);
+        course.saw(at(0));
+        course.looked();
+        for attempt in 0..ATTEMPTS {
+            let company = [usize::MAX, usize::MAX, 4, 1, 1][attempt as usize];
+            assert_eq!((course.plays(), course.company()), (vec![0, 1], company));
+            course.sends(&course.plays());
+            course.missed(&Miss::new("no effect", attempt > 0));
+        }
+        assert!(course.plays().is_empty());
+        assert_eq!(statuses(&course), [Status::Failed, Status::Waiting]);
+        assert!(course.outcomes()[&0].message.as_ref().unwrap().contains("5 times and did not take place: no effect"));
+    }
+
+    #[test]
+    fn nothing_is_concluded_from_a_node_that_does_not_tell_or_of_a_wallet_that_could_not_be_read() {
+        let safe = safe();
+        let mut untold = course(&safe, &[(0, 0), (1, 1)]);
+        untold.saw(at(1));
+        untold.told(0, Fate::Untold, Amount::ZERO);
+        untold.looked();
+        assert!(!untold.is_unsettled(), "it was used before this run");
+        assert_eq!(untold.saw(at(1)), [0], "it may tell later");
+        untold.refused(1, "GS013");
+        assert_eq!(statuses(&untold), [Status::Failed; 2]);
+        let mut unread = course(&safe, &[(0, 0)]);
+        unread.end("the node is away");
+        assert_eq!(unread.outcomes()[&0].message.as_deref(), Some("the node is away"));
+    }
+}

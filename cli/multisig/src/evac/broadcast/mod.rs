@@ -1,0 +1,130 @@
+//! `multisig evac broadcast`: sends what cool and cold have signed. It keeps no record: what has happened is read from
+//! the chain (nonce, digest, and what a token says that it moved), so it may be stopped at any time, started again, and
+//! run twice.
+//!
+//! `ladder` (what is signed) -> `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together`
+//! (many wallets in one transaction) or `single` (where the chain carries no more) -> `rescue` (all wallets).
+
+mod course;
+mod follow;
+mod ladder;
+mod look;
+mod report;
+mod rescue;
+mod single;
+#[cfg(test)]
+mod tests;
+mod together;
+
+use std::{convert::Infallible, path::PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use chain::{ChainClient, ChainId, RelayLimits};
+use chain_adapters::Adapters;
+use chain_clients::Tending;
+use clap::Args;
+use evacuation::{Bundle, EvacuationError, VerifiedBundle};
+use zeroize::Zeroizing;
+
+use self::{
+    ladder::{Ladder, ladders},
+    rescue::rescue,
+};
+use super::{Payer, connect, manifest, patiently, read};
+use crate::{failure::bad_input, output::Output};
+
+/// Gwei.
+const MAX_FEE: u64 = 500;
+const GWEI: u128 = 1_000_000_000;
+/// Gas: what EIP-7825 allows one transaction.
+const MAX_GAS: u64 = 1 << 24;
+
+/// What to send.
+#[derive(Debug, Args)]
+pub(crate) struct BroadcastArgs {
+    /// The bundle, signed by cool and cold
+    bundle: PathBuf,
+    /// The custody manifest, signed by both stations; without it, the one that the bundle carries
+    #[arg(long)]
+    manifest: Option<PathBuf>,
+    /// A node of the chain
+    #[arg(long)]
+    rpc: String,
+    /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
+    #[arg(long)]
+    gas_key: PathBuf,
+    /// The most to offer for a gas, gwei; what is pending at less is sent again, dearer
+    #[arg(long, value_name = "GWEI", default_value_t = MAX_FEE, value_parser = clap::value_parser!(u64).range(1..))]
+    max_fee: u64,
+    /// The most gas that one transaction may use; less puts fewer wallets into one
+    #[arg(long, value_name = "GAS", default_value_t = MAX_GAS, value_parser = clap::value_parser!(u64).range(1..=MAX_GAS))]
+    max_gas: u64,
+}
+
+pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
+    let bundle = verified(&args)?;
+    let (ladders, lines) = ladders(&bundle).map_err(|error| of_bundle(&args, &error))?;
+    let key = gas_key(&args)?;
+    let (max_price, max_gas) = (u128::from(args.max_fee) * GWEI, args.max_gas);
+    let limits = RelayLimits { max_price, max_gas, ..RelayLimits::DEFAULT };
+    let payer = Payer { path: &args.gas_key, key: &key, limits };
+    let client = connect(chain(&ladders)?, &args.rpc, Some(payer)).await?;
+    // A deployment to an address without the factory would cost gas and do nothing.
+    let creation = ladders.first().and_then(|first| Some((first.wallet, first.creation.as_ref()?)));
+    patiently(|| client.verify_contracts(creation)).await?;
+    let report = tokio::select! {
+        report = rescue(client.as_ref(), ladders, lines) => report?,
+        never = tend(client.as_ref()) => match never {},
+    };
+    output.print(&report)?;
+    let (open, all) = report.open();
+    ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
+    Ok(())
+}
+
+/// Looks after what is sent, with each block.
+async fn tend(client: &dyn ChainClient) -> Infallible {
+    let (mut tending, mut failures) = (Tending::default(), 0);
+    loop {
+        failures = if tending.next(client).await.is_ok() { 0 } else { failures + 1 };
+        if failures > 0 {
+            tokio::time::sleep(backoff::delay(failures)).await;
+        }
+    }
+}
+
+/// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
+/// sent moves only what its owners have signed.
+fn verified(args: &BroadcastArgs) -> Result<VerifiedBundle> {
+    let wrong = |error| of_bundle(args, &error);
+    let bundle = Bundle::parse(&read(&args.bundle)?).map_err(wrong)?;
+    let manifest = match (&args.manifest, &bundle.manifest) {
+        (Some(path), _) => manifest(path)?.1,
+        (None, Some(carried)) => {
+            carried.verify().map_err(|error| bad_input(format!("{}: {error}", args.bundle.display())))?
+        }
+        (None, None) => {
+            bail!(bad_input(format!("{} carries no manifest; name it with --manifest FILE", args.bundle.display())))
+        }
+    };
+    bundle.verify(&manifest, &Adapters::all()).map_err(wrong)
+}
+
+fn of_bundle(args: &BroadcastArgs, error: &EvacuationError) -> anyhow::Error {
+    bad_input(format!("{}: {error}", args.bundle.display()))
+}
+
+fn gas_key(args: &BroadcastArgs) -> Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(read(&args.gas_key)?);
+    Ok(Zeroizing::new(std::str::from_utf8(&bytes).unwrap_or_default().to_owned()))
+}
+
+/// A node serves one chain, so a bundle is broadcast chain by chain.
+fn chain<'a>(ladders: &[Ladder<'a>]) -> Result<&'a ChainId> {
+    let mut chains = ladders.iter().map(|ladder| &ladder.wallet.chain);
+    let chain = chains.next().ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
+    if let Some(other) = chains.find(|other| *other != chain) {
+        bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
+    }
+    Ok(chain)
+}
