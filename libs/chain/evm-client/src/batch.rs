@@ -16,9 +16,9 @@ use chain::{
 use chain_evm::constants::MULTICALL;
 
 use self::{
-    calls::{Piece, Prepared, aggregate},
+    calls::{Piece, Prepared, Verdict, aggregate},
     fit::{MOST_GAS, fewer, fitting, with_room},
-    trial::{Trial, Verdict},
+    trial::Trial,
 };
 use crate::{EvmClient, node::Node};
 

@@ -8,7 +8,6 @@ use chain::{
 };
 use chain_evm::constants::MULTICALL;
 
-use super::trial::Verdict;
 use crate::{
     call::Call,
     client::address,
@@ -70,6 +69,14 @@ impl Prepared {
         let creation = self.creation.iter().filter(|_| verdict.creates);
         creation.chain(self.executions.iter().take(executions)).collect()
     }
+}
+
+/// What a trial says of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) tried: Tried,
+    /// Whether its creation is to be sent: nobody has created it yet.
+    pub(super) creates: bool,
 }
 
 /// `aggregate3` of these calls.

@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use chain::{ClientError, batch::Tried};
 use serde_json::{Value, json};
 
-use super::calls::{Piece, Prepared, aggregate};
+use super::calls::{Piece, Prepared, Verdict, aggregate};
 use crate::{
     call::{Call, word},
     follow::View,
@@ -22,14 +22,6 @@ pub(super) struct Trial<'a> {
     pub(super) view: &'a View,
     pub(super) from: Address,
     pub(super) gas: u64,
-}
-
-/// What a trial says of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) tried: Tried,
-    /// Whether its creation is to be sent: nobody has created it yet.
-    pub(super) creates: bool,
 }
 
 impl Trial<'_> {
