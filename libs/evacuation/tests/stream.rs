@@ -138,18 +138,16 @@ fn cool_and_cold_sign_every_rung_and_each_becomes_a_call() {
     let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| (role, world.sign(&plan, role)));
     let mut reader = world.open(&plan);
     let mut files = [&cool, &cold].map(|(role, file)| (*role, SignatureReader::open(file.as_slice()).unwrap()));
-    let rules = Adapters::all().rules(&mainnet()).unwrap();
     let (mut rungs, mut calls) = (Vec::new(), BTreeSet::new());
     while let Some(chunk) = reader.next_chunk().unwrap() {
-        let signed = files.each_mut().map(|(role, file)| {
-            let signed = file.next_chunk().unwrap().unwrap();
-            (*role, chunk.signatures(*role, &signed).unwrap())
-        });
+        let signed = files.each_mut().map(|(role, file)| (*role, file.signatures_on(&chunk).unwrap()));
         for (place, step) in chunk.steps().unwrap().iter().enumerate() {
             let wallet = step.wallet();
             let both: Vec<_> = signed.iter().map(|(role, all)| (*role, all[place].clone())).collect();
-            let call = rules.assemble(step.unsigned(), wallet.described(), &both).unwrap();
+            let call = step.call(&both).unwrap();
             assert_eq!(call.to, wallet.described().address);
+            assert!(step.call(&both[..1]).is_err(), "one owner is not enough");
+            assert!(step.call(&[both[0].clone(), both[0].clone()]).is_err(), "nor is one owner twice");
             calls.insert(call.data);
             let rung = step.rung();
             rungs.push((wallet.planned().id.to_string(), rung.nonce, rung.asset, rung.amount.to_string()));
@@ -164,8 +162,9 @@ fn cool_and_cold_sign_every_rung_and_each_becomes_a_call() {
     assert_eq!(rungs, [large, small].concat(), "the largest first");
     assert_eq!(calls.len(), rungs.len());
     for (_, file) in &mut files {
-        assert_eq!(file.next_chunk().unwrap(), None);
+        file.require_end(reader.digest()).unwrap();
         assert_eq!(file.plan(), Some(reader.digest()));
+        assert!(file.require_end([0; 32]).is_err());
     }
     let summary = reader.summary();
     assert_eq!((summary.wallets, summary.steps), (2, 10));

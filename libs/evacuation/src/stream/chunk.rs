@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chain::{Asset, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatures, Transaction, WalletDesc};
+use chain::{Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatures, Transaction, WalletDesc};
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use super::{
@@ -190,6 +190,14 @@ impl LadderStep<'_> {
             return Err(EvacuationError::OtherPhrase(role).into());
         }
         compact::compact(&signatures).ok_or(StreamError::NotCompact(role))
+    }
+
+    /// What moves the money when it is broadcast, signed by two different owners: their [`VerifiedChunk::signatures`].
+    pub fn call(&self, signatures: &[(KeyRole, Signatures)]) -> Result<Call, StreamError> {
+        let (wallet, chain) = (&self.wallet.planned.id, &self.context.header.chain);
+        let wrong = |source| EvacuationError::Chain { wallet: wallet.clone(), chain: chain.clone(), source };
+        let call = self.context.rules.assemble(&self.unsigned, &self.wallet.described, signatures);
+        Ok(call.map_err(wrong)?)
     }
 
     fn signed_by(&self, role: KeyRole, signatures: &[Signature]) -> Result<bool, StreamError> {

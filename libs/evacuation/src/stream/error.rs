@@ -28,7 +28,7 @@ pub enum StreamError {
         cause: io::Error,
     },
     /// It ends in the middle.
-    #[error("the {0} is incomplete: it ends in the middle; copy it again, or finish the command that writes it")]
+    #[error("incomplete {0}: it ends in the middle; copy it again, or finish the command that writes it")]
     Incomplete(&'static str),
     /// Something else, or damaged.
     #[error("malformed {what}: {why}; make it again")]

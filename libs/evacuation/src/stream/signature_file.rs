@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use chain::KeyRole;
+use chain::{KeyRole, Signatures};
 
 use super::{
     StreamError, VerifiedChunk,
@@ -117,6 +117,25 @@ impl<R: Read> SignatureReader<R> {
         }
         self.plan = Some(hash(plan)?);
         self.next_chunk()
+    }
+
+    /// The signatures on the plan's next chunk, in the order of [`VerifiedChunk::steps`]: each is verified.
+    pub fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<Vec<Signatures>, StreamError> {
+        let signed = self.next_chunk()?.ok_or_else(|| self.other("it has fewer chunks"))?;
+        chunk.signatures(self.role, &signed)
+    }
+
+    /// After the plan's last chunk: the file ends too, and was made for the whole plan with this SHA-256.
+    pub fn require_end(&mut self, plan: [u8; 32]) -> Result<(), StreamError> {
+        match self.next_chunk()? {
+            Some(_) => Err(self.other("it has more chunks")),
+            None if self.plan != Some(plan) => Err(self.other("the plan's SHA-256 differs")),
+            None => Ok(()),
+        }
+    }
+
+    fn other(&self, why: &'static str) -> StreamError {
+        StreamError::OtherPlan { role: self.role, why }
     }
 
     /// After the last chunk: the SHA-256 of the plan.
