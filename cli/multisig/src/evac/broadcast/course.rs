@@ -146,8 +146,12 @@ impl<'a> Course<'a> {
             !self.ended.contains_key(&place) && !self.stopped.contains_key(&place) && !closed(rung.line)
         };
         let refused = |place: &&usize| !self.ended.contains_key(place);
-        let in_doubt =
-            |line: usize| self.stopped.keys().filter(refused).any(|place| self.ladder.rungs[*place].line == line);
+        // The same of the same asset, at another nonce; less of it need not be refused.
+        let in_doubt = |place: usize| {
+            let Rung { line, effect, .. } = &self.ladder.rungs[place];
+            let same = |rung: &Rung| rung.line == *line && rung.effect == *effect;
+            self.stopped.keys().filter(refused).any(|place| same(&self.ladder.rungs[*place]))
+        };
         let mut plays = sequence(&self.ladder.rungs, &self.next, open, in_doubt);
         plays.truncate(MOST_AT_ONCE);
         plays
@@ -232,16 +236,17 @@ impl<'a> Course<'a> {
 
     /// A rung took place; success is what it moved.
     fn carried_out(&self, place: usize, tx: String, moved: Amount, before: bool) -> Outcome {
-        let wanted = match &self.ladder.rungs[place].effect {
-            chain::Effect::Transfer { amount, .. } => *amount,
-            chain::Effect::Change { .. } | chain::Effect::Cancel { .. } => Amount::ZERO,
-        };
+        let played = &self.ladder.rungs[place];
+        let wanted = played.amount();
+        let larger = self.ladder.rungs.iter().any(|rung| rung.line == played.line && rung.amount() > wanted);
         let status = if before { Status::AlreadyExecuted } else { Status::Executed };
         let (status, message) = match moved {
             nothing if nothing.is_zero() && !wanted.is_zero() => {
                 (Status::Failed, Some("it used its nonce but moved nothing".to_owned()))
             }
             part if part < wanted => (status, Some(format!("the asset moved only {part}"))),
+            // Of one asset the largest amount is tried first.
+            all if larger => (status, Some(format!("it moved {all}; more would have reverted"))),
             _ => (status, None),
         };
         Outcome { status, tx: Some(tx), message }
@@ -263,11 +268,17 @@ mod tests {
     }
 
     /// Rungs by line and nonce, each of 9 units.
-    fn course<'a>((rules, wallet): &'a (EvmSafe, WalletDesc), of: &[(usize, u64)]) -> Course<'a> {
-        let rung = |(line, nonce): &(usize, u64)| Rung {
+    fn course<'a>(safe: &'a (EvmSafe, WalletDesc), of: &[(usize, u64)]) -> Course<'a> {
+        let of: Vec<_> = of.iter().map(|(line, nonce)| (*line, *nonce, 9)).collect();
+        course_of(safe, &of)
+    }
+
+    /// Rungs by line, nonce and amount.
+    fn course_of<'a>((rules, wallet): &'a (EvmSafe, WalletDesc), of: &[(usize, u64, u128)]) -> Course<'a> {
+        let rung = |(line, nonce, amount): &(usize, u64, u128)| Rung {
             line: *line,
             claims: vec![Claim::Sequence(*nonce)],
-            effect: Effect::Transfer { asset: "ETH".to_owned(), to: "0xb".to_owned(), amount: Amount::from(9) },
+            effect: Effect::Transfer { asset: "ETH".to_owned(), to: "0xb".to_owned(), amount: Amount::from(*amount) },
             asset: Asset { symbol: "ETH".to_owned(), contract: None },
             call: Call { to: String::new(), data: Vec::new() },
             id: [0; 32],
@@ -330,6 +341,37 @@ mod tests {
         course.told(2, done(), Amount::from(9));
         course.told(5, done(), Amount::from(9));
         assert_eq!(statuses(&course), [Status::Executed; 2]);
+    }
+
+    #[test]
+    fn of_one_asset_the_largest_amount_that_does_not_revert_is_played() {
+        let safe = safe();
+        // Two assets; of the first there are 9, and a payment of 2 was signed at nonce 4.
+        let at_each = |nonce| [(0, nonce, 9), (0, nonce, 7), (1, nonce, 5)];
+        let rungs = [vec![(0, 4, 9), (1, 4, 5)], [5, 6].into_iter().flat_map(at_each).collect()].concat();
+        let mut course = course_of(&safe, &rungs);
+        assert_eq!(course.saw(at(5)), [0, 1], "the payment was sent in front");
+        course.told(0, Fate::Superseded { place: PLACE }, Amount::ZERO);
+        course.told(1, Fate::Superseded { place: PLACE }, Amount::ZERO);
+        course.looked();
+        assert_eq!(course.plays(), [2, 7]);
+        course.refused(2, "GS013");
+        assert_eq!(course.plays(), [3, 7], "the rest at the same nonce, and nothing else waits for it");
+        let mut paused = course_of(&safe, &rungs);
+        paused.saw(at(5));
+        for place in [2, 3] {
+            assert_eq!(paused.plays()[0], place);
+            paused.refused(place, "paused");
+        }
+        assert_eq!(paused.plays(), [4, 5], "whatever the amount, it reverts: the other asset first");
+        course.sends(&[3, 7]);
+        course.saw(at(7));
+        course.told(3, done(), Amount::from(7));
+        course.told(7, done(), Amount::from(5));
+        assert!(course.plays().is_empty(), "each asset moves once");
+        assert_eq!(statuses(&course), [Status::Executed; 2]);
+        let messages: Vec<_> = course.outcomes().into_values().map(|outcome| outcome.message).collect();
+        assert_eq!(messages, [Some("it moved 7; more would have reverted".to_owned()), None]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use chain::{Asset, Call, ChainId, ChainRules, Claim, Effect, WalletDesc};
+use chain::{Amount, Asset, Call, ChainId, ChainRules, Claim, Effect, WalletDesc};
 use evacuation::{EvacuationError, Step, VerifiedBundle, VerifiedStep};
 
 use super::report::Line;
@@ -24,6 +24,16 @@ pub(super) struct Rung {
     pub(super) call: Call,
     /// The 32 bytes that stand for all that was signed.
     pub(super) id: [u8; 32],
+}
+
+impl Rung {
+    /// How much leaves the wallet, smallest unit.
+    pub(super) fn amount(&self) -> Amount {
+        match &self.effect {
+            Effect::Transfer { amount, .. } => *amount,
+            Effect::Change { .. } | Effect::Cancel { .. } => Amount::ZERO,
+        }
+    }
 }
 
 /// One wallet, and what may be played of it.
@@ -78,7 +88,7 @@ fn rung(line: usize, verified: &VerifiedStep) -> Result<Rung, EvacuationError> {
 }
 
 /// What can be played now, one after the other, where the wallet's next transaction may use up `next`: of each place the
-/// first rung that is open, of each line one. Lines in doubt come last, so that they keep no other from moving.
+/// first rung that is open, of each line one. Rungs in doubt come last, so that they keep no other from moving.
 pub(super) fn sequence(
     rungs: &[Rung],
     next: &[Claim],
@@ -90,7 +100,7 @@ pub(super) fn sequence(
         let fresh = |line| chosen.iter().all(|earlier| rungs[*earlier].line != line);
         let live = |rung: &Rung| rung.claims.iter().all(|claim| next.contains(claim));
         let plays = |place: &usize| fresh(rungs[*place].line) && live(&rungs[*place]) && open(*place);
-        let first = (0..rungs.len()).find(|place| plays(place) && !in_doubt(rungs[*place].line));
+        let first = (0..rungs.len()).find(|place| plays(place) && !in_doubt(*place));
         first.or_else(|| (0..rungs.len()).find(plays))
     };
     while let Some(place) = playable(&next, &chosen) {
@@ -137,7 +147,7 @@ mod tests {
     /// Lines and nonces in the order in which they are played.
     fn played(of: &[(usize, u64)], next: u64, closed: &[(usize, u64)]) -> Vec<(usize, u64)> {
         let open = |place: usize| !closed.contains(&of[place]);
-        let doubted = |line: usize| closed.iter().any(|(closed, nonce)| *closed == line && *nonce >= next);
+        let doubted = |place: usize| closed.iter().any(|(line, nonce)| *line == of[place].0 && *nonce >= next);
         let chosen = sequence(&rungs(of), &[Claim::Sequence(next)], open, doubted);
         chosen.into_iter().map(|place| of[place]).collect()
     }
@@ -164,6 +174,18 @@ mod tests {
         assert_eq!(played(&three, 4, &[(0, 4)]), [(1, 4), (2, 5), (0, 6)], "and comes last");
         let first: Vec<_> = every.iter().copied().filter(|(line, _)| *line == 0).collect();
         assert_eq!(played(&every, 5, &first), [(1, 5)], "what has moved is not moved again");
+    }
+
+    #[test]
+    fn of_one_asset_at_a_nonce_the_first_rung_is_played_that_is_not_in_doubt() {
+        let amounts = rungs(&[(0, 4), (0, 4), (1, 4), (0, 5), (0, 5), (1, 5)]);
+        let played = |refused: &[usize], doubted: &[usize]| {
+            let open = |place: usize| !refused.contains(&place);
+            sequence(&amounts, &[Claim::Sequence(4)], open, |place| doubted.contains(&place))
+        };
+        assert_eq!(played(&[], &[]), [0, 5]);
+        assert_eq!(played(&[0], &[3]), [1, 5], "the largest is refused, and the next smaller takes its place");
+        assert_eq!(played(&[0, 1], &[3, 4]), [2, 3], "all are, and the other asset moves first");
     }
 
     #[test]
