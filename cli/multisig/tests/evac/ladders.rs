@@ -1,41 +1,48 @@
-//! Plans of ladders: every asset at every nonce that can still be live.
+//! Plans of ladders: every asset at every nonce that can still be live, signed into a file per owner, and broadcast.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
-use chain::{ChainRules, KeyRole};
+use chain::KeyRole;
 use chain_adapters::Adapters;
 use custody::phrase::EIP155;
 use evacuation::{
     ExportedAsset, ExportedPayment, WalletsExport,
-    stream::{OpenedPlan, SignedChunk},
+    stream::{OpenedPlan, SignatureWriter, SignedChunk},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::room::{ETH, Room, SAFE_PLACE, chain, keys, refused, rules};
+use crate::room::{ETH, Room, SAFE_PLACE, chain, json_of, keys, refused, statuses};
 
-/// What both stations make of `plan.json`: each transaction's nonce, amount and call.
-fn rungs(room: &Room) -> Vec<(u64, String, chain::Call)> {
-    let plan = fs::read(room.path("plan.json")).unwrap();
+const BROADCAST: &str = "evac broadcast -o json --gas-key gas.key";
+/// A token of which everybody has 42, and which always reverts when it is asked to transfer.
+const PAUSED: &str = "0x00000000000000000000000000000000000000a1";
+const PAUSED_CODE: &str = "0x60003560e01c6370a082311460145760006000fd5b602a60005260206000f3";
+
+/// What a station makes of a plan.
+fn station(room: &Room, plan: &str, role: KeyRole) -> Vec<u8> {
+    let byte = if role == KeyRole::Cool { 2 } else { 3 };
+    let secret = keys(byte).secret(EIP155).unwrap();
+    let plan = fs::read(room.path(plan)).unwrap();
     let mut plan = OpenedPlan::open(plan.as_slice()).unwrap().verify(&room.manifest, &Adapters::all()).unwrap();
-    let mut rungs = Vec::new();
+    let mut file = SignatureWriter::begin(Vec::new(), role, plan.header_digest()).unwrap();
     while let Some(chunk) = plan.next_chunk().unwrap() {
-        let stations = [(KeyRole::Cool, 2), (KeyRole::Cold, 3)].map(|(role, byte)| {
-            let signed = SignedChunk::sign(&chunk, role, &keys(byte).secret(EIP155).unwrap()).unwrap();
-            (role, chunk.signatures(role, &signed).unwrap())
-        });
-        for (place, step) in chunk.steps().unwrap().iter().enumerate() {
-            let both = stations.each_ref().map(|(role, all)| (*role, all[place].clone()));
-            let call = rules().assemble(step.unsigned(), step.wallet().described(), &both).unwrap();
-            rungs.push((step.rung().nonce, step.rung().amount.to_string(), call));
-        }
+        file.chunk(SignedChunk::sign(&chunk, role, &secret).unwrap()).unwrap();
     }
-    rungs
+    file.finish(plan.digest()).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front() {
-    let room = Room::new(&["alice", "poor"]).await;
-    room.fund("alice", 3 * ETH).await;
+/// Both stations sign `plan.json`.
+fn sign(room: &Room) {
+    for (name, role) in [("cool.sig", KeyRole::Cool), ("cold.sig", KeyRole::Cold)] {
+        fs::write(room.path(name), station(room, "plan.json", role)).unwrap();
+    }
+}
+
+/// The first wallet's export tells of a payment of one ETH at nonce 0.
+fn outstanding(room: &Room) {
     let mut export = WalletsExport::parse(&fs::read(room.path("wallets.json")).unwrap()).unwrap();
     let amount = ETH.into();
     let payment =
@@ -45,16 +52,126 @@ async fn of_a_plan_of_ladders_there_is_a_rung_though_a_payment_was_sent_in_front
     export.wallets[0].outstanding = vec![payment];
     export.wallets[0].highest = [(chain(), 0)].into();
     fs::write(room.path("wallets.json"), export.to_json()).unwrap();
+}
 
-    let planned = room.plan("--ladder");
-    assert_eq!((&planned["version"], &planned["wallets"], &planned["steps"]), (&json!(2), &json!(1), &json!(3)));
-    assert_eq!(planned["totals"], json!({"ETH": (3 * ETH).to_string()}));
-    // App, or who took it, sends the payment that was signed before the freeze.
-    room.pay("alice", 10, 0, ETH).await;
-    let rungs = rungs(&room);
-    let (_, _, call) = rungs.into_iter().find(|rung| (rung.0, &rung.1) == (1, &(2 * ETH).to_string())).unwrap();
-    room.call(call).await;
-    assert_eq!((room.balance(SAFE_PLACE).await, room.balance(room.address("alice")).await), (2 * ETH, 0));
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_sent_in_front_shifts_the_rung_and_the_rest_moves() {
+    for multicall in [true, false] {
+        let room = Room::new(&["alice", "poor", "bob"]).await;
+        if multicall {
+            room.anvil.deploy_multicall().await.unwrap();
+        }
+        room.fund("alice", 3 * ETH).await;
+        room.fund("bob", ETH).await;
+        outstanding(&room);
+        let planned = room.plan("--ladder");
+        assert_eq!((&planned["version"], &planned["wallets"], &planned["steps"]), (&json!(2), &json!(2), &json!(5)));
+        assert_eq!(planned["totals"], json!({"ETH": (4 * ETH).to_string()}));
+        sign(&room);
+        // App, or who took it, sends the payment that was signed before the freeze.
+        room.pay("alice", 10, 0, ETH).await;
+        let report = json_of(&room.program(&format!("{BROADCAST} plan.json cool.sig cold.sig")));
+        assert_eq!(statuses(&report), ["executed"; 2], "{report:#}");
+        let alice = report["wallets"].as_array().unwrap().iter().find(|line| line["id"] == "alice").unwrap();
+        assert_eq!(alice["amountWei"], (3 * ETH).to_string());
+        assert_eq!(alice["message"], format!("it moved {}; more would have reverted", 2 * ETH));
+        assert_eq!((room.balance(SAFE_PLACE).await, room.balance(room.address("alice")).await), (3 * ETH, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asset_that_reverts_holds_up_no_other_and_nothing_moves_twice_after_a_kill() {
+    let names = ["alice", "bob", "carol"];
+    let room = Room::new(&names).await;
+    room.anvil.deploy_multicall().await.unwrap();
+    room.anvil.set_code(PAUSED, PAUSED_CODE).await.unwrap();
+    for name in names {
+        room.fund(name, ETH).await;
+    }
+    let planned = room.plan(&format!("--ladder --asset PAUSED={PAUSED} --asset ETH=native"));
+    assert_eq!((&planned["wallets"], &planned["steps"]), (&json!(3), &json!(3 * 6)));
+    sign(&room);
+    // Nothing is mined, so the first run hangs in its first transaction.
+    let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
+    command.current_dir(room.folder.path()).args(BROADCAST.split(' ')).args(["plan.json", "cool.sig", "cold.sig"]);
+    let mut killed = command.args(["--rpc", &room.rpc]).stderr(Stdio::null()).spawn().unwrap();
+    while room.sent().await < 1 {
+        tokio::task::yield_now().await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();
+    let () = room.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
+    // The owners' files may come in either order, and the manifest may be named.
+    let output = room.program(&format!("{BROADCAST} plan.json cold.sig cool.sig --manifest manifest.json"));
+    refused(&output, 1, "3 of 6 transactions are not done");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for line in report["wallets"].as_array().unwrap() {
+        let (status, message) = (line["status"].as_str().unwrap(), line["message"].as_str().unwrap_or_default());
+        match line["asset"].as_str().unwrap() {
+            "ETH" => assert!(["executed", "alreadyExecuted"].contains(&status), "{report:#}"),
+            _ => assert!(status == "failed" && message.contains("it would revert"), "{report:#}"),
+        }
+    }
+    assert_eq!((room.sent().await, room.balance(SAFE_PLACE).await), (1, 3 * ETH));
+    // What arrives later does not move by a rung that is left.
+    room.fund("alice", ETH).await;
+    let again = room.program(&format!("{BROADCAST} plan.json cool.sig cold.sig"));
+    refused(&again, 1, "3 of 6 transactions are not done");
+    assert_eq!((room.sent().await, room.balance(SAFE_PLACE).await), (1, 3 * ETH));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signature_files_that_are_not_two_owners_of_this_plan_are_named_and_nothing_is_sent() {
+    let room = Room::new(&["alice", "bob"]).await;
+    room.fund("alice", ETH).await;
+    room.plan("--ladder");
+    sign(&room);
+    fs::rename(room.path("plan.json"), room.path("plan")).unwrap();
+    room.fund("bob", ETH).await;
+    room.plan("--ladder");
+    fs::rename(room.path("plan.json"), room.path("other")).unwrap();
+    fs::write(room.path("foreign.sig"), station(&room, "other", KeyRole::Cold)).unwrap();
+    room.plan("");
+    room.sign();
+    let cold = fs::read(room.path("cold.sig")).unwrap();
+    let cool = fs::read(room.path("cool.sig")).unwrap();
+    fs::write(room.path("cut.sig"), &cold[..cold.len() - 1]).unwrap();
+    fs::write(room.path("unfinished.sig"), &cold[..cold.len() - 35]).unwrap();
+    let renamed = [b"multisig evacuation signatures 2\n\x28\x0a\x04cold".as_slice(), &cool[40..]].concat();
+    fs::write(room.path("renamed.sig"), renamed).unwrap();
+    let plan = fs::read(room.path("plan")).unwrap();
+    fs::write(room.path("plan.cut"), &plan[..plan.len() - 1]).unwrap();
+    let custody = custodies::Ceremony::fixed().destinations(chain().as_str(), &[SAFE_PLACE]).revision(2).held();
+    fs::write(room.path("newer.json"), custody.signed.to_json()).unwrap();
+    for (words, why) in [
+        ("none cool.sig cold.sig", "cannot read none: "),
+        ("plan cool.sig none.sig", "cannot read none.sig: "),
+        ("plan", "plan is of version 2 and has no signatures in it; name the signature files of two owners"),
+        ("plan cool.sig", "name the signature files of two owners"),
+        ("plan cool.sig cool.sig", "cool.sig and cool.sig both have the signatures of cool; name the files of two"),
+        ("plan cool.sig foreign.sig", "foreign.sig: the cold signatures are of another plan: its header differs"),
+        ("other cool.sig foreign.sig", "cool.sig: the cool signatures are of another plan: its header differs"),
+        ("plan renamed.sig cool.sig", "renamed.sig: the cold signatures are of another plan: a signature does not fit"),
+        ("plan cool.sig cut.sig", "cut.sig: incomplete signatures: it ends in the middle; copy it again"),
+        ("plan unfinished.sig cool.sig", "unfinished.sig: incomplete signatures"),
+        ("plan cool.sig plan", "plan: malformed signatures: its first line is not"),
+        ("cool.sig plan cold.sig", "cool.sig: malformed plan: its first line is not"),
+        ("plan.cut cool.sig cold.sig", "plan.cut: incomplete plan"),
+        ("plan cool.sig cold.sig --manifest newer.json", "plan: plan was made for custody"),
+        ("plan cool.sig cold.sig --manifest wallets.json", "wallets.json: malformed"),
+        (
+            "bundle.json cool.sig cold.sig",
+            "bundle.json is of version 1 and has its signatures in it; leave cool.sig out",
+        ),
+    ] {
+        refused(&room.program(&format!("{BROADCAST} {words}")), 2, why);
+    }
+    let three = room.program(&format!("{BROADCAST} plan cool.sig cold.sig cut.sig"));
+    assert_eq!(three.status.code(), Some(2));
+    assert_eq!((room.sent().await, room.balance(SAFE_PLACE).await), (0, 0));
+    assert_eq!(statuses(&json_of(&room.program(&format!("{BROADCAST} plan cool.sig cold.sig")))), ["executed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
-//! `multisig evac broadcast`: sends what cool and cold have signed. It keeps no record: what has happened is read from
+//! `multisig evac broadcast`: sends what two owners have signed. It keeps no record: what has happened is read from
 //! the chain (nonce, digest, and what a token says that it moved), so it may be stopped at any time, started again, and
 //! run twice.
 //!
-//! `ladder` (what is signed) -> `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together`
+//! `ladder` (what is signed: a bundle, or by `signed_plan` a plan of version 2) -> `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together`
 //! (many wallets in one transaction) or `single` (where the chain carries no more) -> `rescue` (all wallets).
 
 mod course;
@@ -11,24 +11,32 @@ mod ladder;
 mod look;
 mod report;
 mod rescue;
+mod signed_plan;
 mod single;
 #[cfg(test)]
 mod tests;
 mod together;
 
-use std::{convert::Infallible, path::PathBuf};
+use std::{
+    convert::Infallible,
+    fs::File,
+    io::{Read, Seek},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail, ensure};
 use chain::{ChainClient, ChainId, RelayLimits};
 use chain_adapters::Adapters;
 use chain_clients::Tending;
 use clap::Args;
-use evacuation::{Bundle, EvacuationError, VerifiedBundle};
+use evacuation::{Bundle, EvacuationError, VerifiedBundle, stream::is_stream};
 use zeroize::Zeroizing;
 
 use self::{
     ladder::{Ladder, ladders},
+    report::Line,
     rescue::rescue,
+    signed_plan::{Named, SignedPlan},
 };
 use super::{Payer, connect, manifest, patiently, read};
 use crate::{failure::bad_input, output::Output};
@@ -42,9 +50,12 @@ const MAX_GAS: u64 = 1 << 24;
 /// What to send.
 #[derive(Debug, Args)]
 pub(crate) struct BroadcastArgs {
-    /// The bundle, signed by cool and cold
-    bundle: PathBuf,
-    /// The custody manifest, signed by both stations; without it, the one that the bundle carries
+    /// The plan of version 2, or the bundle, signed by cool and cold
+    plan: PathBuf,
+    /// The signature files of two owners on a plan of version 2, in either order; a bundle has its signatures in it
+    #[arg(value_name = "SIGNATURES", num_args = 0..=2)]
+    signatures: Vec<PathBuf>,
+    /// The custody manifest, signed by both stations; without it, the one that the plan or the bundle carries
     #[arg(long)]
     manifest: Option<PathBuf>,
     /// A node of the chain
@@ -62,13 +73,22 @@ pub(crate) struct BroadcastArgs {
 }
 
 pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
+    if let Some(plan) = stream(&args.plan)? {
+        let mut signed = signed_plan(&args, plan)?;
+        let (ladders, lines) = signed.ladders();
+        return send(&args, ladders, lines, output).await;
+    }
     let bundle = verified(&args)?;
     let (ladders, lines) = ladders(&bundle).map_err(|error| of_bundle(&args, &error))?;
-    let key = gas_key(&args)?;
+    send(&args, ladders, lines, output).await
+}
+
+async fn send(args: &BroadcastArgs, ladders: Vec<Ladder<'_>>, lines: Vec<Line>, output: Output) -> Result<()> {
+    let key = gas_key(args)?;
     let (max_price, max_gas) = (u128::from(args.max_fee) * GWEI, args.max_gas);
     let limits = RelayLimits { max_price, max_gas, ..RelayLimits::DEFAULT };
     let payer = Payer { path: &args.gas_key, key: &key, limits };
-    let client = connect(chain(&ladders)?, &args.rpc, Some(payer)).await?;
+    let client = connect(chain(&args.plan, &ladders)?, &args.rpc, Some(payer)).await?;
     // A deployment to an address without the factory would cost gas and do nothing.
     let creation = ladders.first().and_then(|first| Some((first.wallet, first.creation.as_ref()?)));
     patiently(|| client.verify_contracts(creation)).await?;
@@ -93,25 +113,63 @@ async fn tend(client: &dyn ChainClient) -> Infallible {
     }
 }
 
+/// The file, if it is a document of version 2.
+fn stream(path: &Path) -> Result<Option<File>> {
+    let mut file = open(path)?;
+    let mut begun = Vec::new();
+    let again = file.by_ref().take(1).read_to_end(&mut begun).and_then(|_| file.rewind());
+    again.map_err(|error| cannot_read(path, &error))?;
+    Ok(is_stream(&begun).then_some(file))
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| cannot_read(path, &error))
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    bad_input(format!("cannot read {}: {error}", path.display()))
+}
+
+/// The plan of version 2 with its signatures, all of it verified.
+fn signed_plan(args: &BroadcastArgs, plan: File) -> Result<SignedPlan> {
+    let [one, other] = args.signatures.as_slice() else {
+        bail!(bad_input(format!(
+            "{} is of version 2 and has no signatures in it; name the signature files of two owners after it",
+            args.plan.display()
+        )));
+    };
+    let named = |path: &Path, input| Named { name: path.display().to_string(), input };
+    let signatures = [named(one, open(one)?), named(other, open(other)?)];
+    let manifest = args.manifest.as_deref().map(manifest).transpose()?;
+    SignedPlan::read(named(&args.plan, plan), manifest.as_ref().map(|(_, verified)| verified), signatures)
+}
+
 /// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
 /// sent moves only what its owners have signed.
 fn verified(args: &BroadcastArgs) -> Result<VerifiedBundle> {
+    if let Some(extra) = args.signatures.first() {
+        bail!(bad_input(format!(
+            "{} is of version 1 and has its signatures in it; leave {} out, or name the plan of version 2",
+            args.plan.display(),
+            extra.display()
+        )));
+    }
     let wrong = |error| of_bundle(args, &error);
-    let bundle = Bundle::parse(&read(&args.bundle)?).map_err(wrong)?;
+    let bundle = Bundle::parse(&read(&args.plan)?).map_err(wrong)?;
     let manifest = match (&args.manifest, &bundle.manifest) {
         (Some(path), _) => manifest(path)?.1,
         (None, Some(carried)) => {
-            carried.verify().map_err(|error| bad_input(format!("{}: {error}", args.bundle.display())))?
+            carried.verify().map_err(|error| bad_input(format!("{}: {error}", args.plan.display())))?
         }
         (None, None) => {
-            bail!(bad_input(format!("{} carries no manifest; name it with --manifest FILE", args.bundle.display())))
+            bail!(bad_input(format!("{} carries no manifest; name it with --manifest FILE", args.plan.display())))
         }
     };
     bundle.verify(&manifest, &Adapters::all()).map_err(wrong)
 }
 
 fn of_bundle(args: &BroadcastArgs, error: &EvacuationError) -> anyhow::Error {
-    bad_input(format!("{}: {error}", args.bundle.display()))
+    bad_input(format!("{}: {error}", args.plan.display()))
 }
 
 fn gas_key(args: &BroadcastArgs) -> Result<Zeroizing<String>> {
@@ -120,9 +178,10 @@ fn gas_key(args: &BroadcastArgs) -> Result<Zeroizing<String>> {
 }
 
 /// A node serves one chain, so a bundle is broadcast chain by chain.
-fn chain<'a>(ladders: &[Ladder<'a>]) -> Result<&'a ChainId> {
+fn chain<'a>(plan: &Path, ladders: &[Ladder<'a>]) -> Result<&'a ChainId> {
     let mut chains = ladders.iter().map(|ladder| &ladder.wallet.chain);
-    let chain = chains.next().ok_or_else(|| bad_input("the bundle is empty: there is nothing to move"))?;
+    let empty = || bad_input(format!("{} is empty: there is nothing to move", plan.display()));
+    let chain = chains.next().ok_or_else(empty)?;
     if let Some(other) = chains.find(|other| *other != chain) {
         bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
     }
