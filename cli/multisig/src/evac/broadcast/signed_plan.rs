@@ -174,3 +174,143 @@ impl<R: Read> Owners<R> {
 fn of_file(name: &str, error: &StreamError) -> anyhow::Error {
     bad_input(format!("{name}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use chain::Asset;
+    use custodies::{Ceremony, Custody, phrase};
+    use custody::phrase::EIP155;
+    use evacuation::{
+        Balance, ChainState, ExportedPayment, ExportedWallet, WalletsExport,
+        stream::{Block, Draft, Request, SignatureWriter, SignedChunk},
+    };
+
+    use super::*;
+
+    const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
+
+    fn custody() -> Custody {
+        Ceremony::fixed().destinations("eip155:1", &[SAFE_PLACE]).held()
+    }
+
+    /// A plan of wallets named by what they hold of ETH and of USD; a payment of 2 ETH is outstanding at nonce 4 of each.
+    fn plan(wallets: &[(&str, [u128; 2])]) -> Vec<u8> {
+        let Custody { signed, manifest, .. } = custody();
+        let chain: chain::ChainId = "eip155:1".parse().unwrap();
+        let rules = Adapters::all().rules(&chain).unwrap();
+        let asset = |symbol: &str, contract: Option<&str>| Asset {
+            symbol: symbol.to_owned(),
+            contract: contract.map(str::to_owned),
+        };
+        let assets = [asset("ETH", None), asset("USD", Some(TOKEN))];
+        let (mut records, mut states) = (Vec::new(), BTreeMap::new());
+        for ((name, held), byte) in wallets.iter().zip(10..) {
+            let hot = phrase(byte).keys().public_key(EIP155).unwrap().to_vec();
+            let address = rules.wallet(&manifest.owners(&chain, &hot).unwrap(), [0; 32]).unwrap().address;
+            let id: custody::WalletId = name.parse().unwrap();
+            let keys = BTreeMap::from([(EIP155.to_owned(), hot)]);
+            let mut record = ExportedWallet::new(id.clone(), &keys, [0; 32], [(chain.clone(), address)].into());
+            let (asset, contract) = ("ETH".to_owned(), Some("native".to_owned()));
+            record.outstanding =
+                vec![ExportedPayment { chain: chain.clone(), nonce: 4, asset, contract, amount: 2.into() }];
+            records.push(record);
+            let balances = assets.iter().zip(held);
+            let balances = balances.map(|(asset, held)| Balance { asset: asset.clone(), amount: (*held).into() });
+            let state = ChainState { created: true, next: vec![Claim::Sequence(4)], balances: balances.collect() };
+            states.insert((id, chain.clone()), state);
+        }
+        let request = Request {
+            export: &WalletsExport::new(&manifest, records),
+            states: &states,
+            signed: &signed,
+            manifest: &manifest,
+            chain: &chain,
+            block: Block { number: 5, id: "0xab".to_owned() },
+            assets: &assets,
+            rebasing: &BTreeSet::new(),
+            prices: &BTreeMap::new(),
+            destination: None,
+        };
+        let mut plan = Vec::new();
+        Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
+        plan
+    }
+
+    fn sign(plan: &[u8], role: KeyRole) -> Vec<u8> {
+        let byte = if role == KeyRole::Cool { 2 } else { 3 };
+        let secret = phrase(byte).keys().secret(EIP155).unwrap();
+        let mut plan = OpenedPlan::open(plan).unwrap().verify(&custody().manifest, &Adapters::all()).unwrap();
+        let mut file = SignatureWriter::begin(Vec::new(), role, plan.header_digest()).unwrap();
+        while let Some(chunk) = plan.next_chunk().unwrap() {
+            file.chunk(SignedChunk::sign(&chunk, role, &secret).unwrap()).unwrap();
+        }
+        file.finish(plan.digest()).unwrap()
+    }
+
+    fn read(plan: &[u8], signatures: [(&str, &[u8]); 2]) -> Result<SignedPlan> {
+        let named = |name: &str, input| Named { name: name.to_owned(), input };
+        SignedPlan::read(named("plan", plan), None, signatures.map(|(name, bytes)| named(name, bytes)))
+    }
+
+    #[test]
+    fn an_asset_of_a_wallet_is_a_line_and_its_rungs_stand_at_every_nonce_the_largest_first() {
+        let plan = plan(&[("both", [9, 5]), ("token", [0, 3])]);
+        let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| sign(&plan, role));
+        let both: [(&str, &[u8]); 2] = [("cool", &cool), ("cold", &cold)];
+        let mut signed = read(&plan, both).unwrap();
+        let (ladders, lines) = signed.ladders();
+        let lines: Vec<_> = lines.iter().map(|it| (it.id.as_str(), it.asset.as_str(), it.amount.to_string())).collect();
+        let line = |id, asset, amount: &str| (id, asset, amount.to_owned());
+        assert_eq!(lines, [line("both", "ETH", "9"), line("both", "USD", "5"), line("token", "USD", "3")]);
+        let rung = |rung: &Rung| {
+            let [Claim::Sequence(nonce)] = rung.claims[..] else { panic!("{rung:?}") };
+            (nonce, rung.line, rung.amount().to_string())
+        };
+        let rungs: Vec<Vec<_>> = ladders.iter().map(|ladder| ladder.rungs.iter().map(rung).collect()).collect();
+        let expected = |of: &[(u64, usize, u128)]| {
+            of.iter().map(|(nonce, line, amount)| (*nonce, *line, amount.to_string())).collect::<Vec<_>>()
+        };
+        let first = [(4, 0, 9), (4, 1, 5), (5, 0, 9), (5, 0, 7), (5, 1, 5), (6, 0, 9), (6, 0, 7), (6, 1, 5)];
+        assert_eq!(rungs, [expected(&first), expected(&[(4, 2, 3), (5, 2, 3)])]);
+        let calls: BTreeSet<_> =
+            ladders.iter().flat_map(|it| &it.rungs).map(|rung| (rung.id, &rung.call.data)).collect();
+        assert_eq!(calls.len(), 10, "each is a transaction of its own");
+        for ladder in &ladders {
+            assert!(ladder.creation.is_some() && ladder.rungs.iter().all(|rung| rung.call.to == ladder.wallet.address));
+        }
+        let [one, other] = both;
+        let mut swapped = read(&plan, [other, one]).unwrap();
+        let swapped = swapped.ladders().0;
+        let same = ladders.iter().zip(&swapped).all(|(one, other)| one.rungs == other.rungs);
+        assert!(same && swapped.len() == 2, "the owners' files may come in either order");
+    }
+
+    #[test]
+    fn whatever_of_a_signature_file_is_cut_or_changed_it_is_named_and_nothing_is_played() {
+        let plan = plan(&[("alice", [9, 0])]);
+        let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| sign(&plan, role));
+        let refused = |cool: &[u8]| read(&plan, [("cold", &cold), ("cool", cool)]).err().map(|it| it.to_string());
+        assert_eq!(refused(&cool), None);
+        for place in 0..cool.len() {
+            let mut changed = cool.clone();
+            changed[place] ^= 1;
+            for wrong in [&changed, &cool[..place]] {
+                let why = refused(wrong).unwrap_or_default();
+                assert!(why.starts_with("cool: ") || why.starts_with("cold and cool both"), "at {place}: {why}");
+            }
+        }
+        assert!(refused(&[&cool[..], &[0]].concat()).is_some_and(|why| why.starts_with("cool: ")));
+        // A chunk twice, or none.
+        let mut reader = SignatureReader::open(cool.as_slice()).unwrap();
+        let begun = reader.offset() as usize;
+        reader.next_chunk().unwrap();
+        let ended = reader.offset() as usize;
+        let twice = [&cool[..ended], &cool[begun..]].concat();
+        assert!(refused(&twice).is_some_and(|why| why.contains("it has more chunks")));
+        let none = [&cool[..begun], &cool[ended..]].concat();
+        assert!(refused(&none).is_some_and(|why| why.contains("it has fewer chunks")));
+    }
+}
