@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 9;
 pub(crate) enum EvacCommand {
     /// Read what every wallet holds, and write the unsigned transactions that move it to the safe destination
     Plan(plan::PlanArgs),
-    /// Broadcast what cool and cold have signed; may be stopped and started again
+    /// Broadcast what two owners, as cool and cold, have signed; may be stopped and started again
     Broadcast(broadcast::BroadcastArgs),
 }
 

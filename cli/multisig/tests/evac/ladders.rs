@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     process::{Command, Stdio},
 };
 
@@ -120,6 +121,28 @@ async fn an_asset_that_reverts_holds_up_no_other_and_nothing_moves_twice_after_a
     let again = room.program(&format!("{BROADCAST} plan.json cool.sig cold.sig"));
     refused(&again, 1, "3 of 6 transactions are not done");
     assert_eq!((room.sent().await, room.balance(SAFE_PLACE).await), (1, 3 * ETH));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_or_a_bundle_may_come_through_a_pipe() {
+    let room = Room::new(&["alice", "bob"]).await;
+    let piped = |name: &str, words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
+        command.current_dir(room.folder.path()).args(BROADCAST.split(' ')).args(["--rpc", &room.rpc, "/dev/stdin"]);
+        command.args(words.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&fs::read(room.path(name)).unwrap()).unwrap();
+        json_of(&child.wait_with_output().unwrap())
+    };
+    room.fund("alice", ETH).await;
+    room.plan("--ladder");
+    sign(&room);
+    assert_eq!(statuses(&piped("plan.json", "cool.sig cold.sig")), ["executed"]);
+    room.fund("bob", ETH).await;
+    room.plan("");
+    room.sign();
+    assert_eq!(statuses(&piped("bundle.json", "")), ["executed"]);
+    assert_eq!(room.balance(SAFE_PLACE).await, 2 * ETH);
 }
 
 #[tokio::test(flavor = "multi_thread")]

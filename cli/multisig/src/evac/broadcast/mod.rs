@@ -20,7 +20,7 @@ mod together;
 use std::{
     convert::Infallible,
     fs::File,
-    io::{Read, Seek},
+    io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -46,6 +46,8 @@ const MAX_FEE: u64 = 500;
 const GWEI: u128 = 1_000_000_000;
 /// Gas: what EIP-7825 allows one transaction.
 const MAX_GAS: u64 = 1 << 24;
+/// Chunks of a plan of version 2 after each of which people hear how far its verification is.
+const PROGRESS: u32 = 50;
 
 /// What to send.
 #[derive(Debug, Args)]
@@ -73,12 +75,14 @@ pub(crate) struct BroadcastArgs {
 }
 
 pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
-    if let Some(plan) = stream(&args.plan)? {
+    let mut plan = open(&args.plan)?;
+    // Read once: it may be a pipe.
+    if is_stream(plan.fill_buf().map_err(|error| cannot_read(&args.plan, &error))?) {
         let mut signed = signed_plan(&args, plan)?;
         let (ladders, lines) = signed.ladders();
         return send(&args, ladders, lines, output).await;
     }
-    let bundle = verified(&args)?;
+    let bundle = verified(&args, plan)?;
     let (ladders, lines) = ladders(&bundle).map_err(|error| of_bundle(&args, &error))?;
     send(&args, ladders, lines, output).await
 }
@@ -113,25 +117,16 @@ async fn tend(client: &dyn ChainClient) -> Infallible {
     }
 }
 
-/// The file, if it is a document of version 2.
-fn stream(path: &Path) -> Result<Option<File>> {
-    let mut file = open(path)?;
-    let mut begun = Vec::new();
-    let again = file.by_ref().take(1).read_to_end(&mut begun).and_then(|_| file.rewind());
-    again.map_err(|error| cannot_read(path, &error))?;
-    Ok(is_stream(&begun).then_some(file))
+fn open(path: &Path) -> Result<BufReader<File>> {
+    Ok(BufReader::new(File::open(path).map_err(|error| cannot_read(path, &error))?))
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|error| cannot_read(path, &error))
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> anyhow::Error {
+fn cannot_read(path: &Path, error: &io::Error) -> anyhow::Error {
     bad_input(format!("cannot read {}: {error}", path.display()))
 }
 
 /// The plan of version 2 with its signatures, all of it verified.
-fn signed_plan(args: &BroadcastArgs, plan: File) -> Result<SignedPlan> {
+fn signed_plan(args: &BroadcastArgs, plan: BufReader<File>) -> Result<SignedPlan> {
     let [one, other] = args.signatures.as_slice() else {
         bail!(bad_input(format!(
             "{} is of version 2 and has no signatures in it; name the signature files of two owners after it",
@@ -141,12 +136,19 @@ fn signed_plan(args: &BroadcastArgs, plan: File) -> Result<SignedPlan> {
     let named = |path: &Path, input| Named { name: path.display().to_string(), input };
     let signatures = [named(one, open(one)?), named(other, open(other)?)];
     let manifest = args.manifest.as_deref().map(manifest).transpose()?;
-    SignedPlan::read(named(&args.plan, plan), manifest.as_ref().map(|(_, verified)| verified), signatures)
+    let manifest = manifest.as_ref().map(|(_, verified)| verified);
+    let mut chunks = 0;
+    SignedPlan::read(named(&args.plan, plan), manifest, signatures, |done, all| {
+        chunks += 1;
+        if chunks % PROGRESS == 0 {
+            eprintln!("{done} of {all} wallets are verified");
+        }
+    })
 }
 
 /// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
 /// sent moves only what its owners have signed.
-fn verified(args: &BroadcastArgs) -> Result<VerifiedBundle> {
+fn verified(args: &BroadcastArgs, mut file: impl Read) -> Result<VerifiedBundle> {
     if let Some(extra) = args.signatures.first() {
         bail!(bad_input(format!(
             "{} is of version 1 and has its signatures in it; leave {} out, or name the plan of version 2",
@@ -155,7 +157,10 @@ fn verified(args: &BroadcastArgs) -> Result<VerifiedBundle> {
         )));
     }
     let wrong = |error| of_bundle(args, &error);
-    let bundle = Bundle::parse(&read(&args.plan)?).map_err(wrong)?;
+    let mut bytes = Vec::new();
+    let read = file.read_to_end(&mut bytes).and_then(|_| Ok(text_file::unmark(&mut bytes)?));
+    read.map_err(|error| cannot_read(&args.plan, &error))?;
+    let bundle = Bundle::parse(&bytes).map_err(wrong)?;
     let manifest = match (&args.manifest, &bundle.manifest) {
         (Some(path), _) => manifest(path)?.1,
         (None, Some(carried)) => {

@@ -41,11 +41,13 @@ struct Moves {
 
 impl SignedPlan {
     /// Reads all three by the manifest given, or by the one in the plan. A forged one would be of no use to the forger:
-    /// what is sent moves only what its owners have signed. The error names the file.
+    /// what is sent moves only what its owners have signed. `verified` hears after each chunk of how many wallets that is
+    /// so, and of how many in all. The error names the file.
     pub(super) fn read<R: Read>(
         plan: Named<R>,
         manifest: Option<&VerifiedManifest>,
         signatures: [Named<R>; 2],
+        mut verified: impl FnMut(u64, u64),
     ) -> Result<Self> {
         let name = plan.name;
         let wrong = |error| of_file(&name, &error);
@@ -61,8 +63,9 @@ impl SignedPlan {
         let rules = Adapters::all().rules(chain).map_err(|error| wrong(unknown(error).into()))?;
         let mut signed = Self { rules, wallets: Vec::new(), moves: Vec::new(), lines: Vec::new() };
         while let Some(chunk) = plan.next_chunk().map_err(wrong)? {
-            let both = owners.sign(&chunk)?;
+            let both = owners.signatures_on(&chunk)?;
             signed.add(plan.header(), &chunk, both).map_err(wrong)?;
+            verified(signed.wallets.len() as u64, plan.header().wallets);
         }
         owners.end(plan.digest())?;
         Ok(signed)
@@ -155,7 +158,7 @@ impl<R: Read> Owners<R> {
     }
 
     /// Whose, and their signatures on a chunk, all verified.
-    fn sign(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Signatures>); 2]> {
+    fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Signatures>); 2]> {
         let [one, other] = &mut self.0;
         let of = |(name, file): &mut (String, SignatureReader<R>)| {
             let signatures = file.signatures_on(chunk).map_err(|error| of_file(name, &error))?;
@@ -252,7 +255,12 @@ mod tests {
 
     fn read(plan: &[u8], signatures: [(&str, &[u8]); 2]) -> Result<SignedPlan> {
         let named = |name: &str, input| Named { name: name.to_owned(), input };
-        SignedPlan::read(named("plan", plan), None, signatures.map(|(name, bytes)| named(name, bytes)))
+        let signatures = signatures.map(|(name, bytes)| named(name, bytes));
+        let mut told = Vec::new();
+        let signed = SignedPlan::read(named("plan", plan), None, signatures, |done, all| told.push((done, all)))?;
+        let wallets = signed.wallets.len() as u64;
+        assert_eq!(told, [(wallets, wallets)], "after its one chunk");
+        Ok(signed)
     }
 
     #[test]

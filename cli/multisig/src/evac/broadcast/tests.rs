@@ -1,4 +1,4 @@
-//! Ladders, every asset at every nonce, against a real EVM node: what no bundle holds yet.
+//! Ladders, every asset at every nonce, against a real EVM node with Multicall3 and without.
 
 use std::sync::Arc;
 
