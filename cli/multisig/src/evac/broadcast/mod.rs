@@ -2,8 +2,9 @@
 //! the chain (nonce, digest, and what a token says that it moved), so it may be stopped at any time, started again, and
 //! run twice.
 //!
-//! `ladder` (what is signed: a bundle, or by `signed_plan` a plan of version 2) -> `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together`
-//! (many wallets in one transaction) or `single` (where the chain carries no more) -> `rescue` (all wallets).
+//! `ladder` (what is signed: a bundle, or by `signed_plan` a plan of version 2) -> `course` (how far one wallet has come:
+//! pure) -> `look` (asks the chain) -> `together` (many wallets in one transaction) or `single` (where the chain carries
+//! no more) -> `rescue` (all wallets).
 
 mod course;
 mod follow;

@@ -243,7 +243,12 @@ mod tests {
     }
 
     fn sign(plan: &[u8], role: KeyRole) -> Vec<u8> {
-        let byte = if role == KeyRole::Cool { 2 } else { 3 };
+        // The hot key is the first wallet's.
+        let byte = match role {
+            KeyRole::Hot => 10,
+            KeyRole::Cool => 2,
+            KeyRole::Cold => 3,
+        };
         let secret = phrase(byte).keys().secret(EIP155).unwrap();
         let mut plan = OpenedPlan::open(plan).unwrap().verify(&custody().manifest, &Adapters::all()).unwrap();
         let mut file = SignatureWriter::begin(Vec::new(), role, plan.header_digest()).unwrap();
@@ -294,6 +299,21 @@ mod tests {
         let swapped = swapped.ladders().0;
         let same = ladders.iter().zip(&swapped).all(|(one, other)| one.rungs == other.rungs);
         assert!(same && swapped.len() == 2, "the owners' files may come in either order");
+    }
+
+    #[test]
+    fn any_two_owners_are_enough_and_one_of_them_twice_is_not() {
+        let plan = plan(&[("alice", [9, 0])]);
+        let files = [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold].map(|role| (role.as_str(), sign(&plan, role)));
+        let read = |one: usize, other: usize| {
+            let named = [one, other].map(|place| (files[place].0, files[place].1.as_slice()));
+            read(&plan, named).err().map(|error| error.to_string())
+        };
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            assert_eq!([read(one, other), read(other, one)], [None, None]);
+            let twice = read(one, one).unwrap();
+            assert!(twice.contains("name the files of two different owners"), "{twice}");
+        }
     }
 
     #[test]
