@@ -46,7 +46,11 @@ pub(super) fn sign(sign: &Sign, manifest: &VerifiedManifest, output: Output) -> 
             eprintln!("{} of {} transactions are signed", plan.summary().steps, summary.steps);
         }
     }
-    ensure!(plan.digest() == digest, "{} was changed while it was signed; nothing was kept", name());
+    ensure!(
+        plan.digest() == digest,
+        "{} was changed while it was signed; nothing is given out: sign again from a file that stays",
+        name()
+    );
     part.finish(file, digest)?;
     match output {
         Output::Text => println!("signed by {role}: {} ({} signatures)", sign.out.display(), summary.steps),
