@@ -1,6 +1,6 @@
 //! Where the chain has Multicall3, many wallets move in one transaction.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use chain_evm::constants::MULTICALL;
 use harness::rpc_proxy::{Fault, RpcProxy, Rule};
@@ -74,12 +74,6 @@ fn line<'a>(report: &'a Value, wallet: &str, asset: &str) -> (&'a str, &'a str) 
     let lines = report["wallets"].as_array().unwrap();
     let line = lines.iter().find(|line| line["id"] == wallet && line["asset"] == asset).unwrap();
     (line["status"].as_str().unwrap(), line["message"].as_str().unwrap_or_default())
-}
-
-fn start(room: &Room, more: &[&str]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-    command.current_dir(room.folder.path()).args(["evac", "broadcast", "bundle.json", "--gas-key", "gas.key"]);
-    command.args(["--rpc", &room.anvil.url()]).args(more).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,17 +174,12 @@ async fn batches_that_a_killed_run_left_pending_are_taken_over_and_nothing_moves
     let room = room(&names).await;
     room.plan("");
     room.sign();
-    let few = ["--max-gas", "2000000"];
+    let few = "evac broadcast bundle.json --gas-key gas.key --max-gas 2000000";
     let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let mut killed = start(&room, &few);
-    while room.sent().await < 3 {
-        tokio::task::yield_now().await;
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    room.killed_when_sent(3, few).await;
     // What is pending is mined while the second run goes on; that one is killed in its turn.
     let () = room.anvil.rpc("evm_setIntervalMining", json!([1])).await.unwrap();
-    let mut killed = start(&room, &few);
+    let mut killed = room.command(few).stderr(Stdio::null()).spawn().unwrap();
     while room.balance(SAFE_PLACE).await == 0 {
         tokio::task::yield_now().await;
     }

@@ -1,10 +1,6 @@
 //! Plans of ladders: every asset at every nonce that can still be live, signed into a file per owner, and broadcast.
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::{fs, io::Write, process::Stdio};
 
 use chain::KeyRole;
 use chain_adapters::Adapters;
@@ -94,14 +90,7 @@ async fn an_asset_that_reverts_holds_up_no_other_and_nothing_moves_twice_after_a
     sign(&room);
     // Nothing is mined, so the first run hangs in its first transaction.
     let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-    command.current_dir(room.folder.path()).args(BROADCAST.split(' ')).args(["plan.json", "cool.sig", "cold.sig"]);
-    let mut killed = command.args(["--rpc", &room.rpc]).stderr(Stdio::null()).spawn().unwrap();
-    while room.sent().await < 1 {
-        tokio::task::yield_now().await;
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    room.killed_when_sent(1, &format!("{BROADCAST} plan.json cool.sig cold.sig")).await;
     let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();
     let () = room.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
     // The owners' files may come in either order, and the manifest may be named.
@@ -127,9 +116,8 @@ async fn an_asset_that_reverts_holds_up_no_other_and_nothing_moves_twice_after_a
 async fn a_plan_or_a_bundle_may_come_through_a_pipe() {
     let room = Room::new(&["alice", "bob"]).await;
     let piped = |name: &str, words: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-        command.current_dir(room.folder.path()).args(BROADCAST.split(' ')).args(["--rpc", &room.rpc, "/dev/stdin"]);
-        command.args(words.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = room.command(&format!("{BROADCAST} /dev/stdin {words}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(&fs::read(room.path(name)).unwrap()).unwrap();
         json_of(&child.wait_with_output().unwrap())

@@ -6,7 +6,7 @@ mod batches;
 mod ladders;
 mod room;
 
-use std::{fs, process::Command};
+use std::fs;
 
 use chain::KeyRole;
 use evacuation::Bundle;
@@ -81,14 +81,7 @@ async fn a_broadcast_that_was_killed_goes_on_and_repeats_nothing() {
     room.sign();
     // Nothing is mined, so the first run hangs in its first transactions.
     let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-    command.current_dir(room.folder.path()).args(["evac", "broadcast", "bundle.json", "--gas-key", "gas.key"]);
-    let mut killed = command.args(["--rpc", &room.anvil.url()]).spawn().unwrap();
-    while room.sent().await < 3 {
-        tokio::task::yield_now().await;
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    room.killed_when_sent(3, "evac broadcast bundle.json --gas-key gas.key").await;
     let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();
     let () = room.anvil.rpc("evm_setAutomine", json!([true])).await.unwrap();
     let report = json_of(&room.broadcast());
@@ -104,14 +97,7 @@ async fn when_fees_have_risen_a_later_run_replaces_what_is_pending_within_its_ce
     room.plan("");
     room.sign();
     let () = room.anvil.rpc("evm_setAutomine", json!([false])).await.unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
-    command.current_dir(room.folder.path()).args(["evac", "broadcast", "bundle.json", "--gas-key", "gas.key"]);
-    let mut killed = command.args(["--rpc", &room.anvil.url()]).spawn().unwrap();
-    while room.sent().await < 1 {
-        tokio::task::yield_now().await;
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    room.killed_when_sent(1, "evac broadcast bundle.json --gas-key gas.key").await;
     let fee = format!("{:#x}", 20_000_000_000_u64);
     let _: Value = room.anvil.rpc("anvil_setNextBlockBaseFeePerGas", json!([fee])).await.unwrap();
     let _: Value = room.anvil.rpc("evm_mine", json!([])).await.unwrap();

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use chain::{ChainId, ChainRules, Claim, KeyRole, Payload, WalletDesc};
@@ -68,10 +68,15 @@ impl Room {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn program(&self, words: &str) -> Output {
+    /// The program in this folder, at this node.
+    pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_multisig"));
         command.current_dir(self.folder.path()).args(words.split_whitespace()).args(["--rpc", &self.rpc]);
-        command.output().unwrap()
+        command
+    }
+
+    pub(crate) fn program(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
     }
 
     pub(crate) fn plan(&self, more: &str) -> Value {
@@ -90,6 +95,16 @@ impl Room {
 
     pub(crate) fn broadcast(&self) -> Output {
         self.program("evac broadcast -o json bundle.json --gas-key gas.key")
+    }
+
+    /// Runs the program, and kills it once the gas key has sent so many transactions.
+    pub(crate) async fn killed_when_sent(&self, transactions: u64, words: &str) {
+        let mut killed = self.command(words).stderr(Stdio::null()).spawn().unwrap();
+        while self.sent().await < transactions {
+            tokio::task::yield_now().await;
+        }
+        killed.kill().unwrap();
+        killed.wait().unwrap();
     }
 
     pub(crate) async fn fund(&self, wallet: &str, wei: u128) {

@@ -57,7 +57,7 @@ impl Trial<'_> {
 
     /// What each of these lists of calls answers, tried for itself, as many nodes as must agree say it.
     async fn make(&self, lists: &[Vec<&Piece>]) -> Result<Vec<Vec<Answered>>, ClientError> {
-        let calls: Vec<Call> = lists.iter().map(|pieces| aggregate(pieces, true)).collect();
+        let calls: Vec<(Call, usize)> = lists.iter().map(|pieces| (aggregate(pieces, true), pieces.len())).collect();
         let (calls, block) = (&calls, self.view.block());
         let ask = |node: Arc<Node>| async move { node.make(self.from, calls, self.gas, block).await };
         let successes = |made: &[Vec<Answered>]| made.iter().flatten().map(|one| one.success).collect::<Vec<_>>();
@@ -66,21 +66,23 @@ impl Trial<'_> {
 }
 
 impl Node {
+    /// Each of these calls with as many answers as it holds calls.
     async fn make(
         &self,
         from: Address,
-        calls: &[Call],
+        calls: &[(Call, usize)],
         gas: u64,
         block: u64,
     ) -> Result<Vec<Vec<Answered>>, ClientError> {
-        let asked: Vec<(&'static str, Value)> =
-            calls.iter().map(|call| ("eth_call", json!([request(from, call).gas_limit(gas), tag(block)]))).collect();
-        let answers = self.batch(&asked).await.into_iter().zip(calls).map(|(answer, call)| {
+        let asked: Vec<(&'static str, Value)> = calls
+            .iter()
+            .map(|(call, _)| ("eth_call", json!([request(from, call).gas_limit(gas), tag(block)])))
+            .collect();
+        let answers = self.batch(&asked).await.into_iter().zip(calls).map(|(answer, (_, expected))| {
             let malformed = || self.malformed("eth_call", "an answer to each of the calls");
             let answer: Bytes = serde_json::from_value(answer?).map_err(|_| malformed())?;
             let answered = aggregate3Call::abi_decode_returns_validate(&answer).map_err(|_| malformed())?;
-            let expected = aggregate3Call::abi_decode(&call.data).map(|made| made.calls.len());
-            if expected.is_ok_and(|expected| expected == answered.len()) { Ok(answered) } else { Err(malformed()) }
+            if answered.len() == *expected { Ok(answered) } else { Err(malformed()) }
         });
         answers.collect()
     }
