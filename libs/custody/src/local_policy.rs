@@ -32,6 +32,18 @@ pub struct LocalPolicy {
     /// How long this local policy goes on to hold after a looser one was written, seconds. A stricter one holds at once.
     #[serde(default)]
     pub loosening_delay_seconds: u64,
+    /// What else than payments is signed; absent: evacuations with a signature of paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evacuation: Option<EvacuationRules>,
+}
+
+/// Who may evacuate with this signer. Money goes to the manifest's safe destinations in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvacuationRules {
+    /// Whether this signer signs plans of hot and cool, which need neither the cold nor the cool phrase from paper.
+    #[serde(default)]
+    pub without_paper: bool,
 }
 
 /// One asset and its limits.
@@ -237,12 +249,18 @@ impl LocalPolicy {
             fees: Vec::new(),
             intent_signers: Vec::new(),
             loosening_delay_seconds: 0,
+            evacuation: None,
         }
+    }
+
+    /// Whether plans of hot and cool are signed.
+    pub fn evacuates_without_paper(&self) -> bool {
+        self.evacuation.as_ref().is_some_and(|rules| rules.without_paper)
     }
 
     /// At least one asset, all well-formed, none named twice.
     pub fn validate(&self) -> Result<(), TrustError> {
-        let Self { assets, destinations, kinds, fees, intent_signers, loosening_delay_seconds } = self;
+        let Self { assets, destinations, kinds, fees, intent_signers, loosening_delay_seconds, evacuation: _ } = self;
         if assets.is_empty() {
             return invalid("the local policy names no asset");
         }

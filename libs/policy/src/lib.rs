@@ -5,6 +5,7 @@
 mod digest;
 mod effective;
 mod error;
+mod evacuation;
 mod facts;
 mod judge;
 mod question;
@@ -19,6 +20,7 @@ use chain::{Amount, Asset, ChainId, Rules};
 use custody::{local_policy::LocalPolicy, manifest::VerifiedManifest};
 
 pub use error::PolicyError;
+pub use evacuation::{WithoutPaper, without_paper};
 pub use facts::{Facts, payees};
 pub use judge::{Finding, Verdict};
 pub use rules::{Outcome, Rule};

@@ -51,6 +51,7 @@ FILE (YAML; paths in it are relative to it):
     kinds: [Transfer, Cancel]       # left out: both
     fees: [{chain: 'eip155:1', ceiling: '1'}]   # left out: no fee
     intentSigners: ['64 hex digits']   # ed25519 keys that App does not hold; required with intentAbove
+    evacuation: {withoutPaper: true}   # hot and cool may evacuate if the paper is lost; left out: they may not
   keys: Vault                       # what seals users' keys; keeper only: ClientKey (App sends a key with each request)
   images: ['sha256:...']            # digests that may run here
 
