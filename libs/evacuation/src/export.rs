@@ -97,6 +97,9 @@ pub struct ExportedPayment {
     pub contract: Option<String>,
     /// In the smallest unit.
     pub amount: Amount,
+    /// Where it goes, display form; absent where the signer does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 impl ExportedPayment {

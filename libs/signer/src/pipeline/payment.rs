@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use audit::{Decision, Entry};
+use chain::Transaction;
 use policy::{Facts, Verdict};
 use prost::Message;
 use protocol::ops::{Allowed, Outcome, Pending, Response};
@@ -225,8 +226,9 @@ impl Countersigned {
         let too_much = || StoreError::Failed("a transaction moves more than 256 bits".to_owned());
         let payees = policy::payees(transaction, &self.0.internal_destinations());
         for (asset, amount) in transaction.spent().ok_or_else(too_much)? {
+            let to = payee(transaction, asset).map(str::to_owned);
             let (wallet, chain, asset) = (wallet.clone(), desc.chain.to_string(), account(asset, payees));
-            let spend = Spend { wallet, chain, id: transaction.id, asset, amount };
+            let spend = Spend { wallet, chain, id: transaction.id, asset, amount, to };
             ledger.spend(&spend, serving.observed)?;
         }
         Ok(())
@@ -252,4 +254,11 @@ impl Countersigned {
     fn entry(&self, ledger: &Ledger<'_>, serving: &SigningContext, accepted: &Accepted) -> Entry {
         Entry { digest: self.0.transaction.id.to_vec(), ..accepted.entry(serving, ledger.now_ms()) }
     }
+}
+
+/// Where all of an asset goes, if it is one place.
+fn payee<'t>(transaction: &'t Transaction, asset: &str) -> Option<&'t str> {
+    let mut to = transaction.transfers().filter(|(of, ..)| *of == asset).map(|(_, to, _)| to);
+    let first = to.next()?;
+    to.all(|other| other == first).then_some(first)
 }

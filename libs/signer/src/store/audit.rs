@@ -15,7 +15,12 @@ use super::{
 impl Ledger<'_> {
     /// Appends a record; the head is then that record's.
     pub fn append(&self, entry: Entry) -> Result<Head, StoreError> {
-        let (record, head) = audit::next(&self.head()?, entry);
+        self.append_after(&self.head()?, entry)
+    }
+
+    /// The same where the chain's end is known: of many records, each follows the one before.
+    pub(super) fn append_after(&self, end: &Head, entry: Entry) -> Result<Head, StoreError> {
+        let (record, head) = audit::next(end, entry);
         self.connection.prepare_cached("INSERT INTO audit (seq, hash, record) VALUES (?1, ?2, ?3)")?.execute((
             signed(head.count)?,
             head.hash,

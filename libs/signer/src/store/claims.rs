@@ -259,7 +259,7 @@ mod tests {
 
     fn spend(mark: &Watermark, amount: u128) -> Spend {
         let Watermark { wallet, chain, id, .. } = mark.clone();
-        Spend { wallet, chain, id, asset: "COIN".to_owned(), amount: Amount::from(amount) }
+        Spend { wallet, chain, id, asset: "COIN".to_owned(), amount: Amount::from(amount), to: None }
     }
 
     #[tokio::test]

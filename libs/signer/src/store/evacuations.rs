@@ -33,9 +33,10 @@ impl Ledger<'_> {
 
     /// Each is in the audit chain once, however often it is recorded.
     fn record_batch(&self, steps: Vec<Evacuating>) -> Result<(), StoreError> {
+        let mut end = self.head()?;
         for Evacuating { digest, address, entry } in steps {
             if self.record_evacuation(&digest, &entry.chain, &address)? {
-                self.append(Entry { at_ms: self.now_ms(), ..entry })?;
+                end = self.append_after(&end, Entry { at_ms: self.now_ms(), ..entry })?;
             }
         }
         Ok(())

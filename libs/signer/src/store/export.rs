@@ -34,6 +34,8 @@ pub struct Unsettled {
     pub asset: String,
     /// In the smallest unit.
     pub amount: Amount,
+    /// Where it goes, display form, where that is known.
+    pub to: Option<String>,
 }
 
 impl Ledger<'_> {
@@ -69,18 +71,18 @@ impl Ledger<'_> {
 
     fn unsettled(&self, wallet: &str, chain: &str, from: u64) -> Result<Vec<Unsettled>, StoreError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT c.nonce, s.asset, s.amount
+            "SELECT c.nonce, s.asset, s.amount, s.destination
              FROM claims c JOIN spends s ON s.wallet = c.wallet AND s.chain = c.chain AND s.id = c.id
              WHERE c.wallet = ?1 AND c.chain = ?2 AND c.kind = 'payment' AND c.nonce >= ?3 AND c.nonce IS NOT NULL
              ORDER BY c.nonce, s.asset",
         )?;
         let rows = query.query_map((wallet, chain, signed(from)?), |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?, Amount::from_be_bytes(row.get(2)?)))
+            Ok((row.get(0)?, row.get::<_, String>(1)?, Amount::from_be_bytes(row.get(2)?), row.get(3)?))
         })?;
         rows.map(|row| {
-            let (nonce, account, amount) = row?;
+            let (nonce, account, amount, to) = row?;
             let asset = symbol(&account).to_owned();
-            Ok(Unsettled { chain: chain.to_owned(), nonce: unsigned(nonce)?, asset, amount })
+            Ok(Unsettled { chain: chain.to_owned(), nonce: unsigned(nonce)?, asset, amount, to })
         })
         .collect()
     }
@@ -121,7 +123,8 @@ mod tests {
                 ledger.record(&Watermark { wallet, chain, claims, kind: Kind::Payment, id })?;
                 let (wallet, chain) = ("alice".to_owned(), CHAIN.to_owned());
                 let asset = account("ETH", if nonce == 11 { Payees::Internal } else { Payees::External });
-                ledger.spend(&Spend { wallet, chain, id, asset, amount: Amount::from(u128::from(nonce)) }, false)?;
+                let (amount, to) = (Amount::from(u128::from(nonce)), (nonce > 9).then(|| "0xBob".to_owned()));
+                ledger.spend(&Spend { wallet, chain, id, asset, amount, to }, false)?;
             }
             let cancel = Watermark {
                 wallet: "alice".to_owned(),
@@ -149,8 +152,10 @@ mod tests {
         assert_eq!(seen.iter().map(|row| row.wallet.wallet.as_str()).collect::<Vec<_>>(), ["alice", "bob"]);
         assert_eq!(seen[0].highest, [(CHAIN.to_owned(), 12)]);
         assert_eq!(listed(&seen[0]), (5..12).collect::<Vec<_>>(), "without settlements only the newest are listed");
-        let last = Unsettled { chain: CHAIN.to_owned(), nonce: 11, asset: "ETH".to_owned(), amount: Amount::from(11) };
+        let (amount, to) = (Amount::from(11), Some("0xBob".to_owned()));
+        let last = Unsettled { chain: CHAIN.to_owned(), nonce: 11, asset: "ETH".to_owned(), amount, to };
         assert_eq!(seen[0].outstanding.last(), Some(&last));
+        assert_eq!(seen[0].outstanding[0].to, None, "it is not known of every payment");
         assert!(seen[1].outstanding.is_empty() && seen[1].highest.is_empty());
         store.decide(1, |ledger| ledger.settle("alice", CHAIN, &Claim::Sequence(10), &[10; 32])).await.unwrap();
         assert_eq!(listed(&rows().await[0]), [11]);

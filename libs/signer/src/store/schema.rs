@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
-const MIGRATIONS: [&str; 4] = ["
+const MIGRATIONS: [&str; 5] = ["
     -- The signer's own keys; seeds are sealed.
     CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -280,6 +280,10 @@ const MIGRATIONS: [&str; 4] = ["
     -- Whose numbers they are.
     CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), name BLOB NOT NULL) STRICT;
     INSERT INTO store VALUES (1, randomblob(16));
+", "
+    -- Where an amount goes, display form: an evacuation tells people of it. Empty where it goes to several places, and of
+    -- what was signed before or came with a history.
+    ALTER TABLE spends ADD COLUMN destination TEXT;
 "];
 
 /// The version that this build writes.

@@ -30,6 +30,8 @@ pub struct Spend {
     pub asset: String,
     /// In the smallest unit.
     pub amount: Amount,
+    /// Where all of it goes, display form; `None`: to several places, or it is not known.
+    pub to: Option<String>,
 }
 
 /// A signed amount whose settlement is not attested yet.
@@ -77,16 +79,16 @@ impl Ledger<'_> {
     /// Counts a signed amount; one that counts already is not counted twice. `outstanding`: until its settlement is
     /// attested; else from now on.
     pub fn spend(&self, spend: &Spend, outstanding: bool) -> Result<(), StoreError> {
-        let Spend { wallet, chain, id, asset, amount } = spend;
+        let Spend { wallet, chain, id, asset, amount, to } = spend;
         let now = self.now_ms();
         let counts_from = (!outstanding).then(|| signed(now)).transpose()?;
         let rows = self
             .connection
             .prepare_cached(
-                "INSERT INTO spends (wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                "INSERT INTO spends (wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms, destination)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             )?
-            .execute((wallet, chain, id, asset, amount.to_be_bytes(), signed(now)?, counts_from))?;
+            .execute((wallet, chain, id, asset, amount.to_be_bytes(), signed(now)?, counts_from, to))?;
         if rows == 0 {
             return Ok(());
         }
@@ -105,7 +107,8 @@ impl Ledger<'_> {
         let rows = query.query_map((wallet, chain, nonce, coin), |row| {
             let (wallet, asset, chain) = (row.get(0)?, row.get(2)?, chain.to_owned());
             let amount = Amount::from_be_bytes(row.get(3)?);
-            Ok((Spend { wallet, chain, id: row.get(1)?, asset, amount }, row.get::<_, i64>(4)?, row.get(5)?))
+            let spend = Spend { wallet, chain, id: row.get(1)?, asset, amount, to: None };
+            Ok((spend, row.get::<_, i64>(4)?, row.get(5)?))
         })?;
         rows.map(|row| {
             let (spend, signed_at_ms, same_claim) = row?;
@@ -164,7 +167,7 @@ impl Ledger<'_> {
         })?;
         for row in rows {
             let (wallet, chain, asset, sum, from) = row?;
-            let spend = Spend { wallet, chain, id: [0; 32], asset, amount: Amount::from_be_bytes(sum) };
+            let spend = Spend { wallet, chain, id: [0; 32], asset, amount: Amount::from_be_bytes(sum), to: None };
             self.put(window, &spend, from.map(unsigned).transpose()?)?;
         }
         Ok(())

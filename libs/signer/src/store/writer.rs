@@ -92,6 +92,6 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 4 }));
+        assert_eq!(Store::open(dir.path()).err(), Some(StoreError::TooNew { version: 99, known: 5 }));
     }
 }

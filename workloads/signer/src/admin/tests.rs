@@ -9,7 +9,7 @@ use std::{
 use audit::Export;
 use chain::{Amount, Asset, ChainId, Claim, hex::Hex};
 use clock::now_ms;
-use custodies::{CHAIN, Custody};
+use custodies::{CHAIN, Custody, SAFE};
 use custody::Role;
 use evacuation::{AuditHead, ExportedPayment, WalletsExport};
 use policy::{Scope, Window};
@@ -138,7 +138,10 @@ async fn an_export_tells_what_was_signed_and_is_not_settled_and_where_the_chain_
     let [wallet] = exported.wallets.as_slice() else { panic!("one wallet") };
     let chain: ChainId = CHAIN.parse().unwrap();
     let (asset, contract, amount) = ("ETH".to_owned(), Some("native".to_owned()), Amount::from(30));
-    assert_eq!(wallet.outstanding, [ExportedPayment { chain: chain.clone(), nonce: 1, asset, contract, amount }]);
+    assert_eq!(
+        wallet.outstanding,
+        [ExportedPayment { chain: chain.clone(), nonce: 1, asset, contract, amount, to: Some(SAFE.to_owned()) }]
+    );
     assert_eq!(wallet.highest, [(chain, 2)].into());
 }
 
@@ -149,7 +152,7 @@ fn mark(wallet: &str, nonce: u64, kind: Kind, digest: u8) -> Watermark {
 
 fn spend(mark: &Watermark, amount: u128) -> Spend {
     let Watermark { wallet, chain, id, .. } = mark.clone();
-    Spend { wallet, chain, id, asset: "ETH".to_owned(), amount: Amount::from(amount) }
+    Spend { wallet, chain, id, asset: "ETH".to_owned(), amount: Amount::from(amount), to: Some(SAFE.to_owned()) }
 }
 
 fn alice() -> Option<custody::WalletId> {

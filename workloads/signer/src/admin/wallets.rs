@@ -50,8 +50,8 @@ fn exported(row: ExportedRow, policy: Option<&LocalPolicy>) -> Result<ExportedWa
         .into_iter()
         .map(|payment| {
             let contract = contract(policy, &payment);
-            let Unsettled { chain: on, nonce, asset, amount } = payment;
-            Ok(ExportedPayment { chain: chain(on)?, nonce, asset, contract, amount })
+            let Unsettled { chain: on, nonce, asset, amount, to } = payment;
+            Ok(ExportedPayment { chain: chain(on)?, nonce, asset, contract, amount, to })
         })
         .collect::<Result<_, AdminError>>()?;
     Ok(exported)

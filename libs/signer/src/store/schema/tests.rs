@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::{
     history::History,
-    store::{FILE, Kind, Ledger, Settled, Store, Watermark},
+    store::{FILE, Kind, Ledger, Settled, Spend, Store, StoreError, Watermark},
 };
 
 const CHAIN: &str = "eip155:31337";
@@ -129,6 +129,48 @@ async fn what_was_called_otherwise_in_version_2_has_its_present_name() {
         Ok(ledger.connection.query_row("SELECT record FROM audit", [], |row| row.get::<_, Vec<u8>>(0))?)
     });
     assert_eq!(record.await, b"\x0a\x08observer", "records are hashed: they stay");
+}
+
+/// As the build with version 4 left it: alice has paid at nonce 0, and nobody noted whom.
+const VERSION_4: &str = "
+    INSERT INTO wallets (wallet, hot_keys, salt, record) VALUES ('alice', x'01', x'00', x'02');
+    INSERT INTO addresses VALUES ('alice', 'eip155:31337', '0xA');
+    INSERT INTO claims (wallet, chain, nonce, kind, id) VALUES
+        ('alice', 'eip155:31337', 0, 'payment', unhex(replace(hex(zeroblob(32)), '00', '01')));
+    INSERT INTO spends VALUES
+        ('alice', 'eip155:31337', unhex(replace(hex(zeroblob(32)), '00', '01')), 'ETH', unhex(printf('%064x', 5)), 900, NULL);
+";
+
+#[tokio::test]
+async fn payments_of_version_4_have_no_payee_and_those_after_it_have_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = Connection::open(dir.path().join(FILE)).unwrap();
+    for step in &MIGRATIONS[..4] {
+        connection.execute_batch(step).unwrap();
+    }
+    connection.execute_batch(VERSION_4).unwrap();
+    connection.pragma_update(None, "user_version", 4).unwrap();
+    drop(connection);
+    let store = Store::open(dir.path()).unwrap();
+    let paid = look(&store, |ledger| {
+        let mark = mark("alice", 1, Kind::Payment, 2);
+        ledger.record(&mark)?;
+        let Watermark { wallet, chain, id, .. } = mark;
+        let (asset, amount, to) = ("ETH".to_owned(), Amount::from(7), Some("0xB".to_owned()));
+        ledger.spend(&Spend { wallet, chain, id, asset, amount, to }, true)?;
+        let mut paid = Vec::new();
+        ledger.each_wallet(|row| {
+            paid.extend(row.outstanding.into_iter().map(|payment| (payment.nonce, payment.amount, payment.to)));
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(paid)
+    });
+    assert_eq!(paid.await, [(0, Amount::from(5), None), (1, Amount::from(7), Some("0xB".to_owned()))]);
+    let spent = look(&store, |ledger| {
+        let window = Window { scope: Scope::Total, length_ms: 640, payees: Payees::All, limit: Amount::ZERO };
+        ledger.spent(&window, "alice", CHAIN, "ETH")
+    });
+    assert_eq!(spent.await, Amount::from(12), "both are outstanding");
 }
 
 /// A file that the build with version 2 exported.
