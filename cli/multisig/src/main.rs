@@ -48,7 +48,7 @@ enum Command {
     /// Check exported audit chains: was anything removed or changed, did one signer sign alone?
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Evacuate: plan what cool and cold will sign, and broadcast what they have signed
+    /// Evacuate: plan what two owners, as cool and cold, will sign, and broadcast what they have signed
     #[command(subcommand)]
     Evac(evac::EvacCommand),
     /// Test what a policy says about a payment; needs no cluster

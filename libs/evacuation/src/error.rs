@@ -132,8 +132,8 @@ pub enum EvacuationError {
         /// The claim.
         claim: Claim,
     },
-    /// Only cool and cold evacuate.
-    #[error("an evacuation is signed by cool and cold, not by {0}")]
+    /// Only cool and cold sign bundles of version 1.
+    #[error("a bundle is signed by cool and cold, not by {0}")]
     NotAStation(KeyRole),
     /// The key at hand is not the manifest's.
     #[error("this is not the {0} phrase of the manifest; nothing was signed")]

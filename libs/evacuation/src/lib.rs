@@ -1,4 +1,4 @@
-//! Evacuation of wallets with cool and cold. Pure: the node is read and written by the online CLI.
+//! Evacuation of wallets with two of their owners, as a rule cool and cold. Pure: the node is read and written by the online CLI.
 //!
 //! export (a signer's wallet records) -> plan (unsigned) -> cool signs -> cold signs -> calls to broadcast. Each
 //! station recomputes everything from the manifest and the very bytes to be signed: addresses from hot, cool and cold

@@ -11,8 +11,8 @@ use custody::{WalletId, phrase::EIP155};
 use evacuation::{
     Balance, ChainState, ExportedAsset, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
     stream::{
-        Block, CHUNK_WALLETS, Draft, OpenedPlan, PlanReader, Price, Request, SignatureReader, SignatureWriter,
-        SignedChunk, StreamError, is_stream,
+        Block, CHUNK_WALLETS, Draft, OpenedPlan, OwnerPair, PlanReader, Price, Request, SignatureReader,
+        SignatureWriter, SignedChunk, StreamError, is_stream,
     },
 };
 
@@ -38,13 +38,15 @@ struct World {
     states: BTreeMap<(WalletId, ChainId), ChainState>,
     assets: Vec<Asset>,
     prices: BTreeMap<String, Price>,
+    owners: OwnerPair,
 }
 
 impl World {
     fn new(assets: &[Asset]) -> Self {
         let custody = custody();
         let export = WalletsExport::new(&custody.manifest, Vec::new());
-        Self { custody, export, states: BTreeMap::new(), assets: assets.to_vec(), prices: BTreeMap::new() }
+        let (states, prices, owners) = (BTreeMap::new(), BTreeMap::new(), OwnerPair::default());
+        Self { custody, export, states, assets: assets.to_vec(), prices, owners }
     }
 
     /// Wallets differ in their salt alone: one hot key is enough for a test.
@@ -78,6 +80,7 @@ impl World {
             rebasing: &rebasing,
             prices: &self.prices,
             destination: None,
+            owners: self.owners,
         };
         Draft::new(&request, &Adapters::all())
     }
@@ -103,7 +106,11 @@ impl World {
     }
 
     fn sign(&self, plan: &[u8], role: KeyRole) -> Vec<u8> {
-        let byte = if role == KeyRole::Cool { 2 } else { 3 };
+        let byte = match role {
+            KeyRole::Hot => 10,
+            KeyRole::Cool => 2,
+            KeyRole::Cold => 3,
+        };
         let secret = phrase(byte).keys().secret(EIP155).unwrap();
         let mut reader = self.open(plan);
         let mut file = SignatureWriter::begin(Vec::new(), role, reader.header_digest()).unwrap();
@@ -124,8 +131,14 @@ fn world() -> World {
     world.wallet("small", 0, &[3, 0]);
     let large = world.wallet("large", 7, &[100, 50]);
     let amount = Amount::from(30);
-    let payment =
-        ExportedPayment { chain: mainnet(), nonce: 7, asset: "ETH".into(), contract: Some("native".into()), amount };
+    let payment = ExportedPayment {
+        chain: mainnet(),
+        nonce: 7,
+        asset: "ETH".into(),
+        contract: Some("native".into()),
+        amount,
+        to: Some(SAFE.into()),
+    };
     large.outstanding = vec![payment];
     large.highest = [(mainnet(), 7)].into();
     world
@@ -143,7 +156,7 @@ fn cool_and_cold_sign_every_rung_and_each_becomes_a_call() {
         let signed = files.each_mut().map(|(role, file)| (*role, file.signatures_on(&chunk).unwrap()));
         for (place, step) in chunk.steps().unwrap().iter().enumerate() {
             let wallet = step.wallet();
-            let both: Vec<_> = signed.iter().map(|(role, all)| (*role, all[place].clone())).collect();
+            let both: Vec<_> = signed.iter().map(|(role, all)| (*role, all[place].clone().unwrap())).collect();
             let call = step.call(&both).unwrap();
             assert_eq!(call.to, wallet.described().address);
             assert!(step.call(&both[..1]).is_err(), "one owner is not enough");
@@ -237,6 +250,7 @@ fn what_a_reorganisation_may_take_back_is_signed_for_again() {
         asset: "ETH".to_owned(),
         contract: None,
         amount: Amount::from(1),
+        to: None,
     };
     world.wallet("recent", 7, &[9]).outstanding = vec![payment(6)];
     world.wallet("old", 7, &[8]).outstanding = vec![payment(0), payment(1)];
@@ -370,4 +384,80 @@ fn an_export_of_version_2_is_written_wallet_by_wallet_and_read_as_one() {
     let mut bytes = Vec::new();
     evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head, &assets).unwrap().finish().unwrap();
     assert_eq!(WalletsExport::parse(&bytes).unwrap().wallets, []);
+}
+
+#[test]
+fn a_plan_names_its_two_owners_and_that_of_cool_and_cold_is_as_it_always_was() {
+    let mut world = world();
+    let as_before = world.plan();
+    assert_eq!(world.open(&as_before).header().owners, OwnerPair::CoolAndCold);
+    assert!(world.open(&as_before).summary().to_string().contains("signed by cool and cold"));
+    world.owners = OwnerPair::HotAndCold;
+    let named = world.plan();
+    let reader = world.open(&named);
+    for owner in [KeyRole::Hot, KeyRole::Cold] {
+        reader.header().require_owner(owner).unwrap();
+    }
+    let refused = reader.header().require_owner(KeyRole::Cool).unwrap_err().to_string();
+    assert!(refused.contains("the plan is signed by hot and cold, and not by cool"), "{refused}");
+    // Ten bytes more in the header, and its length; nothing else.
+    let field = b"\x6a\x08hot,cold";
+    let place = named.windows(field.len()).position(|bytes| bytes == field).unwrap();
+    let title = named.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let length = |plan: &[u8]| usize::from(plan[title] & 0x7f) | usize::from(plan[title + 1]) << 7;
+    assert_eq!(length(&named), length(&as_before) + field.len());
+    let without = [&as_before[..title + 2], &named[title + 2..place], &named[place + field.len()..]].concat();
+    assert_eq!(without, as_before);
+    for (found, wrong) in [("hot,cold", "cold,hot"), ("hot,cold", "hot, hot"), ("hot,cold", "cool,hot")] {
+        let changed = [&named[..place + 2], wrong.as_bytes(), &named[place + 2 + found.len()..]].concat();
+        let refused = world.refused(&changed).unwrap().to_string();
+        assert!(refused.contains("its two owners"), "{wrong}: {refused}");
+    }
+    let said = [&named[..title], &[0x80 | (length(&named) + 1) as u8, ((length(&named) + 1) >> 7) as u8]].concat();
+    let explicit = [&said[..], &named[title + 2..place], b"\x6a\x09cool,cold", &named[place + field.len()..]].concat();
+    let refused = world.refused(&explicit).unwrap().to_string();
+    assert!(refused.contains("its two owners"), "each pair has one form: {refused}");
+}
+
+#[test]
+fn wallets_whose_hot_key_does_not_open_are_listed_in_the_place_of_their_signatures() {
+    let mut world = World::new(&native());
+    for name in ["a", "b", "c", "d"] {
+        world.wallet(name, 0, &[9]);
+    }
+    world.owners = OwnerPair::HotAndCold;
+    let plan = world.plan();
+    let (mut reader, secret) = (world.open(&plan), phrase(10).keys().secret(EIP155).unwrap());
+    let chunk = reader.next_chunk().unwrap().unwrap();
+    let secrets = [true, false, true, false].map(|opens| opens.then(|| secret.clone()));
+    let signed = SignedChunk::sign_hot(&chunk, &secrets).unwrap();
+    assert_eq!((signed.missing.as_slice(), signed.signatures.len()), (&[1, 3][..], 4 * 64));
+    let written = |role: KeyRole, signed: SignedChunk| {
+        let mut file = SignatureWriter::begin(Vec::new(), role, reader.header_digest()).unwrap();
+        file.chunk(signed).unwrap();
+        file.finish(reader.digest()).unwrap()
+    };
+    let read = |file: &[u8]| SignatureReader::open(file)?.signatures_on(&chunk);
+    let found = read(&written(KeyRole::Hot, signed.clone())).unwrap();
+    let signs: Vec<bool> = found.iter().map(Option::is_some).collect();
+    assert_eq!(signs, [true, true, false, false, true, true, false, false], "two rungs of each wallet");
+    let all = SignedChunk::sign(&chunk, KeyRole::Hot, &secret).unwrap();
+    assert_eq!(all, SignedChunk::sign_hot(&chunk, &[0; 4].map(|_| Some(secret.clone()))).unwrap());
+    let none = SignedChunk::sign_hot(&chunk, &[]).unwrap();
+    assert!(none.signatures.is_empty() && none.missing == [0, 1, 2, 3], "what has no key has no signature");
+    for (missing, why) in [
+        (vec![3, 1], "are not in their order"),
+        (vec![1, 1], "are not in their order"),
+        (vec![1, 4], "it lacks a wallet that is not there"),
+        (vec![1], "not as many signatures as transactions"),
+        (vec![0, 1, 3], "not as many signatures as transactions"),
+        (vec![0, 2], "a signature does not fit"),
+    ] {
+        let refused = read(&written(KeyRole::Hot, SignedChunk { missing, ..signed.clone() })).unwrap_err();
+        assert!(refused.to_string().contains(why), "{why}: {refused}");
+    }
+    for role in [KeyRole::Cool, KeyRole::Cold] {
+        let refused = read(&written(role, signed.clone())).unwrap_err();
+        assert!(refused.to_string().contains("whose key is one for all"), "{refused}");
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use chain::{Amount, Asset, hex};
+use chain::{Amount, Asset, KeyRole, hex};
 use chain_adapters::Adapters;
 use evacuation::stream::{Draft, LeftOut, OpenedPlan, Price, Request, Summary};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub(super) struct Planned {
     sha256: String,
     chain: String,
     block: u64,
+    /// Who are to sign.
+    owners: [KeyRole; 2],
     /// Wallets with an address on the chain.
     read: usize,
     /// Wallets in the plan.
@@ -127,6 +129,7 @@ impl Planned {
             sha256: hex::encode(digest),
             chain: summary.chain.to_string(),
             block: summary.block.number,
+            owners: summary.owners.roles(),
             read,
             wallets: summary.wallets,
             steps: summary.steps,
@@ -139,7 +142,7 @@ impl Planned {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plan, sha256, chain, block, read, wallets, steps, totals, left_out, unreadable, .. } = self;
+        let Self { plan, sha256, chain, block, owners, read, wallets, steps, totals, left_out, unreadable, .. } = self;
         let plan = plan.display();
         writeln!(f, "{plan}: {steps} transactions for {wallets} of {read} wallets on {chain}, read at block {block}")?;
         writeln!(f, "  SHA-256 {sha256}")?;
@@ -158,9 +161,11 @@ impl fmt::Display for Planned {
         if *steps == 0 {
             return writeln!(f, "Nothing to move of what was read.");
         }
-        writeln!(
-            f,
-            "Next, cool signs it (`cooler evac sign`) and cold signs it (`multisig-paper evac sign`), in any order."
-        )
+        let [one, other] = owners.map(|owner| match owner {
+            KeyRole::Hot => "hot signs it (`keeper evac sign`)",
+            KeyRole::Cool => "cool signs it (`cooler evac sign`)",
+            KeyRole::Cold => "cold signs it (`multisig-paper evac sign`)",
+        });
+        writeln!(f, "Next, {one} and {other}, in any order.")
     }
 }

@@ -15,7 +15,7 @@ use clap::Args;
 use custody::{WalletId, local_policy::is_symbol};
 use evacuation::{
     Balance, Bundle, ChainState, WalletsExport,
-    stream::{Block, Request},
+    stream::{Block, OwnerPair, Request},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -60,6 +60,10 @@ pub(crate) struct PlanArgs {
     /// currency; without them the wallets with the largest shares of each asset come first
     #[arg(long, value_name = "FILE", requires = "ladder")]
     prices: Option<PathBuf>,
+    /// The two owners who are to sign: hot,cold where Cooler is suspected; hot,cool where the paper is lost and both data
+    /// centres' local policies allow it
+    #[arg(long, value_name = "OWNER,OWNER", default_value = "cool,cold", requires = "ladder")]
+    owners: OwnerPair,
     /// Where to write the plan
     #[arg(long)]
     out: PathBuf,
@@ -136,6 +140,7 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
             rebasing: &rebasing,
             prices: &prices,
             destination,
+            owners: args.owners,
         };
         let planned = ladder::write(&request, &adapters, &args.out)?;
         return output.print(&ladder::Planned::new(args.out, states.len(), &planned, unreadable));

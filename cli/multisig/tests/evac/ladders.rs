@@ -42,8 +42,8 @@ fn sign(room: &Room) {
 fn outstanding(room: &Room) {
     let mut export = WalletsExport::parse(&fs::read(room.path("wallets.json")).unwrap()).unwrap();
     let amount = ETH.into();
-    let payment =
-        ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract: Some("native".into()), amount };
+    let (contract, to) = (Some("native".into()), None);
+    let payment = ExportedPayment { chain: chain(), nonce: 0, asset: "ETH".into(), contract, amount, to };
     export.version = 2;
     export.assets = vec![ExportedAsset { chain: chain(), symbol: "ETH".into(), contract: "native".into() }];
     export.wallets[0].outstanding = vec![payment];
@@ -203,4 +203,61 @@ async fn a_plan_of_ladders_names_the_option_that_a_station_would_refuse() {
     let elsewhere = room.anvil.dev_accounts().unwrap()[7].address.clone();
     assert!(!plan(&format!("--ladder --to {elsewhere}")).status.success());
     assert!(!room.path("plan.json").exists());
+}
+
+/// What Keeper makes of `plan.json`, whose hot keys of these wallets open, by the bytes of their phrases.
+fn hot(room: &Room, opens: &[(&str, u8)]) -> Vec<u8> {
+    let plan = fs::read(room.path("plan.json")).unwrap();
+    let mut plan = OpenedPlan::open(plan.as_slice()).unwrap().verify(&room.manifest, &Adapters::all()).unwrap();
+    let mut file = SignatureWriter::begin(Vec::new(), KeyRole::Hot, plan.header_digest()).unwrap();
+    while let Some(chunk) = plan.next_chunk().unwrap() {
+        let secret = |name: &str| {
+            let (_, byte) = opens.iter().find(|(known, _)| *known == name)?;
+            Some(keys(*byte).secret(EIP155).unwrap())
+        };
+        let secrets: Vec<_> = chunk.wallets().iter().map(|it| secret(it.planned().id.as_str())).collect();
+        file.chunk(SignedChunk::sign_hot(&chunk, &secrets).unwrap()).unwrap();
+    }
+    file.finish(plan.digest()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_cooler_hot_and_cold_move_all_but_the_wallet_whose_hot_key_a_client_has() {
+    let room = Room::new(&["alice", "clients", "bob"]).await;
+    room.anvil.deploy_multicall().await.unwrap();
+    for name in ["alice", "clients", "bob"] {
+        room.fund(name, ETH).await;
+    }
+    let planned = room.plan("--ladder --owners hot,cold");
+    assert_eq!((&planned["owners"], &planned["steps"]), (&json!(["hot", "cold"]), &json!(6)));
+    fs::write(room.path("hot.sig"), hot(&room, &[("alice", 10), ("bob", 12)])).unwrap();
+    for (name, role) in [("cool.sig", KeyRole::Cool), ("cold.sig", KeyRole::Cold)] {
+        fs::write(room.path(name), station(&room, "plan.json", role)).unwrap();
+    }
+    let third = room.program(&format!("{BROADCAST} plan.json cool.sig cold.sig"));
+    refused(&third, 2, "cool.sig: the plan is signed by hot and cold, and not by cool");
+    assert_eq!(room.sent().await, 0);
+    let output = room.program(&format!("{BROADCAST} plan.json cold.sig hot.sig"));
+    refused(&output, 1, "1 of 3 transactions are not done");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for line in report["wallets"].as_array().unwrap() {
+        let (status, message) = (line["status"].as_str().unwrap(), line["message"].as_str().unwrap_or_default());
+        match line["id"].as_str().unwrap() {
+            "clients" => {
+                assert!(status == "failed" && message.contains("no signature of hot: its key needs the client's key"))
+            }
+            _ => assert_eq!((status, message), ("executed", "")),
+        }
+    }
+    assert_eq!((room.balance(SAFE_PLACE).await, room.balance(room.address("clients")).await), (2 * ETH, ETH));
+    // What hot could not sign is moved by the other two.
+    assert_eq!(room.plan("--ladder --owners cold,cool")["owners"], json!(["cool", "cold"]));
+    sign(&room);
+    assert_eq!(statuses(&json_of(&room.program(&format!("{BROADCAST} plan.json cool.sig cold.sig")))), ["executed"]);
+    assert_eq!(room.balance(SAFE_PLACE).await, 3 * ETH);
+    for (words, why) in [("--ladder --owners cold,cold", "two different owners"), ("--owners hot,cold", "--ladder")] {
+        let wrong = format!("evac plan --wallets wallets.json --manifest manifest.json --out other.json {words}");
+        let output = room.program(&wrong);
+        assert!(output.status.code() == Some(2) && crate::room::stderr(&output).contains(why), "{output:?}");
+    }
 }

@@ -1,12 +1,12 @@
 //! A chunk whose wallets were recomputed from the manifest, its transactions, and a station's signatures on them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chain::{Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatures, Transaction, WalletDesc};
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use super::{
-    CHUNK_STEPS, CHUNK_WALLETS, PlanHeader, PlannedWallet, SignedChunk, StreamError, compact, frame::Hash,
+    CHUNK_STEPS, CHUNK_WALLETS, PlanHeader, PlannedWallet, SignedChunk, StreamError, compact, cores, frame::Hash,
     header::PLAN, wire,
 };
 use crate::{EvacuationError, Rung};
@@ -42,15 +42,24 @@ pub struct VerifiedChunk {
     context: Arc<Context>,
     digest: Hash,
     wallets: Vec<VerifiedWallet>,
+    /// Made when they are first asked for, and once.
+    made: OnceLock<Vec<Made>>,
+}
+
+/// The bytes of a transaction.
+struct Made {
+    /// Of its wallet in the chunk.
+    place: usize,
+    rung: Rung,
+    unsigned: Vec<u8>,
+    id: [u8; 32],
 }
 
 /// One transaction of a ladder.
 pub struct LadderStep<'a> {
     context: &'a Context,
     wallet: &'a VerifiedWallet,
-    rung: Rung,
-    unsigned: Vec<u8>,
-    id: [u8; 32],
+    made: &'a Made,
 }
 
 impl Context {
@@ -60,8 +69,8 @@ impl Context {
             let why = format!("a chunk of {} wallets; one has 1 to {CHUNK_WALLETS}", chunk.wallets.len());
             return Err(StreamError::malformed(PLAN, why));
         }
-        let wallets = chunk.wallets.iter().map(|message| self.wallet(message)).collect::<Result<Vec<_>, _>>()?;
-        let chunk = VerifiedChunk { context: self.clone(), digest, wallets };
+        let wallets = cores::each(&chunk.wallets, |message| self.wallet(message))?;
+        let chunk = VerifiedChunk { context: self.clone(), digest, wallets, made: OnceLock::new() };
         if chunk.step_count() > CHUNK_STEPS {
             let why = format!("a chunk of more than {CHUNK_STEPS} transactions");
             return Err(StreamError::malformed(PLAN, why));
@@ -84,7 +93,7 @@ impl Context {
     }
 
     /// The bytes of a rung, made here and decoded again: what is signed is what is shown.
-    fn step<'a>(&'a self, wallet: &'a VerifiedWallet, rung: Rung) -> Result<LadderStep<'a>, StreamError> {
+    fn made(&self, place: usize, wallet: &VerifiedWallet, rung: Rung) -> Result<Made, StreamError> {
         let (id, described) = (&wallet.planned.id, &wallet.described);
         let (effect, assets) = (self.effect(rung.asset, rung.amount), std::slice::from_ref(self.asset(rung.asset)));
         let claims = [Claim::Sequence(rung.nonce)];
@@ -95,7 +104,7 @@ impl Context {
         if effects != [effect] || used != claims || fee.payer != Payer::Relayer {
             return Err(StreamError::NoNonces(id.clone()));
         }
-        Ok(LadderStep { context: self, wallet, rung, unsigned, id: digest })
+        Ok(Made { place, rung, unsigned, id: digest })
     }
 
     fn asset(&self, place: usize) -> &Asset {
@@ -131,26 +140,55 @@ impl VerifiedChunk {
 
     /// Its transactions, in the order of the signatures.
     pub fn steps(&self) -> Result<Vec<LadderStep<'_>>, StreamError> {
-        let rungs =
-            self.wallets.iter().flat_map(|wallet| wallet.planned.ladder.rungs().map(move |rung| (wallet, rung)));
-        rungs.map(|(wallet, rung)| self.context.step(wallet, rung)).collect()
+        let made = match self.made.get() {
+            Some(made) => made,
+            None => {
+                let made = self.make()?;
+                self.made.get_or_init(|| made)
+            }
+        };
+        let (context, wallets) = (self.context.as_ref(), &self.wallets);
+        Ok(made.iter().map(|made| LadderStep { context, wallet: &wallets[made.place], made }).collect())
     }
 
-    /// Which of `signed` belongs to which of [`Self::steps`]: each is verified.
-    pub fn signatures(&self, role: KeyRole, signed: &SignedChunk) -> Result<Vec<Signatures>, StreamError> {
+    fn make(&self) -> Result<Vec<Made>, StreamError> {
+        let places: Vec<(usize, &VerifiedWallet)> = self.wallets.iter().enumerate().collect();
+        let of = |(place, wallet): &(usize, &VerifiedWallet)| {
+            let rungs = wallet.planned.ladder.rungs();
+            rungs.map(|rung| self.context.made(*place, wallet, rung)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(cores::each(&places, of)?.into_iter().flatten().collect())
+    }
+
+    /// Which of `signed` belongs to which of [`Self::steps`]: each is verified. `None`: the owner has not signed for this
+    /// wallet, which only hot can say.
+    pub fn signatures(&self, role: KeyRole, signed: &SignedChunk) -> Result<Vec<Option<Signatures>>, StreamError> {
         let other = |why| StreamError::OtherPlan { role, why };
         if signed.plan_chunk != self.digest {
             return Err(other("a chunk differs"));
         }
-        let compact = signed.signatures.chunks_exact(compact::BYTES);
-        if !compact.remainder().is_empty() || compact.len() != self.step_count() {
-            return Err(other("there are not as many signatures as transactions"));
+        if signed.missing.last().is_some_and(|last| *last as usize >= self.wallets.len()) {
+            return Err(other("it lacks a wallet that is not there"));
         }
-        let each = self.steps()?.into_iter().zip(compact).map(|(step, compact)| {
+        let count = || other("there are not as many signatures as transactions");
+        let mut compact = signed.signatures.chunks_exact(compact::BYTES);
+        let mut paired = Vec::with_capacity(compact.len());
+        for step in self.steps()? {
+            let lacks = signed.missing.binary_search(&(step.place() as u32)).is_ok();
+            let compact = if lacks { None } else { Some(compact.next().ok_or_else(count)?) };
+            paired.push((step, compact));
+        }
+        if compact.next().is_some() || !compact.remainder().is_empty() {
+            return Err(count());
+        }
+        cores::each(&paired, |(step, compact)| {
+            let Some(compact) = compact else { return Ok(None) };
             let signatures = vec![compact::expanded(compact)];
-            if step.signed_by(role, &signatures)? { Ok(signatures) } else { Err(other("a signature does not fit")) }
-        });
-        each.collect()
+            match step.signed_by(role, &signatures)? {
+                true => Ok(Some(signatures)),
+                false => Err(other("a signature does not fit")),
+            }
+        })
     }
 }
 
@@ -160,25 +198,30 @@ impl LadderStep<'_> {
         self.wallet
     }
 
+    /// The wallet's place in its chunk.
+    pub fn place(&self) -> usize {
+        self.made.place
+    }
+
     /// Which asset, how much, and at which nonce.
     pub fn rung(&self) -> Rung {
-        self.rung
+        self.made.rung
     }
 
     /// The 32 bytes that stand for all that is signed.
     pub fn id(&self) -> &[u8; 32] {
-        &self.id
+        &self.made.id
     }
 
     /// The bytes that are signed over, in the chain's encoding.
     pub fn unsigned(&self) -> &[u8] {
-        &self.unsigned
+        &self.made.unsigned
     }
 
     /// A station's signature in 64 bytes, made with its 32-byte secret key, which must be the manifest's.
     pub fn sign(&self, role: KeyRole, secret: &[u8; 32]) -> Result<[u8; 64], StreamError> {
         let rules = &self.context.rules;
-        let payloads = rules.payloads(&self.unsigned, &self.wallet.described, role);
+        let payloads = rules.payloads(&self.made.unsigned, &self.wallet.described, role);
         let payloads = payloads.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))?;
         let other = |_| EvacuationError::OtherPhrase(role);
         let signatures = payloads.iter().map(|payload| rules.sign(secret, payload)).collect::<Result<Vec<_>, _>>();
@@ -196,12 +239,12 @@ impl LadderStep<'_> {
     pub fn call(&self, signatures: &[(KeyRole, Signatures)]) -> Result<Call, StreamError> {
         let (wallet, chain) = (&self.wallet.planned.id, &self.context.header.chain);
         let wrong = |source| EvacuationError::Chain { wallet: wallet.clone(), chain: chain.clone(), source };
-        let call = self.context.rules.assemble(&self.unsigned, &self.wallet.described, signatures);
+        let call = self.context.rules.assemble(&self.made.unsigned, &self.wallet.described, signatures);
         Ok(call.map_err(wrong)?)
     }
 
     fn signed_by(&self, role: KeyRole, signatures: &[Signature]) -> Result<bool, StreamError> {
-        let fits = self.context.rules.signed_by(&self.unsigned, &self.wallet.described, role, signatures);
+        let fits = self.context.rules.signed_by(&self.made.unsigned, &self.wallet.described, role, signatures);
         fits.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))
     }
 }

@@ -12,7 +12,7 @@ use custody::{
     manifest::{SignedManifest, VerifiedManifest},
 };
 
-use super::{Block, PlanHeader, PlannedAsset, PlannedWallet, Price, StreamError, plan_writer};
+use super::{Block, OwnerPair, PlanHeader, PlannedAsset, PlannedWallet, Price, StreamError, plan_writer};
 use crate::{
     ChainState, EvacuationError, ExportedPayment, ExportedWallet, Holding, Ladder, LadderError, MAX_ASSETS,
     MAX_OUTSTANDING, Outstanding, WalletsExport, destination::destination, wallet::wallet,
@@ -22,6 +22,7 @@ use crate::{
 const REORGANISED: u64 = 4;
 
 /// What a plan is made from.
+#[derive(Clone)]
 pub struct Request<'a> {
     /// A signer's records.
     pub export: &'a WalletsExport,
@@ -43,6 +44,8 @@ pub struct Request<'a> {
     pub prices: &'a BTreeMap<String, Price>,
     /// One of the manifest's safe destinations; the first, where it says nothing.
     pub destination: Option<&'a String>,
+    /// Who are to sign it.
+    pub owners: OwnerPair,
 }
 
 /// A plan that is not written yet.
@@ -213,6 +216,7 @@ fn header(request: &Request<'_>, adapters: &Adapters, wallets: &[PlannedWallet])
         wallets: wallets.len() as u64,
         steps: wallets.iter().map(|wallet| wallet.ladder.rungs().count() as u64).sum(),
         chunks: plan_writer::chunks(wallets).len() as u64,
+        owners: request.owners,
     };
     let wrong = |source| EvacuationError::Destination { chain: header.chain.clone(), source };
     header.verify(manifest, adapters.rules(chain).map_err(wrong)?.as_ref())?;

@@ -5,7 +5,7 @@ use std::io;
 use chain::KeyRole;
 use custody::{WalletId, manifest::ManifestError};
 
-use super::STREAM_VERSION;
+use super::{OwnerPair, STREAM_VERSION};
 use crate::{EvacuationError, LadderError};
 
 /// Why a plan or a signature file was not read, not written or not signed.
@@ -91,6 +91,17 @@ pub enum StreamError {
     /// A signature that this format has no room for.
     #[error("the {0} signature is not one of 65 bytes, so it can't be kept in 64; make a plan of version 1")]
     NotCompact(KeyRole),
+    /// The plan is for others to sign.
+    #[error(
+        "the plan is signed by {owners}, and not by {role}; take the plan that was made for {role}, or make one with \
+         `multisig evac plan --ladder --owners`"
+    )]
+    NotAnOwner {
+        /// Who would sign, or has signed.
+        role: KeyRole,
+        /// Who signs this plan.
+        owners: OwnerPair,
+    },
     /// The signatures are of other transactions.
     #[error("the {role} signatures are of another plan: {why}; sign this plan, or take the one that was signed")]
     OtherPlan {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use chain::{Amount, Asset, ChainId, ChainRules};
+use chain::{Amount, Asset, ChainId, ChainRules, KeyRole};
 use custody::{
     CustodyId,
     local_policy::is_symbol,
@@ -10,7 +10,7 @@ use custody::{
 };
 use data_encoding::HEXLOWER;
 
-use super::{Price, StreamError, wire};
+use super::{OwnerPair, Price, StreamError, wire};
 use crate::{EvacuationError, document::same_manifest, wallet::safe_destination};
 
 pub(crate) const PLAN: &str = "plan";
@@ -68,6 +68,8 @@ pub struct PlanHeader {
     pub steps: u64,
     /// How many chunks follow.
     pub chunks: u64,
+    /// Who sign it.
+    pub owners: OwnerPair,
 }
 
 impl PlanHeader {
@@ -93,6 +95,7 @@ impl PlanHeader {
             wallets: self.wallets,
             steps: self.steps,
             chunks: self.chunks,
+            owners: self.owners.to_wire(),
         }
     }
 
@@ -124,7 +127,14 @@ impl PlanHeader {
             wallets: header.wallets,
             steps: header.steps,
             chunks: header.chunks,
+            owners: OwnerPair::from_wire(&header.owners).ok_or_else(|| malformed("its two owners"))?,
         })
+    }
+
+    /// Refuses an owner who is none of the two that sign it.
+    pub fn require_owner(&self, role: KeyRole) -> Result<(), StreamError> {
+        let owners = self.owners;
+        if owners.includes(role) { Ok(()) } else { Err(StreamError::NotAnOwner { role, owners }) }
     }
 
     /// What can be said without a wallet: custody, manifest, destination and assets.

@@ -4,14 +4,16 @@
 //! (varint). A plan is a header and chunks of at most [`CHUNK_WALLETS`] wallets; there are no transactions and no digests
 //! in it, for whoever signs or sends makes them anew from the manifest. A signature file has, for each chunk of the plan,
 //! its SHA-256 and the signatures in the order of [`crate::Ladder::rungs`], 64 bytes each, and ends with the SHA-256 of
-//! the whole plan.
+//! the whole plan. Wallets that an owner could not sign for are listed in the place of their signatures.
 
 mod chunk;
 mod compact;
+mod cores;
 mod draw;
 mod error;
 mod frame;
 mod header;
+mod owners;
 mod plan_reader;
 mod plan_writer;
 mod price;
@@ -24,6 +26,7 @@ pub use chunk::{LadderStep, VerifiedChunk, VerifiedWallet};
 pub use draw::{Draft, LeftOut, Request};
 pub use error::StreamError;
 pub use header::{Block, MAX_PLAN_ASSETS, PlanHeader, PlannedAsset};
+pub use owners::OwnerPair;
 pub use plan_reader::{OpenedPlan, PlanReader, is_stream};
 pub use price::Price;
 pub use signature_file::{SignatureReader, SignatureWriter, SignedChunk};

@@ -3,10 +3,12 @@
 use std::io::{Read, Write};
 
 use chain::{KeyRole, Signatures};
+use zeroize::Zeroizing;
 
 use super::{
-    StreamError, VerifiedChunk,
+    LadderStep, StreamError, VerifiedChunk, cores,
     frame::{FrameReader, FrameWriter, Hash},
+    owners::owner,
     wire,
 };
 
@@ -17,15 +19,34 @@ const SIGNATURES: &str = "signatures";
 pub struct SignedChunk {
     /// SHA-256 of the plan's chunk.
     pub plan_chunk: [u8; 32],
-    /// 64 bytes for each transaction, in order.
+    /// 64 bytes for each transaction, in order, of the wallets that are signed for.
     pub signatures: Vec<u8>,
+    /// Places in the chunk, ascending, of the wallets that are not: hot keys that Keeper can't open.
+    pub missing: Vec<u32>,
 }
 
 impl SignedChunk {
     /// A station's signatures on every transaction of a chunk, made with its 32-byte secret key for the plan's chain.
     pub fn sign(chunk: &VerifiedChunk, role: KeyRole, secret: &[u8; 32]) -> Result<Self, StreamError> {
-        let signatures = chunk.steps()?.iter().map(|step| step.sign(role, secret)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { plan_chunk: chunk.digest(), signatures: signatures.concat() })
+        Self::sign_by(chunk, role, |_| Some(secret))
+    }
+
+    /// Hot's signatures: `secrets` has the 32-byte secret key of each wallet of the chunk, in order; a wallet without one
+    /// has no signatures.
+    pub fn sign_hot(chunk: &VerifiedChunk, secrets: &[Option<Zeroizing<[u8; 32]>>]) -> Result<Self, StreamError> {
+        Self::sign_by(chunk, KeyRole::Hot, |place| secrets.get(place)?.as_deref())
+    }
+
+    fn sign_by<'s>(
+        chunk: &VerifiedChunk,
+        role: KeyRole,
+        secret: impl Fn(usize) -> Option<&'s [u8; 32]> + Sync,
+    ) -> Result<Self, StreamError> {
+        let sign = |step: &LadderStep<'_>| secret(step.place()).map(|secret| step.sign(role, secret)).transpose();
+        let signatures: Vec<[u8; 64]> = cores::each(&chunk.steps()?, sign)?.into_iter().flatten().collect();
+        let missing = (0..chunk.wallets().len()).filter(|place| secret(*place).is_none());
+        let missing = missing.map(|place| place as u32).collect();
+        Ok(Self { plan_chunk: chunk.digest(), signatures: signatures.concat(), missing })
     }
 }
 
@@ -50,9 +71,9 @@ impl<W: Write> SignatureWriter<W> {
 
     /// Appends the next chunk.
     pub fn chunk(&mut self, signed: SignedChunk) -> Result<(), StreamError> {
-        let SignedChunk { plan_chunk, signatures } = signed;
+        let SignedChunk { plan_chunk, signatures, missing } = signed;
         let plan_chunk = plan_chunk.to_vec();
-        self.frames.put_message(&wire::Signatures { plan_chunk, signatures, plan: Vec::new() }).map(drop)
+        self.frames.put_message(&wire::Signatures { plan_chunk, signatures, plan: Vec::new(), missing }).map(drop)
     }
 
     /// Ends the file with the SHA-256 of the plan that all of it was made for, and hands the output back.
@@ -77,7 +98,7 @@ impl<R: Read> SignatureReader<R> {
     pub fn open(input: R) -> Result<Self, StreamError> {
         let mut frames = FrameReader::open(SIGNATURES, input)?;
         let (header, _) = frames.next::<wire::SignatureHeader>()?.ok_or(StreamError::Incomplete(SIGNATURES))?;
-        let role = [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold].into_iter().find(|role| role.as_str() == header.role);
+        let role = owner(&header.role);
         let role = role.ok_or_else(|| StreamError::malformed(SIGNATURES, "the owner is not hot, cool or cold"))?;
         let plan_header = hash(header.plan_header)?;
         let offset = frames.offset();
@@ -102,7 +123,7 @@ impl<R: Read> SignatureReader<R> {
     /// The next chunk. `None`: that was all, and the file is complete.
     pub fn next_chunk(&mut self) -> Result<Option<SignedChunk>, StreamError> {
         let message = self.frames.next::<wire::Signatures>()?;
-        let Some((wire::Signatures { plan_chunk, signatures, plan }, _)) = message else {
+        let Some((wire::Signatures { plan_chunk, signatures, plan, missing }, _)) = message else {
             return if self.plan.is_some() { Ok(None) } else { Err(StreamError::Incomplete(SIGNATURES)) };
         };
         if self.plan.is_some() {
@@ -110,17 +131,30 @@ impl<R: Read> SignatureReader<R> {
         }
         if plan.is_empty() {
             self.offset = self.frames.offset();
-            return Ok(Some(SignedChunk { plan_chunk: hash(plan_chunk)?, signatures }));
+            self.require_places(&missing)?;
+            return Ok(Some(SignedChunk { plan_chunk: hash(plan_chunk)?, signatures, missing }));
         }
-        if !plan_chunk.is_empty() || !signatures.is_empty() {
+        if !plan_chunk.is_empty() || !signatures.is_empty() || !missing.is_empty() {
             return Err(StreamError::malformed(SIGNATURES, "its end has signatures"));
         }
         self.plan = Some(hash(plan)?);
         self.next_chunk()
     }
 
-    /// The signatures on the plan's next chunk, in the order of [`VerifiedChunk::steps`]: each is verified.
-    pub fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<Vec<Signatures>, StreamError> {
+    /// The cool and the cold key are one for all wallets; and there is one list of the same places.
+    fn require_places(&self, missing: &[u32]) -> Result<(), StreamError> {
+        if self.role != KeyRole::Hot && !missing.is_empty() {
+            let why = format!("wallets without a signature of {}, whose key is one for all", self.role);
+            return Err(StreamError::malformed(SIGNATURES, why));
+        }
+        if missing.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(StreamError::malformed(SIGNATURES, "the wallets without a signature are not in their order"));
+        }
+        Ok(())
+    }
+
+    /// The signatures on the plan's next chunk, in the order of [`VerifiedChunk::steps`]: see [`VerifiedChunk::signatures`].
+    pub fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<Vec<Option<Signatures>>, StreamError> {
         let signed = self.next_chunk()?.ok_or_else(|| self.other("it has fewer chunks"))?;
         chunk.signatures(self.role, &signed)
     }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use chain::{Amount, Asset, ChainId};
+use chain::{Amount, Asset, ChainId, KeyRole};
 use custody::{CustodyId, WalletId};
 use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
 
-use super::{Block, PlanHeader, PlannedAsset, Price, StreamError, VerifiedChunk, VerifiedWallet};
+use super::{Block, OwnerPair, PlanHeader, PlannedAsset, Price, StreamError, VerifiedChunk, VerifiedWallet};
 
 /// Wallets that are shown of each asset.
 pub const LARGEST_SHOWN: usize = 20;
@@ -26,6 +27,8 @@ pub struct Summary {
     pub block: Block,
     /// Where everything goes, display form.
     pub destination: String,
+    /// Who sign it.
+    pub owners: OwnerPair,
     /// Wallets.
     pub wallets: u64,
     /// Transactions that are signed: one for each rung.
@@ -65,10 +68,31 @@ impl Summary {
             chain: header.chain.clone(),
             block: header.block.clone(),
             destination: header.destination.clone(),
+            owners: header.owners,
             wallets: 0,
             steps: 0,
             assets: header.assets.iter().map(none).collect(),
         }
+    }
+
+    /// For scripts, beside a signature file of `role` on the plan with this SHA-256: stable names.
+    pub fn to_json(&self, role: KeyRole, plan: &[u8; 32]) -> Value {
+        let asset = |of: &AssetSummary| {
+            let (symbol, contract) = (&of.asset.symbol, &of.asset.contract);
+            json!({"symbol": symbol, "contract": contract, "wallets": of.wallets, "total": of.total})
+        };
+        json!({
+            "role": role,
+            "plan": HEXLOWER.encode(plan),
+            "manifestDigest": self.manifest_digest,
+            "revision": self.revision,
+            "chain": self.chain,
+            "destination": self.destination,
+            "owners": self.owners.roles(),
+            "wallets": self.wallets,
+            "steps": self.steps,
+            "assets": self.assets.iter().map(asset).collect::<Vec<_>>(),
+        })
     }
 
     pub(crate) fn add(&mut self, chunk: &VerifiedChunk) -> Result<(), StreamError> {
@@ -117,14 +141,15 @@ impl AssetSummary {
 impl fmt::Display for Summary {
     /// Totals by asset and the largest wallets, a line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { custody, revision, manifest_digest, chain, block, destination, wallets, steps, assets } = self;
+        let Self { custody, revision, manifest_digest, chain, block, destination, owners, wallets, steps, assets } =
+            self;
         writeln!(f, "custody {custody}, manifest revision {revision}, digest {manifest_digest}")?;
         writeln!(
             f,
             "{steps} transactions of {wallets} wallets on {chain}, read at block {} ({})",
             block.number, block.id
         )?;
-        writeln!(f, "everything goes to {destination}")?;
+        writeln!(f, "everything goes to {destination}, signed by {owners}")?;
         for AssetSummary { asset, price, wallets, total, largest } in assets {
             // The symbol is only a name that the plan gives; the contract is what is signed.
             let contract = asset.contract.as_deref().unwrap_or("the native coin");

@@ -36,6 +36,9 @@ pub(crate) struct Header {
     pub(crate) steps: u64,
     #[prost(uint64, tag = "12")]
     pub(crate) chunks: u64,
+    /// The two owners who sign, as `hot,cold`; empty: cool and cold.
+    #[prost(string, tag = "13")]
+    pub(crate) owners: String,
 }
 
 /// An asset that a plan moves.
@@ -133,6 +136,9 @@ pub(crate) struct Signatures {
     /// SHA-256 of the plan.
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) plan: Vec<u8>,
+    /// Places in the chunk of the wallets that have no signatures, ascending; of hot alone.
+    #[prost(uint32, repeated, tag = "4")]
+    pub(crate) missing: Vec<u32>,
 }
 
 /// Without leading zeros: an amount has one encoding.

@@ -35,7 +35,7 @@ use zeroize::Zeroizing;
 
 use self::{
     ladder::{Ladder, ladders},
-    report::Line,
+    report::{Line, Moved, Report},
     rescue::rescue,
     signed_plan::{Named, SignedPlan},
 };
@@ -80,15 +80,26 @@ pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
     // Read once: it may be a pipe.
     if is_stream(plan.fill_buf().map_err(|error| cannot_read(&args.plan, &error))?) {
         let mut signed = signed_plan(&args, plan)?;
+        let missing = signed.missing();
         let (ladders, lines) = signed.ladders();
-        return send(&args, ladders, lines, output).await;
+        return send(&args, ladders, lines, missing, output).await;
     }
     let bundle = verified(&args, plan)?;
     let (ladders, lines) = ladders(&bundle).map_err(|error| of_bundle(&args, &error))?;
-    send(&args, ladders, lines, output).await
+    send(&args, ladders, lines, Vec::new(), output).await
 }
 
-async fn send(args: &BroadcastArgs, ladders: Vec<Ladder<'_>>, lines: Vec<Line>, output: Output) -> Result<()> {
+/// `missing` is told of beside what becomes of the `lines`.
+async fn send(
+    args: &BroadcastArgs,
+    ladders: Vec<Ladder<'_>>,
+    lines: Vec<Line>,
+    missing: Vec<Moved>,
+    output: Output,
+) -> Result<()> {
+    if ladders.is_empty() && !missing.is_empty() {
+        return ended(Report::new(missing), output);
+    }
     let key = gas_key(args)?;
     let (max_price, max_gas) = (u128::from(args.max_fee) * GWEI, args.max_gas);
     let limits = RelayLimits { max_price, max_gas, ..RelayLimits::DEFAULT };
@@ -98,9 +109,14 @@ async fn send(args: &BroadcastArgs, ladders: Vec<Ladder<'_>>, lines: Vec<Line>, 
     let creation = ladders.first().and_then(|first| Some((first.wallet, first.creation.as_ref()?)));
     patiently(|| client.verify_contracts(creation)).await?;
     let report = tokio::select! {
-        report = rescue(client.as_ref(), ladders, lines) => report?,
+        report = rescue(client.as_ref(), ladders, lines) => report?.and(missing),
         never = tend(client.as_ref()) => match never {},
     };
+    ended(report, output)
+}
+
+/// What is open is a failure, but of no input.
+fn ended(report: Report, output: Output) -> Result<()> {
     output.print(&report)?;
     let (open, all) = report.open();
     ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");

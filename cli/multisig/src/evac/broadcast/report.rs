@@ -80,6 +80,12 @@ impl Report {
         Self { wallets }
     }
 
+    /// With what was not played.
+    pub(super) fn and(mut self, missing: Vec<Moved>) -> Self {
+        self.wallets.extend(missing);
+        self
+    }
+
     /// Of how many transactions so many are not done.
     pub(super) fn open(&self) -> (usize, usize) {
         let all = self.wallets.len();

@@ -14,7 +14,7 @@ use evacuation::{
 
 use super::{
     ladder::{Ladder, Rung},
-    report::Line,
+    report::{Line, Moved, Outcome, Status},
 };
 use crate::failure::bad_input;
 
@@ -31,6 +31,7 @@ pub(super) struct SignedPlan {
     wallets: Vec<WalletDesc>,
     moves: Vec<Moves>,
     lines: Vec<Line>,
+    missing: Vec<Moved>,
 }
 
 /// What is played of one wallet.
@@ -57,15 +58,17 @@ impl SignedPlan {
             None => opened.header().manifest.verify().map_err(|error| wrong(error.into()))?,
         };
         let mut plan = opened.verify(&manifest, &Adapters::all()).map_err(wrong)?;
-        let mut owners = Owners::open(signatures, plan.header_digest())?;
+        let mut owners = Owners::open(signatures, plan.header(), plan.header_digest())?;
         let chain = &plan.header().chain;
         let unknown = |source| EvacuationError::Destination { chain: chain.clone(), source };
         let rules = Adapters::all().rules(chain).map_err(|error| wrong(unknown(error).into()))?;
-        let mut signed = Self { rules, wallets: Vec::new(), moves: Vec::new(), lines: Vec::new() };
+        let mut signed = Self { rules, wallets: Vec::new(), moves: Vec::new(), lines: Vec::new(), missing: Vec::new() };
+        let mut read = 0;
         while let Some(chunk) = plan.next_chunk().map_err(wrong)? {
             let both = owners.signatures_on(&chunk)?;
             signed.add(plan.header(), &chunk, both).map_err(wrong)?;
-            verified(signed.wallets.len() as u64, plan.header().wallets);
+            read += chunk.wallets().len() as u64;
+            verified(read, plan.header().wallets);
         }
         owners.end(plan.digest())?;
         Ok(signed)
@@ -80,20 +83,37 @@ impl SignedPlan {
         (ladders.collect(), lines)
     }
 
+    /// What is not played, because an owner could not sign it: told by name at the end.
+    pub(super) fn missing(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.missing)
+    }
+
     fn add(
         &mut self,
         header: &PlanHeader,
         chunk: &VerifiedChunk,
-        [one, other]: [(KeyRole, Vec<Signatures>); 2],
+        [one, other]: [(KeyRole, Vec<Option<Signatures>>); 2],
     ) -> Result<(), StreamError> {
         let signatures = one.1.into_iter().zip(other.1);
-        let both = signatures.map(|(first, second)| [(one.0, first), (other.0, second)]);
+        let both = signatures.map(|(first, second)| match (first, second) {
+            (Some(first), Some(second)) => Ok([(one.0, first), (other.0, second)]),
+            (None, _) => Err(one.0),
+            (_, None) => Err(other.0),
+        });
         let mut steps = chunk.steps()?.into_iter().zip(both);
         for wallet in chunk.wallets() {
             let first = self.lines.len();
+            let steps: Vec<_> = steps.by_ref().take(wallet.planned().ladder.rungs().count()).collect();
+            let signed = steps.into_iter().map(|(step, both)| Ok((step, both?)));
+            let signed = match signed.collect::<Result<Vec<_>, KeyRole>>() {
+                Ok(signed) => signed,
+                Err(role) => {
+                    self.missing.extend(lines(header, wallet).map(|line| unsigned(line, role)));
+                    continue;
+                }
+            };
             self.lines.extend(lines(header, wallet));
-            let steps = steps.by_ref().take(wallet.planned().ladder.rungs().count());
-            let rungs = steps.map(|(step, both)| rung(header, first, &step, &both)).collect::<Result<_, _>>()?;
+            let rungs = signed.iter().map(|(step, both)| rung(header, first, step, both)).collect::<Result<_, _>>()?;
             let (id, described) = (&wallet.planned().id, wallet.described());
             let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: header.chain.clone(), source };
             let creation = self.rules.creation(described).map_err(wrong)?;
@@ -113,6 +133,15 @@ fn lines(header: &PlanHeader, wallet: &VerifiedWallet) -> impl Iterator<Item = L
         to: header.destination.clone(),
         amount: holding.balance(),
     })
+}
+
+/// Only hot leaves wallets out: its keys are one for each.
+fn unsigned(line: Line, role: KeyRole) -> Moved {
+    let why = format!(
+        "the wallet has no signature of {role}: its key needs the client's key, or Keeper does not have it; a plan of cool and cold \
+         moves it"
+    );
+    Moved::new(line, Outcome { status: Status::Failed, tx: None, message: Some(why) })
 }
 
 /// `first` is the first line of its wallet: lines are in the order of the wallet's assets.
@@ -139,11 +168,11 @@ fn rung(
 struct Owners<R>([(String, SignatureReader<R>); 2]);
 
 impl<R: Read> Owners<R> {
-    fn open([one, other]: [Named<R>; 2], plan_header: [u8; 32]) -> Result<Self> {
+    fn open([one, other]: [Named<R>; 2], header: &PlanHeader, plan_header: [u8; 32]) -> Result<Self> {
         let open = |Named { name, input }: Named<R>| {
             let wrong = |error| of_file(&name, &error);
             let file = SignatureReader::open(input).map_err(wrong)?;
-            file.require(file.role(), plan_header).map_err(wrong)?;
+            file.require(file.role(), plan_header).and_then(|()| header.require_owner(file.role())).map_err(wrong)?;
             Ok::<_, anyhow::Error>((name, file))
         };
         let (one, other) = (open(one)?, open(other)?);
@@ -158,7 +187,7 @@ impl<R: Read> Owners<R> {
     }
 
     /// Whose, and their signatures on a chunk, all verified.
-    fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Signatures>); 2]> {
+    fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Option<Signatures>>); 2]> {
         let [one, other] = &mut self.0;
         let of = |(name, file): &mut (String, SignatureReader<R>)| {
             let signatures = file.signatures_on(chunk).map_err(|error| of_file(name, &error))?;
@@ -187,7 +216,7 @@ mod tests {
     use custody::phrase::EIP155;
     use evacuation::{
         Balance, ChainState, ExportedPayment, ExportedWallet, WalletsExport,
-        stream::{Block, Draft, Request, SignatureWriter, SignedChunk},
+        stream::{Block, Draft, OwnerPair, Request, SignatureWriter, SignedChunk},
     };
 
     use super::*;
@@ -201,6 +230,10 @@ mod tests {
 
     /// A plan of wallets named by what they hold of ETH and of USD; a payment of 2 ETH is outstanding at nonce 4 of each.
     fn plan(wallets: &[(&str, [u128; 2])]) -> Vec<u8> {
+        plan_for(OwnerPair::default(), wallets)
+    }
+
+    fn plan_for(owners: OwnerPair, wallets: &[(&str, [u128; 2])]) -> Vec<u8> {
         let Custody { signed, manifest, .. } = custody();
         let chain: chain::ChainId = "eip155:1".parse().unwrap();
         let rules = Adapters::all().rules(&chain).unwrap();
@@ -218,7 +251,7 @@ mod tests {
             let mut record = ExportedWallet::new(id.clone(), &keys, [0; 32], [(chain.clone(), address)].into());
             let (asset, contract) = ("ETH".to_owned(), Some("native".to_owned()));
             record.outstanding =
-                vec![ExportedPayment { chain: chain.clone(), nonce: 4, asset, contract, amount: 2.into() }];
+                vec![ExportedPayment { chain: chain.clone(), nonce: 4, asset, contract, amount: 2.into(), to: None }];
             records.push(record);
             let balances = assets.iter().zip(held);
             let balances = balances.map(|(asset, held)| Balance { asset: asset.clone(), amount: (*held).into() });
@@ -236,6 +269,7 @@ mod tests {
             rebasing: &BTreeSet::new(),
             prices: &BTreeMap::new(),
             destination: None,
+            owners,
         };
         let mut plan = Vec::new();
         Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
@@ -263,7 +297,8 @@ mod tests {
         let signatures = signatures.map(|(name, bytes)| named(name, bytes));
         let mut told = Vec::new();
         let signed = SignedPlan::read(named("plan", plan), None, signatures, |done, all| told.push((done, all)))?;
-        let wallets = signed.wallets.len() as u64;
+        let left_out: BTreeSet<_> = signed.missing.iter().map(|moved| moved.to_string()[..5].to_owned()).collect();
+        let wallets = (signed.wallets.len() + left_out.len()) as u64;
         assert_eq!(told, [(wallets, wallets)], "after its one chunk");
         Ok(signed)
     }
@@ -302,18 +337,55 @@ mod tests {
     }
 
     #[test]
-    fn any_two_owners_are_enough_and_one_of_them_twice_is_not() {
-        let plan = plan(&[("alice", [9, 0])]);
-        let files = [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold].map(|role| (role.as_str(), sign(&plan, role)));
-        let read = |one: usize, other: usize| {
-            let named = [one, other].map(|place| (files[place].0, files[place].1.as_slice()));
-            read(&plan, named).err().map(|error| error.to_string())
-        };
-        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-            assert_eq!([read(one, other), read(other, one)], [None, None]);
-            let twice = read(one, one).unwrap();
-            assert!(twice.contains("name the files of two different owners"), "{twice}");
+    fn the_two_owners_whom_the_plan_names_are_enough_and_nobody_else_is_taken() {
+        for owners in OwnerPair::ALL {
+            let plan = plan_for(owners, &[("alice", [9, 0])]);
+            let files = [KeyRole::Hot, KeyRole::Cool, KeyRole::Cold].map(|role| (role, sign(&plan, role)));
+            for (one, first) in &files {
+                for (other, second) in &files {
+                    let named = [(one.as_str(), first.as_slice()), (other.as_str(), second.as_slice())];
+                    let why = read(&plan, named).err().map(|error| error.to_string()).unwrap_or_default();
+                    match [one, other].into_iter().find(|role| !owners.includes(**role)) {
+                        Some(role) => {
+                            assert!(
+                                why.starts_with(&format!("{role}: the plan is signed by {owners}, and not by {role}")),
+                                "{why}"
+                            );
+                        }
+                        None if one == other => {
+                            assert!(why.contains("name the files of two different owners"), "{why}")
+                        }
+                        None => assert_eq!(why, ""),
+                    }
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_wallet_that_hot_has_not_signed_is_left_out_by_name_and_the_others_are_played() {
+        let plan = plan_for(OwnerPair::HotAndCold, &[("alice", [9, 5]), ("clients", [8, 4])]);
+        let secret = phrase(10).keys().secret(EIP155).unwrap();
+        let mut reader =
+            OpenedPlan::open(plan.as_slice()).unwrap().verify(&custody().manifest, &Adapters::all()).unwrap();
+        let chunk = reader.next_chunk().unwrap().unwrap();
+        let signed = |hot: [bool; 2]| {
+            let secrets = hot.map(|signs| signs.then(|| secret.clone()));
+            let mut file = SignatureWriter::begin(Vec::new(), KeyRole::Hot, reader.header_digest()).unwrap();
+            file.chunk(SignedChunk::sign_hot(&chunk, &secrets).unwrap()).unwrap();
+            file.finish(reader.digest()).unwrap()
+        };
+        let (cold, hot) = (sign(&plan, KeyRole::Cold), signed([true, false]));
+        let mut read = read(&plan, [("cold", &cold), ("hot", &hot)]).unwrap();
+        let missing: Vec<String> = read.missing().iter().map(ToString::to_string).collect();
+        let [eth, usd] = missing.as_slice() else { panic!("{missing:?}") };
+        for (told, amount) in [(eth, "8 ETH"), (usd, "4 USD")] {
+            assert!(told.starts_with(&format!("clients: {amount} to {SAFE_PLACE}: Failed")), "{told}");
+            assert!(told.contains("no signature of hot: its key needs the client's key"), "{told}");
+        }
+        let (ladders, lines) = read.ladders();
+        assert_eq!((ladders.len(), lines.len(), lines[0].id.as_str()), (1, 2, "alice"));
+        assert!(ladders[0].rungs.iter().all(|rung| rung.line < 2), "lines are counted without those left out");
     }
 
     #[test]
