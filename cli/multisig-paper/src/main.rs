@@ -8,6 +8,7 @@ mod evac;
 mod files;
 mod inspect;
 mod phrase_prompt;
+mod quiet;
 
 use std::process::ExitCode;
 

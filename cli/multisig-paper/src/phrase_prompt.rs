@@ -1,4 +1,5 @@
-//! A phrase between paper and process: shown once on standard output, read from standard input.
+//! A phrase between paper and process: shown once on standard output, read from standard input, which a terminal does
+//! not show.
 
 use std::{
     fmt::Display,
@@ -10,6 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use custody::phrase::{Phrase, PhraseError, WORDS};
 use zeroize::Zeroizing;
+
+use crate::quiet::Quiet;
 
 /// 24 words of at most 8 letters need 216 bytes.
 const LONGEST: usize = 1024;
@@ -40,10 +43,8 @@ pub(crate) fn show(role: impl Display, phrase: &Phrase) -> Result<()> {
 
 /// Asks for the phrase until it is typed as it was shown.
 pub(crate) fn confirm(role: impl Display, phrase: &Phrase) -> Result<()> {
-    let mut input = unbuffered()?;
     loop {
-        prompt(&format!("Type the {role} phrase back from the paper"));
-        let Some(text) = words(&mut input)? else {
+        let Some(text) = typed(&format!("Type the {role} phrase back from the paper"))? else {
             bail!("the phrase was not typed back; nothing was written, and the phrase shown must not be used");
         };
         match Phrase::parse(&text) {
@@ -80,14 +81,21 @@ pub(crate) fn read_any() -> Result<Phrase> {
 }
 
 fn ask(question: &str) -> Result<Phrase> {
-    prompt(question);
-    let text = words(&mut unbuffered()?)?.ok_or(PhraseError::Count(0)).context("no phrase on standard input")?;
+    let text = typed(question)?.ok_or(PhraseError::Count(0)).context("no phrase on standard input")?;
     Ok(Phrase::parse(&text)?)
+}
+
+/// A phrase, perhaps wrong; whatever a terminal has behind it is taken too. `None`: there is nothing.
+fn typed(question: &str) -> Result<Option<Zeroizing<String>>> {
+    let mut input = unbuffered()?;
+    let _quiet = Quiet::of(&input)?;
+    prompt(question);
+    words(&mut input)
 }
 
 fn prompt(text: &str) {
     if stdin().is_terminal() {
-        eprintln!("{text}: {WORDS} words on one or more lines; an empty line ends the input.");
+        eprintln!("{text}: {WORDS} words on one or more lines, which are not shown; an empty line ends the input.");
     }
 }
 

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use chain::{KeyRole, hex};
 use chain_adapters::Adapters;
 use custody::manifest::VerifiedManifest;
-use evacuation::stream::{OpenedPlan, PlanReader, SignedChunk, Summary};
-use serde_json::{Value, json};
+use evacuation::stream::{OpenedPlan, OwnerPair, PlanHeader, PlanReader, SignedChunk, Summary};
+use signature_part::Part;
 
-use super::{Sign, part::Part};
+use super::Sign;
 use crate::{Output, ceremony::PAPER_DIGITS, phrase_prompt};
 
 /// Chunks after each of which the station says how far it is.
@@ -22,9 +22,15 @@ pub(super) fn sign(sign: &Sign, manifest: &VerifiedManifest, output: Output) -> 
     same_as_on_paper(manifest)?;
     let name = || sign.plan.display().to_string();
     let mut plan = open(&sign.plan, manifest).with_context(name)?;
+    signs(plan.header(), role).with_context(name)?;
     part.find(role, plan.header_digest())?;
+    let mut verified = 0;
     while let Some(chunk) = plan.next_chunk().with_context(name)? {
-        part.keep(role, &chunk);
+        part.keep(role, &chunk, &[]);
+        verified += 1;
+        if verified % PROGRESS == 0 {
+            eprintln!("{} of {} wallets are verified", plan.summary().wallets, plan.header().wallets);
+        }
     }
     let (summary, digest) = (plan.summary().clone(), plan.digest());
     let shown = shown(role, &summary, &digest, part.kept());
@@ -54,7 +60,7 @@ pub(super) fn sign(sign: &Sign, manifest: &VerifiedManifest, output: Output) -> 
     part.finish(file, digest)?;
     match output {
         Output::Text => println!("signed by {role}: {} ({} signatures)", sign.out.display(), summary.steps),
-        Output::Json => println!("{}", in_json(role, &summary, &digest)),
+        Output::Json => println!("{}", summary.to_json(role, &digest)),
     }
     Ok(())
 }
@@ -78,6 +84,18 @@ fn same_as_on_paper(manifest: &VerifiedManifest) -> Result<()> {
     )
 }
 
+/// Paper signs with cold, or for cool where cold is the other owner: what no paper signs needs both local policies.
+fn signs(header: &PlanHeader, role: KeyRole) -> Result<()> {
+    header.require_owner(role)?;
+    if header.owners == OwnerPair::HotAndCool {
+        bail!(
+            "a plan of hot and cool is signed in the data centres alone, where the local policies decide on it (`keeper evac \
+             sign`, `cooler evac sign`); with the cool phrase on paper, make a plan of cool and cold. Nothing was signed"
+        );
+    }
+    Ok(())
+}
+
 fn shown(role: KeyRole, summary: &Summary, digest: &[u8; 32], kept: u64) -> String {
     let plan = hex::encode(digest);
     let mut text = format!("The {role} station signs the plan {plan} (SHA-256):\n{summary}");
@@ -87,26 +105,4 @@ fn shown(role: KeyRole, summary: &Summary, digest: &[u8; 32], kept: u64) -> Stri
         ));
     }
     text
-}
-
-fn in_json(role: KeyRole, summary: &Summary, digest: &[u8; 32]) -> Value {
-    let assets: Vec<Value> = summary
-        .assets
-        .iter()
-        .map(|of| {
-            let (symbol, contract) = (&of.asset.symbol, &of.asset.contract);
-            json!({"symbol": symbol, "contract": contract, "wallets": of.wallets, "total": of.total})
-        })
-        .collect();
-    json!({
-        "role": role,
-        "plan": hex::encode(digest),
-        "manifestDigest": summary.manifest_digest,
-        "revision": summary.revision,
-        "chain": summary.chain,
-        "destination": summary.destination,
-        "wallets": summary.wallets,
-        "steps": summary.steps,
-        "assets": assets,
-    })
 }

@@ -2,7 +2,6 @@
 
 mod bundle;
 mod ladders;
-mod part;
 
 use std::{
     fs::File,

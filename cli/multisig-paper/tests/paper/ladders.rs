@@ -11,7 +11,7 @@ use chain_evm::EvmSafe;
 use custody::phrase::{EIP155, Phrase};
 use evacuation::{
     Balance, ChainState, ExportedWallet, WalletsExport,
-    stream::{Block, Draft, OpenedPlan, Request, SignatureReader},
+    stream::{Block, Draft, OpenedPlan, OwnerPair, Request, SignatureReader},
 };
 
 use super::{Ceremony, SAFE};
@@ -20,7 +20,12 @@ const COLD: &str = "evac sign --manifest manifest.json plan --out cold.sig";
 
 impl Ceremony {
     /// `plan` for `wallets` wallets that differ in their salts, with native coin.
-    fn ladders(&self, wallets: u64) {
+    pub(super) fn ladders(&self, wallets: u64) {
+        self.ladders_for(wallets, OwnerPair::default());
+    }
+
+    /// The same, for these owners to sign.
+    fn ladders_for(&self, wallets: u64, signers: OwnerPair) {
         let (manifest, chain): (_, ChainId) = (self.manifest(), "eip155:1".parse().unwrap());
         let signed = custody::manifest::SignedManifest::parse(self.room.read("manifest.json").as_bytes()).unwrap();
         let hot = Phrase::from_entropy(&[1; 32]).unwrap().keys().public_key(EIP155).unwrap().to_vec();
@@ -49,6 +54,7 @@ impl Ceremony {
             rebasing: &BTreeSet::new(),
             prices: &BTreeMap::new(),
             destination: None,
+            owners: signers,
         };
         let plan = fs::File::create(self.room.path("plan")).unwrap();
         Draft::new(&request, &Adapters::all()).unwrap().write(plan).unwrap();
@@ -61,7 +67,7 @@ impl Ceremony {
     }
 
     /// Every signature of a file fits its transaction.
-    fn verified(&self, file: &str, role: KeyRole) {
+    pub(super) fn verified(&self, file: &str, role: KeyRole) {
         let bytes = fs::read(self.room.path(file)).unwrap();
         let mut signatures = SignatureReader::open(bytes.as_slice()).unwrap();
         let plan = fs::read(self.room.path("plan")).unwrap();
@@ -129,4 +135,21 @@ fn a_run_that_was_stopped_is_gone_on_with_and_gives_the_same_file() {
     fs::rename(room.path("cold.sig"), room.path("cold.sig.part")).unwrap();
     ceremony.ladders(2);
     room.run(COLD, &ceremony.typed(&ceremony.cold)).refused("move it away");
+}
+
+#[test]
+fn a_station_signs_what_is_for_its_owner_and_never_a_plan_that_needs_no_paper() {
+    let ceremony = Ceremony::signed();
+    let room = &ceremony.room;
+    let cool = "evac sign --manifest manifest.json plan --role cool --out cool.sig";
+    ceremony.ladders_for(1, OwnerPair::HotAndCold);
+    room.run(cool, &ceremony.typed(&ceremony.cool)).refused("the plan is signed by hot and cold, and not by cool");
+    let run = room.run(COLD, &ceremony.typed(&ceremony.cold)).ok();
+    assert!(run.out.contains("signed by hot and cold"), "{}", run.out);
+    ceremony.verified("cold.sig", KeyRole::Cold);
+    fs::remove_file(room.path("cold.sig")).unwrap();
+    ceremony.ladders_for(1, OwnerPair::HotAndCool);
+    room.run(COLD, &ceremony.typed(&ceremony.cold)).refused("the plan is signed by hot and cool, and not by cold");
+    room.run(cool, &ceremony.typed(&ceremony.cool)).refused("is signed in the data centres alone");
+    assert!(!room.files().iter().any(|name| name.contains(".sig")), "{:?}", room.files());
 }

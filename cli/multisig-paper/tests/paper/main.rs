@@ -4,6 +4,7 @@
 
 mod inspect;
 mod ladders;
+mod terminal;
 
 use std::{
     collections::BTreeMap,
