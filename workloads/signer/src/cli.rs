@@ -1,9 +1,11 @@
 //! The command line that `keeper` and `cooler` share. Results go to standard output, one line of error to standard
 //! error.
 
+mod evac;
+
 use std::{
     fmt,
-    io::{self, BufReader, BufWriter, Write},
+    io::{self, BufWriter, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -89,6 +91,11 @@ enum Common {
     Wallets {
         #[command(subcommand)]
         command: Wallets,
+    },
+    /// Evacuation.
+    Evac {
+        #[command(subcommand)]
+        command: evac::Evac,
     },
     #[command(flatten)]
     Admin(Admin),
@@ -208,18 +215,6 @@ enum Cooler {
     Common(Common),
     /// Import the cool phrase that `multisig-paper cool seal` sealed to this signer, from standard input.
     Import,
-    /// Evacuation.
-    Evac {
-        #[command(subcommand)]
-        command: Evac,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Evac {
-    /// Sign a plan with cool: the plan on standard input; on standard output the signed bundle, or of a plan of version 2
-    /// (`multisig evac plan --ladder`) the signature file.
-    Sign,
 }
 
 /// Keeper: holds the hot keys, signs first.
@@ -263,7 +258,6 @@ pub fn cooler() -> ExitCode {
         match command {
             Cooler::Common(command) => common(Role::Cooler, place, output, command),
             Cooler::Import => import(&place),
-            Cooler::Evac { command: Evac::Sign } => sign_evacuation(&place),
         },
     )
 }
@@ -275,6 +269,7 @@ fn common(role: Role, place: Place, form: Form, command: Common) -> Result<(), C
             telemetry::for_command();
             Ok(block_on(admin::export(&place, role, BufWriter::new(io::stdout())))??)
         }
+        Common::Evac { command } => evac::run(role, &place, form, command),
         Common::Admin(command) => {
             telemetry::for_command();
             administer(role, &place, form, command)
@@ -308,16 +303,6 @@ fn import(place: &Place) -> Result<(), CommandError> {
     let sealed = input()?;
     let manifest = block_on(admin::import(place, &sealed))??;
     print(&format!("the cool key of custody {} is stored\n", manifest.custody_id()))
-}
-
-fn sign_evacuation(place: &Place) -> Result<(), CommandError> {
-    telemetry::for_command();
-    let (plan, output) = (BufReader::new(io::stdin()), BufWriter::new(io::stdout()));
-    // What a plan of version 2 moves is said beside the signatures; a bundle shows it by itself.
-    if let Some(summary) = block_on(admin::sign_evacuation(place, plan, output))?? {
-        eprint!("{summary}");
-    }
-    Ok(())
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
@@ -381,9 +366,15 @@ mod tests {
     }
 
     #[test]
-    fn only_cooler_imports_and_evacuates() {
+    fn only_cooler_imports_and_both_sign_evacuations() {
         assert!(CoolerLine::try_parse_from(["cooler", "import"]).is_ok());
-        assert!(CoolerLine::try_parse_from(["cooler", "evac", "sign", "--data-dir=/data"]).is_ok());
+        for words in
+            [&["--data-dir=/data"][..], &["plan", "--manifest=m.json", "--out", "hot.sig", "-o", "json"], &["-"]]
+        {
+            assert!(CoolerLine::try_parse_from([&["cooler", "evac", "sign"], words].concat()).is_ok());
+            assert!(KeeperLine::try_parse_from([&["keeper", "evac", "sign"], words].concat()).is_ok());
+        }
+        assert!(KeeperLine::try_parse_from(["keeper", "evac", "sign", "one", "other"]).is_err());
         assert!(KeeperLine::try_parse_from(["keeper", "import"]).is_err());
         assert!(KeeperLine::try_parse_from(["keeper", "wallets", "export"]).is_ok());
     }

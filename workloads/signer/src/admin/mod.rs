@@ -5,11 +5,11 @@
 
 mod audit_export;
 mod cool;
+mod evac;
 mod freeze;
 mod history;
 mod session;
 mod settle;
-mod sign_evacuation;
 #[cfg(test)]
 mod tests;
 mod unlock;
@@ -18,11 +18,11 @@ mod wallets;
 
 pub(crate) use audit_export::export as export_audit;
 pub(crate) use cool::import;
+pub(crate) use evac::{Out, sign_evacuation};
 pub(crate) use freeze::{freeze, freezes, thaw};
 pub(crate) use history::{export as export_history, import as import_history};
 pub(crate) use session::AdminError;
 pub(crate) use settle::settle;
-pub(crate) use sign_evacuation::sign_evacuation;
 pub(crate) use unlock::unlock;
 pub(crate) use veto::{pending, veto};
 pub(crate) use wallets::export;

@@ -8,7 +8,9 @@ use custody::{
     CustodyId, Role, manifest::VerifiedManifest, phrase::PhraseError, sealed_phrase::CoolSealError, trust::MemberTrust,
 };
 use evacuation::EvacuationError;
+use policy::WithoutPaper;
 use serde::Serialize;
+use signature_part::PartError;
 use signer::{
     history::HistoryError,
     identity::IdentityError,
@@ -59,6 +61,12 @@ pub(crate) enum AdminError {
     /// A plan of version 2 was not accepted, or its signatures not written.
     #[error(transparent)]
     Plan(evacuation::stream::StreamError),
+    /// A signature file is not written.
+    #[error(transparent)]
+    Part(Box<PartError>),
+    /// The local policy wants a signature of paper.
+    #[error(transparent)]
+    WithoutPaper(#[from] WithoutPaper),
     /// The history is not imported.
     #[error(transparent)]
     History(#[from] HistoryError),

@@ -8,7 +8,7 @@ use custodies::CHAIN;
 use custody::report::WorkloadState;
 use evacuation::{
     Balance, ChainState, WalletsExport,
-    stream::{Block, Draft, OpenedPlan, Request, SignatureReader},
+    stream::{Block, Draft, OpenedPlan, OwnerPair, Request, SignatureReader},
 };
 
 use super::{Hot, admin, serving, start};
@@ -41,9 +41,14 @@ async fn cool_signs_every_rung_recorded_first_and_the_same_again_while_cooler_se
         rebasing: &BTreeSet::new(),
         prices: &BTreeMap::new(),
         destination: None,
+        owners: OwnerPair::default(),
     };
-    let mut plan = Vec::new();
-    Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
+    let draw = |owners| {
+        let mut plan = Vec::new();
+        Draft::new(&Request { owners, ..request.clone() }, &Adapters::all()).unwrap().write(&mut plan).unwrap();
+        plan
+    };
+    let plan = draw(OwnerPair::CoolAndCold);
 
     let signed = member.exec(&["evac", "sign"], &plan).await;
     assert!(signed.status.success(), "{signed:?}");
@@ -63,6 +68,19 @@ async fn cool_signs_every_rung_recorded_first_and_the_same_again_while_cooler_se
 
     let torn = member.exec(&["evac", "sign"], &plan[..plan.len() - 1]).await;
     assert!(!torn.status.success() && String::from_utf8_lossy(&torn.stderr).contains("incomplete"), "{torn:?}");
-    assert_eq!(member.report().await.unwrap().state, WorkloadState::Serving);
+    let refused = async |plan: &[u8], why: &str| {
+        let output = member.exec(&["evac", "sign"], plan).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty() && said.contains(why), "{why}: {said}");
+    };
+    refused(&draw(OwnerPair::HotAndCold), "the plan is signed by hot and cold, and not by cool").await;
+    let paperless = draw(OwnerPair::HotAndCool);
+    refused(&paperless, "evacuation.withoutPaper: the local policy does not let hot and cool").await;
+    member.write_trust(|trust| trust["localPolicy"]["evacuation"] = serde_json::json!({"withoutPaper": true})).await;
+    let signed = member.exec(&["evac", "sign", "-"], &paperless).await;
+    let said = String::from_utf8_lossy(&signed.stderr).into_owned();
+    assert!(signed.status.success() && said.contains("signed by hot and cool"), "{said}");
+    assert_eq!(SignatureReader::open(signed.stdout.as_slice()).unwrap().role(), KeyRole::Cool);
+    member.state(WorkloadState::Serving).await;
     assert_eq!(process.terminate().await, Some(0));
 }

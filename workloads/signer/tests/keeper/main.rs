@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod evacuation;
+
 use chain::{Amount, Asset, Claim, Effect, Payload};
 use chain_adapters::Adapters;
 use custodies::{CHAIN, SAFE};
