@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Access {
     /// URLs of nodes, in the order in which they are asked; may hold a provider's API key, so they are never shown.
     pub nodes: Vec<String>,
+    /// URLs of endpoints that show a transaction to nobody before it is in a block. Where there are any, what the relayer
+    /// sends goes to them alone, and to the nodes too once they have left it out for some blocks. Nothing is read there.
+    pub private: Vec<String>,
     /// So many of them must say the same before it ends a payment; 1 to the number of nodes.
     pub agree: usize,
     /// When a block is taken to stay.
@@ -25,7 +28,8 @@ impl Access {
     /// One node, believed at its word: whatever it has in a block is taken to stay.
     pub fn one(node: &str) -> Self {
         let finality = Finality::Depth(0);
-        Self { nodes: vec![node.to_owned()], agree: 1, finality, head_age: None, least_tip: LEAST_TIP }
+        let nodes = vec![node.to_owned()];
+        Self { nodes, private: Vec::new(), agree: 1, finality, head_age: None, least_tip: LEAST_TIP }
     }
 }
 

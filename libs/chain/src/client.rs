@@ -1,5 +1,7 @@
 //! The networked half of a chain.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{
@@ -42,6 +44,28 @@ pub trait ChainClient: Send + Sync {
     /// the same. Calls at the same time cost few requests together.
     async fn wallet_state(&self, wallet: &WalletDesc, assets: &[Asset]) -> Result<WalletState, ClientError>;
 
+    /// [`ChainClient::wallet_state`] of many wallets, asked in few large requests, which are made smaller where a node
+    /// refuses them: all at the end of the block `at`, where the adapter can; [`WalletState::block`] says. In their order.
+    /// [`crate::Inability::NoBlock`] and [`crate::Inability::Pruned`]: the nodes no longer have that block.
+    async fn wallet_states(
+        &self,
+        at: &Head,
+        wallets: &[WalletDesc],
+        assets: &[Asset],
+    ) -> Result<Vec<WalletState>, ClientError> {
+        let _ = at;
+        let mut states = Vec::with_capacity(wallets.len());
+        for wallet in wallets {
+            states.push(self.wallet_state(wallet, assets).await?);
+        }
+        Ok(states)
+    }
+
+    /// How much the newest blocks have room for, and what it costs; `None`: this adapter can't say.
+    async fn capacity(&self) -> Result<Option<Capacity>, ClientError> {
+        Ok(None)
+    }
+
     /// Whether the wallet could do `effect` now: asked before anything is signed. One node's word is enough for that it
     /// passes; that it is refused is the word of as many as must agree, at the same block.
     async fn simulate(&self, wallet: &WalletDesc, effect: &Effect, assets: &[Asset]) -> Result<Simulated, ClientError>;
@@ -69,6 +93,11 @@ pub trait ChainClient: Send + Sync {
         block: u64,
     ) -> Result<Amount, ClientError>;
 
+    /// How much work the chain's transaction `tx` took (EVM: gas); `None`: it is in no block, or the chain does not count.
+    async fn work(&self, _tx: &str) -> Result<Option<u64>, ClientError> {
+        Ok(None)
+    }
+
     /// The relayer's accounts, in display form; none for a client that only reads.
     fn relayers(&self) -> Vec<String>;
 
@@ -76,7 +105,8 @@ pub trait ChainClient: Send + Sync {
     async fn under_way(&self, errand: &Errand, call: &Call) -> Result<Option<Box<dyn Following>>, ClientError>;
 
     /// Makes `call` for `wallet`: the relayer's transaction is kept in its journal, and only then sent.
-    /// [`ClientError::OverGas`], [`ClientError::OverPrice`] and [`ClientError::Float`]: nothing was sent.
+    /// [`ClientError::OverGas`], [`ClientError::OverPrice`], [`ClientError::Float`] and [`ClientError::Full`]: nothing was
+    /// sent.
     async fn relay(&self, wallet: &WalletDesc, errand: &Errand, call: &Call)
     -> Result<Box<dyn Following>, ClientError>;
 
@@ -99,6 +129,20 @@ pub struct Head {
     pub id: String,
     /// When it was made, by the chain's clock: Unix seconds.
     pub time: u64,
+}
+
+/// How much a chain carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Work that one block has room for (EVM: gas).
+    pub work: u64,
+    /// Between two blocks, as the newest have been.
+    pub every: Duration,
+    /// The least that a unit of work costs now, whatever others offer, in the smallest unit of the chain's coin (EVM: base
+    /// fee and least tip, wei per gas).
+    pub price: u128,
+    /// Decimals of a whole coin.
+    pub decimals: u8,
 }
 
 /// A wallet as its chain has it.

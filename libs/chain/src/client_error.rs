@@ -37,7 +37,7 @@ pub enum ClientError {
         /// Scheme, host and port of each.
         nodes: String,
         /// What they were asked for.
-        what: &'static str,
+        what: String,
         /// Number of the block.
         block: u64,
     },
@@ -124,6 +124,12 @@ pub enum ClientError {
         needed: Amount,
         /// Name of the smallest unit.
         unit: &'static str,
+    },
+    /// Each account of the relayer has as much under way as it may: nothing was sent.
+    #[error("each relayer has {most} transactions under way, as many as it may; sent when one of them is mined")]
+    Full {
+        /// [`crate::RelayLimits::most_in_flight`].
+        most: usize,
     },
     /// Sent, not mined within the time given.
     #[error("transaction {0} is sent and not mined yet")]
@@ -222,6 +228,7 @@ impl ClientError {
             Self::Malformed { .. } => Says::Malformed,
             Self::Url
             | Self::Float { .. }
+            | Self::Full { .. }
             | Self::Pending(_)
             | Self::Stuck { .. }
             | Self::OverGas { .. }

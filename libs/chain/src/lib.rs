@@ -19,7 +19,9 @@ mod wallet;
 
 pub use access::{Access, Finality, LEAST_TIP, Place};
 pub use amount::Amount;
-pub use client::{ChainClient, Created, Fate, Float, Head, Held, Look, NodeState, Purpose, Simulated, WalletState};
+pub use client::{
+    Capacity, ChainClient, Created, Fate, Float, Head, Held, Look, NodeState, Purpose, Simulated, WalletState,
+};
 pub use client_error::{ClientError, Inability, Says};
 pub use error::ChainError;
 pub use id::ChainId;
@@ -27,7 +29,7 @@ pub use owners::{KeyRole, Owners};
 pub use relay::{
     Account, Errand, Following, GAP, InMemory, Journal, JournalError, Outcome, RelayLimits, Relayed, Relaying, Stuck,
 };
-pub use rules::{ChainRules, Creation, Declares, Payer, Rules};
+pub use rules::{ChainRules, Creation, Declares, Payer, Rules, Work};
 pub use transaction::{
     Asset, Call, Claim, Effect, Fee, Payload, Refusal, Signature, Signatures, Transaction, Validity,
 };

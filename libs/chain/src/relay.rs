@@ -95,6 +95,8 @@ pub struct RelayLimits {
     pub replace_after: u64,
     /// A float below this is told, in the smallest unit of the chain's coin.
     pub least_float: Amount,
+    /// So many calls of one account may be sent and not mined.
+    pub most_in_flight: usize,
     /// Whether it replaces what its account has pending and the journal does not know: right only where an earlier run
     /// of the same program sent it.
     pub takes_over: bool,
@@ -102,12 +104,13 @@ pub struct RelayLimits {
 
 impl RelayLimits {
     /// 500 gwei a gas, 1,000,000 gas (the creation of a Safe takes 283,416, a payment about 100,000), 3 blocks, 0.05
-    /// coins of 18 decimals.
+    /// coins of 18 decimals, as many calls under way as there are.
     pub const DEFAULT: Self = Self {
         max_price: 500_000_000_000,
         max_gas: 1_000_000,
         replace_after: 3,
         least_float: Amount(ruint::aliases::U256::from_limbs([50_000_000_000_000_000, 0, 0, 0])),
+        most_in_flight: usize::MAX,
         takes_over: false,
     };
 }
@@ -207,10 +210,15 @@ pub struct Account {
     pub float: Float,
     /// Whether that is below [`RelayLimits::least_float`].
     pub low: bool,
+    /// What a call may cost that was given to another account, or not sent, because this one can't pay for it.
+    pub short: Option<Amount>,
     /// Calls that are sent and not mined.
     pub in_flight: usize,
     /// Those of them that are stuck: the chain's name of the transaction, and why.
     pub stuck: Vec<(String, Stuck)>,
+    /// How many of its calls the private endpoints left out for so long that the nodes were given them too, where everybody
+    /// sees them, since the start.
+    pub opened: u64,
     /// How often a transaction that this relayer did not send has used what it was about to, since the start.
     pub foreign: u64,
 }

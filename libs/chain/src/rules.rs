@@ -28,6 +28,20 @@ pub enum Payer {
     Relayer,
 }
 
+/// What the transactions of wallets take where a relayer pays for them, in the chain's unit of work (EVM: gas). Round
+/// figures for an order and for estimates: nothing is refused by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// To create a wallet.
+    pub creation: u64,
+    /// What a wallet's first transaction takes more than a later one.
+    pub first: u64,
+    /// To move all of the chain's own coin.
+    pub coin: u64,
+    /// To move all of a token.
+    pub token: u64,
+}
+
 /// What an adapter promises of its chain; each line of it is held by a test of the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declares {
@@ -49,6 +63,11 @@ pub trait ChainRules: Send + Sync {
 
     /// What holds on this chain.
     fn declares(&self) -> Declares;
+
+    /// What a wallet's transactions take; `None`: it depends, or the wallet itself pays.
+    fn work(&self) -> Option<Work> {
+        None
+    }
 
     /// The wallet of these owners, computed offline.
     fn wallet(&self, owners: &Owners, salt: [u8; 32]) -> Result<WalletDesc, ChainError>;

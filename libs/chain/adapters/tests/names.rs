@@ -15,7 +15,7 @@ const NAMES: [&str; 5] = ["EvmSafe", "chain_evm", "chain-evm", "alloy_", "alloy-
 const ROOTS: [&str; 6] = ["cli", "e2e", "fuzz", "libs", "operator", "workloads"];
 
 /// Who may, with what it is.
-const ALLOWED: [(&str, &str); 9] = [
+const ALLOWED: [(&str, &str); 10] = [
     ("libs/chain/evm", "the pure adapter"),
     ("libs/chain/evm-client", "the networked adapter"),
     ("libs/chain/adapters", "the registry of pure adapters"),
@@ -23,6 +23,7 @@ const ALLOWED: [(&str, &str); 9] = [
     ("e2e/harness/src/evm.rs", "the node of tests, with the contracts that it starts with"),
     ("e2e/data-center/src", "the sentinel of tests reads its own node"),
     ("e2e/demo/src", "the demonstration plays a thief, who brings the contract's interface along"),
+    ("e2e/evac/src", "the thief who runs in front of the rescue, and the account of what moved"),
     ("e2e/hostile/src", "attackers build what no adapter would build"),
     ("fuzz/bodies/src", "the bodies that fuzz an adapter"),
 ];

@@ -7,7 +7,7 @@ mod tend;
 use std::sync::Arc;
 
 use chain::{Access, ChainClient, ChainError, ChainId, ClientError, Relaying};
-use chain_evm_client::{EvmClient, Rpc};
+use chain_evm_client::{EvmClient, RelayerKey, Rpc, Signer};
 
 pub use tend::Tending;
 
@@ -20,6 +20,14 @@ pub fn connect(
 ) -> Result<Arc<dyn ChainClient>, ClientError> {
     match chain.namespace() {
         chain_evm::NAMESPACE => Ok(Arc::new(EvmClient::new(chain.clone(), access, relaying)?)),
+        _ => Err(ChainError::NoAdapter(chain.clone()).into()),
+    }
+}
+
+/// The account on `chain` from which the key in a file's text pays, in display form.
+pub fn payer(chain: &ChainId, text: &str) -> Result<String, ClientError> {
+    match chain.namespace() {
+        chain_evm::NAMESPACE => Ok(RelayerKey::parse(text)?.address().to_string()),
         _ => Err(ChainError::NoAdapter(chain.clone()).into()),
     }
 }

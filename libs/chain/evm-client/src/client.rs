@@ -5,9 +5,9 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, U256};
 use async_trait::async_trait;
 use chain::{
-    Access, Account, Amount, Asset, Call, ChainClient, ChainError, ChainId, Claim, ClientError, Created, Effect,
-    Errand, Fate, Finality, Following, Head, Held, Inability, Look, NodeState, Place, Purpose, Relaying, Simulated,
-    WalletDesc, WalletState, batch::Batching,
+    Access, Account, Amount, Asset, Call, Capacity, ChainClient, ChainError, ChainId, Claim, ClientError, Created,
+    Effect, Errand, Fate, Finality, Following, Head, Held, Inability, Look, NodeState, Place, Purpose, Relaying,
+    Simulated, WalletDesc, WalletState, batch::Batching,
 };
 use chain_evm::{EvmSafe, constants::THRESHOLD};
 use tokio::sync::OnceCell;
@@ -50,6 +50,19 @@ impl EvmClient {
 
     pub(crate) fn paying(&self) -> Result<&Relayers, ClientError> {
         self.relayers.as_ref().ok_or_else(|| ClientError::NoRelayer(self.id.clone()))
+    }
+
+    /// What its Safe says of a wallet; `tokens` are the assets asked for, `None` being the coin.
+    pub(crate) fn wallet_of(&self, wallet: &WalletDesc, tokens: &[Option<Address>], state: &SafeState) -> WalletState {
+        let mut units = state.tokens.iter().cloned();
+        let native = || Held::Units(Amount(state.native));
+        let held = |token: &Option<Address>| token.and_then(|_| units.next()).unwrap_or_else(native);
+        WalletState {
+            block: state.block,
+            created: self.created(wallet, state),
+            next: vec![Claim::Sequence(state.nonce)],
+            balances: tokens.iter().map(held).collect(),
+        }
     }
 
     fn created(&self, wallet: &WalletDesc, state: &SafeState) -> Created {
@@ -216,15 +229,20 @@ impl ChainClient for EvmClient {
         let tokens: Vec<Option<Address>> = assets.iter().map(token).collect::<Result<_, _>>()?;
         let contracts: Vec<Address> = tokens.iter().copied().flatten().collect();
         let state = self.rpc.safe(address(&wallet.address)?, &contracts).await?;
-        let mut units = state.tokens.iter().cloned();
-        let native = || Held::Units(Amount(state.native));
-        let held = |token: &Option<Address>| token.and_then(|_| units.next()).unwrap_or_else(native);
-        Ok(WalletState {
-            block: state.block,
-            created: self.created(wallet, &state),
-            next: vec![Claim::Sequence(state.nonce)],
-            balances: tokens.iter().map(held).collect(),
-        })
+        Ok(self.wallet_of(wallet, &tokens, &state))
+    }
+
+    async fn wallet_states(
+        &self,
+        at: &Head,
+        wallets: &[WalletDesc],
+        assets: &[Asset],
+    ) -> Result<Vec<WalletState>, ClientError> {
+        self.states_at(at, wallets, assets).await
+    }
+
+    async fn capacity(&self) -> Result<Option<Capacity>, ClientError> {
+        self.room().await
     }
 
     async fn simulate(&self, wallet: &WalletDesc, effect: &Effect, assets: &[Asset]) -> Result<Simulated, ClientError> {
@@ -313,11 +331,15 @@ impl ChainClient for EvmClient {
         let Effect::Transfer { asset, to, amount } = effect else { return Ok(Amount::ZERO) };
         // The chain itself moves its coin, and all of it.
         let Some(token) = listed(asset, assets)? else { return Ok(*amount) };
-        let tx = tx.parse().map_err(|_| ChainError::Assemble(format!("'{tx}' is not a transaction's hash")))?;
+        let tx = hash(tx)?;
         let between = (address(&wallet.address)?, address(to)?);
         let ask = |node: Arc<Node>| node.received(token, between, tx, block);
         let moved = self.rpc.view().await?.agreed("what a token moved", ask, |one, other| one == other).await?;
         Ok(Amount(moved).min(*amount))
+    }
+
+    async fn work(&self, tx: &str) -> Result<Option<u64>, ClientError> {
+        self.rpc.gas_used(hash(tx)?).await
     }
 
     fn relayers(&self) -> Vec<String> {
@@ -354,7 +376,11 @@ pub(crate) fn address(text: &str) -> Result<Address, ChainError> {
     text.parse().map_err(|_| ChainError::Address(text.to_owned()))
 }
 
-fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
+fn hash(text: &str) -> Result<B256, ChainError> {
+    text.parse().map_err(|_| ChainError::Assemble(format!("'{text}' is not a transaction's hash")))
+}
+
+pub(crate) fn token(asset: &Asset) -> Result<Option<Address>, ChainError> {
     asset.contract.as_deref().map(address).transpose()
 }
 

@@ -80,6 +80,18 @@ pub(crate) fn wants_fewer_blocks(error: &ClientError) -> bool {
     }
 }
 
+/// Whether a refusal may be overcome by asking for less at a time: a node bounds what a call takes, what it answers and
+/// how long that takes it, in words of its own.
+pub(crate) fn wants_less(error: &ClientError) -> bool {
+    let time = |words: &str| ["timed out", "timeout"].iter().any(|word| words.to_ascii_lowercase().contains(word));
+    match error {
+        ClientError::Reverted { .. } | ClientError::Node { .. } | ClientError::Malformed { .. } => true,
+        ClientError::Away { reason, .. } => time(reason),
+        ClientError::Unable { inability: Inability::Busy { message, .. }, .. } => time(message),
+        _ => false,
+    }
+}
+
 /// What went wrong in one request to `node`.
 pub(crate) fn fault(method: &'static str, node: &str, expected: &'static str, error: TransportError) -> ClientError {
     let node = node.to_owned();
@@ -92,6 +104,11 @@ pub(crate) fn fault(method: &'static str, node: &str, expected: &'static str, er
             }
             TransportErrorKind::HttpError(error) if error.status == 429 => {
                 busy(method, node, "HTTP status 429".to_owned(), None)
+            }
+            // Whatever stands before the node takes no request of this size.
+            TransportErrorKind::HttpError(error) if error.status == 413 => {
+                let message = "HTTP status 413, the request is too large".to_owned();
+                ClientError::Node { method, node, code: 413, message }
             }
             TransportErrorKind::HttpError(HttpError { status, .. })
             | TransportErrorKind::HttpErrorWithRetryAfter { error: HttpError { status, .. }, .. } => {

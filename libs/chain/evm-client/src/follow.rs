@@ -90,9 +90,9 @@ impl View {
     }
 }
 
-pub(crate) fn disagree(what: &'static str, block: u64, nodes: &[Arc<Node>]) -> ClientError {
+pub(crate) fn disagree(what: impl Into<String>, block: u64, nodes: &[Arc<Node>]) -> ClientError {
     let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-    ClientError::Disagree { nodes: names.join(" and "), what, block }
+    ClientError::Disagree { nodes: names.join(" and "), what: what.into(), block }
 }
 
 /// Looks for new blocks at all nodes of a chain.

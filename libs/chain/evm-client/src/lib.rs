@@ -8,6 +8,7 @@
 //! A process that uses it installs a rustls provider first (aws-lc-rs in this workspace).
 
 mod batch;
+mod bulk;
 mod call;
 mod client;
 mod contracts;

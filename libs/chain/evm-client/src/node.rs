@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
+    bulk,
     fault::{self, malformed},
     queue::{Queue, Search, Waiting, Wanted},
     transport::{Patient, words},
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) window: Mutex<Window>,
     /// Whether the chain has the Multicall3 that everybody knows.
     pub(crate) multicall: OnceCell<bool>,
+    /// How many values it is asked for in one call, where many are wanted: less once it has refused more.
+    pub(crate) in_call: AtomicUsize,
     known: Mutex<Known>,
 }
 
@@ -126,6 +129,7 @@ impl Node {
             receipts: Queue::default(),
             window: Mutex::default(),
             multicall: OnceCell::new(),
+            in_call: AtomicUsize::new(bulk::MOST_IN_CALL),
             known: Mutex::default(),
         })
     }

@@ -89,6 +89,12 @@ impl Node {
     }
 
     async fn in_one_call(&self, block: u64, reads: &[Read]) -> Result<Vec<Answer>, ClientError> {
+        let together = self.together(block, reads).await?;
+        self.explained(block, reads, together).await
+    }
+
+    /// One call of Multicall3. `None`: the read fails among the others.
+    pub(crate) async fn together(&self, block: u64, reads: &[Read]) -> Result<Vec<Option<Bytes>>, ClientError> {
         let asked = |read: &Read| match read {
             Read::Balance(account) => {
                 let data = getEthBalanceCall { addr: *account }.abi_encode();
@@ -101,23 +107,15 @@ impl Node {
         let answer: Bytes = self.ask("eth_call", call, "bytes").await?;
         if answer.is_empty() {
             // It was not there yet at that block.
-            return self.one_by_one(block, reads).await;
+            return Ok(vec![None; reads.len()]);
         }
         let answered = aggregate3Call::abi_decode_returns_validate(&answer).ok();
         let answered = answered.filter(|answered| answered.len() == reads.len());
         let answered = answered.ok_or_else(|| self.malformed("eth_call", "an answer to each of the calls"))?;
-        // What fails among others is asked again alone: it may have failed for want of gas, and it says why.
-        let failed: Vec<Read> =
-            answered.iter().zip(reads).filter(|(answer, _)| !answer.success).map(|(_, read)| read.clone()).collect();
-        let mut again = self.one_by_one(block, &failed).await?.into_iter();
-        let answer = |answer: Answered| match answer.success {
-            true => Ok(answer.returnData),
-            false => again.next().unwrap_or_else(|| Err("no reason given".to_owned())),
-        };
-        Ok(answered.into_iter().map(answer).collect())
+        Ok(answered.into_iter().map(|answer| answer.success.then_some(answer.returnData)).collect())
     }
 
-    async fn one_by_one(&self, block: u64, reads: &[Read]) -> Result<Vec<Answer>, ClientError> {
+    pub(crate) async fn one_by_one(&self, block: u64, reads: &[Read]) -> Result<Vec<Answer>, ClientError> {
         let asked: Vec<(&'static str, Value)> = reads
             .iter()
             .map(|read| match read {

@@ -28,6 +28,8 @@ const TRIES_OF_SEVERAL: u32 = 2;
 /// which they are named, those that have just failed last.
 pub struct Rpc {
     nodes: Vec<Arc<Node>>,
+    /// Take transactions, and answer nothing else.
+    private: Vec<Arc<Node>>,
     pub(crate) follower: Follower,
     chain: Option<ChainId>,
     least_tip: u128,
@@ -55,6 +57,13 @@ struct Mined {
     status: U64,
 }
 
+/// What a mined transaction cost.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Used {
+    gas_used: U64,
+}
+
 impl Rpc {
     /// A client of the one node at `url`, `http` or `https`, whatever it serves. Connects at the first request.
     pub fn new(url: &str) -> Result<Self, ClientError> {
@@ -69,8 +78,10 @@ impl Rpc {
         if nodes.is_empty() {
             return Err(ClientError::Url);
         }
+        let private = access.private.iter().map(|url| Node::new(url, TRIES_OF_SEVERAL).map(Arc::new));
+        let private = private.collect::<Result<_, _>>()?;
         let follower = Follower::new(nodes.clone(), access, chain.clone());
-        Ok(Self { nodes, follower, chain, least_tip: access.least_tip, offered: Mutex::default() })
+        Ok(Self { nodes, private, follower, chain, least_tip: access.least_tip, offered: Mutex::default() })
     }
 
     /// Scheme, host and port of the first node: what may be shown of its URL.
@@ -185,12 +196,25 @@ impl Rpc {
         Ok(offer)
     }
 
-    /// Hands a signed transaction to the network by all nodes; its hash. A node may know it already: that is an error
-    /// of the node, told where no other takes it.
-    pub async fn send_raw(&self, raw: &[u8]) -> Result<B256, ClientError> {
+    /// The least tip that a transaction offers, wei per gas.
+    pub(crate) fn least_tip(&self) -> u128 {
+        self.least_tip
+    }
+
+    /// Whether there are endpoints that show a transaction to nobody.
+    pub(crate) fn is_private(&self) -> bool {
+        !self.private.is_empty()
+    }
+
+    /// Hands a signed transaction to the network; its hash. By all nodes; where there are private endpoints by those, and
+    /// by the nodes only `openly`. A node may know it already: that is an error of the node, told where no other takes it.
+    pub async fn send_raw(&self, raw: &[u8], openly: bool) -> Result<B256, ClientError> {
         let raw = alloy_primitives::hex::encode_prefixed(raw);
-        let sent = join_all(self.nodes.iter().map(async |node| {
-            if let Some(chain) = &self.chain {
+        let nodes = self.nodes.iter().filter(|_| openly || !self.is_private());
+        let sent = join_all(self.private.iter().chain(nodes).map(async |node| {
+            // What is signed is of one chain; a private endpoint may answer no other question.
+            if let Some(chain) = self.chain.as_ref().filter(|_| self.nodes.iter().any(|known| Arc::ptr_eq(known, node)))
+            {
                 node.verify(chain).await?;
             }
             node.ask("eth_sendRawTransaction", json!([raw]), "a transaction hash").await
@@ -225,6 +249,16 @@ impl Rpc {
                 block: mined.block_number.to(),
                 success: mined.status.to::<u64>() == 1,
             }))
+        })
+        .await
+    }
+
+    /// Gas that a mined transaction used; `None`: it is in no block.
+    pub(crate) async fn gas_used(&self, tx: B256) -> Result<Option<u64>, ClientError> {
+        self.first(async |node: Arc<Node>| {
+            let used: Option<Used> =
+                node.ask("eth_getTransactionReceipt", json!([tx.to_string()]), "a receipt").await?;
+            Ok(used.map(|used| used.gas_used.to()))
         })
         .await
     }

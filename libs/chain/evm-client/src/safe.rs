@@ -48,6 +48,22 @@ impl SafeState {
     }
 }
 
+/// Reads of a Safe itself, beside its tokens.
+pub(crate) const OWN: usize = 4;
+
+/// What is read of the Safe itself.
+pub(crate) fn own_reads(safe: Address) -> [Read; OWN] {
+    let call = |data: Vec<u8>| Read::Call(safe, data.into());
+    let [nonce, threshold, owners] =
+        [nonceCall {}.abi_encode(), getThresholdCall {}.abi_encode(), getOwnersCall {}.abi_encode()].map(call);
+    [Read::Balance(safe), nonce, threshold, owners]
+}
+
+/// What a token says that the Safe holds.
+pub(crate) fn balance_of(token: Address, safe: Address) -> Read {
+    Read::Call(token, balanceOfCall { owner: safe }.abi_encode().into())
+}
+
 impl Node {
     /// State of the Safe at `safe` at the end of `block`, with its balances of `tokens`.
     pub(crate) async fn safe(
@@ -56,27 +72,25 @@ impl Node {
         tokens: &[Address],
         block: u64,
     ) -> Result<SafeState, ClientError> {
-        let own = [nonceCall {}.abi_encode(), getThresholdCall {}.abi_encode(), getOwnersCall {}.abi_encode()];
-        let balance = Bytes::from(balanceOfCall { owner: safe }.abi_encode());
-        let reads = [Read::Balance(safe)].into_iter();
-        let reads = reads.chain(own.into_iter().map(|data| Read::Call(safe, data.into())));
-        let reads = reads.chain(tokens.iter().map(|token| Read::Call(*token, balance.clone())));
+        let balance = |token: &Address| balance_of(*token, safe);
+        let reads = own_reads(safe).into_iter().chain(tokens.iter().map(balance));
         let answers = self.read(block, reads.collect()).await?;
+        let Some((own, held)) = answers.split_at_checked(OWN) else {
+            return Err(self.malformed("eth_call", "an answer to each of the calls"));
+        };
+        let held = tokens.iter().zip(held).map(|(token, answer)| units(*token, answer));
+        self.safe_state(block, own, held.collect())
+    }
+
+    /// What the answers to [`own_reads`] say.
+    pub(crate) fn safe_state(&self, block: u64, own: &[Answer], tokens: Vec<Held>) -> Result<SafeState, ClientError> {
         let malformed = |expected| self.malformed("eth_call", expected);
-        let [native, nonce, threshold, owners, held @ ..] = &answers[..] else {
+        let [native, nonce, threshold, owners] = own else {
             return Err(malformed("an answer to each of the calls"));
         };
         let native = native.as_ref().ok().and_then(|wei| word(wei)).ok_or_else(|| malformed("a balance"))?;
-        let held = tokens.iter().zip(held).map(|(token, answer)| units(*token, answer));
-        let mut state = SafeState {
-            block,
-            deployed: false,
-            nonce: 0,
-            threshold: 0,
-            owners: Vec::new(),
-            native,
-            tokens: held.collect(),
-        };
+        let mut state =
+            SafeState { block, deployed: false, nonce: 0, threshold: 0, owners: Vec::new(), native, tokens };
         // An account without code answers every call with nothing.
         let nothing = |answer: &Answer| answer.as_ref().is_ok_and(|bytes| bytes.is_empty());
         if [nonce, threshold, owners].into_iter().all(nothing) {
@@ -134,7 +148,7 @@ impl Node {
 }
 
 /// What `balanceOf` says.
-fn units(token: Address, answer: &Answer) -> Held {
+pub(crate) fn units(token: Address, answer: &Answer) -> Held {
     match answer {
         Ok(bytes) => match word(bytes) {
             Some(units) => Held::Units(Amount(units)),

@@ -391,6 +391,41 @@ async fn each_payment_takes_a_key_that_can_pay_for_it_and_a_low_float_is_told_be
 }
 
 #[tokio::test]
+async fn each_key_has_no_more_under_way_than_it_may_and_what_a_poor_one_can_t_pay_another_does() {
+    let world = World::new().await;
+    let keys = [world.key(1), world.key(2)];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let limits = RelayLimits { most_in_flight: 2, ..LIMITS };
+    let relayers = world.start_with(&keys, limits, Finality::Depth(0));
+    let accounts = async || {
+        world.mine().await;
+        relayers.tend(&world.head().await).await.unwrap()
+    };
+    let _ = accounts().await;
+    for of in ["one", "two", "three", "four"] {
+        send(&relayers, of, 1).await;
+    }
+    let full = relayers.relay("five", &errand("five"), &pay(1)).await;
+    assert!(matches!(full, Err(ClientError::Full { most: 2 })), "two of each are under way");
+    assert_eq!(world.kept("five").await, []);
+    assert_eq!(accounts().await.iter().map(|account| account.in_flight).sum::<usize>(), 0);
+
+    let params = json!([world.address(1), "0x3e8"]);
+    let _: Value = world.anvil.rpc("anvil_setBalance", params).await.unwrap();
+    assert!(accounts().await.iter().all(|account| account.short.is_none()), "nobody has asked it to pay");
+    for of in ["five", "six"] {
+        send(&relayers, of, 1).await;
+    }
+    let full = relayers.relay("seven", &errand("seven"), &pay(1)).await;
+    assert!(matches!(full, Err(ClientError::Full { .. })), "the other has room again later");
+    let now = accounts().await;
+    assert!(now[0].short.is_some_and(|needed| needed > now[0].float.balance) && now[1].short.is_none(), "{now:?}");
+    send(&relayers, "seven", 1).await;
+    accounts().await;
+    assert_eq!(world.shop().await, 7);
+}
+
+#[tokio::test]
 async fn a_chain_without_a_base_fee_takes_legacy_transactions_and_their_replacements_are_too() {
     let world = World::like(&["--hardfork=berlin"]).await;
     let relayers = world.start();

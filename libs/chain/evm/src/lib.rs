@@ -18,7 +18,7 @@ mod transaction;
 use alloy_primitives::Address;
 use chain::{
     Amount, Asset, Call, ChainError, ChainId, ChainRules, Claim, Creation, Declares, Effect, Fee, KeyRole, Owners,
-    Payer, Payload, Refusal, Signature, Signatures, Transaction, Validity, WalletDesc,
+    Payer, Payload, Refusal, Signature, Signatures, Transaction, Validity, WalletDesc, Work,
 };
 use constants::{FACTORY, PROXY_INIT_CODE_HASH, SINGLETON, THRESHOLD};
 use data_encoding::HEXLOWER;
@@ -74,6 +74,12 @@ impl ChainRules for EvmSafe {
             creation: Creation::AtFirstSpend,
             payer: Payer::Relayer,
         }
+    }
+
+    /// Measured with Safe 1.4.1 and Multicall3's `aggregate3` on the Osaka rules, 40 wallets in a transaction; a single
+    /// `execTransaction` takes some 20,000 more.
+    fn work(&self) -> Option<Work> {
+        Some(Work { creation: 263_000, first: 17_100, coin: 45_500, token: 42_800 })
     }
 
     fn wallet(&self, owners: &Owners, salt: [u8; 32]) -> Result<WalletDesc, ChainError> {

@@ -75,7 +75,7 @@ impl ChainConfig {
         }
         let head_age = head_age.map(Duration::from_secs);
         let least_tip = least_tip.map_or(LEAST_TIP, u128::from);
-        Ok(Access { nodes: nodes.clone(), agree, finality, head_age, least_tip })
+        Ok(Access { nodes: nodes.clone(), private: Vec::new(), agree, finality, head_age, least_tip })
     }
 
     pub(super) fn validate(self, adapters: &Adapters) -> Result<ChainSettings, ConfigError> {

@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn an_alert_says_which_relayer_and_what_to_do() {
         let float = Float { relayer: "0xAB".to_owned(), balance: 7.into(), decimals: 18 };
-        let well = Account { float, low: false, in_flight: 2, stuck: Vec::new(), foreign: 0 };
+        let (short, stuck) = (None, Vec::new());
+        let well = Account { float, low: false, short, in_flight: 2, stuck, opened: 0, foreign: 0 };
         assert_eq!(trouble(std::slice::from_ref(&well)), None);
         let why = Stuck::AtCeiling { offered: 90, ceiling: 100 };
         let stuck = vec![("0x01".to_owned(), why.clone()), ("0x02".to_owned(), why)];

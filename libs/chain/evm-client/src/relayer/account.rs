@@ -35,7 +35,7 @@ impl Account {
         journal: Arc<dyn Journal>,
     ) -> Self {
         let address = signer.address();
-        let lane = Mutex::new(Lane::new(address.to_string(), 0, 0));
+        let lane = Mutex::new(Lane::new(address.to_string(), 0, 0, rpc.is_private()));
         Self { rpc, address, limits, journal, chain_id, signer, lane }
     }
 
@@ -50,7 +50,7 @@ impl Account {
         let latest = self.rpc.nonce(self.address).await?;
         let pending = self.rpc.pending_nonce(self.address).await?;
         let taken = if self.limits.takes_over { latest } else { pending };
-        let mut lane = Lane::new(self.address.to_string(), latest, taken);
+        let mut lane = Lane::new(self.address.to_string(), latest, taken, self.rpc.is_private());
         kept.into_iter().for_each(|(errand, signed)| lane.adopt(errand, signed));
         *self.lane() = lane;
         Ok(())
@@ -150,7 +150,8 @@ impl Account {
         loop {
             let newest = self.lane().newest(nonce).map(|(_, version)| version.signed.clone());
             let Some(signed) = newest else { return Ok(()) };
-            match Answer::of(self.rpc.send_raw(&signed.raw).await) {
+            let openly = self.lane().is_open_to_all(nonce);
+            match Answer::of(self.rpc.send_raw(&signed.raw, openly).await) {
                 Some(Answer::Taken) => self.lane().accepted(nonce),
                 // The next look tells; what the node has not got is sent again then.
                 Some(Answer::Passed) => {}

@@ -1,12 +1,16 @@
 //! What one account has under way, in the order of its nonces, and what follows for it from a block. Pure: questions to
 //! the node are returned as lists, answers come in as values.
 
+mod entry;
+
 use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, U256};
 use chain::{Claim, Errand, GAP, Outcome, Stuck};
 use tokio::sync::watch;
 
+use self::entry::{Entry, State};
+pub(super) use self::entry::{Standing, Version};
 use super::signed::Signed;
 use crate::{call::Call, rpc::Receipt};
 
@@ -16,68 +20,10 @@ const RECEIPT_GRACE: u64 = 2;
 const RECEIPT_LOOKS: u32 = 3;
 /// The network has so many blocks to mention a nonce before it is filled.
 const GAP_GRACE: u64 = 2;
+/// Private endpoints have so many blocks to get the next transaction mined before the nodes are given it too.
+const PRIVATE_FOR: u64 = 10;
 /// A transaction that the node refused this often gives its nonce to another.
 const MOST_REFUSALS: u32 = 3;
-
-/// How a call stands, for whoever follows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// The transaction of this name is with the network; empty before it is signed.
-    Sent(String),
-    Stuck(String, Stuck),
-    Done(Outcome),
-}
-
-/// A transaction with the nonce of its entry.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
-    pub(super) signed: Signed,
-    /// It carries nothing: it only uses up the nonce.
-    pub(super) empty: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing of it is in a block.
-    Open,
-    /// Its nonce is used, and no receipt is told since this block.
-    Passed { since: u64, looks: u32 },
-    /// It is in this block.
-    Mined(u64),
-    /// Something else is in its place.
-    Foreign,
-}
-
-/// One nonce.
-struct Entry {
-    errand: Errand,
-    /// The wallet that it is for.
-    wallet: String,
-    call: Call,
-    /// Oldest first; none while the first is being signed.
-    versions: Vec<Version>,
-    state: State,
-    /// The newest block when the newest version was sent.
-    sent_at: Option<u64>,
-    refusals: u32,
-    /// The node's words at the last of them.
-    refusal: String,
-    standing: watch::Sender<Standing>,
-}
-
-impl Entry {
-    fn newest(&self) -> Option<&Version> {
-        self.versions.last()
-    }
-
-    fn is(&self, errand: &Errand, call: &Call) -> bool {
-        self.errand == *errand && self.call == *call
-    }
-
-    fn cost(&self) -> U256 {
-        self.versions.iter().map(|version| version.signed.terms.cost()).max().unwrap_or_default()
-    }
-}
 
 /// What has to be done for a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +51,14 @@ pub(super) struct Lane {
     gap: Option<(u64, u64)>,
     /// The newest block that was told.
     head: u64,
+    /// Since this block its next nonce is that.
+    next_since: u64,
+    /// Whether there are private endpoints.
+    private: bool,
+    /// How many of its calls were given to the nodes because private endpoints left them out.
+    pub(super) opened: u64,
+    /// What a call may cost that the account could not pay for, wei.
+    pub(super) short: Option<U256>,
     /// Balance of the account at that block, wei.
     pub(super) balance: Option<U256>,
     /// How often something else used a nonce.
@@ -112,15 +66,29 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Of an account whose nonces below `latest` are used, and those below `taken` by what the network holds.
-    pub(super) fn new(relayer: String, latest: u64, taken: u64) -> Self {
-        let entries = BTreeMap::new();
-        Self { relayer, latest, used: latest, taken, entries, gap: None, head: 0, balance: None, foreign: 0 }
+    /// Of an account whose nonces below `latest` are used, and those below `taken` by what the network holds. `private`:
+    /// what is sent goes to private endpoints first.
+    pub(super) fn new(relayer: String, latest: u64, taken: u64, private: bool) -> Self {
+        Self {
+            relayer,
+            latest,
+            used: latest,
+            taken,
+            entries: BTreeMap::new(),
+            gap: None,
+            head: 0,
+            next_since: 0,
+            private,
+            opened: 0,
+            short: None,
+            balance: None,
+            foreign: 0,
+        }
     }
 
     /// A transaction that was kept by an earlier process; later ones replace earlier ones.
     pub(super) fn adopt(&mut self, errand: Errand, signed: Signed) {
-        let empty = errand.purpose == GAP;
+        let (empty, open) = (errand.purpose == GAP, !self.private);
         let entry = self.entries.entry(signed.nonce).or_insert_with(|| Entry {
             wallet: signed.call.to.to_string(),
             call: signed.call.clone(),
@@ -130,6 +98,8 @@ impl Lane {
             sent_at: None,
             refusals: 0,
             refusal: String::new(),
+            since: None,
+            open,
             standing: watch::Sender::new(Standing::Sent(signed.tx.to_string())),
         });
         if entry.errand.purpose == GAP && !empty {
@@ -157,8 +127,8 @@ impl Lane {
         let (standing, follow) = watch::channel(Standing::Sent(String::new()));
         let (errand, wallet, call) = (errand.clone(), wallet.to_owned(), call.clone());
         let (versions, state, sent_at) = (Vec::new(), State::Open, None);
-        let (refusals, refusal) = (0, String::new());
-        let entry = Entry { errand, wallet, call, versions, state, sent_at, refusals, refusal, standing };
+        let (refusals, refusal, since, open) = (0, String::new(), None, !self.private);
+        let entry = Entry { errand, wallet, call, versions, state, sent_at, refusals, refusal, since, open, standing };
         self.entries.insert(nonce, entry);
         follow
     }
@@ -176,6 +146,7 @@ impl Lane {
         let head = Some(self.head).filter(|head| *head > 0);
         if let Some(entry) = self.entries.get_mut(&version.signed.nonce) {
             entry.sent_at = head;
+            entry.since = entry.since.or(head);
             if !matches!(*entry.standing.borrow(), Standing::Done(_)) {
                 entry.standing.send_replace(Standing::Sent(version.signed.tx.to_string()));
             }
@@ -187,6 +158,11 @@ impl Lane {
     pub(super) fn newest(&self, nonce: u64) -> Option<(&Errand, &Version)> {
         let entry = self.entries.get(&nonce).filter(|entry| entry.state == State::Open)?;
         Some((&entry.errand, entry.newest()?))
+    }
+
+    /// Whether the nodes are given it, and not private endpoints alone.
+    pub(super) fn is_open_to_all(&self, nonce: u64) -> bool {
+        self.entries.get(&nonce).is_none_or(|entry| entry.open)
     }
 
     /// The node has it.
@@ -266,6 +242,11 @@ impl Lane {
             .collect()
     }
 
+    /// Whether something can't be made dearer because the float does not pay for it.
+    pub(super) fn waits_for_float(&self) -> bool {
+        self.all_stuck().iter().any(|(_, why)| matches!(why, Stuck::Float { .. }))
+    }
+
     /// There is another block.
     pub(super) fn at(&mut self, head: u64) {
         self.head = head;
@@ -279,6 +260,9 @@ impl Lane {
     /// There is another block, by which the nonces below `latest` are used: the nonces whose receipts are to be asked
     /// for, newest version first. What was in a block that is gone is open again.
     pub(super) fn seen(&mut self, head: u64, latest: u64) -> Vec<(u64, Vec<B256>)> {
+        if self.latest != latest || self.next_since == 0 {
+            self.next_since = head;
+        }
         (self.head, self.latest) = (head, latest);
         self.used = self.used.max(latest);
         for entry in self.entries.range_mut(latest..).map(|(_, entry)| entry) {
@@ -346,11 +330,13 @@ impl Lane {
         let head = self.head;
         self.taken = self.taken.min(pending.max(self.latest));
         let mut due: Vec<Due> = self.gap(pending).into_iter().map(Due::Fill).collect();
+        let opened = self.opens();
         let latest = self.latest;
         for (nonce, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.state == State::Open) {
             let Some(newest) = entry.versions.last() else { continue };
             // It may have been sent while the node was being asked; an earlier process may not have sent it at all.
             let lost = *nonce >= pending && entry.sent_at.is_none_or(|at| at < head || entry.refusals > 0);
+            let lost = lost || opened.contains(nonce);
             let sent_at = *entry.sent_at.get_or_insert(head);
             // What is not the next waits for those before it.
             let waited = *nonce == latest && head.saturating_sub(sent_at) >= replace_after.max(1);
@@ -363,6 +349,24 @@ impl Lane {
             }
         }
         due
+    }
+
+    /// What private endpoints leave out or refuse is given to the nodes too from now on.
+    fn opens(&mut self) -> Vec<u64> {
+        let (head, latest, next_since) = (self.head, self.latest, self.next_since);
+        let mut opened = Vec::new();
+        let kept = self.entries.iter_mut().filter(|(_, entry)| entry.state == State::Open && !entry.open);
+        for (nonce, entry) in kept {
+            let since = (*entry.since.get_or_insert(head)).max(next_since);
+            // What is not the next waits for those before it.
+            let left_out = *nonce == latest && head.saturating_sub(since) >= PRIVATE_FOR;
+            if left_out || entry.refusals >= MOST_REFUSALS {
+                (entry.open, entry.refusals) = (true, 0);
+                opened.push(*nonce);
+            }
+        }
+        self.opened += opened.len() as u64;
+        opened
     }
 
     /// Nonces before which nothing behind them can be mined, and which nothing is known to use.

@@ -154,23 +154,36 @@ impl Relayers {
         Ok(market)
     }
 
-    /// The account that the wallet is with, or else the one with least under way, among those that can pay.
+    /// The account that the wallet is with, or else the one with least under way, among those that have room and can pay;
+    /// one whose transactions wait for its float comes last.
     async fn chosen(&self, wallet: &str, terms: &Terms, call: &Call) -> Result<&Account, ClientError> {
         let with = self.accounts.iter().find(|account| account.lane().serves(wallet));
         let mut candidates: Vec<&Account> =
             with.map_or_else(|| self.accounts.iter().collect(), |account| vec![account]);
-        candidates.sort_by_key(|account| account.lane().in_flight());
+        candidates.sort_by_key(|account| {
+            let lane = account.lane();
+            (lane.waits_for_float(), lane.in_flight())
+        });
         let needed = terms.cost().saturating_add(call.value);
-        let mut richest = None;
+        let most = self.limits.most_in_flight;
+        let (mut richest, mut full) = (None, false);
         for account in candidates {
+            if account.lane().in_flight() >= most {
+                full = true;
+                continue;
+            }
             let mut free = account.free(false).await?;
             if free < needed {
                 free = account.free(true).await?;
             }
+            account.lane().short = Some(needed).filter(|_| free < needed);
             if free >= needed {
                 return Ok(account);
             }
             richest = richest.max(Some((free, account.address)));
+        }
+        if full {
+            return Err(ClientError::Full { most });
         }
         let (balance, relayer) =
             richest.map_or((Amount::ZERO, String::new()), |(free, at)| (Amount(free), at.to_string()));

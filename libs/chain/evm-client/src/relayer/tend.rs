@@ -42,8 +42,10 @@ impl Relayers {
         Ok(chain::Account {
             float: Float { relayer: account.address.to_string(), balance: Amount(balance), decimals: DECIMALS },
             low: Amount(balance) < self.limits.least_float,
+            short: lane.short.filter(|needed| balance.saturating_sub(lane.committed()) < *needed).map(Amount),
             in_flight: lane.in_flight(),
             stuck: lane.all_stuck(),
+            opened: lane.opened,
             foreign: lane.foreign,
         })
     }

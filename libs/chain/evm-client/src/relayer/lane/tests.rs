@@ -27,7 +27,7 @@ fn receipt(nonce: u64, most: u128, block: u64) -> Option<Receipt> {
 
 /// Calls "4", "5", ... with the nonces from 4 on, sent at block 100 for 20 wei a gas.
 fn lane(calls: u64) -> Lane {
-    let mut lane = Lane::new("0x00".to_owned(), 4, 4);
+    let mut lane = Lane::new("0x00".to_owned(), 4, 4, false);
     lane.seen(100, 4);
     for nonce in 4..4 + calls {
         assert_eq!(lane.reserve(&errand(&nonce.to_string()), "w", &call(1)).0, nonce);
@@ -38,7 +38,7 @@ fn lane(calls: u64) -> Lane {
 
 #[test]
 fn nonces_are_given_in_order_and_a_free_one_again() {
-    let mut lane = Lane::new("0x00".to_owned(), 4, 6);
+    let mut lane = Lane::new("0x00".to_owned(), 4, 6, false);
     let mut given = || lane.reserve(&errand("a"), "w", &call(1)).0;
     assert_eq!([given(), given(), given()], [6, 7, 8], "4 and 5 are with the network already");
     lane.release(7);
@@ -109,7 +109,7 @@ fn a_receipt_may_be_late_and_after_that_something_else_has_used_the_nonce() {
 
 #[test]
 fn a_nonce_that_nothing_uses_is_filled_once_the_network_had_time_to_mention_it() {
-    let mut lane = Lane::new("0x00".to_owned(), 4, 4);
+    let mut lane = Lane::new("0x00".to_owned(), 4, 4, false);
     lane.adopt(errand("6"), version(6, 20).signed);
     lane.seen(100, 4);
     assert_eq!(lane.due(4, 10, 3), [Due::Resend(6)], "an earlier process may not have sent it");
@@ -121,4 +121,34 @@ fn a_nonce_that_nothing_uses_is_filled_once_the_network_had_time_to_mention_it()
     assert_eq!(lane.due(5, 10, 3), [Due::Fill(5), Due::Resend(6)], "6 is not dearer, it waits for those before it");
     assert_eq!(lane.behind(5), Some(&errand("6")));
     assert_eq!(lane.reserve(&errand("next"), "w", &call(1)).0, 4, "what the network dropped is free");
+}
+
+#[test]
+fn what_private_endpoints_leave_out_or_refuse_is_given_to_the_nodes_too_the_next_one_alone() {
+    let mut lane = Lane::new("0x00".to_owned(), 4, 4, true);
+    lane.seen(100, 4);
+    for nonce in [4, 5] {
+        lane.reserve(&errand(&nonce.to_string()), "w", &call(1));
+        lane.kept(version(nonce, 20));
+    }
+    let open = |lane: &Lane| [4, 5].map(|nonce| lane.is_open_to_all(nonce));
+    lane.seen(109, 4);
+    // No node shows what was given to private endpoints: they are given it again with each block.
+    assert_eq!(lane.due(4, 10, 50), [Due::Resend(4), Due::Resend(5)]);
+    assert_eq!((open(&lane), lane.opened), ([false, false], 0));
+    lane.seen(110, 4);
+    lane.due(4, 10, 50);
+    assert_eq!((open(&lane), lane.opened), ([true, false], 1));
+    // The other one becomes the next at block 111, and has its own blocks.
+    lane.seen(111, 5);
+    lane.told(4, receipt(4, 20, 111));
+    lane.due(5, 10, 50);
+    lane.seen(120, 5);
+    lane.due(5, 10, 50);
+    assert!(!lane.is_open_to_all(5));
+    for _ in 0..MOST_REFUSALS {
+        lane.refused(5, "no".to_owned());
+    }
+    assert_eq!(lane.due(5, 10, 50), [Due::Resend(5)], "what they refuse the nodes may take");
+    assert_eq!((lane.is_open_to_all(5), lane.opened), (true, 2));
 }
