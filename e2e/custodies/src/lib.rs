@@ -5,10 +5,12 @@
 
 mod ceremony;
 mod parties;
+mod plan;
 mod trust;
 
 pub use ceremony::{Ceremony, Custody, fixed_id, phrase};
 pub use parties::{identity, own_keys, peers};
+pub use plan::{FoundWallet, plan};
 pub use trust::{CERTIFICATE, eth, local_policy, vault};
 
 /// The one chain of these custodies, CAIP-2: the one that test nodes have.

@@ -13,7 +13,7 @@ use crate::{
     wallet::{Recorded, wallet},
 };
 
-const WHAT: &str = "wallets export";
+pub(crate) const WHAT: &str = "wallets export";
 
 /// Version of the exports that signers write; version 1 told nothing of what was signed.
 pub const EXPORT_VERSION: u32 = 2;
@@ -62,6 +62,15 @@ pub struct ExportedAsset {
     pub contract: String,
 }
 
+impl ExportedAsset {
+    /// Those on `chain`, contracts as they are written there.
+    pub(crate) fn on(listed: &[Self], chain: &ChainId) -> Vec<Asset> {
+        let there = listed.iter().filter(|listed| listed.chain == *chain);
+        let contract = |listed: &Self| (listed.contract != NATIVE).then(|| listed.contract.clone());
+        there.map(|listed| Asset { symbol: listed.symbol.clone(), contract: contract(listed) }).collect()
+    }
+}
+
 /// One wallet's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -103,10 +112,10 @@ pub struct ExportedPayment {
 }
 
 impl ExportedPayment {
-    /// Whether it pays out this asset: by the contract, or by the symbol where it names none.
-    pub(crate) fn is_of(&self, Asset { symbol, contract }: &Asset) -> bool {
-        match (&self.contract, contract) {
-            (None, _) => self.asset == *symbol,
+    /// Whether a payment of `asset`, whose contract is `said`, pays out this one: by the contract, or by the symbol where it names none.
+    pub(crate) fn names(asset: &str, said: Option<&str>, Asset { symbol, contract }: &Asset) -> bool {
+        match (said, contract) {
+            (None, _) => asset == symbol,
             (Some(said), None) => said == NATIVE,
             (Some(said), Some(contract)) => said.eq_ignore_ascii_case(contract),
         }
@@ -150,9 +159,7 @@ impl WalletsExport {
 
     /// The assets of the signer's local policy on `chain`, contracts as they are written there.
     pub fn assets_on(&self, chain: &ChainId) -> Vec<Asset> {
-        let there = self.assets.iter().filter(|listed| listed.chain == *chain);
-        let contract = |listed: &ExportedAsset| (listed.contract != NATIVE).then(|| listed.contract.clone());
-        there.map(|listed| Asset { symbol: listed.symbol.clone(), contract: contract(listed) }).collect()
+        ExportedAsset::on(&self.assets, chain)
     }
 
     pub(crate) fn require(&self, manifest: &VerifiedManifest) -> Result<(), EvacuationError> {

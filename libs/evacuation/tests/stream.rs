@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{Amount, Asset, ChainId, Claim, KeyRole};
+use chain::{Amount, Asset, ChainId, Claim, Created, Held, KeyRole, WalletState};
 use chain_adapters::Adapters;
 use custodies::{Ceremony, Custody, phrase};
 use custody::{WalletId, phrase::EIP155};
 use evacuation::{
-    Balance, ChainState, ExportedAsset, ExportedPayment, ExportedWallet, LadderError, WalletsExport,
+    Balance, ChainState, ExportedAsset, ExportedPayment, ExportedWallet, LadderError, Sources, States, WalletsExport,
     stream::{
         Block, CHUNK_WALLETS, Draft, OpenedPlan, OwnerPair, PlanReader, Price, Request, SignatureReader,
-        SignatureWriter, SignedChunk, StreamError, is_stream,
+        SignatureWriter, SignedChunk, StreamError, Why, is_stream,
     },
 };
 
@@ -67,27 +67,51 @@ impl World {
         self.export.wallets.last_mut().unwrap()
     }
 
-    fn draft(&self, rebasing: &[&str]) -> Result<Draft, StreamError> {
+    /// What `look` says of the draft.
+    fn draft<T>(&self, rebasing: &[&str], look: impl FnOnce(&Draft<'_>) -> T) -> Result<T, StreamError> {
         let rebasing: BTreeSet<String> = rebasing.iter().map(|symbol| (*symbol).to_owned()).collect();
+        let (chain, adapters) = (mainnet(), Adapters::all());
+        let mut sources = Sources::new(&chain, &self.custody.manifest, &adapters);
+        sources.file("wallets.json");
+        self.export.wallets.iter().for_each(|record| sources.record(record).unwrap());
+        let roster = sources.merge().unwrap().roster;
+        let mut states = States::new(roster.len(), self.assets.len());
+        for place in 0..roster.len() {
+            let state = &self.states[&(roster.id(place).unwrap(), mainnet())];
+            let held = |asset: &Asset| {
+                let held = state.balances.iter().find(|balance| balance.asset == *asset);
+                Held::Units(held.map_or(Amount::ZERO, |balance| balance.amount))
+            };
+            let created = if state.created { Created::Ours } else { Created::No };
+            let balances = self.assets.iter().map(held).collect();
+            states.read(place, &WalletState { block: 5, created, next: state.next.clone(), balances }).unwrap();
+        }
+        states.finish();
         let request = Request {
-            export: &self.export,
-            states: &self.states,
+            roster: &roster,
+            states: &states,
             signed: &self.custody.signed,
             manifest: &self.custody.manifest,
-            chain: &mainnet(),
+            chain: &chain,
             block: Block { number: 5, id: "0xab".to_owned() },
             assets: &self.assets,
             rebasing: &rebasing,
             prices: &self.prices,
+            least: None,
+            work_price: None,
             destination: None,
             owners: self.owners,
         };
-        Draft::new(&request, &Adapters::all())
+        Ok(look(&Draft::new(&request, &adapters)?))
     }
 
     fn plan(&self) -> Vec<u8> {
+        self.plan_with(&[])
+    }
+
+    fn plan_with(&self, rebasing: &[&str]) -> Vec<u8> {
         let mut plan = Vec::new();
-        self.draft(&[]).unwrap().write(&mut plan).unwrap();
+        self.draft(rebasing, |draft| draft.write(&mut plan).unwrap()).unwrap();
         plan
     }
 
@@ -215,11 +239,15 @@ fn a_wallet_with_more_assets_than_a_ladder_moves_keeps_the_least_for_the_next_pl
     let mut world = World::new(&listed);
     world.wallet("alice", 0, &[10, 10, 1, 10]);
     world.wallet("bob", 0, &[0, 0, 99, 0]);
-    let draft = world.draft(&[]).unwrap();
-    let [left] = draft.left_out() else { panic!("{:?}", draft.left_out()) };
-    assert_eq!((left.asset.as_str(), left.amount, left.why), ("C", Amount::from(1), None));
-    assert_eq!(draft.header().wallets, 2);
-    assert_eq!(draft.header().steps, 12 + 2);
+    world
+        .draft(&[], |draft| {
+            let left: Vec<_> = draft.left_out().map(|left| (left.wallet, left.asset, left.amount, left.why)).collect();
+            assert_eq!(left, [("alice", "C", Amount::from(1), Why::NextPlan)]);
+            assert_eq!((draft.header().wallets, draft.header().steps), (2, 12 + 2));
+            let [stays] = &draft.stays()[..] else { panic!("{:?}", draft.stays()) };
+            assert_eq!((stays.reason.as_str(), stays.wallets, stays.value), ("nextPlan", 1, None));
+        })
+        .unwrap();
 }
 
 #[test]
@@ -233,7 +261,7 @@ fn what_is_worth_most_comes_first_and_the_prices_are_in_the_plan() {
         let chunk = reader.next_chunk().unwrap().unwrap();
         (chunk.wallets()[0].planned().id.to_string(), reader.header().assets[0].price.clone())
     };
-    assert_eq!(first(&world), ("coin".to_owned(), None), "equal shares, by name");
+    assert_eq!(first(&world), ("token".to_owned(), None), "equal shares, and a token takes less gas than the coin");
     let eth = Price::new("3000", 0).unwrap();
     world.prices = [("ETH".to_owned(), eth.clone()), ("USD".to_owned(), Price::new("1", 0).unwrap())].into();
     assert_eq!(first(&world), ("coin".to_owned(), Some(eth)));
@@ -255,10 +283,9 @@ fn what_a_reorganisation_may_take_back_is_signed_for_again() {
     world.wallet("recent", 7, &[9]).outstanding = vec![payment(6)];
     world.wallet("old", 7, &[8]).outstanding = vec![payment(0), payment(1)];
     world.wallet("stuck", 0, &[7]).highest = [(mainnet(), 1_000)].into();
-    let draft = world.draft(&[]).unwrap();
-    assert_eq!(draft.left_out()[0].why, Some(LadderError::Nonces));
-    let mut plan = Vec::new();
-    draft.write(&mut plan).unwrap();
+    let why = world.draft(&[], |draft| draft.left_out().map(|left| left.why).collect::<Vec<_>>()).unwrap();
+    assert_eq!(why, [Why::Ladder(LadderError::Nonces)]);
+    let plan = world.plan();
     let chunk = world.open(&plan).next_chunk().unwrap().unwrap();
     let firsts: Vec<u64> = chunk.wallets().iter().map(|wallet| wallet.planned().ladder.first()).collect();
     assert_eq!(firsts, [6, 3]);
@@ -268,8 +295,7 @@ fn what_a_reorganisation_may_take_back_is_signed_for_again() {
 fn of_a_shrinking_asset_the_station_makes_the_lesser_amounts_by_itself() {
     let mut world = World::new(&native());
     world.wallet("alice", 0, &[1_000]);
-    let mut plan = Vec::new();
-    world.draft(&["ETH"]).unwrap().write(&mut plan).unwrap();
+    let plan = world.plan_with(&["ETH"]);
     let mut reader = world.open(&plan);
     let chunk = reader.next_chunk().unwrap().unwrap();
     let amounts: Vec<String> = chunk.steps().unwrap().iter().map(|step| step.rung().amount.to_string()).collect();
@@ -380,6 +406,14 @@ fn an_export_of_version_2_is_written_wallet_by_wallet_and_read_as_one() {
     let expected =
         WalletsExport { version: 2, audit_head: Some(head.clone()), assets: assets.to_vec(), ..world.export.clone() };
     assert_eq!(read, expected);
+    let mut one_by_one = Vec::new();
+    let header = WalletsExport::read(bytes.as_slice(), |wallet| {
+        one_by_one.push(wallet);
+        Ok(())
+    });
+    let header = header.unwrap();
+    assert_eq!((header.audit_head, header.assets), (read.audit_head.clone(), read.assets.clone()));
+    assert_eq!(one_by_one, read.wallets);
     assert_eq!(read.assets_on(&mainnet()), world.assets);
     let mut bytes = Vec::new();
     evacuation::ExportWriter::begin(&mut bytes, &world.custody.manifest, &head, &assets).unwrap().finish().unwrap();

@@ -1,17 +1,15 @@
 //! Plans of version 2 at both stations.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::{collections::BTreeMap, fs};
 
-use chain::{Asset, ChainId, ChainRules, Claim, KeyRole};
+use chain::{Asset, ChainId, ChainRules, KeyRole};
 use chain_adapters::Adapters;
 use chain_evm::EvmSafe;
+use custodies::FoundWallet;
 use custody::phrase::{EIP155, Phrase};
 use evacuation::{
-    Balance, ChainState, ExportedWallet, WalletsExport,
-    stream::{Block, Draft, OpenedPlan, OwnerPair, Request, SignatureReader},
+    ExportedWallet,
+    stream::{OpenedPlan, OwnerPair, SignatureReader},
 };
 
 use super::{Ceremony, SAFE};
@@ -31,33 +29,17 @@ impl Ceremony {
         let hot = Phrase::from_entropy(&[1; 32]).unwrap().keys().public_key(EIP155).unwrap().to_vec();
         let owners = manifest.owners(&chain, &hot).unwrap();
         let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-        let (mut records, mut states) = (Vec::new(), BTreeMap::new());
-        for number in 0..wallets {
+        let found = |number: u64| {
             let mut salt = [0; 32];
             salt[24..].copy_from_slice(&number.to_be_bytes());
             let address = EvmSafe::new(chain.clone()).unwrap().wallet(&owners, salt).unwrap().address;
-            let id: custody::WalletId = format!("user-{number}").parse().unwrap();
             let keys = BTreeMap::from([(EIP155.to_owned(), hot.clone())]);
-            records.push(ExportedWallet::new(id.clone(), &keys, salt, [(chain.clone(), address)].into()));
-            let amount = u128::from(1_000 + number).into();
-            let balances = vec![Balance { asset: assets[0].clone(), amount }];
-            states.insert((id, chain.clone()), ChainState { created: true, next: vec![Claim::Sequence(0)], balances });
-        }
-        let request = Request {
-            export: &WalletsExport::new(&manifest, records),
-            states: &states,
-            signed: &signed,
-            manifest: &manifest,
-            chain: &chain,
-            block: Block { number: 9, id: "0xab".to_owned() },
-            assets: &assets,
-            rebasing: &BTreeSet::new(),
-            prices: &BTreeMap::new(),
-            destination: None,
-            owners: signers,
+            let id = format!("user-{number}").parse().unwrap();
+            let record = ExportedWallet::new(id, &keys, salt, [(chain.clone(), address)].into());
+            FoundWallet { record, live: Some(0), held: vec![u128::from(1_000 + number)] }
         };
-        let plan = fs::File::create(self.room.path("plan")).unwrap();
-        Draft::new(&request, &Adapters::all()).unwrap().write(plan).unwrap();
+        let found: Vec<_> = (0..wallets).map(found).collect();
+        fs::write(self.room.path("plan"), custodies::plan(&signed, &chain, &assets, signers, &found)).unwrap();
     }
 
     /// What a person types: the digits from the paper, then the phrase.

@@ -37,8 +37,8 @@ impl Price {
         self.decimals
     }
 
-    /// About what an amount is worth.
-    pub(crate) fn worth(&self, amount: Amount) -> f64 {
+    /// About what an amount in the smallest unit is worth, in the currency of the price.
+    pub fn worth(&self, amount: Amount) -> f64 {
         let exponent = i32::try_from(self.decimals).unwrap_or_default();
         // Digits and a point: a number always.
         let price: f64 = self.whole.parse().unwrap_or_default();

@@ -1,14 +1,12 @@
 //! Cooler signs a plan of version 2 while it serves.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use chain::{Amount, Asset, Claim, KeyRole};
+use chain::{Asset, KeyRole};
 use chain_adapters::Adapters;
-use custodies::CHAIN;
+use custodies::{CHAIN, FoundWallet};
 use custody::report::WorkloadState;
 use evacuation::{
-    Balance, ChainState, WalletsExport,
-    stream::{Block, Draft, OpenedPlan, OwnerPair, Request, SignatureReader},
+    WalletsExport,
+    stream::{OpenedPlan, OwnerPair, SignatureReader},
 };
 
 use super::{Hot, admin, serving, start};
@@ -26,28 +24,9 @@ async fn cool_signs_every_rung_recorded_first_and_the_same_again_while_cooler_se
     assert_eq!((export.version, export.wallets.len()), (2, 1));
     assert!(export.audit_head.as_ref().is_some_and(|head| head.count > 0), "{export:?}");
 
-    let chain = CHAIN.parse().unwrap();
     let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-    let balances = vec![Balance { asset: assets[0].clone(), amount: Amount::from(77) }];
-    let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances };
-    let request = Request {
-        export: &export,
-        states: &[(("alice".parse().unwrap(), CHAIN.parse().unwrap()), state)].into(),
-        signed: &member.signed,
-        manifest: member.manifest(),
-        chain: &chain,
-        block: Block { number: 1, id: "0x01".to_owned() },
-        assets: &assets,
-        rebasing: &BTreeSet::new(),
-        prices: &BTreeMap::new(),
-        destination: None,
-        owners: OwnerPair::default(),
-    };
-    let draw = |owners| {
-        let mut plan = Vec::new();
-        Draft::new(&Request { owners, ..request.clone() }, &Adapters::all()).unwrap().write(&mut plan).unwrap();
-        plan
-    };
+    let found = [FoundWallet { record: export.wallets[0].clone(), live: None, held: vec![77] }];
+    let draw = |owners| custodies::plan(&member.signed, &CHAIN.parse().unwrap(), &assets, owners, &found);
     let plan = draw(OwnerPair::CoolAndCold);
 
     let signed = member.exec(&["evac", "sign"], &plan).await;

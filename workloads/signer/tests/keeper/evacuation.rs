@@ -1,24 +1,20 @@
 //! Keeper signs plans of version 2 with the hot keys that it can open alone.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, time::Duration};
 
-use chain::{Amount, Asset, Claim, KeyRole};
+use chain::{Asset, Claim, KeyRole};
 use chain_adapters::Adapters;
-use custodies::{CHAIN, phrase};
+use custodies::{CHAIN, FoundWallet, phrase};
 use custody::{
-    Role, WalletId,
+    Role,
     manifest::{Manifest, SignedManifest},
     phrase::EIP155,
     report::WorkloadState,
 };
 use data_center::Member;
 use evacuation::{
-    Balance, ChainState, ExportedWallet, WalletsExport, plan,
-    stream::{Block, Draft, OpenedPlan, OwnerPair, Request, SignatureReader},
+    ChainState, ExportedWallet, WalletsExport, plan,
+    stream::{OpenedPlan, OwnerPair, SignatureReader},
 };
 use protocol::{ops, subject::Lane};
 use rand_core::{OsRng, RngCore};
@@ -59,37 +55,16 @@ fn others(member: &Member, named: &[(&str, u8)]) -> Vec<ExportedWallet> {
     named.iter().map(of).collect()
 }
 
-type States = BTreeMap<(WalletId, chain::ChainId), ChainState>;
-
 /// Each holds one unit less than the one before.
-fn states(export: &WalletsExport) -> States {
-    let eth = Asset { symbol: "ETH".to_owned(), contract: None };
-    let state = |(wallet, amount): (&ExportedWallet, u128)| {
-        let balances = vec![Balance { asset: eth.clone(), amount: Amount::from(amount) }];
-        let state = ChainState { created: false, next: vec![Claim::Sequence(0)], balances };
-        ((wallet.id.clone(), CHAIN.parse().unwrap()), state)
-    };
-    export.wallets.iter().zip((1..=99).rev()).map(state).collect()
-}
-
 fn draw(export: &WalletsExport, signed: &SignedManifest, owners: OwnerPair) -> Vec<u8> {
-    let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
-    let request = Request {
-        export,
-        states: &states(export),
-        signed,
-        manifest: &signed.verify().unwrap(),
-        chain: &CHAIN.parse().unwrap(),
-        block: Block { number: 1, id: "0x01".to_owned() },
-        assets: &assets,
-        rebasing: &BTreeSet::new(),
-        prices: &BTreeMap::new(),
-        destination: None,
-        owners,
+    let found = |(record, amount): (&ExportedWallet, u128)| FoundWallet {
+        record: record.clone(),
+        live: None,
+        held: vec![amount],
     };
-    let mut plan = Vec::new();
-    Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
-    plan
+    let found: Vec<_> = export.wallets.iter().zip((1..=99).rev()).map(found).collect();
+    let assets = [Asset { symbol: "ETH".to_owned(), contract: None }];
+    custodies::plan(signed, &CHAIN.parse().unwrap(), &assets, owners, &found)
 }
 
 /// The same stations' next revision of the manifest.
@@ -210,7 +185,10 @@ async fn refusals(member: &Member, export: &WalletsExport, write: &dyn Fn(&str, 
     under_next.manifest_digest = next.digest();
     let other_revision = draw(&under_next, &next, OwnerPair::HotAndCold);
     refused(&other_revision, &[], "made with revision 2 of the manifest, and revision 1 is pinned here").await;
-    let bundle = plan(export, &states(export), member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap();
+    let chain: chain::ChainId = CHAIN.parse().unwrap();
+    let empty = || ChainState { created: false, next: vec![Claim::Sequence(0)], balances: Vec::new() };
+    let states = export.wallets.iter().map(|wallet| ((wallet.id.clone(), chain.clone()), empty())).collect();
+    let bundle = plan(export, &states, member.manifest(), &Adapters::all(), &BTreeMap::new()).unwrap();
     refused(bundle.to_json().as_bytes(), &[], "a bundle of version 1 is signed by cool and cold").await;
 
     // Without paper: not unless the local policy allows it, and a looser one waits.
