@@ -1,6 +1,9 @@
 //! What people and machines read: results on standard output, progress on standard error.
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{BufWriter, Write},
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -19,7 +22,13 @@ impl Output {
     pub(crate) fn print(self, result: &(impl Serialize + fmt::Display)) -> Result<()> {
         match self {
             Output::Text => println!("{}", result.to_string().trim_end()),
-            Output::Json => println!("{}", serde_json::to_string_pretty(result)?),
+            Output::Json => {
+                // As it is made: it may be too much for memory.
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                serde_json::to_writer_pretty(&mut out, result)?;
+                out.write_all(b"\n")?;
+                out.flush()?;
+            }
         }
         Ok(())
     }

@@ -2,13 +2,15 @@
 //! float for gas, and neither hub, App, Keeper, broker nor Vault.
 
 mod broadcast;
-mod ladder;
+mod payers;
 mod plan;
+mod predeploy;
+mod status;
 
 use std::{fs::File, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use chain::{Access, ChainClient, ChainId, ClientError, InMemory, RelayLimits, Relaying};
+use chain::{Access, ChainClient, ChainId, ClientError, Journal, RelayLimits, Relaying};
 use clap::Subcommand;
 use custody::manifest::{ManifestError, SignedManifest, VerifiedManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -23,6 +25,10 @@ const ATTEMPTS: u32 = 9;
 pub(crate) enum EvacCommand {
     /// Read what every wallet holds, and write the unsigned transactions that move it to the safe destination
     Plan(plan::PlanArgs),
+    /// Tell how much could be moved now, for how much gas and in how many hours; writes nothing
+    Status(status::StatusArgs),
+    /// Create the most valuable wallets that don't exist yet, while gas is cheap; may be stopped and started again
+    Predeploy(predeploy::PredeployArgs),
     /// Broadcast what two owners, as cool and cold, have signed; may be stopped and started again
     Broadcast(broadcast::BroadcastArgs),
 }
@@ -31,6 +37,8 @@ pub(crate) enum EvacCommand {
 pub(crate) async fn run(command: EvacCommand, output: Output) -> Result<()> {
     match command {
         EvacCommand::Plan(args) => plan::run(args, output).await,
+        EvacCommand::Status(args) => status::run(args, output).await,
+        EvacCommand::Predeploy(args) => predeploy::run(args, output).await,
         EvacCommand::Broadcast(args) => broadcast::run(args, output).await,
     }
 }
@@ -58,35 +66,49 @@ fn manifest(path: &Path) -> Result<(SignedManifest, VerifiedManifest)> {
     Ok((signed, verified))
 }
 
-/// A node that serves `chain`, and whoever pays there by the key in a file.
-async fn connect(chain: &ChainId, url: &str, payer: Option<Payer<'_>>) -> Result<Arc<dyn ChainClient>> {
-    let keys = payer.as_ref().map(|payer| [payer.key]);
-    // It keeps no record: a run after this one takes over what this one has pending.
-    let relaying = payer.as_ref().zip(keys.as_ref()).map(|(payer, keys)| Relaying {
-        keys,
+/// How many of these nodes must say the same before a plan is made by it.
+fn agreeing(nodes: &[String]) -> usize {
+    nodes.len().min(2)
+}
+
+/// Nodes that serve `chain`, of which so many must say the same, and whoever pays there.
+async fn connect(
+    chain: &ChainId,
+    nodes: &[String],
+    agree: usize,
+    payer: Option<Payer<'_>>,
+) -> Result<Arc<dyn ChainClient>> {
+    let twice = nodes.iter().enumerate().find(|(place, node)| nodes[..*place].contains(node));
+    if let Some((place, _)) = twice {
+        return Err(bad_input(format!("--rpc: node {} is one of those before it; name another", place + 1)));
+    }
+    let private = payer.as_ref().map(|payer| payer.private.to_vec()).unwrap_or_default();
+    let access = Access { nodes: nodes.to_vec(), private, agree, ..Access::one("") };
+    // What its keys have pending and no journal knows is of a run before this one: it is taken over.
+    let relaying = payer.as_ref().map(|payer| Relaying {
+        keys: payer.keys,
         limits: RelayLimits { takes_over: true, ..payer.limits },
-        journal: Arc::new(InMemory::default()),
+        journal: payer.journal.clone(),
     });
-    let client = chain_clients::connect(chain, &Access::one(url), relaying.as_ref());
-    let client = client.map_err(|error| match (&error, &payer) {
-        (ClientError::Key { .. }, Some(payer)) => bad_input(format!("{}: {error}", payer.path.display())),
-        _ => wrong_url(error),
-    })?;
+    let client = chain_clients::connect(chain, &access, relaying.as_ref()).map_err(wrong_url)?;
     patiently(|| client.verify_chain()).await?;
     Ok(client)
 }
 
 /// Who pays, and how far they go.
 struct Payer<'a> {
-    path: &'a Path,
-    /// What is in the file.
-    key: &'a str,
+    /// What is in the files of their keys.
+    keys: &'a [&'a str],
     limits: RelayLimits,
+    /// Where they keep what they are about to send.
+    journal: Arc<dyn Journal>,
+    /// Endpoints that show what they send to nobody; none: the nodes take it.
+    private: &'a [String],
 }
 
 fn wrong_url(error: ClientError) -> anyhow::Error {
     match error {
-        ClientError::Url => bad_input(format!("--rpc: {error}")),
+        ClientError::Url => bad_input(format!("--rpc or --private: {error}")),
         other => other.into(),
     }
 }
@@ -121,13 +143,14 @@ impl Progress {
         Self(bar)
     }
 
-    /// One more is done, with this outcome.
-    fn done(&self, outcome: &str) {
-        self.0.inc(1);
-        if std::io::stderr().is_terminal() {
-            self.0.println(outcome);
-        } else {
-            eprintln!("[{}/{}] {outcome}", self.0.position(), self.0.length().unwrap_or_default());
+    /// So many more are done; of each twentieth part logs have a line.
+    fn more(&self, count: usize) {
+        const PARTS: u64 = 20;
+        let (before, total) = (self.0.position(), self.0.length().unwrap_or_default().max(1));
+        self.0.inc(count as u64);
+        let part = |done: u64| done * PARTS / total;
+        if !std::io::stderr().is_terminal() && part(before) < part(self.0.position()) {
+            eprintln!("[{}/{total}] {} left", self.0.position(), indicatif::HumanDuration(self.0.eta()));
         }
     }
 

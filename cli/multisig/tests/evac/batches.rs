@@ -3,30 +3,15 @@
 use std::process::Stdio;
 
 use chain_evm::constants::MULTICALL;
-use harness::rpc_proxy::{Fault, RpcProxy, Rule};
+use harness::{
+    evm::tokens::{EATER, LIAR, NEVER_ENDS, PAUSED, RETURNS_FALSE, REVERTS, code},
+    rpc_proxy::{Fault, RpcProxy, Rule},
+};
 use serde_json::{Value, json};
 
 use crate::room::{ETH, Room, SAFE_PLACE, json_of, statuses};
 
-/// A token that says what everybody has, by its storage at the owner's address, and does this when it is asked to
-/// transfer.
-fn token(transfer: &str) -> String {
-    let balance_of = 15 + transfer.len() / 2;
-    format!("0x60003560e01c6370a082311460{balance_of:02x}57{transfer}5b6004355460005260206000f3")
-}
-
-/// It reverts, as a paused token does.
-const REVERTS: &str = "60006000fd";
-/// It returns false.
-const RETURNS_FALSE: &str = "600060005260206000f3";
-/// It never ends, and eats all gas that it is given.
-const NEVER_ENDS: &str = "5b600f56";
-
-const PAUSED: &str = "0x00000000000000000000000000000000000000a1";
-const LIAR: &str = "0x00000000000000000000000000000000000000a2";
-const EATER: &str = "0x00000000000000000000000000000000000000a3";
-
-fn names(count: usize) -> Vec<String> {
+pub(crate) fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("wallet-{number:03}")).collect()
 }
 
@@ -35,7 +20,7 @@ fn key(number: usize) -> u8 {
 }
 
 /// Wallets of a chain with Multicall3, each with one ETH.
-async fn room(names: &[String]) -> Room {
+pub(crate) async fn room(names: &[String]) -> Room {
     let room = Room::new(names).await;
     room.anvil.deploy_multicall().await.unwrap();
     for name in names {
@@ -49,7 +34,7 @@ async fn give(room: &Room, wallet: &str) {
         room.anvil.rpc("anvil_setBalance", json!([room.address(wallet), format!("{ETH:#x}")])).await.unwrap();
 }
 
-/// A wallet has 42 of a token of [`token`].
+/// A wallet has 42 of a token of [`code`].
 async fn hold(room: &Room, contract: &str, wallet: &str) {
     let word = |hex: &str| format!("0x{:0>64}", hex.trim_start_matches("0x"));
     let params = json!([contract, word(room.address(wallet)), word("2a")]);
@@ -57,7 +42,7 @@ async fn hold(room: &Room, contract: &str, wallet: &str) {
 }
 
 /// The transactions that the report names, each once; all of them are Multicall3's.
-async fn transactions(room: &Room, report: &Value) -> Vec<String> {
+pub(crate) async fn transactions(room: &Room, report: &Value) -> Vec<String> {
     let lines = report["wallets"].as_array().unwrap();
     let mut txs: Vec<String> = lines.iter().filter_map(|line| Some(line["tx"].as_str()?.to_owned())).collect();
     txs.sort_unstable();
@@ -82,7 +67,7 @@ async fn sixty_wallets_move_in_few_transactions_whatever_some_tokens_and_a_thief
     let room = room(&names).await;
     let usd = room.anvil.deploy_token().await.unwrap();
     for (contract, transfer) in [(PAUSED, REVERTS), (LIAR, RETURNS_FALSE), (EATER, NEVER_ENDS)] {
-        room.anvil.set_code(contract, &token(transfer)).await.unwrap();
+        room.anvil.set_code(contract, &code(transfer)).await.unwrap();
     }
     for (number, name) in names.iter().enumerate() {
         room.anvil.fund_token(&usd, room.address(name), 42).await.unwrap();

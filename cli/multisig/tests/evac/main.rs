@@ -4,7 +4,9 @@
 
 mod batches;
 mod ladders;
+mod plans;
 mod room;
+mod runs;
 
 use std::fs;
 
@@ -106,7 +108,7 @@ async fn when_fees_have_risen_a_later_run_replaces_what_is_pending_within_its_ce
     refused(&output, 1, "1 of 1 transactions are not done");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let message = report["wallets"][0]["message"].as_str().unwrap();
-    assert!(message.contains("--max-fee") && message.contains("ceiling is 5000000000"), "{message}");
+    assert!(message.contains("--max-fee") && message.contains("the configured ceiling of 5000000000"), "{message}");
     assert_eq!(statuses(&json_of(&room.broadcast())), ["executed"]);
     assert_eq!(room.sent().await, 2, "a deployment and an execution, each in its own place");
     assert_eq!(room.balance(SAFE_PLACE).await, ETH);
@@ -155,7 +157,7 @@ async fn bad_input_is_one_line_that_says_what_to_do_and_sends_nothing() {
     refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {asset}")), 2, why);
     refused(&plan("--wallets wallets.json --manifest manifest.json --chain eip155:1"), 1, "not eip155:1");
     let to = "--to 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
-    refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {to}")), 1, "safe destination");
+    refused(&plan(&format!("--wallets wallets.json --manifest manifest.json {to}")), 2, "is not a safe destination");
     assert!(!room.path("plan.json").exists());
 
     room.plan("");

@@ -126,7 +126,11 @@ impl Room {
 
     /// Transactions that the gas key has sent.
     pub(crate) async fn sent(&self) -> u64 {
-        let account = self.payer();
+        self.sent_by(&self.payer()).await
+    }
+
+    /// Transactions that an account has sent.
+    pub(crate) async fn sent_by(&self, account: &str) -> u64 {
         let count: String = self.anvil.rpc("eth_getTransactionCount", json!([account, "pending"])).await.unwrap();
         u64::from_str_radix(count.trim_start_matches("0x"), 16).unwrap()
     }

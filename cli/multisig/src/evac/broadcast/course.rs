@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chain::{Amount, Claim, Created, Fate, WalletState};
 
 use super::{
-    ladder::{Ladder, Rung, is_used, sequence},
+    ladder::{Holding, Ladder, Rung, is_used, sequence},
+    reason::{Reason, Why},
     report::{Outcome, Status},
 };
 
@@ -17,8 +18,8 @@ const MOST_AT_ONCE: usize = 16;
 /// How a rung ended: its claims are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// It took place, in this transaction, and so much was moved.
-    Done { tx: String, moved: Amount },
+    /// It took place, in this transaction and block, and so much was moved.
+    Done { tx: String, block: u64, moved: Amount },
     /// Another transaction used its claims.
     Superseded,
     /// The node does not tell by what they were used.
@@ -40,12 +41,12 @@ impl Miss {
 }
 
 /// One wallet on its way.
-pub(super) struct Course<'a> {
-    pub(super) ladder: Ladder<'a>,
+pub(super) struct Course {
+    pub(super) ladder: Ladder,
     /// By the rung's place in the ladder; and whether it had ended before this run.
     ended: BTreeMap<usize, (Ended, bool)>,
     /// Rungs that are not played again in this run, and why.
-    stopped: BTreeMap<usize, String>,
+    stopped: BTreeMap<usize, Why>,
     /// What the wallet's next transaction may use up.
     next: Vec<Claim>,
     created: Created,
@@ -59,8 +60,8 @@ pub(super) struct Course<'a> {
     over: bool,
 }
 
-impl<'a> Course<'a> {
-    pub(super) fn new(ladder: Ladder<'a>) -> Self {
+impl Course {
+    pub(super) fn new(ladder: Ladder) -> Self {
         Self {
             ladder,
             ended: BTreeMap::new(),
@@ -89,7 +90,9 @@ impl<'a> Course<'a> {
         let ended = match fate {
             // The chain has gone back.
             Fate::Open | Fate::Early(_) => return,
-            Fate::Done { tx, success, .. } => Ended::Done { tx, moved: if success { moved } else { Amount::ZERO } },
+            Fate::Done { tx, success, place } => {
+                Ended::Done { tx, block: place.block, moved: if success { moved } else { Amount::ZERO } }
+            }
             Fate::Superseded { .. } => Ended::Superseded,
             Fate::Untold => Ended::Untold,
         };
@@ -115,7 +118,8 @@ impl<'a> Course<'a> {
         self.futile += 1;
         self.crowded |= crowded;
         if self.futile >= ATTEMPTS {
-            self.stop(first, format!("it was sent {ATTEMPTS} times and did not take place: {why}"));
+            let message = format!("it was sent {ATTEMPTS} times and did not take place: {why}");
+            self.stop(first, Why::new(Reason::NotMined, message));
         }
     }
 
@@ -179,102 +183,122 @@ impl<'a> Course<'a> {
             Created::No | Created::Ours => String::new(),
         };
         let message = format!("it would revert ({reason}){foreign}; if the balance has changed, make a new plan");
-        self.stop(place, message);
+        self.stop(place, Why::new(Reason::WouldRevert, message));
     }
 
     /// A rung is not played in this run.
-    pub(super) fn stop(&mut self, place: usize, message: String) {
-        self.stopped.insert(place, message);
+    pub(super) fn stop(&mut self, place: usize, why: Why) {
+        self.stopped.insert(place, why);
     }
 
     /// Nothing more of this wallet is played in this run.
-    pub(super) fn end(&mut self, message: &str) {
+    pub(super) fn end(&mut self, why: &Why) {
         let first = self.sent.first().copied().or_else(|| self.plays().first().copied());
         let first = first.or_else(|| (0..self.ladder.rungs.len()).find(|place| !self.ended.contains_key(place)));
         if let Some(first) = first {
-            self.stop(first, message.to_owned());
+            self.stop(first, why.clone());
         }
         (self.over, self.sent) = (true, Vec::new());
     }
 
     /// What became of each line, when nothing more is played.
     pub(super) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+        if let Some(owner) = self.ladder.unsigned {
+            let why = Why::new(
+                Reason::Unsigned,
+                format!(
+                    "the wallet has no signature of {owner}: its key needs the client's key, or Keeper does not have it; a plan \
+                 of cool and cold moves it"
+                ),
+            );
+            let told = |holding: &Holding| (holding.line, Outcome::not_moved(Status::Failed, why.clone()));
+            return self.ladder.holdings.iter().map(told).collect();
+        }
         self.ladder.rungs.iter().map(|rung| (rung.line, self.outcome(rung.line))).collect()
     }
 
     fn outcome(&self, line: usize) -> Outcome {
         let places = || (0..self.ladder.rungs.len()).filter(|place| self.ladder.rungs[*place].line == line);
         let ended = |place: &usize| self.ended.get(place);
-        let failed = |message: &str| Outcome { status: Status::Failed, tx: None, message: Some(message.to_owned()) };
         let done = places().find_map(|place| match ended(&place)? {
-            (Ended::Done { tx, moved }, before) => Some((tx.clone(), *moved, *before, place)),
+            (Ended::Done { tx, block, moved }, before) => Some((tx.clone(), *block, *moved, *before, place)),
             _ => None,
         });
-        if let Some((tx, moved, before, place)) = done {
-            return self.carried_out(place, tx, moved, before);
+        if let Some((tx, block, moved, before, place)) = done {
+            return self.carried_out(place, tx, block, moved, before);
         }
         let mut left = places().filter(|place| ended(place).is_none()).peekable();
         if left.peek().is_some() {
             return match (left.find_map(|place| self.stopped.get(&place)), self.next.first()) {
-                (Some(message), _) => failed(message),
-                (None, Some(claim)) => Outcome {
-                    status: Status::Waiting,
-                    tx: None,
-                    message: Some(format!("{claim} of this wallet must be used first")),
-                },
-                (None, None) => failed("the wallet could not be read"),
+                (Some(why), _) => Outcome::not_moved(Status::Failed, why.clone()),
+                (None, Some(claim)) => {
+                    let message = format!("{claim} of this wallet must be used first");
+                    Outcome::not_moved(Status::Waiting, Why::new(Reason::Waiting, message))
+                }
+                (None, None) => {
+                    Outcome::not_moved(Status::Failed, Why::new(Reason::Unread, "the wallet could not be read"))
+                }
             };
         }
         if places().any(|place| matches!(ended(&place), Some((Ended::Untold, _)))) {
-            return failed(
-                "its nonce is used, and the node does not tell by what: run it again, or look at the wallet's history",
-            );
+            let message =
+                "its nonce is used, and the node does not tell by what: run it again, or look at the wallet's history";
+            return Outcome::not_moved(Status::Failed, Why::new(Reason::Unread, message));
         }
         let message = "its nonce was used by another transaction; make a new plan for what the wallet still holds";
-        Outcome { status: Status::Superseded, tx: None, message: Some(message.to_owned()) }
+        Outcome::not_moved(Status::Superseded, Why::new(Reason::Superseded, message))
     }
 
     /// A rung took place; success is what it moved.
-    fn carried_out(&self, place: usize, tx: String, moved: Amount, before: bool) -> Outcome {
+    fn carried_out(&self, place: usize, tx: String, block: u64, moved: Amount, before: bool) -> Outcome {
         let played = &self.ladder.rungs[place];
         let wanted = played.amount();
         let larger = self.ladder.rungs.iter().any(|rung| rung.line == played.line && rung.amount() > wanted);
         let status = if before { Status::AlreadyExecuted } else { Status::Executed };
-        let (status, message) = match moved {
+        let less = |message| Some(Why::new(Reason::MovedLess, message));
+        let (status, why) = match moved {
             nothing if nothing.is_zero() && !wanted.is_zero() => {
-                (Status::Failed, Some("it used its nonce but moved nothing".to_owned()))
+                (Status::Failed, Some(Why::new(Reason::MovedNothing, "it used its nonce but moved nothing")))
             }
-            part if part < wanted => (status, Some(format!("the asset moved only {part}"))),
+            part if part < wanted => (status, less(format!("the asset moved only {part}"))),
             // Of one asset the largest amount is tried first.
-            all if larger => (status, Some(format!("it moved {all}; more would have reverted"))),
+            all if larger => (status, less(format!("it moved {all}; more would have reverted"))),
             _ => (status, None),
         };
-        Outcome { status, tx: Some(tx), message }
+        Outcome { status, tx: Some(tx), moved: Some((block, moved)), why }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use chain::{Asset, Call, ChainRules, Effect, Held, Owners, Place, WalletDesc};
     use chain_evm::EvmSafe;
 
     use super::*;
 
-    fn safe() -> (EvmSafe, WalletDesc) {
+    type Safe = (Arc<dyn ChainRules>, WalletDesc);
+
+    fn safe() -> Safe {
         let rules = EvmSafe::new("eip155:1".parse().unwrap()).unwrap();
         let key = |byte| rules.public_key(&[byte; 32]).unwrap();
         let wallet = rules.wallet(&Owners { hot: key(1), cool: key(2), cold: key(3) }, [0; 32]).unwrap();
-        (rules, wallet)
+        (Arc::new(rules), wallet)
+    }
+
+    fn message(course: &Course, line: usize) -> Option<String> {
+        course.outcomes()[&line].why.as_ref().map(|why| why.message.clone())
     }
 
     /// Rungs by line and nonce, each of 9 units.
-    fn course<'a>(safe: &'a (EvmSafe, WalletDesc), of: &[(usize, u64)]) -> Course<'a> {
+    fn course(safe: &Safe, of: &[(usize, u64)]) -> Course {
         let of: Vec<_> = of.iter().map(|(line, nonce)| (*line, *nonce, 9)).collect();
         course_of(safe, &of)
     }
 
     /// Rungs by line, nonce and amount.
-    fn course_of<'a>((rules, wallet): &'a (EvmSafe, WalletDesc), of: &[(usize, u64, u128)]) -> Course<'a> {
+    fn course_of((rules, wallet): &Safe, of: &[(usize, u64, u128)]) -> Course {
         let rung = |(line, nonce, amount): &(usize, u64, u128)| Rung {
             line: *line,
             claims: vec![Claim::Sequence(*nonce)],
@@ -283,7 +307,8 @@ mod tests {
             call: Call { to: String::new(), data: Vec::new() },
             id: [0; 32],
         };
-        Course::new(Ladder { rules, wallet, creation: None, rungs: of.iter().map(rung).collect() })
+        let (rules, wallet, rungs) = (rules.clone(), wallet.clone(), of.iter().map(rung).collect());
+        Course::new(Ladder { rules, wallet, creation: None, rungs, holdings: Vec::new(), unsigned: None })
     }
 
     fn at(nonce: u64) -> WalletState {
@@ -297,7 +322,7 @@ mod tests {
 
     const PLACE: Place = Place { block: 1, depth: 0, settled: true };
 
-    fn statuses(course: &Course<'_>) -> Vec<Status> {
+    fn statuses(course: &Course) -> Vec<Status> {
         course.outcomes().into_values().map(|outcome| outcome.status).collect()
     }
 
@@ -318,7 +343,10 @@ mod tests {
         assert!(!course.is_unsettled() && course.plays().is_empty());
         let expected = [Status::AlreadyExecuted, Status::Failed, Status::Executed, Status::Superseded];
         assert_eq!(statuses(&course), expected);
-        assert_eq!(course.outcomes()[&2].message.as_deref(), Some("the asset moved only 4"));
+        assert_eq!(message(&course, 2).as_deref(), Some("the asset moved only 4"));
+        let reasons = course.outcomes().into_values().map(|outcome| outcome.why.map(|why| why.reason));
+        let expected = [None, Some(Reason::MovedNothing), Some(Reason::MovedLess), Some(Reason::Superseded)];
+        assert_eq!(reasons.collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -370,7 +398,7 @@ mod tests {
         course.told(7, done(), Amount::from(5));
         assert!(course.plays().is_empty(), "each asset moves once");
         assert_eq!(statuses(&course), [Status::Executed; 2]);
-        let messages: Vec<_> = course.outcomes().into_values().map(|outcome| outcome.message).collect();
+        let messages: Vec<_> = [0, 1].map(|line| message(&course, line)).into();
         assert_eq!(messages, [Some("it moved 7; more would have reverted".to_owned()), None]);
     }
 
@@ -388,7 +416,7 @@ mod tests {
         }
         assert!(course.plays().is_empty());
         assert_eq!(statuses(&course), [Status::Failed, Status::Waiting]);
-        assert!(course.outcomes()[&0].message.as_ref().unwrap().contains("5 times and did not take place: no effect"));
+        assert!(message(&course, 0).unwrap().contains("5 times and did not take place: no effect"));
     }
 
     #[test]
@@ -403,7 +431,27 @@ mod tests {
         untold.refused(1, "GS013");
         assert_eq!(statuses(&untold), [Status::Failed; 2]);
         let mut unread = course(&safe, &[(0, 0)]);
-        unread.end("the node is away");
-        assert_eq!(unread.outcomes()[&0].message.as_deref(), Some("the node is away"));
+        unread.end(&Why::new(Reason::Unread, "the node is away"));
+        assert_eq!(message(&unread, 0).as_deref(), Some("the node is away"));
+    }
+
+    #[test]
+    fn whoever_runs_in_front_at_every_rung_leaves_the_rest_to_a_new_plan() {
+        let safe = safe();
+        let every: Vec<(usize, u64)> = (4..7).flat_map(|nonce| [(0, nonce), (1, nonce)]).collect();
+        let mut course = course(&safe, &every);
+        for live in 4..7 {
+            course.saw(at(live));
+            course.looked();
+            assert!(!course.plays().is_empty(), "a rung is left at {live}");
+            course.sends(&course.plays());
+            let asked = course.saw(at(live + 1));
+            asked.into_iter().for_each(|place| course.told(place, Fate::Superseded { place: PLACE }, Amount::ZERO));
+            course.looked();
+            course.missed(&Miss::new("the thief was faster", true));
+        }
+        assert!(course.plays().is_empty());
+        assert_eq!(statuses(&course), [Status::Superseded; 2]);
+        assert!(message(&course, 0).unwrap().contains("make a new plan"));
     }
 }

@@ -1,13 +1,13 @@
 //! What the owners of one wallet have signed. Several rungs may use up the same: whichever is carried out, the others at
 //! its place are worth nothing any more.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::Result;
-use chain::{Amount, Asset, Call, ChainId, ChainRules, Claim, Effect, WalletDesc};
+use chain::{Amount, Asset, Call, ChainId, ChainRules, Claim, Effect, KeyRole, WalletDesc};
+use chain_adapters::Adapters;
 use evacuation::{EvacuationError, Step, VerifiedBundle, VerifiedStep};
 
-use super::report::Line;
+use super::{report::Line, source::Portion, value::Values};
 
 /// One signed transaction of a wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +36,39 @@ impl Rung {
     }
 }
 
+/// What a wallet holds of an asset: a line of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// Of the report.
+    pub(super) line: usize,
+    /// Place among the assets of the plan's [`Values`].
+    pub(super) asset: usize,
+    /// All of it, smallest unit.
+    pub(super) amount: Amount,
+}
+
 /// One wallet, and what may be played of it.
-pub(super) struct Ladder<'a> {
-    pub(super) rules: &'a dyn ChainRules,
-    pub(super) wallet: &'a WalletDesc,
+pub(super) struct Ladder {
+    pub(super) rules: Arc<dyn ChainRules>,
+    pub(super) wallet: WalletDesc,
     /// What creates it, where its chain wants that.
     pub(super) creation: Option<Call>,
     /// At each place in the order in which they are to be tried.
     pub(super) rungs: Vec<Rung>,
+    /// What is to be moved.
+    pub(super) holdings: Vec<Holding>,
+    /// The owner who could not sign for it, and then it has no rungs: hot's keys are one for each wallet.
+    pub(super) unsigned: Option<KeyRole>,
 }
 
-/// The wallets of a bundle, in the order of their first steps, and the lines of the report. Nothing is sent of a bundle
-/// that is not signed by both.
-pub(super) fn ladders(bundle: &VerifiedBundle) -> Result<(Vec<Ladder<'_>>, Vec<Line>), EvacuationError> {
-    let mut lines = Vec::new();
-    let mut ladders: Vec<Ladder<'_>> = Vec::new();
+/// The wallets of a bundle, in the order of their first steps, the lines of the report, and what they are worth. Nothing
+/// is sent of a bundle that is not signed by both.
+pub(super) fn ladders(bundle: &VerifiedBundle) -> Result<(Portion, Values), EvacuationError> {
+    let (mut lines, mut values) = (Vec::new(), Values::default());
+    let mut ladders: Vec<Ladder> = Vec::new();
     let mut places: BTreeMap<(&ChainId, &str), usize> = BTreeMap::new();
-    for (number, verified) in bundle.steps().iter().enumerate() {
-        let Step { wallet: id, chain, address, asset, amount, destination, .. } = verified.step();
+    for (line, verified) in bundle.steps().iter().enumerate() {
+        let Step { wallet: id, chain, address, asset, contract, amount, destination, .. } = verified.step();
         lines.push(Line {
             id: id.to_string(),
             address: address.clone(),
@@ -61,18 +76,20 @@ pub(super) fn ladders(bundle: &VerifiedBundle) -> Result<(Vec<Ladder<'_>>, Vec<L
             to: destination.clone(),
             amount: *amount,
         });
-        let rung = rung(number, verified)?;
+        let place = values.add(asset, contract.as_deref(), *amount);
+        let (rung, holding) = (rung(line, verified)?, Holding { line, asset: place, amount: *amount });
         if let Some(ladder) = places.get(&(chain, address.as_str())).and_then(|place| ladders.get_mut(*place)) {
             ladder.rungs.push(rung);
+            ladder.holdings.push(holding);
             continue;
         }
         let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
-        let (rules, wallet) = (verified.rules(), verified.wallet());
-        let creation = rules.creation(wallet).map_err(wrong)?;
+        let (rules, wallet) = (Adapters::all().rules(chain).map_err(wrong)?, verified.wallet().clone());
+        let creation = rules.creation(&wallet).map_err(wrong)?;
         places.insert((chain, address), ladders.len());
-        ladders.push(Ladder { rules, wallet, creation, rungs: vec![rung] });
+        ladders.push(Ladder { rules, wallet, creation, rungs: vec![rung], holdings: vec![holding], unsigned: None });
     }
-    Ok((ladders, lines))
+    Ok((Portion { ladders, lines }, values))
 }
 
 fn rung(line: usize, verified: &VerifiedStep) -> Result<Rung, EvacuationError> {

@@ -1,47 +1,63 @@
-//! `multisig evac broadcast`: sends what two owners have signed. It keeps no record: what has happened is read from
-//! the chain (nonce, digest, and what a token says that it moved), so it may be stopped at any time, started again, and
-//! run twice.
+//! `multisig evac broadcast`: sends what two owners have signed. What has happened is read from the chain (nonce, digest,
+//! and what a token says that it moved), so it may be stopped at any time, started again, and run twice; the journal only
+//! spares a later run what this one has pending.
 //!
-//! `ladder` (what is signed: a bundle, or by `signed_plan` a plan of version 2) -> `course` (how far one wallet has come:
-//! pure) -> `look` (asks the chain) -> `together` (many wallets in one transaction) or `single` (where the chain carries
-//! no more) -> `rescue` (all wallets).
+//! `input` (files and pipes) -> `signed_plan` or a bundle's `ladder` (what is signed) -> `source` (a window of wallets) ->
+//! `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together` (many wallets in one transaction)
+//! or `single` (where the chain carries no more) -> `rescue` (all wallets) -> `telling`, `report`, `picture`. Beside them
+//! `payers` and `journal` (who pays, and what they have sent), and `watch` (how they and the node are).
 
 mod course;
 mod follow;
+mod input;
+mod journal;
 mod ladder;
 mod look;
+mod picture;
+mod reason;
 mod report;
 mod rescue;
 mod signed_plan;
 mod single;
+mod source;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod together;
+mod value;
+mod watch;
 
 use std::{
-    convert::Infallible,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Result, bail, ensure};
-use chain::{ChainClient, ChainId, RelayLimits};
+use anyhow::{Context, Result, bail, ensure};
+use chain::{ChainId, InMemory, Journal, RelayLimits};
 use chain_adapters::Adapters;
-use chain_clients::Tending;
 use clap::Args;
 use evacuation::{Bundle, EvacuationError, VerifiedBundle, stream::is_stream};
-use zeroize::Zeroizing;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{
+    input::Input,
+    journal::OnDisk,
     ladder::{Ladder, ladders},
-    report::{Line, Moved, Report},
-    rescue::rescue,
-    signed_plan::{Named, SignedPlan},
+    picture::{Caption, svg},
+    rescue::{BATCHES, SINGLES, WINDOW, rescue},
+    signed_plan::{Files, SignedPlan},
+    source::{Source, Window},
+    telling::{Telling, Voice},
+    value::{Curve, Values},
+    watch::Watch,
 };
-use super::{Payer, connect, manifest, patiently, read};
+use super::{Payer, connect, manifest, patiently, payers::Payers};
 use crate::{failure::bad_input, output::Output};
 
+/// Nodes that must say the same: what is signed already can't be led astray by a node, only held up.
+const AGREE: usize = 1;
 /// Gwei.
 const MAX_FEE: u64 = 500;
 const GWEI: u128 = 1_000_000_000;
@@ -49,6 +65,10 @@ const GWEI: u128 = 1_000_000_000;
 const MAX_GAS: u64 = 1 << 24;
 /// Chunks of a plan of version 2 after each of which people hear how far its verification is.
 const PROGRESS: u32 = 50;
+/// Of `--journal`: there is none.
+const NO_JOURNAL: &str = "none";
+/// Receipts that are asked for at a time.
+const RECEIPTS: usize = 32;
 
 /// What to send.
 #[derive(Debug, Args)]
@@ -61,12 +81,23 @@ pub(crate) struct BroadcastArgs {
     /// The custody manifest, signed by both stations; without it, the one that the plan or the bundle carries
     #[arg(long)]
     manifest: Option<PathBuf>,
-    /// A node of the chain
-    #[arg(long)]
-    rpc: String,
-    /// File with the secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses
-    #[arg(long)]
-    gas_key: PathBuf,
+    /// A node of the chain; may be repeated: where one is away or behind, the next is asked
+    #[arg(long, value_name = "URL", required = true)]
+    rpc: Vec<String>,
+    /// An endpoint that shows a transaction to nobody before it is mined; may be repeated. Transactions then go there alone,
+    /// and to the nodes of --rpc too once they have been left out for 10 blocks
+    #[arg(long, value_name = "URL")]
+    private: Vec<String>,
+    /// File with a secp256k1 key that pays for gas, 64 hex digits; use a key that nothing else uses. May be repeated: each
+    /// key has up to four transactions of many wallets under way
+    #[arg(long, value_name = "FILE", required = true)]
+    gas_key: Vec<PathBuf>,
+    /// Where to keep what is about to be sent, so that a later run goes on with it; none: nowhere [default: PLAN.journal]
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Where to draw the value moved against blocks, as SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// The most to offer for a gas, gwei; what is pending at less is sent again, dearer
     #[arg(long, value_name = "GWEI", default_value_t = MAX_FEE, value_parser = clap::value_parser!(u64).range(1..))]
     max_fee: u64,
@@ -75,87 +106,137 @@ pub(crate) struct BroadcastArgs {
     max_gas: u64,
 }
 
+/// All that was verified, and where it came from.
+struct Verified {
+    chain: ChainId,
+    wallets: u64,
+    values: Values,
+    source: Source,
+    /// Where its journal is by default.
+    journal: Option<PathBuf>,
+}
+
 pub(super) async fn run(args: BroadcastArgs, output: Output) -> Result<()> {
-    let mut plan = open(&args.plan)?;
-    // Read once: it may be a pipe.
-    if is_stream(plan.fill_buf().map_err(|error| cannot_read(&args.plan, &error))?) {
-        let mut signed = signed_plan(&args, plan)?;
-        let missing = signed.missing();
-        let (ladders, lines) = signed.ladders();
-        return send(&args, ladders, lines, missing, output).await;
-    }
-    let bundle = verified(&args, plan)?;
-    let (ladders, lines) = ladders(&bundle).map_err(|error| of_bundle(&args, &error))?;
-    send(&args, ladders, lines, Vec::new(), output).await
+    let verified = verified(&args)?;
+    send(&args, verified, output).await
 }
 
-/// `missing` is told of beside what becomes of the `lines`.
-async fn send(
-    args: &BroadcastArgs,
-    ladders: Vec<Ladder<'_>>,
-    lines: Vec<Line>,
-    missing: Vec<Moved>,
-    output: Output,
-) -> Result<()> {
-    if ladders.is_empty() && !missing.is_empty() {
-        return ended(Report::new(missing), output);
+fn verified(args: &BroadcastArgs) -> Result<Verified> {
+    let plan = Input::open(&args.plan)?;
+    let journal = plan.journal(&args.plan);
+    if is_stream(&plan.begins()?) {
+        let signed = signed_plan(args, plan)?;
+        let header = signed.header();
+        let (chain, wallets, values) = (header.chain.clone(), header.wallets, Values::of(header));
+        if wallets == 0 {
+            bail!(empty(&args.plan));
+        }
+        return Ok(Verified { chain, wallets, values, source: Source::plan(signed), journal });
     }
-    let key = gas_key(args)?;
-    let (max_price, max_gas) = (u128::from(args.max_fee) * GWEI, args.max_gas);
-    let limits = RelayLimits { max_price, max_gas, ..RelayLimits::DEFAULT };
-    let payer = Payer { path: &args.gas_key, key: &key, limits };
-    let client = connect(chain(&args.plan, &ladders)?, &args.rpc, Some(payer)).await?;
-    // A deployment to an address without the factory would cost gas and do nothing.
-    let creation = ladders.first().and_then(|first| Some((first.wallet, first.creation.as_ref()?)));
-    patiently(|| client.verify_contracts(creation)).await?;
-    let report = tokio::select! {
-        report = rescue(client.as_ref(), ladders, lines) => report?.and(missing),
-        never = tend(client.as_ref()) => match never {},
+    let bundle = bundle(args, plan.again()?)?;
+    let (portion, values) = ladders(&bundle).map_err(|error| of_bundle(args, &error))?;
+    let (chain, wallets) = (chain(&args.plan, &portion.ladders)?.clone(), portion.ladders.len() as u64);
+    Ok(Verified { chain, wallets, values, source: Source::held([portion]), journal })
+}
+
+async fn send(args: &BroadcastArgs, verified: Verified, output: Output) -> Result<()> {
+    let Verified { chain, wallets, values, mut source, journal } = verified;
+    let (payers, texts) = Payers::read(&args.gas_key, &chain)?;
+    let (journal, left) = kept(args, journal, &chain, &payers)?;
+    let picture = args.picture.as_deref().map(drawn).transpose()?;
+    let reader = connect(&chain, &args.rpc, AGREE, None).await?;
+    let batches = match reader.batching() {
+        Some(batching) => patiently(|| batching.carries()).await?,
+        None => false,
     };
-    ended(report, output)
-}
-
-/// What is open is a failure, but of no input.
-fn ended(report: Report, output: Output) -> Result<()> {
+    let limits = RelayLimits {
+        max_price: u128::from(args.max_fee) * GWEI,
+        max_gas: args.max_gas,
+        most_in_flight: if batches { BATCHES } else { SINGLES },
+        ..RelayLimits::DEFAULT
+    };
+    let keys: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+    let client =
+        connect(&chain, &args.rpc, AGREE, Some(Payer { keys: &keys, limits, journal, private: &args.private })).await?;
+    // A deployment to an address without the factory would cost gas and do nothing.
+    let first = source.first().await?.and_then(|portion| portion.ladders.first());
+    let creation = first.and_then(|first| Some((&first.wallet, first.creation.as_ref()?)));
+    patiently(|| client.verify_contracts(creation)).await?;
+    let voice = Voice::new(wallets);
+    let (told, all) = (Telling::new(voice.clone(), wallets, values.clone())?, values.all());
+    let watch = Watch::new(client, payers, voice);
+    let moved = async {
+        if left {
+            watch.earlier_ended().await;
+        }
+        rescue(&watch, &mut source, Window::of(WINDOW), &told).await
+    };
+    tokio::select! {
+        done = moved => done?,
+        never = watch.tend() => match never {},
+    }
+    let gas = gas(&watch, told.transactions()).await;
+    let (report, curve) = told.end(chain.to_string(), gas);
+    if let Some((file, path)) = picture {
+        let title = format!("Evacuation of {wallets} wallets on {chain}");
+        let valued = if values.is_priced() { "by the plan's prices" } else { "each asset counted the same" };
+        draw(file, &curve, &Caption { title: &title, percent: report.moved.value_percent, all, valued })
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     output.print(&report)?;
     let (open, all) = report.open();
     ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
 }
 
-/// Looks after what is sent, with each block.
-async fn tend(client: &dyn ChainClient) -> Infallible {
-    let (mut tending, mut failures) = (Tending::default(), 0);
-    loop {
-        failures = if tending.next(client).await.is_ok() { 0 } else { failures + 1 };
-        if failures > 0 {
-            tokio::time::sleep(backoff::delay(failures)).await;
-        }
-    }
+/// The journal, and whether transactions of an earlier run are in it.
+fn kept(
+    args: &BroadcastArgs,
+    default: Option<PathBuf>,
+    chain: &ChainId,
+    payers: &Payers,
+) -> Result<(Arc<dyn Journal>, bool)> {
+    let path = match &args.journal {
+        Some(path) if path.as_os_str() == NO_JOURNAL => None,
+        Some(path) => Some(path.clone()),
+        None => default,
+    };
+    let Some(path) = path else { return Ok((Arc::new(InMemory::default()), false)) };
+    let journal = OnDisk::open(&path, chain, &payers.accounts())?;
+    let left = journal.has_left();
+    Ok((Arc::new(journal), left))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>> {
-    Ok(BufReader::new(File::open(path).map_err(|error| cannot_read(path, &error))?))
+/// Gas of all these transactions; `None`: the chain does not tell.
+async fn gas(watch: &Watch, transactions: Vec<String>) -> Option<u64> {
+    let ask = |tx: String| async move { watch.ask(|| watch.client.work(&tx)).await.ok().flatten().ok_or(()) };
+    let asked = stream::iter(transactions).map(ask).buffer_unordered(RECEIPTS);
+    asked.try_fold(0, |sum: u64, gas| async move { Ok(sum.saturating_add(gas)) }).await.ok()
 }
 
-fn cannot_read(path: &Path, error: &io::Error) -> anyhow::Error {
-    bad_input(format!("cannot read {}: {error}", path.display()))
+/// The file that the picture goes to: that it can't be is told before anything is sent.
+fn drawn(path: &Path) -> Result<(File, &Path)> {
+    let file = File::create(path).map_err(|error| bad_input(format!("--picture {}: {error}", path.display())))?;
+    Ok((file, path))
+}
+
+fn draw(mut file: File, curve: &Curve, caption: &Caption<'_>) -> std::io::Result<()> {
+    std::io::Write::write_all(&mut file, svg(curve, caption).as_bytes())
 }
 
 /// The plan of version 2 with its signatures, all of it verified.
-fn signed_plan(args: &BroadcastArgs, plan: BufReader<File>) -> Result<SignedPlan> {
+fn signed_plan(args: &BroadcastArgs, plan: Input) -> Result<SignedPlan> {
     let [one, other] = args.signatures.as_slice() else {
         bail!(bad_input(format!(
             "{} is of version 2 and has no signatures in it; name the signature files of two owners after it",
             args.plan.display()
         )));
     };
-    let named = |path: &Path, input| Named { name: path.display().to_string(), input };
-    let signatures = [named(one, open(one)?), named(other, open(other)?)];
+    let signatures = [Input::open(one)?, Input::open(other)?];
     let manifest = args.manifest.as_deref().map(manifest).transpose()?;
     let manifest = manifest.as_ref().map(|(_, verified)| verified);
     let mut chunks = 0;
-    SignedPlan::read(named(&args.plan, plan), manifest, signatures, |done, all| {
+    SignedPlan::verify(&Files { plan, signatures }, manifest, |done, all| {
         chunks += 1;
         if chunks % PROGRESS == 0 {
             eprintln!("{done} of {all} wallets are verified");
@@ -165,7 +246,7 @@ fn signed_plan(args: &BroadcastArgs, plan: BufReader<File>) -> Result<SignedPlan
 
 /// The bundle, verified as the stations do. A forged manifest in a bundle would be of no use to the forger: what is
 /// sent moves only what its owners have signed.
-fn verified(args: &BroadcastArgs, mut file: impl Read) -> Result<VerifiedBundle> {
+fn bundle(args: &BroadcastArgs, mut file: impl Read) -> Result<VerifiedBundle> {
     if let Some(extra) = args.signatures.first() {
         bail!(bad_input(format!(
             "{} is of version 1 and has its signatures in it; leave {} out, or name the plan of version 2",
@@ -176,7 +257,7 @@ fn verified(args: &BroadcastArgs, mut file: impl Read) -> Result<VerifiedBundle>
     let wrong = |error| of_bundle(args, &error);
     let mut bytes = Vec::new();
     let read = file.read_to_end(&mut bytes).and_then(|_| Ok(text_file::unmark(&mut bytes)?));
-    read.map_err(|error| cannot_read(&args.plan, &error))?;
+    read.map_err(|error| bad_input(format!("cannot read {}: {error}", args.plan.display())))?;
     let bundle = Bundle::parse(&bytes).map_err(wrong)?;
     let manifest = match (&args.manifest, &bundle.manifest) {
         (Some(path), _) => manifest(path)?.1,
@@ -194,18 +275,16 @@ fn of_bundle(args: &BroadcastArgs, error: &EvacuationError) -> anyhow::Error {
     bad_input(format!("{}: {error}", args.plan.display()))
 }
 
-fn gas_key(args: &BroadcastArgs) -> Result<Zeroizing<String>> {
-    let bytes = Zeroizing::new(read(&args.gas_key)?);
-    Ok(Zeroizing::new(std::str::from_utf8(&bytes).unwrap_or_default().to_owned()))
-}
-
 /// A node serves one chain, so a bundle is broadcast chain by chain.
-fn chain<'a>(plan: &Path, ladders: &[Ladder<'a>]) -> Result<&'a ChainId> {
+fn chain<'a>(plan: &Path, ladders: &'a [Ladder]) -> Result<&'a ChainId> {
     let mut chains = ladders.iter().map(|ladder| &ladder.wallet.chain);
-    let empty = || bad_input(format!("{} is empty: there is nothing to move", plan.display()));
-    let chain = chains.next().ok_or_else(empty)?;
+    let chain = chains.next().ok_or_else(|| empty(plan))?;
     if let Some(other) = chains.find(|other| *other != chain) {
         bail!(bad_input(format!("the bundle has transactions on {chain} and on {other}; make one plan per chain")));
     }
     Ok(chain)
+}
+
+fn empty(plan: &Path) -> anyhow::Error {
+    bad_input(format!("{} is empty: there is nothing to move", plan.display()))
 }

@@ -1,81 +1,113 @@
-//! All wallets, in their order: several transactions under way at a time, each wallet in one of them.
+//! All wallets, in their order: several transactions under way at a time, each wallet in one of them, and no more wallets
+//! in memory than a window holds.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, VecDeque},
-    pin::pin,
-};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
-use chain::{ChainClient, ClientError};
-use futures::{StreamExt, stream, stream::FuturesUnordered};
+use anyhow::Result;
+use chain::batch::Batching;
+use evacuation::stream::CHUNK_WALLETS;
+use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     course::Course,
-    follow::Jam,
-    ladder::Ladder,
-    report::{Line, Moved, Outcome, Report, Status},
     single::play,
-    together::{Loaded, Loader},
+    source::{Source, Window},
+    telling::Telling,
+    together::{Loaded, Loader, MOST},
+    watch::Watch,
 };
-use crate::evac::{Progress, patiently};
 
-/// Transactions of one wallet each that are under way: nodes hold at least 16 of one account.
-const SINGLES: usize = 8;
-/// Transactions of many wallets that are under way: pools count their bytes, in sixteen parts of 32 KiB an account.
-const BATCHES: usize = 4;
+/// Transactions of one wallet each that are under way, of each gas key: nodes hold at least 16 of one account.
+pub(super) const SINGLES: usize = 8;
+/// Transactions of many wallets that are under way, of each gas key: pools count their bytes, in sixteen parts of 32 KiB
+/// an account.
+pub(super) const BATCHES: usize = 4;
+/// Wallets that are held at a time: more than four keys have under way.
+pub(super) const WINDOW: usize = 4 * CHUNK_WALLETS;
+/// After this time what could not be sent is tried again, where nothing of ours is under way.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Moves all that can be moved.
-pub(super) async fn rescue(
-    client: &dyn ChainClient,
-    ladders: Vec<Ladder<'_>>,
-    lines: Vec<Line>,
-) -> Result<Report, ClientError> {
-    let batching = match client.batching() {
-        Some(batching) if patiently(|| batching.carries()).await? => Some(batching),
-        _ => None,
-    };
-    let told = Telling::new(ladders.len(), lines);
-    let courses: VecDeque<Course<'_>> = ladders.into_iter().map(Course::new).collect();
-    match batching {
-        Some(batching) => together(Loader::new(client, batching), courses, &told).await,
-        None => {
-            let jam = &Jam::default();
-            let played = stream::iter(courses).map(|course| play(client, jam, course));
-            let mut played = played.buffer_unordered(SINGLES);
-            while let Some(course) = played.next().await {
-                told.done(&course);
-            }
+pub(super) async fn rescue(watch: &Watch, source: &mut Source, window: Window, told: &Telling) -> Result<()> {
+    match watch.client.batching() {
+        Some(batching) if watch.ask(|| batching.carries()).await? => {
+            together(watch, batching, source, window, told).await
         }
+        _ => singly(watch, source, told).await,
     }
-    Ok(told.end())
 }
 
-async fn together<'w>(mut loader: Loader<'_>, mut waiting: VecDeque<Course<'w>>, told: &Telling) {
-    let (jam, mut flights) = (&Jam::default(), FuturesUnordered::new());
+async fn singly(watch: &Watch, source: &mut Source, told: &Telling) -> Result<()> {
+    let (mut waiting, mut flights) = (VecDeque::new(), FuturesUnordered::new());
+    let (most, mut more) = (SINGLES * watch.keys().max(1), true);
+    loop {
+        while more && waiting.is_empty() {
+            match source.next().await? {
+                Some(portion) => waiting.extend(told.takes(portion)?),
+                None => more = false,
+            }
+        }
+        while flights.len() < most
+            && let Some(course) = waiting.pop_front()
+        {
+            flights.push(play(watch, course));
+        }
+        match flights.next().await {
+            Some(course) => told.done(&course),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn together(
+    watch: &Watch,
+    batching: &dyn Batching,
+    source: &mut Source,
+    mut window: Window,
+    told: &Telling,
+) -> Result<()> {
+    let (mut loader, mut waiting) = (Loader::new(watch, batching), VecDeque::<Course>::new());
+    let (most, mut flights, mut more) = (BATCHES * watch.keys().max(1), FuturesUnordered::new(), true);
     loop {
         let (mut done, mut landed, busy) = (Vec::new(), Vec::new(), !flights.is_empty());
-        let loaded = match flights.len() < BATCHES {
-            true => alongside(loader.load(&mut waiting, &mut done, jam, busy), &mut flights, &mut landed).await,
+        while more && waiting.len() < MOST && window.admits(CHUNK_WALLETS) {
+            match alongside(source.next(), &mut flights, &mut landed).await? {
+                Some(portion) => {
+                    window.took(portion.ladders.len());
+                    waiting.extend(told.takes(portion)?);
+                }
+                None => more = false,
+            }
+        }
+        let loaded = match flights.len() < most {
+            true => alongside(loader.load(&mut waiting, &mut done, busy), &mut flights, &mut landed).await,
             false => Loaded::Nothing,
         };
-        done.iter().for_each(|course| told.done(course));
+        let exhausted = !more || !waiting.is_empty() || !window.admits(CHUNK_WALLETS);
         match loaded {
-            Loaded::Sent(flight) => flights.push(flight.landed(jam)),
-            Loaded::Nothing if landed.is_empty() => match flights.next().await {
+            Loaded::Sent(flight) => flights.push(flight.landed()),
+            // All that was loaded had ended before: on to the next.
+            Loaded::Nothing if landed.is_empty() && (exhausted && done.is_empty()) => match flights.next().await {
                 Some(wallets) => landed.push(wallets),
-                None if waiting.is_empty() => return,
-                None => {}
+                None if waiting.is_empty() => return Ok(()),
+                // An earlier run's are under way.
+                None => tokio::time::sleep(PAUSE).await,
             },
             Loaded::Nothing => {}
         }
+        if !landed.is_empty() {
+            told.batch();
+        }
         for course in landed.into_iter().flatten().rev() {
             match (course.plays().is_empty(), course.company() < usize::MAX) {
-                (true, _) => told.done(&course),
+                (true, _) => done.push(course),
                 // What comes earlier in the bundle goes first.
                 (false, false) => waiting.push_front(course),
                 (false, true) => waiting.push_back(course),
             }
         }
+        done.iter().for_each(|course| told.done(course));
+        window.ended(done.len());
     }
 }
 
@@ -91,38 +123,5 @@ async fn alongside<T, F: Future>(
             done = &mut work => return done,
             Some(wallets) = flights.next() => landed.push(wallets),
         }
-    }
-}
-
-/// What is told of each line, and of each wallet while it goes on.
-struct Telling {
-    lines: Vec<Line>,
-    outcomes: RefCell<BTreeMap<usize, Outcome>>,
-    progress: Progress,
-}
-
-impl Telling {
-    fn new(wallets: usize, lines: Vec<Line>) -> Self {
-        Self { lines, outcomes: RefCell::default(), progress: Progress::new("moving money", wallets) }
-    }
-
-    /// Nothing more is played of a wallet.
-    fn done(&self, course: &Course<'_>) {
-        let outcomes = course.outcomes();
-        let lines = outcomes.iter().filter_map(|(line, outcome)| {
-            Some(Moved::new(self.lines.get(*line)?.clone(), outcome.clone()).to_string())
-        });
-        self.progress.done(&lines.collect::<Vec<_>>().join("\n"));
-        self.outcomes.borrow_mut().extend(outcomes);
-    }
-
-    fn end(self) -> Report {
-        self.progress.end();
-        let mut outcomes = self.outcomes.into_inner();
-        let lines = self.lines.into_iter().enumerate().map(|(number, line)| {
-            let untouched = Outcome { status: Status::Failed, tx: None, message: None };
-            Moved::new(line, outcomes.remove(&number).unwrap_or(untouched))
-        });
-        Report::new(lines.collect())
     }
 }

@@ -1,127 +1,157 @@
-//! A plan of version 2 and the signature files of two owners, read side by side. All of it is verified before anything
-//! is sent.
+//! A plan of version 2 and the signature files of two owners, read side by side: once to their ends, so that all of it is
+//! verified before anything is sent and nothing of it is kept, and once more chunk by chunk while it is played. What is
+//! played is what was verified: each chunk of the plan has the SHA-256 it had, and its signatures are verified again.
 
-use std::{io::Read, sync::Arc};
+use std::{collections::VecDeque, fs::File, io::Read, sync::Arc, thread};
 
-use anyhow::Result;
-use chain::{Call, ChainRules, Claim, Effect, KeyRole, Signatures, WalletDesc};
+use anyhow::{Result, anyhow};
+use chain::{ChainRules, Claim, Effect, KeyRole, Signatures};
 use chain_adapters::Adapters;
 use custody::manifest::VerifiedManifest;
 use evacuation::{
     EvacuationError,
-    stream::{LadderStep, OpenedPlan, PlanHeader, SignatureReader, StreamError, VerifiedChunk, VerifiedWallet},
+    stream::{
+        LadderStep, OpenedPlan, PlanHeader, PlanReader, SignatureReader, StreamError, VerifiedChunk, VerifiedWallet,
+    },
 };
 
 use super::{
-    ladder::{Ladder, Rung},
-    report::{Line, Moved, Outcome, Status},
+    input::Input,
+    ladder::{Holding, Ladder, Rung},
+    report::Line,
+    source::Portion,
 };
 use crate::failure::bad_input;
 
-/// A document, and what people call it.
-pub(super) struct Named<R> {
-    /// Of its file.
-    pub(super) name: String,
-    pub(super) input: R,
+/// The plan, and what two owners have signed of it.
+pub(super) struct Files {
+    pub(super) plan: Input,
+    pub(super) signatures: [Input; 2],
 }
 
-/// What two owners have signed, wallet by wallet in the order of the plan.
+/// What two owners have signed, verified, a chunk at a time.
 pub(super) struct SignedPlan {
+    name: String,
+    plan: PlanReader<File>,
+    owners: Owners<File>,
     rules: Arc<dyn ChainRules>,
-    wallets: Vec<WalletDesc>,
-    moves: Vec<Moves>,
-    lines: Vec<Line>,
-    missing: Vec<Moved>,
-}
-
-/// What is played of one wallet.
-struct Moves {
-    creation: Option<Call>,
-    rungs: Vec<Rung>,
+    /// SHA-256 of the chunks that are left, and of the whole plan.
+    chunks: VecDeque<[u8; 32]>,
+    digest: [u8; 32],
+    /// Lines of the report so far.
+    lines: usize,
 }
 
 impl SignedPlan {
-    /// Reads all three by the manifest given, or by the one in the plan. A forged one would be of no use to the forger:
-    /// what is sent moves only what its owners have signed. `verified` hears after each chunk of how many wallets that is
-    /// so, and of how many in all. The error names the file.
-    pub(super) fn read<R: Read>(
-        plan: Named<R>,
+    /// Reads all three to their ends by the manifest given, or by the one in the plan. A forged one would be of no use to
+    /// the forger: what is sent moves only what its owners have signed. `verified` hears after each chunk of how many
+    /// wallets that is so, and of how many in all. The error names the file.
+    pub(super) fn verify(
+        files: &Files,
         manifest: Option<&VerifiedManifest>,
-        signatures: [Named<R>; 2],
         mut verified: impl FnMut(u64, u64),
     ) -> Result<Self> {
-        let name = plan.name;
+        let name = files.plan.name.clone();
         let wrong = |error| of_file(&name, &error);
-        let opened = OpenedPlan::open(plan.input).map_err(wrong)?;
-        let manifest = match manifest {
-            Some(manifest) => manifest.clone(),
-            None => opened.header().manifest.verify().map_err(|error| wrong(error.into()))?,
-        };
-        let mut plan = opened.verify(&manifest, &Adapters::all()).map_err(wrong)?;
-        let mut owners = Owners::open(signatures, plan.header(), plan.header_digest())?;
+        let (mut plan, mut owners) = open(files, manifest)?;
+        let (mut chunks, mut wallets) = (VecDeque::new(), 0);
+        while let Some(chunk) = plan.next_chunk().map_err(wrong)? {
+            owners.signatures_on(&chunk)?;
+            chunks.push_back(chunk.digest());
+            wallets += chunk.wallets().len() as u64;
+            verified(wallets, plan.header().wallets);
+        }
+        owners.end(plan.digest())?;
         let chain = &plan.header().chain;
         let unknown = |source| EvacuationError::Destination { chain: chain.clone(), source };
         let rules = Adapters::all().rules(chain).map_err(|error| wrong(unknown(error).into()))?;
-        let mut signed = Self { rules, wallets: Vec::new(), moves: Vec::new(), lines: Vec::new(), missing: Vec::new() };
-        let mut read = 0;
-        while let Some(chunk) = plan.next_chunk().map_err(wrong)? {
-            let both = owners.signatures_on(&chunk)?;
-            signed.add(plan.header(), &chunk, both).map_err(wrong)?;
-            read += chunk.wallets().len() as u64;
-            verified(read, plan.header().wallets);
+        let (again, owners) = open(files, manifest).map_err(|error| changed(&name, &error))?;
+        if again.header_digest() != plan.header_digest() {
+            return Err(changed(&name, &anyhow!("its header differs")));
         }
-        owners.end(plan.digest())?;
-        Ok(signed)
+        Ok(Self { name, plan: again, owners, rules, chunks, digest: plan.digest(), lines: 0 })
     }
 
-    /// One for each wallet, and the lines of the report: one for each asset of a wallet.
-    pub(super) fn ladders(&mut self) -> (Vec<Ladder<'_>>, Vec<Line>) {
-        let (moves, lines) = (std::mem::take(&mut self.moves), std::mem::take(&mut self.lines));
-        let rules = self.rules.as_ref();
-        let ladders = self.wallets.iter().zip(moves);
-        let ladders = ladders.map(|(wallet, Moves { creation, rungs })| Ladder { rules, wallet, creation, rungs });
-        (ladders.collect(), lines)
+    /// What the plan says of itself.
+    pub(super) fn header(&self) -> &PlanHeader {
+        self.plan.header()
     }
 
-    /// What is not played, because an owner could not sign it: told by name at the end.
-    pub(super) fn missing(&mut self) -> Vec<Moved> {
-        std::mem::take(&mut self.missing)
-    }
-
-    fn add(
-        &mut self,
-        header: &PlanHeader,
-        chunk: &VerifiedChunk,
-        [one, other]: [(KeyRole, Vec<Option<Signatures>>); 2],
-    ) -> Result<(), StreamError> {
-        let signatures = one.1.into_iter().zip(other.1);
-        let both = signatures.map(|(first, second)| match (first, second) {
-            (Some(first), Some(second)) => Ok([(one.0, first), (other.0, second)]),
-            (None, _) => Err(one.0),
-            (_, None) => Err(other.0),
-        });
-        let mut steps = chunk.steps()?.into_iter().zip(both);
-        for wallet in chunk.wallets() {
-            let first = self.lines.len();
-            let steps: Vec<_> = steps.by_ref().take(wallet.planned().ladder.rungs().count()).collect();
-            let signed = steps.into_iter().map(|(step, both)| Ok((step, both?)));
-            let signed = match signed.collect::<Result<Vec<_>, KeyRole>>() {
-                Ok(signed) => signed,
-                Err(role) => {
-                    self.missing.extend(lines(header, wallet).map(|line| unsigned(line, role)));
-                    continue;
-                }
-            };
-            self.lines.extend(lines(header, wallet));
-            let rungs = signed.iter().map(|(step, both)| rung(header, first, step, both)).collect::<Result<_, _>>()?;
-            let (id, described) = (&wallet.planned().id, wallet.described());
-            let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: header.chain.clone(), source };
-            let creation = self.rules.creation(described).map_err(wrong)?;
-            self.wallets.push(described.clone());
-            self.moves.push(Moves { creation, rungs });
+    /// The wallets of the next chunk, and the lines of the report: one for each asset of a wallet. `None`: that was all.
+    pub(super) fn next(&mut self) -> Result<Option<Portion>> {
+        let name = self.name.clone();
+        let differs = |error: &dyn std::fmt::Display| changed(&name, error);
+        let Some(chunk) = self.plan.next_chunk().map_err(|error| differs(&error))? else {
+            self.owners.end(self.digest).map_err(|error| differs(&error))?;
+            let same = self.chunks.is_empty() && self.plan.digest() == self.digest;
+            return if same { Ok(None) } else { Err(differs(&"it is shorter")) };
+        };
+        if self.chunks.pop_front() != Some(chunk.digest()) {
+            return Err(differs(&"a chunk differs"));
         }
-        Ok(())
+        let both = self.owners.signatures_on(&chunk).map_err(|error| differs(&error))?;
+        let portion = portion(self.plan.header(), &self.rules, &chunk, both, self.lines);
+        let portion = portion.map_err(|error| of_file(&name, &error))?;
+        self.lines += portion.lines.len();
+        Ok(Some(portion))
     }
+}
+
+/// A file that was verified is another now. Something may have been sent, so it is not the command line that is wrong.
+fn changed(name: &str, why: &dyn std::fmt::Display) -> anyhow::Error {
+    anyhow!(
+        "{name} has changed since it was verified ({why}): nothing more of it is sent; run this again with files that \
+             nothing writes to"
+    )
+}
+
+/// Both, from their beginnings.
+fn open(files: &Files, manifest: Option<&VerifiedManifest>) -> Result<(PlanReader<File>, Owners<File>)> {
+    let wrong = |error| of_file(&files.plan.name, &error);
+    let opened = OpenedPlan::open(files.plan.again()?).map_err(wrong)?;
+    let manifest = match manifest {
+        Some(manifest) => manifest.clone(),
+        None => opened.header().manifest.verify().map_err(|error| wrong(error.into()))?,
+    };
+    let plan = opened.verify(&manifest, &Adapters::all()).map_err(wrong)?;
+    let owners = Owners::open(&files.signatures, plan.header(), plan.header_digest())?;
+    Ok((plan, owners))
+}
+
+/// The wallets of a chunk; `first` is the number of its first line.
+fn portion(
+    header: &PlanHeader,
+    rules: &Arc<dyn ChainRules>,
+    chunk: &VerifiedChunk,
+    [one, other]: [(KeyRole, Vec<Option<Signatures>>); 2],
+    mut first: usize,
+) -> Result<Portion, StreamError> {
+    let (mut ladders, mut all) = (Vec::with_capacity(chunk.wallets().len()), Vec::new());
+    // The two owners' signatures of each transaction.
+    let signatures = one.1.into_iter().zip(other.1);
+    let both = signatures.map(|(first, second)| match (first, second) {
+        (Some(first), Some(second)) => Ok([(one.0, first), (other.0, second)]),
+        (None, _) => Err(one.0),
+        (_, None) => Err(other.0),
+    });
+    let mut steps = chunk.steps()?.into_iter().zip(both);
+    for wallet in chunk.wallets() {
+        let steps: Vec<_> = steps.by_ref().take(wallet.planned().ladder.rungs().count()).collect();
+        let unsigned = steps.iter().find_map(|(_, both)| both.as_ref().err().copied());
+        let signed =
+            steps.iter().filter(|_| unsigned.is_none()).filter_map(|(step, both)| Some((step, both.as_ref().ok()?)));
+        let rungs = signed.map(|(step, both)| rung(header, first, step, both)).collect::<Result<_, _>>()?;
+        let (id, described) = (&wallet.planned().id, wallet.described().clone());
+        let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: header.chain.clone(), source };
+        let creation = rules.creation(&described).map_err(wrong)?;
+        let held = wallet.planned().ladder.holdings().iter().enumerate();
+        let held = held.map(|(place, of)| Holding { line: first + place, asset: of.asset(), amount: of.balance() });
+        let holdings: Vec<Holding> = held.collect();
+        first += holdings.len();
+        all.extend(lines(header, wallet));
+        ladders.push(Ladder { rules: rules.clone(), wallet: described, creation, rungs, holdings, unsigned });
+    }
+    Ok(Portion { ladders, lines: all })
 }
 
 /// One for each asset: all of it.
@@ -133,15 +163,6 @@ fn lines(header: &PlanHeader, wallet: &VerifiedWallet) -> impl Iterator<Item = L
         to: header.destination.clone(),
         amount: holding.balance(),
     })
-}
-
-/// Only hot leaves wallets out: its keys are one for each.
-fn unsigned(line: Line, role: KeyRole) -> Moved {
-    let why = format!(
-        "the wallet has no signature of {role}: its key needs the client's key, or Keeper does not have it; a plan of cool and cold \
-         moves it"
-    );
-    Moved::new(line, Outcome { status: Status::Failed, tx: None, message: Some(why) })
 }
 
 /// `first` is the first line of its wallet: lines are in the order of the wallet's assets.
@@ -167,13 +188,13 @@ fn rung(
 /// The signature files of two owners, in either order.
 struct Owners<R>([(String, SignatureReader<R>); 2]);
 
-impl<R: Read> Owners<R> {
-    fn open([one, other]: [Named<R>; 2], header: &PlanHeader, plan_header: [u8; 32]) -> Result<Self> {
-        let open = |Named { name, input }: Named<R>| {
-            let wrong = |error| of_file(&name, &error);
-            let file = SignatureReader::open(input).map_err(wrong)?;
+impl Owners<File> {
+    fn open([one, other]: &[Input; 2], header: &PlanHeader, plan_header: [u8; 32]) -> Result<Self> {
+        let open = |input: &Input| {
+            let wrong = |error| of_file(&input.name, &error);
+            let file = SignatureReader::open(input.again()?).map_err(wrong)?;
             file.require(file.role(), plan_header).and_then(|()| header.require_owner(file.role())).map_err(wrong)?;
-            Ok::<_, anyhow::Error>((name, file))
+            Ok::<_, anyhow::Error>((input.name.clone(), file))
         };
         let (one, other) = (open(one)?, open(other)?);
         if one.1.role() == other.1.role() {
@@ -185,7 +206,9 @@ impl<R: Read> Owners<R> {
         }
         Ok(Self([one, other]))
     }
+}
 
+impl<R: Read + Send> Owners<R> {
     /// Whose, and their signatures on a chunk, all verified.
     fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Option<Signatures>>); 2]> {
         let [one, other] = &mut self.0;
@@ -193,13 +216,17 @@ impl<R: Read> Owners<R> {
             let signatures = file.signatures_on(chunk).map_err(|error| of_file(name, &error))?;
             Ok::<_, anyhow::Error>((file.role(), signatures))
         };
-        Ok([of(one)?, of(other)?])
+        // Verifying is most of the work, and there is more than one core.
+        thread::scope(|scope| {
+            let second = scope.spawn(|| of(other));
+            let first = of(one);
+            let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok([first?, second?])
+        })
     }
 
-    fn end(self, plan: [u8; 32]) -> Result<()> {
-        self.0
-            .into_iter()
-            .try_for_each(|(name, mut file)| file.require_end(plan).map_err(|error| of_file(&name, &error)))
+    fn end(&mut self, plan: [u8; 32]) -> Result<()> {
+        self.0.iter_mut().try_for_each(|(name, file)| file.require_end(plan).map_err(|error| of_file(name, &error)))
     }
 }
 
@@ -209,17 +236,23 @@ fn of_file(name: &str, error: &StreamError) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use chain::Asset;
-    use custodies::{Ceremony, Custody, phrase};
-    use custody::phrase::EIP155;
-    use evacuation::{
-        Balance, ChainState, ExportedPayment, ExportedWallet, WalletsExport,
-        stream::{Block, Draft, OwnerPair, Request, SignatureWriter, SignedChunk},
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        io::{Seek, SeekFrom, Write},
     };
 
-    use super::*;
+    use chain::Asset;
+    use custodies::{Ceremony, Custody, FoundWallet, phrase};
+    use custody::phrase::EIP155;
+    use evacuation::{
+        ExportedPayment, ExportedWallet,
+        stream::{OwnerPair, SignatureWriter, SignedChunk},
+    };
+
+    use super::{
+        super::{course::Course, reason::Reason, report::Status},
+        *,
+    };
 
     const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
     const TOKEN: &str = "0x00000000000000000000000000000000000000bb";
@@ -241,39 +274,19 @@ mod tests {
             symbol: symbol.to_owned(),
             contract: contract.map(str::to_owned),
         };
-        let assets = [asset("ETH", None), asset("USD", Some(TOKEN))];
-        let (mut records, mut states) = (Vec::new(), BTreeMap::new());
-        for ((name, held), byte) in wallets.iter().zip(10..) {
+        let found = |((name, held), byte): (&(&str, [u128; 2]), u8)| {
             let hot = phrase(byte).keys().public_key(EIP155).unwrap().to_vec();
             let address = rules.wallet(&manifest.owners(&chain, &hot).unwrap(), [0; 32]).unwrap().address;
-            let id: custody::WalletId = name.parse().unwrap();
             let keys = BTreeMap::from([(EIP155.to_owned(), hot)]);
-            let mut record = ExportedWallet::new(id.clone(), &keys, [0; 32], [(chain.clone(), address)].into());
+            let addresses = [(chain.clone(), address)].into();
+            let mut record = ExportedWallet::new(name.parse().unwrap(), &keys, [0; 32], addresses);
             let (asset, contract) = ("ETH".to_owned(), Some("native".to_owned()));
             record.outstanding =
                 vec![ExportedPayment { chain: chain.clone(), nonce: 4, asset, contract, amount: 2.into(), to: None }];
-            records.push(record);
-            let balances = assets.iter().zip(held);
-            let balances = balances.map(|(asset, held)| Balance { asset: asset.clone(), amount: (*held).into() });
-            let state = ChainState { created: true, next: vec![Claim::Sequence(4)], balances: balances.collect() };
-            states.insert((id, chain.clone()), state);
-        }
-        let request = Request {
-            export: &WalletsExport::new(&manifest, records),
-            states: &states,
-            signed: &signed,
-            manifest: &manifest,
-            chain: &chain,
-            block: Block { number: 5, id: "0xab".to_owned() },
-            assets: &assets,
-            rebasing: &BTreeSet::new(),
-            prices: &BTreeMap::new(),
-            destination: None,
-            owners,
+            FoundWallet { record, live: Some(4), held: held.to_vec() }
         };
-        let mut plan = Vec::new();
-        Draft::new(&request, &Adapters::all()).unwrap().write(&mut plan).unwrap();
-        plan
+        let found: Vec<_> = wallets.iter().zip(10..).map(found).collect();
+        custodies::plan(&signed, &chain, &[asset("ETH", None), asset("USD", Some(TOKEN))], owners, &found)
     }
 
     fn sign(plan: &[u8], role: KeyRole) -> Vec<u8> {
@@ -292,13 +305,18 @@ mod tests {
         file.finish(plan.digest()).unwrap()
     }
 
+    fn input(name: &str, bytes: &[u8]) -> (Input, File) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        (Input::of(name, file.try_clone().unwrap()), file)
+    }
+
     fn read(plan: &[u8], signatures: [(&str, &[u8]); 2]) -> Result<SignedPlan> {
-        let named = |name: &str, input| Named { name: name.to_owned(), input };
-        let signatures = signatures.map(|(name, bytes)| named(name, bytes));
+        let signatures = signatures.map(|(name, bytes)| input(name, bytes).0);
         let mut told = Vec::new();
-        let signed = SignedPlan::read(named("plan", plan), None, signatures, |done, all| told.push((done, all)))?;
-        let left_out: BTreeSet<_> = signed.missing.iter().map(|moved| moved.to_string()[..5].to_owned()).collect();
-        let wallets = (signed.wallets.len() + left_out.len()) as u64;
+        let files = Files { plan: input("plan", plan).0, signatures };
+        let signed = SignedPlan::verify(&files, None, |done, all| told.push((done, all)))?;
+        let wallets = signed.header().wallets;
         assert_eq!(told, [(wallets, wallets)], "after its one chunk");
         Ok(signed)
     }
@@ -309,7 +327,12 @@ mod tests {
         let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| sign(&plan, role));
         let both: [(&str, &[u8]); 2] = [("cool", &cool), ("cold", &cold)];
         let mut signed = read(&plan, both).unwrap();
-        let (ladders, lines) = signed.ladders();
+        let Portion { ladders, lines } = signed.next().unwrap().unwrap();
+        assert!(signed.next().unwrap().is_none());
+        let held = ladders.iter().flat_map(|ladder| &ladder.holdings);
+        let held: Vec<_> = held.map(|it| (it.line, it.asset, it.amount.to_string())).collect();
+        let holding = |line, asset, amount: &str| (line, asset, amount.to_owned());
+        assert_eq!(held, [holding(0, 0, "9"), holding(1, 1, "5"), holding(2, 1, "3")]);
         let lines: Vec<_> = lines.iter().map(|it| (it.id.as_str(), it.asset.as_str(), it.amount.to_string())).collect();
         let line = |id, asset, amount: &str| (id, asset, amount.to_owned());
         assert_eq!(lines, [line("both", "ETH", "9"), line("both", "USD", "5"), line("token", "USD", "3")]);
@@ -331,7 +354,7 @@ mod tests {
         }
         let [one, other] = both;
         let mut swapped = read(&plan, [other, one]).unwrap();
-        let swapped = swapped.ladders().0;
+        let swapped = swapped.next().unwrap().unwrap().ladders;
         let same = ladders.iter().zip(&swapped).all(|(one, other)| one.rungs == other.rungs);
         assert!(same && swapped.len() == 2, "the owners' files may come in either order");
     }
@@ -363,29 +386,55 @@ mod tests {
     }
 
     #[test]
-    fn a_wallet_that_hot_has_not_signed_is_left_out_by_name_and_the_others_are_played() {
+    fn a_wallet_that_hot_has_not_signed_is_told_by_name_and_the_others_are_played() {
         let plan = plan_for(OwnerPair::HotAndCold, &[("alice", [9, 5]), ("clients", [8, 4])]);
         let secret = phrase(10).keys().secret(EIP155).unwrap();
         let mut reader =
             OpenedPlan::open(plan.as_slice()).unwrap().verify(&custody().manifest, &Adapters::all()).unwrap();
         let chunk = reader.next_chunk().unwrap().unwrap();
-        let signed = |hot: [bool; 2]| {
-            let secrets = hot.map(|signs| signs.then(|| secret.clone()));
-            let mut file = SignatureWriter::begin(Vec::new(), KeyRole::Hot, reader.header_digest()).unwrap();
-            file.chunk(SignedChunk::sign_hot(&chunk, &secrets).unwrap()).unwrap();
-            file.finish(reader.digest()).unwrap()
-        };
-        let (cold, hot) = (sign(&plan, KeyRole::Cold), signed([true, false]));
-        let mut read = read(&plan, [("cold", &cold), ("hot", &hot)]).unwrap();
-        let missing: Vec<String> = read.missing().iter().map(ToString::to_string).collect();
-        let [eth, usd] = missing.as_slice() else { panic!("{missing:?}") };
-        for (told, amount) in [(eth, "8 ETH"), (usd, "4 USD")] {
-            assert!(told.starts_with(&format!("clients: {amount} to {SAFE_PLACE}: Failed")), "{told}");
-            assert!(told.contains("no signature of hot: its key needs the client's key"), "{told}");
+        let alone = [Some(secret), None];
+        let mut hot = SignatureWriter::begin(Vec::new(), KeyRole::Hot, reader.header_digest()).unwrap();
+        hot.chunk(SignedChunk::sign_hot(&chunk, &alone).unwrap()).unwrap();
+        let hot = hot.finish(reader.digest()).unwrap();
+        let cold = sign(&plan, KeyRole::Cold);
+        let portion = read(&plan, [("cold", &cold), ("hot", &hot)]).unwrap().next().unwrap().unwrap();
+        let unsigned: Vec<_> = portion.ladders.iter().map(|ladder| (ladder.unsigned, ladder.rungs.len())).collect();
+        let rungs = portion.ladders[0].rungs.len();
+        assert!(rungs > 0 && unsigned == [(None, rungs), (Some(KeyRole::Hot), 0)], "{unsigned:?}");
+        let outcomes = Course::new(portion.ladders.into_iter().nth(1).unwrap()).outcomes();
+        assert_eq!(outcomes.keys().map(|line| portion.lines[*line].id.as_str()).collect::<Vec<_>>(), ["clients"; 2]);
+        for outcome in outcomes.into_values() {
+            let why = outcome.why.unwrap();
+            assert_eq!((outcome.status, why.reason), (Status::Failed, Reason::Unsigned));
+            assert!(why.message.contains("no signature of hot: its key needs the client's key"), "{}", why.message);
         }
-        let (ladders, lines) = read.ladders();
-        assert_eq!((ladders.len(), lines.len(), lines[0].id.as_str()), (1, 2, "alice"));
-        assert!(ladders[0].rungs.iter().all(|rung| rung.line < 2), "lines are counted without those left out");
+    }
+
+    #[test]
+    fn a_file_that_changes_after_it_was_verified_is_named_and_nothing_of_it_is_played() {
+        let bytes = plan(&[("alice", [9, 0])]);
+        let [cool, cold] = [KeyRole::Cool, KeyRole::Cold].map(|role| sign(&bytes, role));
+        let mut forged = cool.clone();
+        // In a signature, before the end with the plan's SHA-256.
+        let place = forged.len() - 60;
+        forged[place] ^= 1;
+        // A name is in a chunk alone, and nobody signs it; a balance is in the header too.
+        let (renamed, other) = (plan(&[("alicf", [9, 0])]), plan(&[("alice", [8, 0])]));
+        for (which, with) in [(0, &other), (0, &renamed), (1, &cold), (1, &forged), (2, &cool)] {
+            let [(plan, first), (cool, second), (cold, third)] =
+                [("plan", &bytes), ("cool", &cool), ("cold", &cold)].map(|(name, bytes)| input(name, bytes));
+            let mut file = [first, second, third].into_iter().nth(which).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), with.len() as u64);
+            let files = Files { plan, signatures: [cool, cold] };
+            // All of it was read once.
+            let write = |_, _| {
+                file.seek(SeekFrom::Start(0)).unwrap();
+                file.write_all(with).unwrap();
+            };
+            let played = SignedPlan::verify(&files, None, write).and_then(|mut signed| signed.next());
+            let said = played.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.starts_with("plan has changed since it was verified ("), "{which}: {said}");
+        }
     }
 
     #[test]

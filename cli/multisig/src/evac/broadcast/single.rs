@@ -1,16 +1,17 @@
 //! One wallet at a time, one call in a transaction: where a chain has nothing that carries more.
 
 use chain::{
-    ChainClient, ClientError, Errand,
+    ClientError, Errand,
     execute::{Carried, Errands, Executor, Readiness},
 };
 
 use super::{
     course::{Course, Miss},
-    follow::{Jam, WAIT, advised, missed},
+    follow::{WAIT, missed},
     look::look,
+    reason::{Reason, Why},
+    watch::{Waits, Watch},
 };
-use crate::evac::patiently;
 
 const NOT_SEEN: &str = "the node does not show that the wallet is there";
 
@@ -19,54 +20,54 @@ enum Played {
     /// The chain says what became of it; if it did not take place, why that may be.
     Look(Miss),
     Refused(String),
-    Stopped(String),
+    Stopped(Why),
     /// Nothing more of this wallet.
-    Ended(String),
+    Ended(Why),
 }
 
 /// Plays all that can be played of a wallet.
-pub(super) async fn play<'a>(client: &dyn ChainClient, jam: &Jam, mut course: Course<'a>) -> Course<'a> {
+pub(super) async fn play(watch: &Watch, mut course: Course) -> Course {
     let mut miss = Miss::new(String::new(), false);
     loop {
-        if let Err(error) = look(client, &mut course, &miss).await {
-            course.end(&advised(error));
-        }
+        course = look(watch, course, &miss).await;
         let Some(place) = course.plays().first().copied() else { return course };
-        if let Some(jammed) = jam.why() {
+        if let Some(jammed) = watch.jammed() {
             course.end(&jammed);
             return course;
         }
         course.sends(&[place]);
-        match one(client, jam, &course, place).await {
+        match one(watch, &course, place).await {
             Played::Look(reason) => miss = reason,
             Played::Refused(reason) => {
                 course.recalled();
                 course.refused(place, &reason);
             }
-            Played::Stopped(message) => {
+            Played::Stopped(why) => {
                 course.recalled();
-                course.stop(place, message);
+                course.stop(place, why);
             }
-            Played::Ended(message) => course.end(&message),
+            Played::Ended(why) => course.end(&why),
         }
     }
 }
 
-async fn one(client: &dyn ChainClient, jam: &Jam, course: &Course<'_>, place: usize) -> Played {
+async fn one(watch: &Watch, course: &Course, place: usize) -> Played {
     let ladder = &course.ladder;
     let errand = |purpose: &str| Errand { of: ladder.wallet.address.clone(), purpose: purpose.to_owned() };
     let errands = Errands { creation: errand("creation"), execution: errand("execution") };
-    let executor = Executor::new(client, ladder.rules, ladder.wallet, errands, WAIT);
+    let executor = Executor::new(watch.client.as_ref(), ladder.rules.as_ref(), &ladder.wallet, errands, WAIT);
     if course.wants_creation() {
-        match until_ended(jam, || executor.create()).await {
+        match until_ended(watch, || executor.create()).await {
             Ok(Readiness::Ready) => {}
-            Ok(Readiness::Impossible(why)) => return Played::Stopped(why),
+            Ok(Readiness::Impossible(why)) => return Played::Stopped(Why::new(Reason::WouldRevert, why)),
             Ok(Readiness::NotSeen) => return Played::Look(Miss::new(NOT_SEEN, false)),
             Ok(Readiness::Lost(lost)) => return Played::Look(missed(&lost)),
-            Err(message) => return Played::Ended(format!("deploying the wallet: {message}")),
+            Err(Why { reason, message }) => {
+                return Played::Ended(Why::new(reason, format!("deploying the wallet: {message}")));
+            }
         }
     }
-    match until_ended(jam, || executor.execute(&ladder.rungs[place].call)).await {
+    match until_ended(watch, || executor.execute(&ladder.rungs[place].call)).await {
         Ok(Carried::Mined { tx, success: true }) => {
             Played::Look(Miss::new(format!("transaction {tx} had no effect"), false))
         }
@@ -74,22 +75,28 @@ async fn one(client: &dyn ChainClient, jam: &Jam, course: &Course<'_>, place: us
             Played::Look(Miss::new(format!("transaction {tx} reverted"), false))
         }
         Ok(Carried::Refused(reason)) => Played::Refused(reason),
-        Ok(Carried::OverGas(why)) => Played::Stopped(why),
+        Ok(Carried::OverGas(why)) => Played::Stopped(Why::new(Reason::OverGas, why)),
         Ok(Carried::Lost(lost)) => Played::Look(missed(&lost)),
-        Err(message) => Played::Ended(message),
+        Err(why) => Played::Ended(why),
     }
 }
 
 /// Follows a call until it has ended; the error says what to do.
-async fn until_ended<T, F>(jam: &Jam, carry: impl Fn() -> F) -> Result<T, String>
+async fn until_ended<T, F>(watch: &Watch, carry: impl Fn() -> F) -> Result<T, Why>
 where
     F: Future<Output = Result<T, ClientError>>,
 {
     let mut failures = 0;
     loop {
-        match patiently(&carry).await {
+        match watch.ask_much(&carry).await {
             Ok(ended) => return Ok(ended),
-            Err(error) => jam.wait(error, &mut failures).await?,
+            // Others have their calls under way: one of them ends first.
+            Err(ClientError::Full { .. }) => tokio::time::sleep(WAIT / 10).await,
+            Err(error) => match watch.waits(error, &mut failures).await {
+                Waits::On => {}
+                // Its calls are with this key.
+                Waits::Elsewhere(why) | Waits::Never(why) => return Err(why),
+            },
         }
     }
 }

@@ -11,11 +11,15 @@ use harness::{Options, evm::Anvil};
 use serde_json::{Value, json};
 
 use super::{
-    ladder::{Ladder, Rung},
+    ladder::{Holding, Ladder, Rung},
     report::{Line, Report},
     rescue::rescue,
-    tend,
+    source::{Portion, Source, Window},
+    telling::{Telling, Voice},
+    value::Values,
+    watch::Watch,
 };
+use crate::evac::payers::Payers;
 
 const CHAIN: u64 = 31_337;
 const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -76,28 +80,30 @@ impl World {
         Rung { line, claims, effect, asset: asset.clone(), call, id }
     }
 
-    /// Every asset at every nonce that can still be live.
-    fn ladders(&self) -> (Vec<Ladder<'_>>, Vec<Line>) {
-        let (mut ladders, mut lines) = (Vec::new(), Vec::new());
-        for wallet in &self.wallets {
-            let first = lines.len();
-            lines.extend(self.assets.iter().map(|asset| Line {
+    /// Every asset at every nonce that can still be live: a wallet at a time.
+    fn portions(&self) -> Vec<Portion> {
+        let portions = self.wallets.iter().enumerate().map(|(number, wallet)| {
+            let first = number * self.assets.len();
+            let line = |asset: &Asset| Line {
                 id: wallet.address.clone(),
                 address: wallet.address.clone(),
                 asset: asset.symbol.clone(),
                 to: SAFE_PLACE.to_owned(),
                 amount: Amount::from(9),
-            }));
+            };
             let by = [(KeyRole::Cool, 2), (KeyRole::Cold, 3)];
             let at = |nonce| {
                 let assets = self.assets.iter().enumerate();
                 assets.map(move |(place, asset)| self.rung(wallet, first + place, asset, nonce, by, SAFE_PLACE))
             };
             let rungs = (0..4).flat_map(at).collect();
-            let creation = self.rules.creation(wallet).unwrap();
-            ladders.push(Ladder { rules: &self.rules, wallet, creation, rungs });
-        }
-        (ladders, lines)
+            let holding = |asset| Holding { line: first + asset, asset, amount: Amount::from(9) };
+            let holdings = (0..self.assets.len()).map(holding).collect();
+            let (rules, creation) = (Arc::new(self.rules.clone()), self.rules.creation(wallet).unwrap());
+            let ladder = Ladder { rules, wallet: wallet.clone(), creation, rungs, holdings, unsigned: None };
+            Portion { ladders: vec![ladder], lines: self.assets.iter().map(line).collect() }
+        });
+        portions.collect()
     }
 
     async fn call(&self, call: chain::Call) {
@@ -106,17 +112,25 @@ impl World {
         self.anvil.send(json!({"from": from, "to": call.to, "data": data})).await.unwrap();
     }
 
-    async fn rescue(&self) -> Report {
+    /// With no more wallets in memory than `window`.
+    async fn rescue(&self, window: usize) -> Report {
         let key = &self.anvil.dev_accounts().unwrap()[1].key;
         let limits = RelayLimits { max_gas: 1 << 24, takes_over: true, ..RelayLimits::DEFAULT };
         let relaying = Relaying { keys: &[key], limits, journal: Arc::new(InMemory::default()) };
         let access = Access::one(&self.anvil.url());
         let client = chain_clients::connect(self.rules.id(), &access, Some(&relaying)).unwrap();
-        let (ladders, lines) = self.ladders();
-        tokio::select! {
-            report = rescue(client.as_ref(), ladders, lines) => report.unwrap(),
-            never = tend(client.as_ref()) => match never {},
+        let (mut values, mut source) = (Values::default(), Source::held(self.portions()));
+        for asset in &self.assets {
+            values.add(&asset.symbol, asset.contract.as_deref(), Amount::from(27));
         }
+        let voice = Voice::new(3);
+        let told = Telling::new(voice.clone(), 3, values).unwrap();
+        let watch = Watch::new(client, Payers::default(), voice);
+        tokio::select! {
+            done = rescue(&watch, &mut source, Window::of(window), &told) => done.unwrap(),
+            never = watch.tend() => match never {},
+        }
+        told.end(self.rules.id().to_string(), None).0
     }
 }
 
@@ -138,14 +152,20 @@ async fn a_front_runner_shifts_a_rung_a_reverting_asset_is_skipped_and_all_else_
         world.call(world.rules.creation(robbed).unwrap().unwrap()).await;
         let away = world.rules.address(&world.anvil.dev_accounts().unwrap()[7].address).unwrap();
         world.call(world.rung(robbed, 0, &world.assets[2], 0, thieves, &away).call).await;
-        let report = world.rescue().await;
+        let report = world.rescue(3_000).await;
         assert_eq!(statuses(&report), ["failed", "executed", "executed"].repeat(3), "{report}");
         assert_eq!(world.anvil.balance(SAFE_PLACE).await.unwrap(), 27);
         assert_eq!(
             world.anvil.token_balance(world.assets[1].contract.as_ref().unwrap(), SAFE_PLACE).await.unwrap(),
             27
         );
-        let again = world.rescue().await;
+        let value = serde_json::to_value(&report).unwrap();
+        assert_eq!(value["moved"], json!({"valuePercent": 66.6666, "wallets": 0}), "{value:#}");
+        let paused = &value["notMoved"][0];
+        assert_eq!((&paused["reason"], &paused["wallets"]), (&json!("wouldRevert"), &json!(3)), "{value:#}");
+        assert!((paused["value"].as_f64().unwrap() - 100.0 / 3.0).abs() < 1e-9, "{paused}");
+        // No more than one wallet in memory, as if the plan were larger than the window.
+        let again = world.rescue(1).await;
         assert_eq!(statuses(&again), ["failed", "alreadyExecuted", "alreadyExecuted"].repeat(3), "{again}");
         let account = world.anvil.dev_accounts().unwrap()[1].address.clone();
         let sent: String = world.anvil.rpc("eth_getTransactionCount", json!([account, "latest"])).await.unwrap();

@@ -1,9 +1,12 @@
 //! Many wallets in one transaction: filled with what a trial lets pass, sent, and followed.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use chain::{
-    ChainClient, ClientError, Errand, Following, Outcome,
+    ClientError, Errand, Following, Outcome,
     batch::{Batch, Batched, Batching, Group, Tried},
     execute::Lost,
 };
@@ -11,17 +14,20 @@ use futures::future::join_all;
 
 use super::{
     course::{Course, Miss},
-    follow::{Jam, WAIT, advised, missed},
+    follow::{WAIT, missed},
     look::look,
+    reason::Why,
+    watch::{Waits, Watch},
 };
-use crate::evac::patiently;
 
 /// Wallets that are looked at for one transaction.
-const MOST: usize = 256;
+pub(super) const MOST: usize = 256;
+/// What is not mined after this time is told.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Fills transactions, as full as the chain and the float allow.
 pub(super) struct Loader<'a> {
-    client: &'a dyn ChainClient,
+    watch: &'a Watch,
     batching: &'a dyn Batching,
     /// Wallets in one transaction.
     most: usize,
@@ -30,35 +36,34 @@ pub(super) struct Loader<'a> {
 }
 
 /// What filling one comes to.
-pub(super) enum Loaded<'a, 'w> {
+pub(super) enum Loaded<'a> {
     /// It is with the relayer.
-    Sent(Flight<'a, 'w>),
+    Sent(Flight<'a>),
     /// Nothing is left to be sent, or nothing can be before what is under way has ended.
     Nothing,
 }
 
 /// A transaction under way, and the wallets in it.
-pub(super) struct Flight<'a, 'w> {
-    client: &'a dyn ChainClient,
+pub(super) struct Flight<'a> {
+    watch: &'a Watch,
     following: Box<dyn Following>,
-    wallets: Vec<Course<'w>>,
+    wallets: Vec<Course>,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(client: &'a dyn ChainClient, batching: &'a dyn Batching) -> Self {
-        Self { client, batching, most: MOST, filled: 0 }
+    pub(super) fn new(watch: &'a Watch, batching: &'a dyn Batching) -> Self {
+        Self { watch, batching, most: MOST, filled: 0 }
     }
 
     /// Fills one from the wallets that wait; those of which nothing more is to be played go to `done`.
-    pub(super) async fn load<'w>(
+    pub(super) async fn load(
         &mut self,
-        waiting: &mut VecDeque<Course<'w>>,
-        done: &mut Vec<Course<'w>>,
-        jam: &Jam,
+        waiting: &mut VecDeque<Course>,
+        done: &mut Vec<Course>,
         under_way: bool,
-    ) -> Loaded<'a, 'w> {
+    ) -> Loaded<'a> {
         loop {
-            if let Some(why) = jam.why() {
+            if let Some(why) = self.watch.jammed() {
                 waiting.iter_mut().for_each(|course| course.end(&why));
             }
             let mut wallets = self.ready(waiting, done).await;
@@ -66,8 +71,14 @@ impl<'a> Loader<'a> {
                 return Loaded::Nothing;
             }
             let groups: Vec<Group<'_>> = wallets.iter().map(group).collect();
-            let batch = match patiently(|| self.batching.batch(&groups)).await {
+            let batch = match self.watch.ask_much(|| self.batching.batch(&groups)).await {
                 Ok(batch) => batch,
+                // The node is well: together they are too much for it.
+                Err(error) if error.is_away() && wallets.len() > 1 => {
+                    self.most = wallets.len() / 2;
+                    put_back(waiting, wallets);
+                    continue;
+                }
                 Err(error) => {
                     not_tried(&mut wallets, error);
                     put_back(waiting, wallets);
@@ -80,7 +91,7 @@ impl<'a> Loader<'a> {
             match self.send(&batched).await {
                 Ok(following) => {
                     self.most = (self.most * 2).min(MOST);
-                    return Loaded::Sent(Flight { client: self.client, following, wallets: aboard });
+                    return Loaded::Sent(Flight { watch: self.watch, following, wallets: aboard });
                 }
                 Err(error) => {
                     let waits = self.not_sent(aboard, error, under_way, waiting);
@@ -93,17 +104,13 @@ impl<'a> Loader<'a> {
     }
 
     /// Wallets of which something can be played, as many as one transaction may hold.
-    async fn ready<'w>(&self, waiting: &mut VecDeque<Course<'w>>, done: &mut Vec<Course<'w>>) -> Vec<Course<'w>> {
-        let mut ready: Vec<Course<'w>> = Vec::new();
+    async fn ready(&self, waiting: &mut VecDeque<Course>, done: &mut Vec<Course>) -> Vec<Course> {
+        let mut ready: Vec<Course> = Vec::new();
         while ready.len() < self.most && !waiting.is_empty() {
-            let some: Vec<Course<'w>> = waiting.drain(..waiting.len().min(self.most - ready.len())).collect();
-            let looked = some.into_iter().map(async |mut course| {
-                // Nothing of it is under way.
-                if let Err(error) = look(self.client, &mut course, &Miss::new("", false)).await {
-                    course.end(&advised(error));
-                }
-                course
-            });
+            let some: Vec<Course> = waiting.drain(..waiting.len().min(self.most - ready.len())).collect();
+            // Nothing of them is under way.
+            let none = Miss::new("", false);
+            let looked = some.into_iter().map(|course| look(self.watch, course, &none));
             let looked = join_all(looked).await.into_iter();
             let (open, ended): (Vec<_>, Vec<_>) = looked.partition(|course| !course.plays().is_empty());
             ready.extend(open);
@@ -121,24 +128,26 @@ impl<'a> Loader<'a> {
     async fn send(&mut self, batched: &Batched) -> Result<Box<dyn Following>, ClientError> {
         self.filled += 1;
         let errand = Errand { of: format!("batch {}", self.filled), purpose: "execution".to_owned() };
-        patiently(|| self.batching.relay_batch(&errand, batched)).await
+        self.watch.ask(|| self.batching.relay_batch(&errand, batched)).await
     }
 
     /// Whether to wait for what is under way: until then nothing can be sent.
-    fn not_sent<'w>(
+    fn not_sent(
         &mut self,
-        mut aboard: Vec<Course<'w>>,
+        mut aboard: Vec<Course>,
         error: ClientError,
         under_way: bool,
-        waiting: &mut VecDeque<Course<'w>>,
+        waiting: &mut VecDeque<Course>,
     ) -> bool {
         aboard.iter_mut().for_each(Course::recalled);
         let poor = matches!(error, ClientError::Float { .. });
-        let waits = poor && under_way;
+        let waits = poor && under_way || matches!(error, ClientError::Full { .. });
         if poor && !under_way && aboard.len() > 1 {
             self.most = aboard.len() / 2;
+        } else if matches!(error, ClientError::Journal(_)) {
+            self.watch.jam(error.into());
         } else if !waits {
-            let why = advised(error);
+            let why = Why::from(error);
             aboard.iter_mut().for_each(|course| course.end(&why));
         }
         put_back(waiting, aboard);
@@ -146,20 +155,20 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn group<'g>(course: &'g Course<'_>) -> Group<'g> {
+fn group(course: &Course) -> Group<'_> {
     let ladder = &course.ladder;
     let creation = ladder.creation.clone().filter(|_| course.wants_creation());
     let executions = course.plays().into_iter().map(|place| ladder.rungs[place].call.clone()).collect();
-    Group { wallet: ladder.wallet, creation, executions }
+    Group { wallet: &ladder.wallet, creation, executions }
 }
 
 /// The order stays.
-fn put_back<'w>(waiting: &mut VecDeque<Course<'w>>, wallets: Vec<Course<'w>>) {
+fn put_back(waiting: &mut VecDeque<Course>, wallets: Vec<Course>) {
     wallets.into_iter().rev().for_each(|course| waiting.push_front(course));
 }
 
 /// Those that are in the batch, and those that are not.
-fn sorted<'w>(wallets: Vec<Course<'w>>, batch: &Batch) -> (Vec<Course<'w>>, Vec<Course<'w>>) {
+fn sorted(wallets: Vec<Course>, batch: &Batch) -> (Vec<Course>, Vec<Course>) {
     let (mut aboard, mut left) = (Vec::new(), Vec::new());
     for (mut course, tried) in wallets.into_iter().zip(&batch.tried) {
         let plays = course.plays();
@@ -185,45 +194,56 @@ fn sorted<'w>(wallets: Vec<Course<'w>>, batch: &Batch) -> (Vec<Course<'w>>, Vec<
 }
 
 /// A trial could not be made.
-fn not_tried(wallets: &mut [Course<'_>], error: ClientError) {
+fn not_tried(wallets: &mut [Course], error: ClientError) {
     match (&error, wallets.first_mut()) {
         // Of the first alone: the others are tried without it.
         (ClientError::OverGas { .. }, Some(first)) => {
             if let Some(place) = first.plays().first() {
-                first.stop(*place, error.to_string());
+                first.stop(*place, error.into());
             }
         }
         _ => {
-            let why = advised(error);
+            let why = Why::from(error);
             wallets.iter_mut().for_each(|course| course.end(&why));
         }
     }
 }
 
-impl<'w> Flight<'_, 'w> {
+impl Flight<'_> {
     /// Its wallets, when the chain has said what became of them.
-    pub(super) async fn landed(mut self, jam: &Jam) -> Vec<Course<'w>> {
-        let mut failures = 0;
+    pub(super) async fn landed(mut self) -> Vec<Course> {
+        let (mut failures, mut told) = (0, (Instant::now(), 0));
         let miss = loop {
             match self.following.outcome(WAIT).await {
                 Ok(Outcome::Mined { tx, .. }) => break Miss::new(format!("transaction {tx} did not do it"), true),
                 Ok(Outcome::Replaced { relayer, claim }) => break missed(&Lost::Replaced { relayer, claim }),
                 Ok(Outcome::Rejected(message)) => break missed(&Lost::Rejected(message)),
                 Err(error) => {
-                    if let Err(why) = jam.wait(error, &mut failures).await {
-                        self.wallets.iter_mut().for_each(|course| course.end(&why));
-                        break Miss::new(why, false);
+                    self.tell(&error, &mut told);
+                    match self.watch.waits(error, &mut failures).await {
+                        Waits::On => {}
+                        // They are loaded again, by a key that can.
+                        Waits::Elsewhere(why) => break Miss::new(why.message, false),
+                        Waits::Never(why) => {
+                            self.wallets.iter_mut().for_each(|course| course.end(&why));
+                            break Miss::new(why.message, false);
+                        }
                     }
                 }
             }
         };
-        let client = self.client;
-        let looked = self.wallets.into_iter().map(async |mut course| {
-            if let Err(error) = look(client, &mut course, &miss).await {
-                course.end(&advised(error));
-            }
-            course
-        });
-        join_all(looked).await
+        join_all(self.wallets.into_iter().map(|course| look(self.watch, course, &miss))).await
+    }
+
+    /// Now and then, that it is not mined: since when, and how often that was told.
+    fn tell(&self, error: &ClientError, (since, times): &mut (Instant, u32)) {
+        if since.elapsed() >= LONG * (*times + 1) {
+            *times += 1;
+            let (wallets, seconds) = (self.wallets.len(), since.elapsed().as_secs());
+            self.watch.voice.say(&format!(
+                "a transaction of {wallets} wallets is not mined after {seconds} s and is made dearer by and by, up to \
+                 --max-fee: {error}"
+            ));
+        }
     }
 }
