@@ -22,7 +22,7 @@ demo: ## the main job, narrated, on three kind clusters (KEEP=1 leaves them runn
 	cargo run -q -p demo -- $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint test-rust hostile test-lab ## what CI runs
+test: lint test-rust test-evac hostile test-lab ## what CI runs
 
 .PHONY: lint
 lint: fmt clippy deny
@@ -106,6 +106,23 @@ hostile: servers ## attacks with each domain's own credentials; a table and targ
 	cargo build -q --locked -p hostile --bins
 	cargo run -q --locked -p hostile -- --points $(POINTS) $(SUITES)
 
+# Wallets on the chain, and wallets without one.
+WALLETS ?= 1000
+SIM ?= 1000000
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Built together and run from there: `cargo run` would build what they share once more, with other features.
+.PHONY: evac
+evac: export RUSTFLAGS := -C target-feature=+crt-static
+evac: servers ## the rescue under attack, and the sizes of a million wallets; target/evac/report.json (WALLETS, SIM)
+	cargo build -q --locked --release --target $(STATIC) -p multisig -p multisig-paper -p signer-workload -p evac
+	$(TARGET)/$(STATIC)/release/evac --wallets $(WALLETS) --sim $(SIM)
+
+.PHONY: test-evac
+test-evac: servers
+	cargo build -q --workspace --locked --exclude hostile
+	$(TARGET)/debug/evac --wallets 60 --sim 3000
+
 .PHONY: fuzz
 fuzz: $(CARGO_FUZZ) $(FUZZ_TARGETS:%=fuzz-%) ## each target for FUZZ_SECONDS (60); a finding ends the run and is named
 
@@ -126,7 +143,7 @@ $(CARGO_FUZZ):
 
 .PHONY: verify
 verify: POINTS = 10000
-verify: test bench bench-sign bench-app fuzz ## everything, including what takes too long for CI
+verify: test evac bench bench-sign bench-app fuzz ## everything, including what takes too long for CI
 
 .PHONY: crds
 crds: ## writes crds/ and their chart again from the types

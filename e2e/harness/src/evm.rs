@@ -1,5 +1,7 @@
 //! anvil with the Safe 1.4.1 contracts at their canonical addresses.
 
+pub mod tokens;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -188,7 +190,12 @@ impl Anvil {
 
     /// Balance in wei.
     pub async fn balance(&self, address: &str) -> Result<u128> {
-        quantity(&self.rpc::<String>("eth_getBalance", json!([address, "latest"])).await?)
+        self.balance_at(address, None).await
+    }
+
+    /// The same at the end of a block, or of the newest.
+    pub async fn balance_at(&self, address: &str, block: Option<u64>) -> Result<u128> {
+        quantity(&self.rpc::<String>("eth_getBalance", json!([address, tag(block)])).await?)
     }
 
     /// Deploys an ERC-20 (18 decimals); the first development account owns all 10^15 units. Its address.
@@ -220,8 +227,13 @@ impl Anvil {
 
     /// Units of a token that `address` holds.
     pub async fn token_balance(&self, token: &str, address: &str) -> Result<u128> {
+        self.token_balance_at(token, address, None).await
+    }
+
+    /// The same at the end of a block, or of the newest.
+    pub async fn token_balance_at(&self, token: &str, address: &str, block: Option<u64>) -> Result<u128> {
         let data = format!("0x70a08231{}", word(address)?); // balanceOf(address)
-        quantity(&self.rpc::<String>("eth_call", json!([{"to": token, "data": data}, "latest"])).await?)
+        quantity(&self.rpc::<String>("eth_call", json!([{"to": token, "data": data}, tag(block)])).await?)
     }
 
     /// Whether the process runs.
@@ -300,6 +312,11 @@ impl Anvil {
         let artifact = self.modules.join(ARTIFACTS).join(artifact);
         Ok(serde_json::from_str::<Artifact>(&files::read(&artifact)?)?.bytecode)
     }
+}
+
+/// A block, as parameters have it.
+fn tag(block: Option<u64>) -> String {
+    block.map_or_else(|| "latest".to_owned(), |number| format!("{number:#x}"))
 }
 
 /// An address as an ABI word.

@@ -43,6 +43,14 @@ async fn a_real_node_misbehaves_as_it_is_told() {
     assert_eq!((chain().await, chain().await), (json!("0x1"), json!("0x7a69")));
     proxy.clear();
 
+    // Answered by what was asked, where that is known.
+    let known = |params: &Value| (params[0] == SOMEBODY).then(|| json!("0x9"));
+    proxy.rule(Rule::on("eth_getBalance").does(Fault::respond(known)));
+    let balance = async |who: &str| ask(&proxy, "eth_getBalance", json!([who, "latest"])).await;
+    let nobody = "0x00000000000000000000000000000000000000bb";
+    assert_eq!((balance(SOMEBODY).await, balance(nobody).await), (json!("0x9"), json!("0x0")));
+    proxy.clear();
+
     // HTTP and the connection, in a batch too.
     proxy.rule(Rule::any().times(1).does(Fault::status(429, "slow down", &[("retry-after", "3")])));
     let one = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []});

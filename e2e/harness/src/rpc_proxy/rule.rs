@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// A function of a request's parameters and its answer.
 type Alteration = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
 
+/// What a request's parameters are answered with, if with anything.
+type Response = Arc<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
+
 /// A condition on a request's parameters.
 type Condition = Box<dyn Fn(&Value) -> bool + Send + Sync>;
 
@@ -34,6 +37,8 @@ pub enum Fault {
     Error(Value),
     /// This result; the node is not asked.
     Answer(Value),
+    /// A result made from the parameters; where there is none, the request goes on.
+    Respond(Response),
     /// The node's result, altered; a node's error stays as it is.
     Alter(Alteration),
 }
@@ -48,6 +53,11 @@ impl Fault {
     pub fn status(status: u16, body: &str, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self::Status(status, body.to_owned(), headers.collect())
+    }
+
+    /// A result made from the request's parameters; the node is asked where it is none.
+    pub fn respond(respond: impl Fn(&Value) -> Option<Value> + Send + Sync + 'static) -> Self {
+        Self::Respond(Arc::new(respond))
     }
 
     /// The node's result, changed in place; the first argument is the request's parameters.

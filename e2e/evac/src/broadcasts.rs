@@ -1,0 +1,80 @@
+//! The broadcaster, as often as it takes.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::{
+    chain::Chain,
+    miner::Miner,
+    narrate::say,
+    proof::Left,
+    rescue::{FULL, Place},
+    shell::{Ran, Running, Shell},
+    wallets::Holder,
+};
+
+/// How often it is killed.
+pub(crate) const KILLS: usize = 2;
+/// Until it must be over.
+const RUNS: usize = 8;
+/// Where no block is made: so long it may wait for what an earlier run has sent, before it is killed all the same.
+const STILL: Duration = Duration::from_secs(3);
+/// The longest that one run may take.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+
+/// Killed twice, and started again until nothing movable is left: how often it was killed, and the newest block when it
+/// began.
+pub(crate) async fn broadcasts(
+    place: &Place,
+    shell: &Shell,
+    chain: &Chain,
+    holders: &[Holder],
+    miner: &Miner,
+) -> Result<(usize, u64)> {
+    let broadcast = place.page.command("multisig evac broadcast", &chain.node.url())?;
+    // A small plan is one transaction: there the broadcaster is killed before it is mined.
+    let small = holders.len() < FULL / 2;
+    let sends = if small { 1 } else { 3 };
+    let (mut kills, begun) = (0, chain.newest().await?);
+    for number in 0..RUNS {
+        say(format!("run {} of the broadcaster: {broadcast}", number + 1));
+        let sent = || chain.node.count("eth_sendRawTransaction");
+        let before = sent();
+        let held = small && kills < KILLS;
+        miner.hold(held);
+        let mut running = shell.start(&format!("broadcast-{number}"), &broadcast, "").await?;
+        let enough = |it: &Running| kills < KILLS && (sent() >= before + sends || held && it.lasts() > STILL);
+        match ended(&mut running, enough).await? {
+            None => {
+                running.kill().await?;
+                kills += 1;
+                say(format!("killed (kill -9) when it had sent {}", sent() - before));
+            }
+            Some(ran) => {
+                ensure!(kills == KILLS, "the broadcaster ended before it could be killed:\n{}", ran.said);
+                let left = Left::read(chain, holders).await?;
+                let (open, code) = (left.movable.len(), ran.code);
+                say(format!("it ends with {code:?}; {open} wallets still hold something movable"));
+                ensure!([Some(0), Some(1)].contains(&code), "the broadcaster fails:\n{}", ran.said);
+                if open == 0 {
+                    return Ok((kills, begun));
+                }
+            }
+        }
+    }
+    let last = fs::read_to_string(shell.file(&format!("broadcast-{}.log", RUNS - 1))).unwrap_or_default();
+    let tail: Vec<&str> = last.lines().rev().take(10).collect();
+    bail!("after {RUNS} runs wallets still hold something movable:\n{}", tail.join("\n"))
+}
+
+/// What became of it, unless it has done enough before.
+async fn ended(running: &mut Running, enough: impl Fn(&Running) -> bool) -> Result<Option<Ran>> {
+    loop {
+        match running.look().await? {
+            Some(ran) => return Ok(Some(ran)),
+            None if enough(running) => return Ok(None),
+            None => ensure!(running.lasts() < PATIENCE, "the broadcaster does not end"),
+        }
+    }
+}
