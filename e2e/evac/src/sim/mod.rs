@@ -29,13 +29,13 @@ use crate::{
     wallets::Holder,
 };
 
-/// From so many wallets on it is the full size, for which the goals hold.
+/// From so many wallets on it is the full size, for which the bounds hold.
 const FULL: usize = 1_000_000;
 const MIB: u64 = 1 << 20;
 /// Bytes.
 const MOST_PLAN: u64 = 64 * MIB;
 const MOST_SIGNATURES: u64 = 128 * MIB;
-/// Seconds of a core.
+/// Seconds of a core: a goal.
 const MOST_WORK: f64 = 150.0;
 /// MiB.
 const MOST_STATION: u64 = 256;
@@ -160,8 +160,9 @@ fn told(shell: &Shell, count: usize, taken: &Taken, meanwhile: &Meanwhile) -> Re
         for (name, ran, most) in &all {
             ensure!(ran.rss_mib <= *most, "{name} holds {} MiB of memory instead of at most {most}", ran.rss_mib);
         }
-        for (name, ran, _) in &all[1..] {
-            ensure!(ran.work <= MOST_WORK, "{name} takes {:.0} s of a core instead of at most {MOST_WORK}", ran.work);
+        // Said and not refused: how long a core takes depends on what else the machine does.
+        for (name, ran, _) in all[1..].iter().filter(|(_, ran, _)| ran.work > MOST_WORK) {
+            say(format!("the goal is missed: {name} takes {:.0} s of a core instead of {MOST_WORK}", ran.work));
         }
     }
     Ok(Sim {

@@ -46,9 +46,9 @@ pub(crate) fn owners(owners: &Owners) -> Result<[Address; 3], ChainError> {
 }
 
 /// `setup`: three owners, threshold 2, and nothing else: no delegate call, no fallback handler, no payment.
-pub(crate) fn initializer(keys: &Owners) -> Result<Vec<u8>, ChainError> {
+pub(crate) fn initializer(owners: [Address; 3]) -> Vec<u8> {
     let call = setupCall {
-        owners: owners(keys)?.to_vec(),
+        owners: owners.to_vec(),
         threshold: U256::from(THRESHOLD),
         to: Address::ZERO,
         data: Bytes::new(),
@@ -57,21 +57,21 @@ pub(crate) fn initializer(keys: &Owners) -> Result<Vec<u8>, ChainError> {
         payment: U256::ZERO,
         paymentReceiver: Address::ZERO,
     };
-    Ok(call.abi_encode())
+    call.abi_encode()
 }
 
 /// CREATE2 as the factory does it: salt = keccak256(keccak256(initializer) ++ saltNonce).
-pub(crate) fn wallet(owners: &Owners, salt: [u8; 32]) -> Result<Address, ChainError> {
-    let initializer = keccak256(initializer(owners)?);
+pub(crate) fn wallet(owners: [Address; 3], salt: [u8; 32]) -> Address {
+    let initializer = keccak256(initializer(owners));
     let salt = keccak256([initializer.as_slice(), &salt].concat());
-    Ok(FACTORY.create2(salt, PROXY_INIT_CODE_HASH))
+    FACTORY.create2(salt, PROXY_INIT_CODE_HASH)
 }
 
 /// The factory's `createProxyWithNonce`.
-pub(crate) fn deployment(owners: &Owners, salt: [u8; 32]) -> Result<Call, ChainError> {
+pub(crate) fn deployment(keys: &Owners, salt: [u8; 32]) -> Result<Call, ChainError> {
     let call = createProxyWithNonceCall {
         singleton: SINGLETON,
-        initializer: initializer(owners)?.into(),
+        initializer: initializer(owners(keys)?).into(),
         saltNonce: U256::from_be_bytes(salt),
     };
     Ok(Call { to: display(&FACTORY), data: call.abi_encode() })
