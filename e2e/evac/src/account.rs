@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use crate::{
     assets::Kind,
-    broadcasts::KILLS,
     chain::Chain,
     narrate::{chapter, say},
+    place::{FULL, KILLS, PAYEE, SAFE},
     proof::{Arrived, EXECUTIONS, Left, Sent, emptied, lost, movable, worth},
     report::{FrontRun, Moved, NotMoved, Report, rounded},
-    rescue::{FULL, PAYEE, SAFE},
     shell::Shell,
     thief::Thief,
     told,

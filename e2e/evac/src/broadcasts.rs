@@ -8,14 +8,12 @@ use crate::{
     chain::Chain,
     miner::Miner,
     narrate::say,
+    place::{FULL, KILLS, Place},
     proof::Left,
-    rescue::{FULL, Place},
     shell::{Ran, Running, Shell},
     wallets::Holder,
 };
 
-/// How often it is killed.
-pub(crate) const KILLS: usize = 2;
 /// Until it must be over.
 const RUNS: usize = 8;
 /// Where no block is made: so long it may wait for what an earlier run has sent, before it is killed all the same.

@@ -11,6 +11,7 @@ mod cooler;
 mod miner;
 mod narrate;
 mod page;
+mod place;
 mod proof;
 mod report;
 mod rescue;
@@ -31,7 +32,8 @@ use data_center::RealVault;
 use crate::{
     narrate::{act, chapter, say},
     page::Page,
-    rescue::{Place, programs, rescue},
+    place::{Place, programs},
+    rescue::rescue,
     sim::sim,
 };
 

@@ -1,17 +1,10 @@
 //! The worst day: hub, App, Keeper and the broker are gone, and a thief has what they had.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs};
 
 use alloy_primitives::Address;
 use anyhow::{Context, Result, ensure};
-use custodies::{CHAIN, Ceremony, Custody};
-use custody::phrase::Phrase;
-use data_center::RealVault;
+use custodies::Custody;
 
 use crate::{
     account::account,
@@ -21,41 +14,15 @@ use crate::{
     cooler::{Serving, Signed, Volume},
     miner::Miner,
     narrate::{act, chapter, say},
-    page::Page,
+    place::{PAYEE, Place, custody, typed},
     report::Report,
     shell::Shell,
     thief::Thief,
     wallets::Holder,
 };
 
-/// Where everything goes. Nobody has its key.
-pub(crate) const SAFE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-/// Whom hot and cool paid before the freeze.
-pub(crate) const PAYEE: &str = "0x00000000000000000000000000000000000000ee";
 /// The account that pays gas for us.
 const FLOAT: usize = 1;
-/// From so many wallets on it is the full size, of which the goals are told.
-pub(crate) const FULL: usize = 1_000;
-
-/// The programs, the page, a folder, a Vault.
-pub(crate) struct Place {
-    pub(crate) bin: PathBuf,
-    pub(crate) page: Page,
-    pub(crate) folder: PathBuf,
-    pub(crate) vault: Arc<RealVault>,
-    pub(crate) seed: u64,
-}
-
-/// Digits from the paper, then the phrase, as a person types them at a station.
-pub(crate) fn typed(custody: &Custody, phrase: &Phrase) -> String {
-    let digest = custody.manifest.digest();
-    format!("{}\n{}\n", &digest[digest.len() - 8..], phrase.words().collect::<Vec<_>>().join(" "))
-}
-
-/// A custody whose destination is [`SAFE`].
-pub(crate) fn custody() -> Custody {
-    Ceremony::fixed().destinations(CHAIN, &[SAFE]).held()
-}
 
 /// Before the breach.
 struct Before {
@@ -170,10 +137,4 @@ async fn rescuers(
     ensure!(by_cooler == fs::read(shell.file("cool.sig"))?, "the cool phrase signs otherwise than Cooler");
     say("the cool phrase at its station signs the same as Cooler");
     broadcasts(place, shell, chain, holders, miner).await
-}
-
-/// The repository's root and the programs beside this one.
-pub(crate) fn programs() -> Result<(PathBuf, PathBuf)> {
-    let bin = std::env::current_exe()?.parent().map(Path::to_owned).context("a program is in a folder")?;
-    Ok((harness::servers::repository(), bin))
 }

@@ -17,6 +17,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{failure::bad_input, output::Output};
 
+/// Wei.
+const GWEI: u128 = 1_000_000_000;
+/// Gas: what EIP-7825 allows one transaction.
+const MAX_GAS: u64 = 1 << 24;
 /// How often a node that is away is asked again before the command gives up: about a minute.
 const ATTEMPTS: u32 = 9;
 

@@ -22,15 +22,12 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use serde::Serialize;
 
 use super::{
-    Payer, Progress, connect, patiently,
+    GWEI, MAX_GAS, Payer, Progress, connect, patiently,
     payers::Payers,
     plan::{Drawn, FromArgs, Prepared, draw, prepare, read},
 };
 use crate::{failure::bad_input, output::Output};
 
-const GWEI: u128 = 1_000_000_000;
-/// Gas of one transaction: what EIP-7825 allows.
-const MAX_GAS: u64 = 1 << 24;
 /// Wallets that are offered for one transaction.
 const OFFERED: usize = 128;
 /// Transactions under way, of each gas key.

@@ -23,8 +23,8 @@ use crate::{
     chain::NUMBER,
     cooler::Volume,
     narrate::{act, chapter, say},
+    place::{Place, custody, typed},
     report::{Sim, rounded},
-    rescue::{Place, custody, typed},
     shell::{Ran, Shell},
     wallets::Holder,
 };

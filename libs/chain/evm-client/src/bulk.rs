@@ -19,8 +19,6 @@ use crate::{
     safe::{OWN, balance_of, own_reads, units},
 };
 
-/// Values in one call at most: some 600 KB of request.
-pub(crate) const MOST_IN_CALL: usize = 3_000;
 /// A node that refuses so few in one call is asked without Multicall3.
 const LEAST_IN_CALL: usize = 16;
 /// Where a token answers none of its holders in a call, so many are asked alone before that is believed of all in it.

@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    bulk,
     fault::{self, malformed},
     queue::{Queue, Search, Waiting, Wanted},
     transport::{Patient, words},
     window::Window,
 };
 
+/// Values in one call at most, where many are wanted: some 600 KB of request.
+const MOST_IN_BULK: usize = 3_000;
 /// Requests in one POST.
 const MOST_IN_BATCH: usize = 100;
 /// How long a chain that was verified is taken to be the same.
@@ -129,7 +130,7 @@ impl Node {
             receipts: Queue::default(),
             window: Mutex::default(),
             multicall: OnceCell::new(),
-            in_call: AtomicUsize::new(bulk::MOST_IN_CALL),
+            in_call: AtomicUsize::new(MOST_IN_BULK),
             known: Mutex::default(),
         })
     }

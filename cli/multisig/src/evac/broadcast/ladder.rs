@@ -7,7 +7,7 @@ use chain::{Amount, Asset, Call, ChainId, ChainRules, Claim, Effect, KeyRole, Wa
 use chain_adapters::Adapters;
 use evacuation::{EvacuationError, Step, VerifiedBundle, VerifiedStep};
 
-use super::{report::Line, source::Portion, value::Values};
+use super::{report::Line, value::Values};
 
 /// One signed transaction of a wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,12 @@ pub(super) struct Ladder {
     pub(super) holdings: Vec<Holding>,
     /// The owner who could not sign for it, and then it has no rungs: hot's keys are one for each wallet.
     pub(super) unsigned: Option<KeyRole>,
+}
+
+/// Wallets that come together, and their lines of the report.
+pub(super) struct Portion {
+    pub(super) ladders: Vec<Ladder>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// The wallets of a bundle, in the order of their first steps, the lines of the report, and what they are worth. Nothing

@@ -53,16 +53,13 @@ use self::{
     value::{Curve, Values},
     watch::Watch,
 };
-use super::{Payer, connect, manifest, patiently, payers::Payers};
+use super::{GWEI, MAX_GAS, Payer, connect, manifest, patiently, payers::Payers};
 use crate::{failure::bad_input, output::Output};
 
 /// Nodes that must say the same: what is signed already can't be led astray by a node, only held up.
 const AGREE: usize = 1;
 /// Gwei.
 const MAX_FEE: u64 = 500;
-const GWEI: u128 = 1_000_000_000;
-/// Gas: what EIP-7825 allows one transaction.
-const MAX_GAS: u64 = 1 << 24;
 /// Chunks of a plan of version 2 after each of which people hear how far its verification is.
 const PROGRESS: u32 = 50;
 /// Of `--journal`: there is none.

@@ -17,9 +17,8 @@ use evacuation::{
 
 use super::{
     input::Input,
-    ladder::{Holding, Ladder, Rung},
+    ladder::{Holding, Ladder, Portion, Rung},
     report::Line,
-    source::Portion,
 };
 use crate::failure::bad_input;
 

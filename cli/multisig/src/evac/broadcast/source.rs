@@ -4,13 +4,7 @@ use std::collections::VecDeque;
 
 use anyhow::{Context, Result};
 
-use super::{ladder::Ladder, report::Line, signed_plan::SignedPlan};
-
-/// Wallets that come together, and their lines of the report.
-pub(super) struct Portion {
-    pub(super) ladders: Vec<Ladder>,
-    pub(super) lines: Vec<Line>,
-}
+use super::{ladder::Portion, signed_plan::SignedPlan};
 
 /// All wallets, most valuable first.
 pub(super) struct Source {
@@ -85,7 +79,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::report::Line, *};
 
     #[test]
     fn the_next_wallets_come_in_when_as_many_have_ended() {

@@ -12,9 +12,9 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     course::Course,
+    ladder::Portion,
     reason::Reason,
     report::{Blocks, Line, Lines, NotMoved, Outcome, Priced, Report, SHOWN, Total},
-    source::Portion,
     value::{Curve, Values},
 };
 

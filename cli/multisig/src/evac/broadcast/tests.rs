@@ -11,10 +11,10 @@ use harness::{Options, evm::Anvil};
 use serde_json::{Value, json};
 
 use super::{
-    ladder::{Holding, Ladder, Rung},
+    ladder::{Holding, Ladder, Portion, Rung},
     report::{Line, Report},
     rescue::rescue,
-    source::{Portion, Source, Window},
+    source::{Source, Window},
     telling::{Telling, Voice},
     value::Values,
     watch::Watch,
