@@ -1,5 +1,7 @@
 //! From public keys to addresses: owners (keccak256 of the point), wallets (CREATE2), and how addresses are written.
 
+use std::cell::Cell;
+
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use chain::{Call, ChainError, KeyRole, Owners};
@@ -83,6 +85,28 @@ pub(crate) fn of_key(key: &[u8]) -> Option<Address> {
     Some(Address::from_raw_public_key(&key.serialize_uncompressed()[1..]))
 }
 
+/// A key and its address.
+type Known = Cell<Option<([u8; 33], Address)>>;
+
+thread_local! {
+    /// The last cool and the last cold key: those of a custody are the same in all its wallets, and a key's point is a
+    /// square root to compute.
+    static KNOWN: [Known; 2] = const { [Cell::new(None), Cell::new(None)] };
+}
+
 fn owner(role: KeyRole, key: &[u8]) -> Result<Address, ChainError> {
-    of_key(key).ok_or(ChainError::PublicKey { role, expected: "33-byte SEC1 (secp256k1)" })
+    let compute = || of_key(key).ok_or(ChainError::PublicKey { role, expected: "33-byte SEC1 (secp256k1)" });
+    let place = match role {
+        KeyRole::Hot => return compute(),
+        KeyRole::Cool => 0,
+        KeyRole::Cold => 1,
+    };
+    KNOWN.with(|known| match known[place].get() {
+        Some((before, address)) if before == *key => Ok(address),
+        _ => {
+            let address = compute()?;
+            known[place].set(key.try_into().ok().map(|key| (key, address)));
+            Ok(address)
+        }
+    })
 }

@@ -128,9 +128,11 @@ impl ChainRules for EvmSafe {
     }
 
     fn admits(&self, effect: &Effect, wallet: &WalletDesc, assets: &[Asset]) -> Result<(), Refusal> {
-        let unsigned = transaction::build(effect, assets, 0);
-        let unsigned = unsigned.map_err(|error| Reason::Malformed.because(error.to_string()))?;
-        self.decode(&unsigned, wallet, assets).map(drop)
+        self.require_own(wallet)?;
+        let own = decode::wallet_address(&wallet.address)?;
+        let transaction = transaction::of_effect(effect, assets, 0);
+        let transaction = transaction.map_err(|error| Reason::Malformed.because(error.to_string()))?;
+        decode::effect(&transaction, own, assets).map(drop)
     }
 
     fn decode(&self, unsigned: &[u8], wallet: &WalletDesc, assets: &[Asset]) -> Result<Transaction, Refusal> {

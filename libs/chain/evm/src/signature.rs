@@ -26,10 +26,11 @@ pub(crate) fn sign(secret: &[u8; 32], digest: &[u8; 32]) -> Result<Vec<u8>, Chai
     Ok([&rs[..], &[v]].concat())
 }
 
-/// Whether the contract's `ecrecover` would find this key; refuses the malleable twin with high s.
+/// Whether the contract's `ecrecover` would find this key (33-byte SEC1, which is its only form here); refuses the
+/// malleable twin with high s.
 pub(crate) fn verify(public_key: &[u8], digest: &[u8; 32], signature: &[u8]) -> bool {
-    let Ok(key) = PublicKey::from_slice(public_key) else { return false };
-    recover(digest, signature).is_some_and(|recovered| recovered == key)
+    // The key is not parsed: that costs a square root, and the one found is a key in any case.
+    recover(digest, signature).is_some_and(|recovered| recovered.serialize() == *public_key)
 }
 
 pub(crate) fn public_key(secret: &[u8; 32]) -> Result<Vec<u8>, ChainError> {

@@ -29,6 +29,11 @@ pub(crate) fn digest(transaction: &SafeTx, chain: u64, wallet: Address) -> [u8; 
 
 /// The bytes of an effect.
 pub(crate) fn build(effect: &Effect, assets: &[Asset], nonce: u64) -> Result<Vec<u8>, ChainError> {
+    of_effect(effect, assets, nonce).map(|transaction| transaction.abi_encode_params())
+}
+
+/// The transaction that has this effect.
+pub(crate) fn of_effect(effect: &Effect, assets: &[Asset], nonce: u64) -> Result<SafeTx, ChainError> {
     let (to, value, data) = match effect {
         Effect::Change { .. } => return Err(ChainError::Assemble("a Safe keeps its change by itself".to_owned())),
         Effect::Cancel { to } => (address::parse(to)?, U256::ZERO, Bytes::new()),
@@ -44,7 +49,7 @@ pub(crate) fn build(effect: &Effect, assets: &[Asset], nonce: u64) -> Result<Vec
             }
         }
     };
-    let transaction = SafeTx {
+    Ok(SafeTx {
         to,
         value,
         data,
@@ -55,6 +60,5 @@ pub(crate) fn build(effect: &Effect, assets: &[Asset], nonce: u64) -> Result<Vec
         gasToken: Address::ZERO,
         refundReceiver: Address::ZERO,
         nonce: U256::from(nonce),
-    };
-    Ok(transaction.abi_encode_params())
+    })
 }
