@@ -7,44 +7,50 @@ use serde_json::{Value, json};
 
 use crate::{
     assets::Kind,
+    broadcasts::Runs,
     chain::Chain,
     narrate::{chapter, say},
-    place::{FULL, KILLS, PAYEE, SAFE},
+    place::{KILLS, PAYEE, SAFE, TAKER},
     proof::{Arrived, EXECUTIONS, Left, Sent, emptied, lost, movable, worth},
     report::{FrontRun, Moved, NotMoved, Report, rounded},
     shell::Shell,
-    thief::Thief,
+    thief::{Faster, Thief},
     told,
     wallets::Holder,
 };
-
-/// Transactions that are sent before the thief can have spoilt any.
-const EARLY: usize = 3;
 
 /// What became of everybody's money.
 pub(crate) async fn account(
     chain: &Chain,
     holders: &[Holder],
     thief: &Thief<'_>,
-    (kills, begun): (usize, u64),
+    runs: &Runs,
     float: &str,
     shell: &Shell,
 ) -> Result<Report> {
     chapter("Account: from the chain alone");
     let last = chain.newest().await?;
-    let arrived = Arrived::read(chain, &[SAFE, PAYEE], begun, last).await?;
-    let (left, sent) = (Left::read(chain, holders).await?, Sent::read(chain, float, begun, last).await?);
-    let (faster, dusted) = thief.succeeded().await?;
+    let arrived = Arrived::read(chain, &[SAFE, PAYEE, TAKER], runs.begun, last).await?;
+    let (left, sent) = (Left::read(chain, holders).await?, Sent::read(chain, float, runs.begun, last).await?);
+    let Faster { paid, created, dusted } = thief.faster().await?;
     let (at_freeze, all) = (movable(holders), arrived.all());
     for (kind, (was, now)) in Kind::MOVABLE.into_iter().zip(at_freeze.into_iter().zip(all)) {
         ensure!(was == now, "of {was} {} that could be moved {now} arrived", kind.symbol());
     }
     ensure!(thief.loot().await? == 0, "the thief holds tokens that were the wallets'");
-    let lost = lost(&faster, &left);
+    let lost = lost(&paid, &left);
     ensure!(lost == 0, "{lost} wallets lost money to the thief");
+    let kills = runs.kills;
     ensure!(kills == KILLS, "the broadcaster was killed {kills} times instead of {KILLS}");
     let asked = holders.len() / 10;
-    ensure!(faster.len() >= asked, "the thief ran in front of {} wallets instead of {asked}", faster.len());
+    ensure!(paid.len() >= asked, "the thief ran in front of {} wallets with a payment instead of {asked}", paid.len());
+    ensure!(created >= asked / 2, "the thief has created {created} wallets in front of us instead of {}", asked / 2);
+    let taken = worth(chain.movable(TAKER, last).await?);
+    say(format!(
+        "the thief was faster with {} payments and {created} creations; {taken:.2} by the prices went where he had hot and \
+         cool pay before the freeze, as the policy allowed",
+        paid.len()
+    ));
     ensure!(dusted == holders.len(), "the thief has dusted {dusted} wallets instead of {}", holders.len());
     say(format!(
         "{} transactions of at most {} executions; {:.0} % of all executions were in one of {EXECUTIONS}, or within 10 % of its \
@@ -53,17 +59,15 @@ pub(crate) async fn account(
         sent.most_executions(),
         sent.full_percent()
     ));
-    if holders.len() >= FULL {
-        let small = sent.early_and_not_full(EARLY);
-        ensure!(small.is_empty(), "of the first {EARLY} transactions some could have carried more: {small:?}");
-    }
+    let small = sent.small_for_nothing(&runs.sent);
+    ensure!(small.is_empty(), "these transactions could have carried more that was sent after them: {small:?}");
     let (not_moved, emptied) = (stuck(&left, shell)?, emptied(holders, &left));
     let moved = Moved { value_percent: percent(all, at_freeze), wallets: emptied };
     Ok(Report {
         wallets: holders.len(),
         gas_per_wallet: sent.gas() / (emptied.max(1) as u64),
         moved,
-        front_run: FrontRun { wallets: faster.len(), lost },
+        front_run: FrontRun { wallets: paid.len(), lost, created },
         blocks: arrived.blocks(at_freeze)?,
         kills,
         not_moved,

@@ -106,6 +106,12 @@ impl Chain {
         number(&json!(newest)).context("the node names no block")
     }
 
+    /// How many transactions an account has sent, those that wait to be mined too.
+    pub(crate) async fn sent(&self, account: &str) -> Result<u64> {
+        let sent: Value = self.anvil.rpc("eth_getTransactionCount", json!([account, "pending"])).await?;
+        number(&sent).context("the node counts no transactions")
+    }
+
     /// What somebody holds of what can be moved, at the end of a block.
     pub(crate) async fn movable(&self, by: &str, block: u64) -> Result<[u128; 3]> {
         let mut held = [0; 3];

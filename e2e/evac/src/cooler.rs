@@ -74,7 +74,7 @@ impl Volume {
             observed: false,
             trust_digest: [7; 32],
         };
-        let signer = Signer::new(store, Arc::new(clock::now_ms));
+        let signer = Signer::new(store, [0; 16], Arc::new(clock::now_ms));
         signer.serve(Some(Arc::new(context)));
         signer.set_lock(Lock::Open);
         Ok((Self { data_dir, vault }, Serving { signer }))

@@ -16,7 +16,11 @@ use crate::page::Page;
 pub(crate) const SAFE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 /// Whom hot and cool paid before the freeze.
 pub(crate) const PAYEE: &str = "0x00000000000000000000000000000000000000ee";
-/// From so many wallets on it is the full size, of which the goals are told.
+/// Whom the thief had them pay before the freeze.
+pub(crate) const TAKER: &str = "0x00000000000000000000000000000000000000e7";
+/// The node's account that pays gas for us.
+pub(crate) const FLOAT: usize = 1;
+/// From so many wallets on it is the full size.
 pub(crate) const FULL: usize = 1_000;
 /// How often the broadcaster is killed.
 pub(crate) const KILLS: usize = 2;

@@ -98,11 +98,13 @@ impl Left {
 }
 
 /// One transaction of the float.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Carried {
     nonce: u64,
     /// What owners had signed and it was to carry out, each of one asset.
     pub(crate) executions: usize,
+    /// Of these wallets.
+    wallets: BTreeSet<Address>,
     /// The most gas that it might use.
     gas: u64,
     bytes: usize,
@@ -150,9 +152,18 @@ impl Sent {
         self.0.iter().map(|carried| carried.executions).max().unwrap_or_default()
     }
 
-    /// Of the first so many, those that were not full: what the thief spoils later goes on in small company.
-    pub(crate) fn early_and_not_full(&self, first: usize) -> Vec<Carried> {
-        self.0.iter().take(first).filter(|carried| !carried.is_full()).copied().collect()
+    /// Those that were not full and left out what could have been in them. One that is not full may be sent only when it is
+    /// the last of its run, or when all that the run sent later came back from it: a thief was faster in these wallets, or
+    /// they had more than could be carried out at once. `runs`: how many were sent when each run began.
+    pub(crate) fn small_for_nothing(&self, runs: &[u64]) -> Vec<&Carried> {
+        let run = |carried: &Carried| runs.iter().filter(|begun| **begun <= carried.nonce).count();
+        let carries = |carried: &&Carried| carried.executions > 0;
+        let left_out = |place: usize, small: &Carried| {
+            let later = self.0.iter().skip(place + 1).filter(|later| run(later) == run(small));
+            later.filter(carries).any(|later| !later.wallets.is_subset(&small.wallets))
+        };
+        let small = self.0.iter().enumerate().filter(|(_, carried)| carries(carried) && !carried.is_full());
+        small.filter(|(place, small)| left_out(*place, small)).map(|(_, small)| small).collect()
     }
 
     /// How much of all executions was in transactions that were full, percent.
@@ -170,9 +181,11 @@ async fn carried(chain: &Chain, tx: &Value) -> Result<Carried> {
     let input: Bytes = serde_json::from_value(tx["input"].clone())?;
     let gas = number(&tx["gas"]).context("a transaction has gas")?;
     ensure!(gas <= MOST_GAS, "a transaction may use {gas} gas, and a chain takes {MOST_GAS}");
+    let wallets = || parts(&input).into_iter().filter(executes).map(|call| call.target);
     Ok(Carried {
         nonce: number(&tx["nonce"]).context("a transaction has a nonce")?,
-        executions: parts(&input).iter().filter(|call| executes(call)).count(),
+        executions: wallets().count(),
+        wallets: wallets().collect(),
         gas,
         bytes: input.len(),
         used: number(&receipt["gasUsed"]).context("a receipt tells the gas")?,
@@ -205,14 +218,34 @@ mod tests {
 
     #[test]
     fn a_transaction_is_full_by_its_executions_its_gas_or_its_bytes() {
-        let carried = |nonce, executions, gas, bytes| Carried { nonce, executions, gas, bytes, used: 1 };
-        let by_executions = carried(0, 100, 5_000_000, 70_000);
-        let (by_gas, by_bytes) = (carried(1, 50, 15_500_000, 40_000), carried(2, 90, 5_000_000, 115_000));
-        let small = carried(3, 80, 5_000_000, 60_000);
-        let sent = Sent(vec![by_executions, by_gas, by_bytes, small]);
-        assert_eq!(sent.full_percent(), 75.0);
-        assert_eq!((sent.early_and_not_full(3), sent.early_and_not_full(4)), (vec![], vec![small]));
-        assert_eq!((sent.gas(), sent.most_executions(), sent.transactions()), (4, 100, 4));
+        let sent = Sent(vec![
+            carried(0, 100, 5_000_000, 70_000, &[1]),
+            carried(1, 50, 15_500_000, 40_000, &[2]),
+            carried(2, 90, 5_000_000, 115_000, &[3]),
+            carried(3, 80, 5_000_000, 60_000, &[4]),
+        ]);
+        assert_eq!((sent.full_percent(), sent.gas(), sent.most_executions(), sent.transactions()), (75.0, 4, 100, 4));
         assert_eq!(Sent::default().full_percent(), 0.0);
+    }
+
+    fn carried(nonce: u64, executions: usize, gas: u64, bytes: usize, wallets: &[u8]) -> Carried {
+        let wallets = wallets.iter().map(|byte| Address::repeat_byte(*byte)).collect();
+        Carried { nonce, executions, wallets, gas, bytes, used: 1 }
+    }
+
+    #[test]
+    fn a_small_transaction_is_for_nothing_where_others_of_its_run_went_after_it() {
+        const NONE: [u64; 0] = [];
+        let small = |nonce, wallets: &[u8]| carried(nonce, wallets.len(), 1_000_000, 1_000, wallets);
+        let full = |nonce| carried(nonce, 100, 1_000_000, 1_000, &[9]);
+        let nonces = |sent: &[Carried], runs: &[u64]| -> Vec<u64> {
+            Sent(sent.to_vec()).small_for_nothing(runs).iter().map(|carried| carried.nonce).collect()
+        };
+        assert_eq!(nonces(&[full(0), small(1, &[1, 2, 3])], &[0]), NONE, "the last one");
+        assert_eq!(nonces(&[small(0, &[1, 2, 3]), small(1, &[2, 3]), small(2, &[3])], &[0]), NONE, "what came back");
+        assert_eq!(nonces(&[small(0, &[1, 2]), small(1, &[3])], &[0]), [0]);
+        assert_eq!(nonces(&[small(0, &[1, 2]), full(1), small(2, &[1])], &[0]), [0]);
+        assert_eq!(nonces(&[small(0, &[1, 2]), small(1, &[3])], &[0, 1]), NONE, "the run was killed");
+        assert_eq!(nonces(&[small(0, &[]), full(1)], &[0]), NONE, "it only used up a nonce");
     }
 }

@@ -37,10 +37,13 @@ pub(crate) struct Moved {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FrontRun {
-    /// Wallets in which the thief was faster.
+    /// Wallets in which the thief was faster with a payment.
     pub(crate) wallets: usize,
-    /// Wallets of which something movable is neither at the safe destination nor with who was paid before the freeze.
+    /// Of those, in which something movable is neither at the safe destination nor with whom hot and cool had paid before the
+    /// freeze.
     pub(crate) lost: usize,
+    /// Wallets beside those that he has created in front of us.
+    pub(crate) created: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

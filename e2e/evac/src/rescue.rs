@@ -9,20 +9,17 @@ use custodies::Custody;
 use crate::{
     account::account,
     assets::{Kind, prices},
-    broadcasts::broadcasts,
+    broadcasts::{Runs, broadcasts},
     chain::Chain,
     cooler::{Serving, Signed, Volume},
     miner::Miner,
     narrate::{act, chapter, say},
-    place::{PAYEE, Place, custody, typed},
+    place::{FLOAT, Place, custody, typed},
     report::Report,
     shell::Shell,
     thief::Thief,
     wallets::Holder,
 };
-
-/// The account that pays gas for us.
-const FLOAT: usize = 1;
 
 /// Before the breach.
 struct Before {
@@ -45,12 +42,15 @@ async fn before(place: &Place, count: usize) -> Result<Before> {
     act("Cooler registers every wallet", serving.register(&custody, &holders)).await?;
     let mut payments = BTreeMap::new();
     for holder in &holders {
-        if let Some(amount) = holder.payment {
-            let signed = serving.pay(&chain.rules, holder, PAYEE, amount).await;
+        if let Some((amount, to)) = holder.payment {
+            let signed = serving.pay(&chain.rules, holder, to, amount).await;
             payments.insert(holder.address, signed.with_context(|| format!("the payment of {}", holder.id))?);
         }
     }
-    say(format!("hot and cool have signed {} payments that are not sent yet", payments.len()));
+    say(format!(
+        "hot and cool have signed {} payments that are not sent yet, half of them for the thief",
+        payments.len()
+    ));
     Ok(Before { chain, custody, holders, payments, volume, serving })
 }
 
@@ -78,9 +78,9 @@ pub(crate) async fn rescue(place: &Place, count: usize) -> Result<Report> {
         miner.ends();
         Ok::<_, anyhow::Error>(done)
     };
-    let ((kills, begun), ()) = tokio::try_join!(everybody, miner.mines(&chain, &float.address, &mut thief))?;
-    ensure!(begun >= first, "the chain went back");
-    account(&chain, &holders, &thief, (kills, begun), &float.address, &shell).await
+    let (runs, ()) = tokio::try_join!(everybody, miner.mines(&chain, &float.address, &mut thief))?;
+    ensure!(runs.begun >= first, "the chain went back");
+    account(&chain, &holders, &thief, &runs, &float.address, &shell).await
 }
 
 /// The thief has everything that App and Keeper had; both signers are frozen.
@@ -105,11 +105,15 @@ async fn breach(
     let why = asked.err().context("Cooler has signed for the thief")?.to_string();
     ensure!(why == "Frozen", "Cooler refuses the thief for another reason: {why}");
     say("the thief asks Cooler for its signature in App's name: Frozen");
-    say(format!("the thief will run in front of {} wallets", thief.plans()));
+    say(format!(
+        "the thief will run in front of {} wallets with a payment, and create {} others",
+        thief.pays(),
+        thief.creates()
+    ));
     Ok(())
 }
 
-/// Everybody who rescues, by the page. How often the broadcaster was killed, and at which block it began.
+/// Everybody who rescues, by the page; how the broadcaster ran.
 async fn rescuers(
     place: &Place,
     shell: &Shell,
@@ -118,7 +122,7 @@ async fn rescuers(
     volume: &Volume,
     holders: &[Holder],
     miner: &Miner,
-) -> Result<(usize, u64)> {
+) -> Result<Runs> {
     chapter("Rescue, by docs/runbooks/breach.md");
     let page = |beginning: &str| place.page.command(beginning, &chain.node.url());
     let run = async |name: &str, beginning: &str, typed: &str| {

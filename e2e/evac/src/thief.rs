@@ -30,7 +30,7 @@ const DUST_GAS: u64 = 30_000;
 enum Trick {
     /// The payment that was signed before the freeze.
     Pay(Signed),
-    /// The wallet's creation, which spoils a batch that would create it.
+    /// The wallet's creation, which takes all gas of whoever creates it once more.
     Create,
 }
 
@@ -45,8 +45,18 @@ pub(crate) struct Thief<'a> {
     per_block: usize,
     seen: BTreeSet<String>,
     /// By wallet.
-    sent: BTreeMap<Address, String>,
+    paid: BTreeMap<Address, String>,
+    created: Vec<String>,
     dusted: Vec<String>,
+}
+
+/// In what he was faster: transactions that took place.
+pub(crate) struct Faster {
+    /// Wallets of which a payment was in front of us.
+    pub(crate) paid: BTreeSet<Address>,
+    /// Wallets that he has created in front of us, beside those.
+    pub(crate) created: usize,
+    pub(crate) dusted: usize,
 }
 
 impl<'a> Thief<'a> {
@@ -64,13 +74,18 @@ impl<'a> Thief<'a> {
         let dust = holders.iter().map(|holder| holder.address).collect();
         let per_block = holders.len().div_ceil(8);
         let from = chain.account(ACCOUNT)?.address.clone();
-        let (seen, sent, dusted) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { chain, from, tricks, dust, per_block, seen, sent, dusted })
+        let (seen, paid) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { chain, from, tricks, dust, per_block, seen, paid, created: Vec::new(), dusted: Vec::new() })
     }
 
-    /// How many wallets he is going to run in front of.
-    pub(crate) fn plans(&self) -> usize {
-        self.tricks.len() + self.sent.len()
+    /// How many wallets he is going to run in front of with a payment.
+    pub(crate) fn pays(&self) -> usize {
+        self.tricks.values().filter(|(_, trick)| matches!(trick, Trick::Pay(_))).count()
+    }
+
+    /// How many others he is going to create.
+    pub(crate) fn creates(&self) -> usize {
+        self.tricks.len() - self.pays()
     }
 
     /// With hot's signature alone he takes all of a wallet: the chain refuses. Its words.
@@ -111,9 +126,12 @@ impl<'a> Thief<'a> {
             }
             let wallets: Vec<Address> = parts(input).iter().filter(|call| executes(call)).map(|it| it.target).collect();
             for wallet in wallets {
-                if let Some((holder, trick)) = self.tricks.remove(&wallet) {
-                    let tx = self.plays(holder, trick).await?;
-                    self.sent.insert(wallet, tx);
+                let Some((holder, trick)) = self.tricks.remove(&wallet) else { continue };
+                let pays = matches!(trick, Trick::Pay(_));
+                let tx = self.plays(holder, trick).await?;
+                match pays {
+                    true => drop(self.paid.insert(wallet, tx)),
+                    false => self.created.push(tx),
                 }
             }
         }
@@ -152,19 +170,24 @@ impl<'a> Thief<'a> {
         Ok(())
     }
 
-    /// How often he was faster, and how many wallets he has dusted: transactions that took place.
-    pub(crate) async fn succeeded(&self) -> Result<(BTreeSet<Address>, usize)> {
-        let mut faster = BTreeSet::new();
-        for (wallet, tx) in &self.sent {
+    /// In what he was faster.
+    pub(crate) async fn faster(&self) -> Result<Faster> {
+        let mut paid = BTreeSet::new();
+        for (wallet, tx) in &self.paid {
             if self.took_place(tx).await? {
-                faster.insert(*wallet);
+                paid.insert(*wallet);
             }
         }
-        let mut dusted = 0;
-        for tx in &self.dusted {
-            dusted += usize::from(self.took_place(tx).await?);
+        let (created, dusted) = (self.took_place_of(&self.created).await?, self.took_place_of(&self.dusted).await?);
+        Ok(Faster { paid, created, dusted })
+    }
+
+    async fn took_place_of(&self, txs: &[String]) -> Result<usize> {
+        let mut count = 0;
+        for tx in txs {
+            count += usize::from(self.took_place(tx).await?);
         }
-        Ok((faster, dusted))
+        Ok(count)
     }
 
     async fn took_place(&self, tx: &str) -> Result<bool> {

@@ -8,12 +8,18 @@ use chain::{ChainRules, WalletDesc};
 use chain_evm::EvmSafe;
 use custody::{WalletId, manifest::VerifiedManifest};
 
-use crate::{assets::Kind, seeded};
+use crate::{
+    assets::Kind,
+    place::{PAYEE, TAKER},
+    seeded,
+};
 
 /// Wallets of which the same share is the same in every run: twice of forty are 5 %.
 const SLOTS: usize = 40;
-/// A payment that hot and cool signed before the freeze: one wallet that exists, one that does not.
+/// A payment that hot and cool signed before the freeze as App asked: one wallet that exists, one that does not.
 const PAID: [usize; 2] = [7, 22];
+/// The same as the thief asked, who had App's keys before anybody knew and stayed within the policy.
+const PAID_TO_THIEF: [usize; 2] = [12, 29];
 /// The thief creates these in front of everybody.
 const CREATED_BY_THIEF: [usize; 2] = [11, 33];
 const HOLDS_PAUSED: [usize; 2] = [4, 15];
@@ -36,8 +42,8 @@ pub(crate) struct Holder {
     pub(crate) exists: bool,
     /// Smallest units.
     pub(crate) held: BTreeMap<Kind, u128>,
-    /// What hot and cool have signed away, of the coin.
-    pub(crate) payment: Option<u128>,
+    /// What hot and cool have signed away, of the coin, and to whom.
+    pub(crate) payment: Option<(u128, &'static str)>,
     /// Whether the thief creates it before we do.
     pub(crate) created_by_thief: bool,
 }
@@ -54,7 +60,7 @@ impl Holder {
         let desc = rules.wallet(&manifest.owners(rules.id(), &hot_key)?, [0; 32])?;
         let slot = number % SLOTS;
         let held = held(number, seed, slot);
-        let payment = PAID.contains(&slot).then(|| held.get(&Kind::Eth).copied().unwrap_or_default() / PAYMENT_PART);
+        let payment = payee(slot).map(|to| (held.get(&Kind::Eth).copied().unwrap_or_default() / PAYMENT_PART, to));
         Ok(Self {
             id: format!("user-{number:05}").parse()?,
             hot_secret,
@@ -73,12 +79,17 @@ impl Holder {
     }
 }
 
+fn payee(slot: usize) -> Option<&'static str> {
+    let to = |slots: [usize; 2], to| slots.contains(&slot).then_some(to);
+    to(PAID, PAYEE).or(to(PAID_TO_THIEF, TAKER))
+}
+
 fn held(number: usize, seed: u64, slot: usize) -> BTreeMap<Kind, u128> {
     let stuck = |slots: [usize; 2], kind| slots.contains(&slot).then_some(kind);
     let stuck = stuck(HOLDS_PAUSED, Kind::Paused).or(stuck(HOLDS_LIAR, Kind::Liar));
     let kinds: &[Kind] = match seeded::unit(seed, "kinds", number as u64) {
         // A ladder has three assets at most.
-        _ if stuck.is_some() || PAID.contains(&slot) => &[Kind::Eth, Kind::Usd],
+        _ if stuck.is_some() || payee(slot).is_some() => &[Kind::Eth, Kind::Usd],
         share if share < 0.55 => &[Kind::Eth],
         share if share < 0.65 => &[Kind::Usd],
         share if share < 0.75 => &[Kind::Eur],
@@ -103,7 +114,8 @@ mod tests {
         let holders = all(1);
         let count = |which: &dyn Fn(&Holder) -> bool| holders.iter().filter(|holder| which(holder)).count();
         assert_eq!(count(&|holder| holder.exists), 500);
-        assert_eq!(count(&|holder| holder.payment.is_some_and(|amount| amount > 0)), 50);
+        let pays = |to: &str| count(&|holder| holder.payment.is_some_and(|(amount, payee)| amount > 0 && payee == to));
+        assert_eq!((pays(PAYEE), pays(TAKER)), (50, 50));
         assert_eq!(count(&|holder| holder.created_by_thief), 50);
         assert!(!holders.iter().any(|holder| holder.created_by_thief && (holder.exists || holder.payment.is_some())));
         assert_eq!(count(&|holder| holder.of(Kind::Paused) > 0), 50);

@@ -9,7 +9,8 @@ use crate::{Call, ClientError, Errand, Following, WalletDesc};
 pub struct Group<'a> {
     /// The wallet.
     pub wallet: &'a WalletDesc,
-    /// What creates it, where it does not exist. That somebody else has created it before the trial is no failure.
+    /// What creates it, where it does not exist. That somebody else has created it, before the trial or after it, is no
+    /// failure.
     pub creation: Option<Call>,
     /// What carries out its owners' transactions: each uses up what follows the one before it.
     pub executions: Vec<Call>,
@@ -32,8 +33,8 @@ pub enum Tried {
 }
 
 /// One transaction that makes the calls of many wallets. What fails in it when it is carried out keeps nothing else from
-/// taking place, unless it takes all work that is left (EVM: a creation of what somebody else has created since the
-/// trial): then nothing takes place, and the same is to be tried again in smaller company.
+/// taking place, unless it takes all work that is left (EVM: a token that behaves otherwise than in the trial): then the
+/// same is to be tried again in smaller company.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batched {
     /// What the relayer calls.
@@ -47,6 +48,8 @@ pub struct Batched {
 pub struct Batch {
     /// What is to be sent; `None`: no group is in it.
     pub transaction: Option<Batched>,
+    /// Whether one transaction can hold hardly any more.
+    pub full: bool,
     /// Of each group, in their order.
     pub tried: Vec<Tried>,
 }

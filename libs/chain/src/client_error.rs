@@ -128,7 +128,7 @@ pub enum ClientError {
     /// Each account of the relayer has as much under way as it may: nothing was sent.
     #[error("each relayer has {most} transactions under way, as many as it may; sent when one of them is mined")]
     Full {
-        /// [`crate::RelayLimits::most_in_flight`].
+        /// [`crate::RelayLimits::most_in_flight`], or [`crate::RelayLimits::most_batches`] of a batch.
         most: usize,
     },
     /// Sent, not mined within the time given.

@@ -97,6 +97,8 @@ pub struct RelayLimits {
     pub least_float: Amount,
     /// So many calls of one account may be sent and not mined.
     pub most_in_flight: usize,
+    /// A batch, which is large, is sent while fewer calls than this are.
+    pub most_batches: usize,
     /// Whether it replaces what its account has pending and the journal does not know: right only where an earlier run
     /// of the same program sent it.
     pub takes_over: bool,
@@ -111,6 +113,7 @@ impl RelayLimits {
         replace_after: 3,
         least_float: Amount(ruint::aliases::U256::from_limbs([50_000_000_000_000_000, 0, 0, 0])),
         most_in_flight: usize::MAX,
+        most_batches: usize::MAX,
         takes_over: false,
     };
 }

@@ -2,9 +2,9 @@
 //! float for gas, and neither hub, App, Keeper, broker nor Vault.
 
 mod broadcast;
-mod payers;
 mod plan;
 mod predeploy;
+mod sending;
 mod status;
 
 use std::{fs::File, io::IsTerminal, path::Path, sync::Arc, time::Duration};
@@ -90,7 +90,7 @@ async fn connect(
     let access = Access { nodes: nodes.to_vec(), private, agree, ..Access::one("") };
     // What its keys have pending and no journal knows is of a run before this one: it is taken over.
     let relaying = payer.as_ref().map(|payer| Relaying {
-        keys: payer.keys,
+        keys: &payer.keys,
         limits: RelayLimits { takes_over: true, ..payer.limits },
         journal: payer.journal.clone(),
     });
@@ -102,7 +102,7 @@ async fn connect(
 /// Who pays, and how far they go.
 struct Payer<'a> {
     /// What is in the files of their keys.
-    keys: &'a [&'a str],
+    keys: Vec<&'a str>,
     limits: RelayLimits,
     /// Where they keep what they are about to send.
     journal: Arc<dyn Journal>,

@@ -112,7 +112,7 @@ async fn a_killed_run_is_gone_on_with_by_its_journal_and_no_other_run_may_have_i
     for last in [false, true] {
         let mut child = start(room.command(FEW));
         heard(&mut child, "transactions of an earlier run are under way; they are waited for first");
-        refused(&room.program(FEW), 2, "the journal bundle.json.journal: another broadcast is running with it");
+        refused(&room.program(FEW), 2, "the journal bundle.json.journal: another run is going on with it");
         if !last {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -131,6 +131,25 @@ async fn a_killed_run_is_gone_on_with_by_its_journal_and_no_other_run_may_have_i
     fs::write(room.path("notes.txt"), "not a journal").unwrap();
     refused(&room.program(&format!("{FEW} --journal notes.txt")), 2, "notes.txt: line 1 is malformed");
     assert_eq!(fs::read_to_string(room.path("notes.txt")).unwrap(), "not a journal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_predeployment_that_was_killed_is_gone_on_with_by_its_journal_and_creates_nothing_twice() {
+    let room = room(&names(80)).await;
+    mining(&room, false).await;
+    let words = "evac predeploy -o json --wallets wallets.json --manifest manifest.json --gas-key gas.key";
+    room.killed_when_sent(1, words).await;
+    let sent = kept(&room, "predeploy.journal");
+    assert_eq!(sent.len(), 1, "what does not fill a transaction waits");
+    let mut child = start(room.command(words));
+    heard(&mut child, "transactions of an earlier run are under way; they are waited for first");
+    refused(&room.program(words), 2, "the journal predeploy.journal: another run is going on with it");
+    mining(&room, true).await;
+    let report = json_of(&child.wait_with_output().unwrap());
+    assert_eq!(report, json!({"created": 80, "transactions": 1, "left": 0}));
+    let mined: Value = room.anvil.rpc("eth_getTransactionReceipt", json!([sent[0]])).await.unwrap();
+    assert_eq!(mined["status"], "0x1", "the very transaction of the first run: {mined}");
+    assert_eq!(room.sent().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,32 +110,68 @@ async fn what_would_fail_is_left_out_by_name_and_the_rest_takes_place_in_one_tra
     let (there, absent, poor, short) =
         (world.wallet(1, 14).await, world.wallet(2, 7).await, world.wallet(3, 0).await, world.wallet(4, 7).await);
     world.create(&there).await;
-    let mut groups = [
+    let groups = [
         Group { creation: None, ..world.group(&there, 2) },
         world.group(&absent, 1),
         world.group(&poor, 1),
         world.group(&short, 2),
     ];
-    let Batch { transaction, tried } = client.batch(&groups).await.unwrap();
+    let Batch { transaction, full, tried } = client.batch(&groups).await.unwrap();
     let refused = || "GS013".to_owned();
     let partly = Tried::In { executions: 1, refused: Some(refused()) };
-    assert_eq!(tried, [included(2), included(1), Tried::Refused(refused()), partly]);
-    // Somebody else creates one meanwhile. Creating it once more takes all gas there is, so nothing takes place; tried
-    // again, all of it does.
+    assert_eq!((full, tried), (false, vec![included(2), included(1), Tried::Refused(refused()), partly]));
+    // Somebody else creates one meanwhile: that spoils nothing, neither of it nor of what comes after it.
     world.create(&absent).await;
-    assert!(!world.send(&client, &transaction.unwrap()).await);
-    assert_eq!(world.saved().await, 0);
-    groups[1].creation = None;
-    let Batch { transaction, tried: again } = client.batch(&groups).await.unwrap();
-    assert_eq!(again, tried);
     assert!(world.send(&client, &transaction.unwrap()).await);
     assert_eq!(world.saved().await, 4 * 7);
     let created = client.wallet_state(&poor, &[]).await.unwrap().created;
     assert_eq!(created, Created::No, "nothing is created for what moves nothing");
 
     // Played again, all of it is refused.
-    let Batch { transaction, tried } = client.batch(&groups[..2]).await.unwrap();
+    let Batch { transaction, tried, .. } = client.batch(&groups[..2]).await.unwrap();
     assert_eq!((transaction, tried), (None, vec![Tried::Refused("GS026".to_owned()); 2]));
+}
+
+#[tokio::test]
+async fn creations_alone_go_together_whoever_makes_one_of_them_first() {
+    let world = World::new().await;
+    let client = world.client(1 << 24);
+    let mut wallets = Vec::new();
+    for salt in 1..=8 {
+        wallets.push(world.wallet(salt, 0).await);
+    }
+    let groups: Vec<Group<'_>> = wallets.iter().map(|wallet| world.group(wallet, 0)).collect();
+    let Batch { transaction, tried, .. } = client.batch(&groups).await.unwrap();
+    assert_eq!(tried, vec![included(0); 8]);
+    let transaction = transaction.unwrap();
+    for raced in [&wallets[0], &wallets[4]] {
+        world.create(raced).await;
+    }
+    assert!(world.send(&client, &transaction).await);
+    for wallet in &wallets {
+        assert_eq!(client.wallet_state(wallet, &[]).await.unwrap().created, Created::Ours);
+    }
+    let Batch { transaction, tried, .. } = client.batch(&groups).await.unwrap();
+    let there = "it can't be created: something is at its address already";
+    assert_eq!((transaction, tried), (None, vec![Tried::Refused(there.to_owned()); 8]));
+}
+
+#[tokio::test]
+async fn a_transaction_is_filled_though_some_of_what_is_offered_is_refused() {
+    let world = World::new().await;
+    let mut wallets = Vec::new();
+    for salt in 1..=60 {
+        // Every fourth has nothing to pay with.
+        wallets.push(world.wallet(salt, if salt % 4 == 0 { 0 } else { 7 }).await);
+    }
+    let groups: Vec<Group<'_>> = wallets.iter().map(|wallet| world.group(wallet, 1)).collect();
+    let ceiling = 8_000_000;
+    let Batch { transaction, full, tried } = world.client(ceiling).batch(&groups).await.unwrap();
+    let work = transaction.unwrap().work;
+    assert!(full && work <= ceiling && work * 10 >= ceiling * 9, "{work} of {ceiling}");
+    let count = |which: fn(&Tried) -> bool| tried.iter().filter(|tried| which(tried)).count();
+    let (aboard, later) = (count(|it| *it == included(1)), count(|it| *it == Tried::Later));
+    assert!(aboard >= 20 && later >= 10 && aboard + later < 60, "{tried:?}");
 }
 
 #[tokio::test]
@@ -144,14 +180,14 @@ async fn what_does_not_fit_waits_and_what_never_fits_is_named() {
     let wallets = [world.wallet(1, 7).await, world.wallet(2, 7).await, world.wallet(3, 7).await];
     let groups = wallets.each_ref().map(|wallet| world.group(wallet, 1));
     let client = world.client(800_000);
-    let Batch { transaction, tried } = client.batch(&groups).await.unwrap();
-    assert_eq!(tried, [included(1), included(1), Tried::Later]);
+    let Batch { transaction, full, tried } = client.batch(&groups).await.unwrap();
+    assert_eq!((full, tried), (true, vec![included(1), included(1), Tried::Later]));
     assert!(world.send(&client, &transaction.unwrap()).await);
     assert_eq!(world.saved().await, 2 * 7, "what is estimated is enough for the last of them");
     let never = world.client(200_000).batch(&groups[2..]).await;
     let named = match &never {
         Err(ClientError::OverGas { .. }) => true,
-        Ok(Batch { transaction: None, tried }) => matches!(tried[..], [Tried::Refused(_)]),
+        Ok(Batch { transaction: None, tried, .. }) => matches!(tried[..], [Tried::Refused(_)]),
         _ => false,
     };
     assert!(named, "{never:?}");

@@ -395,14 +395,19 @@ async fn each_key_has_no_more_under_way_than_it_may_and_what_a_poor_one_can_t_pa
     let world = World::new().await;
     let keys = [world.key(1), world.key(2)];
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let limits = RelayLimits { most_in_flight: 2, ..LIMITS };
+    let limits = RelayLimits { most_in_flight: 2, most_batches: 1, ..LIMITS };
     let relayers = world.start_with(&keys, limits, Finality::Depth(0));
     let accounts = async || {
         world.mine().await;
         relayers.tend(&world.head().await).await.unwrap()
     };
     let _ = accounts().await;
-    for of in ["one", "two", "three", "four"] {
+    for of in ["one", "two"] {
+        send(&relayers, of, 1).await;
+    }
+    let full = relayers.relay_batch(&errand("many"), &pay(1), 30_000).await;
+    assert!(matches!(full, Err(ClientError::Full { most: 1 })), "one of each is under way");
+    for of in ["three", "four"] {
         send(&relayers, of, 1).await;
     }
     let full = relayers.relay("five", &errand("five"), &pay(1)).await;

@@ -55,6 +55,9 @@ struct Made {
     id: [u8; 32],
 }
 
+/// A transaction, and the signature on it in 64 bytes.
+type Paired<'a> = (LadderStep<'a>, Option<&'a [u8]>);
+
 /// One transaction of a ladder.
 pub struct LadderStep<'a> {
     context: &'a Context,
@@ -163,6 +166,28 @@ impl VerifiedChunk {
     /// Which of `signed` belongs to which of [`Self::steps`]: each is verified. `None`: the owner has not signed for this
     /// wallet, which only hot can say.
     pub fn signatures(&self, role: KeyRole, signed: &SignedChunk) -> Result<Vec<Option<Signatures>>, StreamError> {
+        cores::each(&self.paired(role, signed)?, |(step, compact)| {
+            let Some(compact) = compact else { return Ok(None) };
+            let signatures = vec![compact::expanded(compact)];
+            match step.signed_by(role, &signatures)? {
+                true => Ok(Some(signatures)),
+                false => Err(StreamError::OtherPlan { role, why: "a signature does not fit" }),
+            }
+        })
+    }
+
+    /// The same, for whoever has verified these very bytes before.
+    pub fn verified_signatures(
+        &self,
+        role: KeyRole,
+        signed: &SignedChunk,
+    ) -> Result<Vec<Option<Signatures>>, StreamError> {
+        let expanded = |compact: Option<&[u8]>| Some(vec![compact::expanded(compact?)]);
+        Ok(self.paired(role, signed)?.into_iter().map(|(_, compact)| expanded(compact)).collect())
+    }
+
+    /// Each transaction, and its signature of 64 bytes.
+    fn paired<'a>(&'a self, role: KeyRole, signed: &'a SignedChunk) -> Result<Vec<Paired<'a>>, StreamError> {
         let other = |why| StreamError::OtherPlan { role, why };
         if signed.plan_chunk != self.digest {
             return Err(other("a chunk differs"));
@@ -181,14 +206,7 @@ impl VerifiedChunk {
         if compact.next().is_some() || !compact.remainder().is_empty() {
             return Err(count());
         }
-        cores::each(&paired, |(step, compact)| {
-            let Some(compact) = compact else { return Ok(None) };
-            let signatures = vec![compact::expanded(compact)];
-            match step.signed_by(role, &signatures)? {
-                true => Ok(Some(signatures)),
-                false => Err(other("a signature does not fit")),
-            }
-        })
+        Ok(paired)
     }
 }
 

@@ -166,9 +166,13 @@ impl<'a> Draft<'a> {
         reasons.into_iter().map(stays).collect()
     }
 
-    /// What its broadcast comes to at a price of work.
+    /// What its broadcast comes to at a price of work, at which some of it may not be worth moving.
     pub fn forecast(&self, capacity: Option<&Capacity>, price: u128) -> Forecast {
-        forecast(self.ranked.iter().map(|ranked| &ranked.part), self.all, capacity, price, self.scale.coin())
+        let scale = self.scale.at(price);
+        let choices = self.ranked.iter().map(|ranked| self.choice_by(&scale, ranked.place as usize));
+        let moved = choices.filter(|choice| !choice.moved.is_empty());
+        let parts: Vec<Part> = moved.map(|Choice { worth, work, .. }| Part { worth, work }).collect();
+        forecast(&parts, self.all, capacity, price)
     }
 
     /// Places of its wallets in the roster, in its order.
@@ -198,13 +202,13 @@ impl<'a> Draft<'a> {
             states.held(place).for_each(|(asset, amount)| self.leave(place, asset, amount, Why::Foreign));
             return Ok(());
         }
-        let Choice { moved, left, worth, work, priced } = self.choice(place);
+        let Choice { moved, left, worth, work } = self.choice(place);
         left.into_iter().for_each(|(asset, amount, why)| self.leave(place, asset, amount, why));
         if moved.is_empty() {
             return Ok(());
         }
         match ladder(self.request, place, &moved) {
-            Ok(_) => self.ranked.push(Ranked { place: place as u32, part: Part { worth, work, priced } }),
+            Ok(_) => self.ranked.push(Ranked { place: place as u32, part: Part { worth, work } }),
             Err(why) => {
                 moved.into_iter().for_each(|(asset, amount)| self.leave(place, asset, amount, Why::Ladder(why)));
             }
@@ -213,8 +217,12 @@ impl<'a> Draft<'a> {
     }
 
     fn choice(&self, place: usize) -> Choice {
+        self.choice_by(&self.scale, place)
+    }
+
+    fn choice_by(&self, scale: &Scale<'_>, place: usize) -> Choice {
         let states = self.request.states;
-        self.scale.choose(states.held(place), states.created(place), states.live(place))
+        scale.choose(states.held(place), states.created(place), states.live(place))
     }
 
     fn leave(&mut self, place: usize, asset: usize, amount: Amount, why: Why) {

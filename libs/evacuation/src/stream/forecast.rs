@@ -2,8 +2,6 @@
 
 use chain::{Amount, Capacity};
 
-use super::Price;
-
 /// Part of every block that the broadcast is taken to get.
 pub const SHARE: f64 = 0.25;
 /// Parts of the value, in percent, of which it is told when they have moved.
@@ -16,8 +14,6 @@ pub struct Part {
     pub worth: f64,
     /// Work that it takes (EVM: gas).
     pub work: u64,
-    /// Whether all of it has a price.
-    pub priced: bool,
 }
 
 /// What a broadcast comes to at a price of work.
@@ -37,29 +33,16 @@ pub struct Forecast {
     pub hours: Option<[f64; 4]>,
 }
 
-/// Of `parts`, out of wallets that hold `all` together. With a price of the chain's `coin`, what costs more than it holds
-/// stays.
-pub fn forecast<'a>(
-    parts: impl Iterator<Item = &'a Part> + Clone,
-    all: f64,
-    capacity: Option<&Capacity>,
-    price: u128,
-    coin: Option<&Price>,
-) -> Forecast {
-    let pays = |part: &&Part| {
-        let cost = coin.map_or(0.0, |coin| coin.worth(cost(part.work, price)));
-        !part.priced || part.worth >= cost
-    };
-    let moved = parts.filter(pays);
-    let (wallets, work, worth) = moved.clone().fold((0, 0_u64, 0.0), |(wallets, work, worth), part| {
-        (wallets + 1, work.saturating_add(part.work), worth + part.worth)
-    });
+/// Of `parts`, which move at that price, out of wallets that hold `all` together.
+pub fn forecast(parts: &[Part], all: f64, capacity: Option<&Capacity>, price: u128) -> Forecast {
+    let (work, worth) =
+        parts.iter().fold((0_u64, 0.0), |(work, worth), part| (work.saturating_add(part.work), worth + part.worth));
     let hours = capacity.map(|capacity| {
         let an_hour = SHARE * capacity.work as f64 * 3_600.0 / capacity.every.as_secs_f64().max(f64::MIN_POSITIVE);
         let reached = |percent: u32| {
             // Rounding may leave the last of it out of reach.
             let (goal, mut moved_worth, mut done) = (worth * f64::from(percent) / 100.0, 0.0, 0_u64);
-            for part in moved.clone() {
+            for part in parts {
                 if percent < 100 && moved_worth >= goal {
                     break;
                 }
@@ -70,7 +53,8 @@ pub fn forecast<'a>(
         PARTS.map(reached)
     });
     let movable = if all > 0.0 { 100.0 * worth / all } else { 0.0 };
-    Forecast { price, movable, wallets, work, float: cost(work, price), hours }
+    let (wallets, float) = (parts.len() as u64, cost(work, price));
+    Forecast { price, movable, wallets, work, float, hours }
 }
 
 /// Of so much work; the most that there can be, where it is more.
@@ -86,7 +70,7 @@ mod tests {
     use super::*;
 
     fn part(worth: f64) -> Part {
-        Part { worth, work: 1_000_000, priced: true }
+        Part { worth, work: 1_000_000 }
     }
 
     #[test]
@@ -94,26 +78,16 @@ mod tests {
         // A block an hour, of which a million gas is ours.
         let capacity = Capacity { work: 4_000_000, every: Duration::from_secs(3_600), price: 7, decimals: 18 };
         let parts = [part(50.0), part(40.0), part(9.0), part(1.0)];
-        let told = forecast(parts.iter(), 200.0, Some(&capacity), 7, None);
+        let told = forecast(&parts, 200.0, Some(&capacity), 7);
         assert_eq!(told.hours, Some([1.0, 2.0, 3.0, 4.0]));
         assert_eq!((told.movable, told.wallets, told.work), (50.0, 4, 4_000_000));
         assert_eq!(told.float, Amount::from(28_000_000));
     }
 
     #[test]
-    fn at_a_higher_price_what_costs_more_than_it_holds_stays() {
-        let coin = Price::new("1", 6).unwrap();
-        let parts = [part(50.0), part(20.0), Part { priced: false, ..part(0.0) }];
-        // A million gas at 30 for each is worth 30.
-        let told = forecast(parts.iter(), 100.0, None, 30, Some(&coin));
-        assert_eq!((told.movable, told.wallets, told.hours), (50.0, 2, None));
-        assert_eq!(forecast(parts.iter(), 100.0, None, 20, Some(&coin)).wallets, 3);
-    }
-
-    #[test]
     fn nothing_takes_no_time_and_is_no_part_of_anything() {
         let capacity = Capacity { work: 1, every: Duration::from_secs(1), price: 1, decimals: 18 };
-        let told = forecast([].iter(), 0.0, Some(&capacity), u128::MAX, None);
+        let told = forecast(&[], 0.0, Some(&capacity), u128::MAX);
         assert_eq!((told.movable, told.hours, told.float), (0.0, Some([0.0; 4]), Amount::ZERO));
     }
 }

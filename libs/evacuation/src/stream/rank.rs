@@ -36,6 +36,7 @@ impl Why {
 }
 
 /// What amounts are worth beside each other, and what moving them takes.
+#[derive(Clone)]
 pub(crate) struct Scale<'a> {
     assets: &'a [Asset],
     /// By place in the list; none where no asset has one.
@@ -58,8 +59,6 @@ pub(crate) struct Choice {
     /// Of what moves.
     pub(crate) worth: f64,
     pub(crate) work: u64,
-    /// Whether all that moves has a price.
-    pub(crate) priced: bool,
 }
 
 impl<'a> Scale<'a> {
@@ -85,9 +84,9 @@ impl<'a> Scale<'a> {
         }
     }
 
-    /// Of the chain's own coin.
-    pub(crate) fn coin(&self) -> Option<&'a Price> {
-        self.coin
+    /// The same where a unit of work costs so much.
+    pub(crate) fn at(&self, price: u128) -> Self {
+        Self { price: Some(price), ..self.clone() }
     }
 
     /// What moves of these balances, of a wallet that is there or not and has made transactions or none.
@@ -109,9 +108,9 @@ impl<'a> Scale<'a> {
         let work = self.work_of(&moved, created, live);
         if priced && self.costs(work).is_some_and(|cost| worth < cost) {
             left.extend(moved.drain(..).map(|(asset, amount)| (asset, amount, Why::BelowCost)));
-            return Choice { moved, left, worth: 0.0, work: 0, priced };
+            return Choice { moved, left, worth: 0.0, work: 0 };
         }
-        Choice { moved, left, worth, work, priced }
+        Choice { moved, left, worth, work }
     }
 
     /// An asset by itself: what has no price is never too little.
@@ -181,6 +180,19 @@ mod tests {
         assert_eq!((whys(&absent), absent.moved.len()), (vec![(1, Why::BelowCost)], 0));
         let rich = choose(None, &[(1, 200)], false);
         assert_eq!((rich.moved.len(), rich.work), (1, 43_000 + 263_000 + 17_000));
+    }
+
+    #[test]
+    fn at_a_dearer_price_an_asset_stays_where_the_wallet_s_others_still_move() {
+        let (assets, prices) = (assets(), prices());
+        let scale = Scale::new(&assets, &prices, vec![Amount::ZERO; 3], Some(WORK), Some(100), None);
+        // 43,000 gas of a token are 8.6 dollars, and 86 at ten times the price.
+        let held = || [(0, Amount::from(1_000_000_000)), (1, Amount::from(20))].into_iter();
+        let now = scale.choose(held(), true, 1);
+        assert_eq!((now.moved.len(), now.worth, now.work), (2, 2_020.0, 88_000));
+        let dearer = scale.at(1_000).choose(held(), true, 1);
+        assert_eq!((whys(&dearer), dearer.worth, dearer.work), (vec![(1, Why::BelowCost)], 2_000.0, 45_000));
+        assert_eq!(scale.at(100_000).choose(held(), true, 1).moved, []);
     }
 
     #[test]

@@ -1,59 +1,43 @@
-//! `multisig evac broadcast`: sends what two owners have signed. What has happened is read from the chain (nonce, digest,
-//! and what a token says that it moved), so it may be stopped at any time, started again, and run twice; the journal only
-//! spares a later run what this one has pending.
+//! `multisig evac broadcast`: sends what two owners have signed.
 //!
-//! `input` (files and pipes) -> `signed_plan` or a bundle's `ladder` (what is signed) -> `source` (a window of wallets) ->
-//! `course` (how far one wallet has come: pure) -> `look` (asks the chain) -> `together` (many wallets in one transaction)
-//! or `single` (where the chain carries no more) -> `rescue` (all wallets) -> `telling`, `report`, `picture`. Beside them
-//! `payers` and `journal` (who pays, and what they have sent), and `watch` (how they and the node are).
+//! `input` (files and pipes) -> `signed_plan` or a `bundle` (what is signed, verified) -> `sending` (all of it) -> `telling`,
+//! `report`, `picture` (what became of it, by `value`).
 
-mod course;
-mod follow;
+mod bundle;
 mod input;
-mod journal;
-mod ladder;
-mod look;
 mod picture;
-mod reason;
 mod report;
-mod rescue;
 mod signed_plan;
-mod single;
-mod source;
 mod telling;
 #[cfg(test)]
 mod tests;
-mod together;
 mod value;
-mod watch;
 
 use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use chain::{ChainId, InMemory, Journal, RelayLimits};
+use chain::ChainId;
 use chain_adapters::Adapters;
 use clap::Args;
 use evacuation::{Bundle, EvacuationError, VerifiedBundle, stream::is_stream};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{
+    bundle::ladders,
     input::Input,
-    journal::OnDisk,
-    ladder::{Ladder, ladders},
     picture::{Caption, svg},
-    rescue::{BATCHES, SINGLES, WINDOW, rescue},
     signed_plan::{Files, SignedPlan},
-    source::{Source, Window},
-    telling::{Telling, Voice},
+    telling::Telling,
     value::{Curve, Values},
-    watch::Watch,
 };
-use super::{GWEI, MAX_GAS, Payer, connect, manifest, patiently, payers::Payers};
+use super::{
+    MAX_GAS, connect, manifest, patiently,
+    sending::{Ladder, Paying, Source, Voice, WINDOW, Watch, Window, send as send_all},
+};
 use crate::{failure::bad_input, output::Output};
 
 /// Nodes that must say the same: what is signed already can't be led astray by a node, only held up.
@@ -62,8 +46,6 @@ const AGREE: usize = 1;
 const MAX_FEE: u64 = 500;
 /// Chunks of a plan of version 2 after each of which people hear how far its verification is.
 const PROGRESS: u32 = 50;
-/// Of `--journal`: there is none.
-const NO_JOURNAL: &str = "none";
 /// Receipts that are asked for at a time.
 const RECEIPTS: usize = 32;
 
@@ -122,13 +104,14 @@ fn verified(args: &BroadcastArgs) -> Result<Verified> {
     let plan = Input::open(&args.plan)?;
     let journal = plan.journal(&args.plan);
     if is_stream(&plan.begins()?) {
-        let signed = signed_plan(args, plan)?;
+        let mut signed = signed_plan(args, plan)?;
         let header = signed.header();
         let (chain, wallets, values) = (header.chain.clone(), header.wallets, Values::of(header));
         if wallets == 0 {
             bail!(empty(&args.plan));
         }
-        return Ok(Verified { chain, wallets, values, source: Source::plan(signed), journal });
+        let source = Source::reading(std::iter::from_fn(move || signed.next().transpose()));
+        return Ok(Verified { chain, wallets, values, source, journal });
     }
     let bundle = bundle(args, plan.again()?)?;
     let (portion, values) = ladders(&bundle).map_err(|error| of_bundle(args, &error))?;
@@ -138,40 +121,18 @@ fn verified(args: &BroadcastArgs) -> Result<Verified> {
 
 async fn send(args: &BroadcastArgs, verified: Verified, output: Output) -> Result<()> {
     let Verified { chain, wallets, values, mut source, journal } = verified;
-    let (payers, texts) = Payers::read(&args.gas_key, &chain)?;
-    let (journal, left) = kept(args, journal, &chain, &payers)?;
+    let paying = Paying::open(&args.gas_key, args.journal.as_deref(), journal, &chain)?;
     let picture = args.picture.as_deref().map(drawn).transpose()?;
-    let reader = connect(&chain, &args.rpc, AGREE, None).await?;
-    let batches = match reader.batching() {
-        Some(batching) => patiently(|| batching.carries()).await?,
-        None => false,
-    };
-    let limits = RelayLimits {
-        max_price: u128::from(args.max_fee) * GWEI,
-        max_gas: args.max_gas,
-        most_in_flight: if batches { BATCHES } else { SINGLES },
-        ..RelayLimits::DEFAULT
-    };
-    let keys: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
-    let client =
-        connect(&chain, &args.rpc, AGREE, Some(Payer { keys: &keys, limits, journal, private: &args.private })).await?;
+    let payer = paying.payer(args.max_fee, args.max_gas, &args.private);
+    let client = connect(&chain, &args.rpc, AGREE, Some(payer)).await?;
     // A deployment to an address without the factory would cost gas and do nothing.
     let first = source.first().await?.and_then(|portion| portion.ladders.first());
     let creation = first.and_then(|first| Some((&first.wallet, first.creation.as_ref()?)));
     patiently(|| client.verify_contracts(creation)).await?;
-    let voice = Voice::new(wallets);
+    let voice = Voice::new("moving money", wallets);
     let (told, all) = (Telling::new(voice.clone(), wallets, values.clone())?, values.all());
-    let watch = Watch::new(client, payers, voice);
-    let moved = async {
-        if left {
-            watch.earlier_ended().await;
-        }
-        rescue(&watch, &mut source, Window::of(WINDOW), &told).await
-    };
-    tokio::select! {
-        done = moved => done?,
-        never = watch.tend() => match never {},
-    }
+    let watch = Watch::new(client, paying.payers, voice);
+    send_all(&watch, paying.left, &mut source, Window::of(WINDOW), &told).await?;
     let gas = gas(&watch, told.transactions()).await;
     let (report, curve) = told.end(chain.to_string(), gas);
     if let Some((file, path)) = picture {
@@ -184,24 +145,6 @@ async fn send(args: &BroadcastArgs, verified: Verified, output: Output) -> Resul
     let (open, all) = report.open();
     ensure!(open == 0, "{open} of {all} transactions are not done; run this again, or make a new plan for the rest");
     Ok(())
-}
-
-/// The journal, and whether transactions of an earlier run are in it.
-fn kept(
-    args: &BroadcastArgs,
-    default: Option<PathBuf>,
-    chain: &ChainId,
-    payers: &Payers,
-) -> Result<(Arc<dyn Journal>, bool)> {
-    let path = match &args.journal {
-        Some(path) if path.as_os_str() == NO_JOURNAL => None,
-        Some(path) => Some(path.clone()),
-        None => default,
-    };
-    let Some(path) = path else { return Ok((Arc::new(InMemory::default()), false)) };
-    let journal = OnDisk::open(&path, chain, &payers.accounts())?;
-    let left = journal.has_left();
-    Ok((Arc::new(journal), left))
 }
 
 /// Gas of all these transactions; `None`: the chain does not tell.

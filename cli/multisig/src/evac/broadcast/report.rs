@@ -10,68 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use chain::Amount;
-use serde::{Deserialize, Serialize, Serializer, ser};
+use serde::{Serialize, Serializer, ser};
 
-use super::reason::{Reason, Why};
+use crate::evac::sending::{Line, Outcome, Reason, Status};
 
 /// Lines that are shown to people; all of them are in the JSON form.
 pub(super) const SHOWN: usize = 200;
-
-/// What became of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Status {
-    /// Moved now.
-    Executed,
-    /// Had been moved before.
-    AlreadyExecuted,
-    /// Its nonce was used by another transaction: plan again.
-    Superseded,
-    /// An earlier nonce of the wallet is not used: nothing was sent.
-    Waiting,
-    /// Nothing moved; the message says why.
-    Failed,
-}
-
-impl Status {
-    pub(super) fn is_done(self) -> bool {
-        matches!(self, Self::Executed | Self::AlreadyExecuted)
-    }
-}
-
-/// What was to be moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Line {
-    /// App's name for the wallet.
-    pub(super) id: String,
-    /// The wallet's address, display form.
-    pub(super) address: String,
-    /// Symbol.
-    pub(super) asset: String,
-    /// Destination, display form.
-    pub(super) to: String,
-    /// Smallest unit of the asset.
-    pub(super) amount: Amount,
-}
-
-/// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) status: Status,
-    /// The chain's name of the transaction.
-    pub(super) tx: Option<String>,
-    /// How much was moved, and in which block.
-    pub(super) moved: Option<(u64, Amount)>,
-    /// Why not all of it.
-    pub(super) why: Option<Why>,
-}
-
-impl Outcome {
-    pub(super) fn not_moved(status: Status, why: Why) -> Self {
-        Self { status, tx: None, moved: None, why: Some(why) }
-    }
-}
 
 /// One line of the report.
 #[derive(Debug, Serialize)]
@@ -324,6 +268,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::evac::sending::Why;
 
     fn line(id: &str, amount: u128) -> Line {
         let (address, asset, to) = ("0x1".to_owned(), "ETH".to_owned(), "0x2".to_owned());

@@ -1,26 +1,27 @@
 //! A plan of version 2 and the signature files of two owners, read side by side: once to their ends, so that all of it is
 //! verified before anything is sent and nothing of it is kept, and once more chunk by chunk while it is played. What is
-//! played is what was verified: each chunk of the plan has the SHA-256 it had, and its signatures are verified again.
+//! played is what was verified: each chunk of the plan, and of the signatures on it, has the SHA-256 it had.
 
 use std::{collections::VecDeque, fs::File, io::Read, sync::Arc, thread};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use chain::{ChainRules, Claim, Effect, KeyRole, Signatures};
 use chain_adapters::Adapters;
 use custody::manifest::VerifiedManifest;
 use evacuation::{
     EvacuationError,
     stream::{
-        LadderStep, OpenedPlan, PlanHeader, PlanReader, SignatureReader, StreamError, VerifiedChunk, VerifiedWallet,
+        LadderStep, OpenedPlan, PlanHeader, PlanReader, SignatureReader, SignedChunk, StreamError, VerifiedChunk,
+        VerifiedWallet,
     },
 };
+use sha2::{Digest, Sha256};
 
-use super::{
-    input::Input,
-    ladder::{Holding, Ladder, Portion, Rung},
-    report::Line,
+use super::input::Input;
+use crate::{
+    evac::sending::{Holding, Ladder, Line, Portion, Rung},
+    failure::bad_input,
 };
-use crate::failure::bad_input;
 
 /// The plan, and what two owners have signed of it.
 pub(super) struct Files {
@@ -34,8 +35,8 @@ pub(super) struct SignedPlan {
     plan: PlanReader<File>,
     owners: Owners<File>,
     rules: Arc<dyn ChainRules>,
-    /// SHA-256 of the chunks that are left, and of the whole plan.
-    chunks: VecDeque<[u8; 32]>,
+    /// SHA-256 of the chunks that are left and of what each owner has signed of them, and of the whole plan.
+    chunks: VecDeque<([u8; 32], [[u8; 32]; 2])>,
     digest: [u8; 32],
     /// Lines of the report so far.
     lines: usize,
@@ -55,8 +56,7 @@ impl SignedPlan {
         let (mut plan, mut owners) = open(files, manifest)?;
         let (mut chunks, mut wallets) = (VecDeque::new(), 0);
         while let Some(chunk) = plan.next_chunk().map_err(wrong)? {
-            owners.signatures_on(&chunk)?;
-            chunks.push_back(chunk.digest());
+            chunks.push_back((chunk.digest(), owners.verify(&chunk)?));
             wallets += chunk.wallets().len() as u64;
             verified(wallets, plan.header().wallets);
         }
@@ -85,10 +85,9 @@ impl SignedPlan {
             let same = self.chunks.is_empty() && self.plan.digest() == self.digest;
             return if same { Ok(None) } else { Err(differs(&"it is shorter")) };
         };
-        if self.chunks.pop_front() != Some(chunk.digest()) {
-            return Err(differs(&"a chunk differs"));
-        }
-        let both = self.owners.signatures_on(&chunk).map_err(|error| differs(&error))?;
+        let verified = self.chunks.pop_front().filter(|(digest, _)| *digest == chunk.digest());
+        let (_, signed) = verified.ok_or_else(|| differs(&"a chunk differs"))?;
+        let both = self.owners.verified(&chunk, signed).map_err(|error| differs(&error))?;
         let portion = portion(self.plan.header(), &self.rules, &chunk, both, self.lines);
         let portion = portion.map_err(|error| of_file(&name, &error))?;
         self.lines += portion.lines.len();
@@ -122,7 +121,7 @@ fn portion(
     header: &PlanHeader,
     rules: &Arc<dyn ChainRules>,
     chunk: &VerifiedChunk,
-    [one, other]: [(KeyRole, Vec<Option<Signatures>>); 2],
+    [one, other]: [Signed; 2],
     mut first: usize,
 ) -> Result<Portion, StreamError> {
     let (mut ladders, mut all) = (Vec::with_capacity(chunk.wallets().len()), Vec::new());
@@ -184,6 +183,9 @@ fn rung(
     })
 }
 
+/// An owner, and the signatures of that one on each transaction of a chunk, if there are any.
+type Signed = (KeyRole, Vec<Option<Signatures>>);
+
 /// The signature files of two owners, in either order.
 struct Owners<R>([(String, SignatureReader<R>); 2]);
 
@@ -208,12 +210,15 @@ impl Owners<File> {
 }
 
 impl<R: Read + Send> Owners<R> {
-    /// Whose, and their signatures on a chunk, all verified.
-    fn signatures_on(&mut self, chunk: &VerifiedChunk) -> Result<[(KeyRole, Vec<Option<Signatures>>); 2]> {
+    /// Verifies both owners' signatures on a chunk; the SHA-256 of each one's.
+    fn verify(&mut self, chunk: &VerifiedChunk) -> Result<[[u8; 32]; 2]> {
         let [one, other] = &mut self.0;
         let of = |(name, file): &mut (String, SignatureReader<R>)| {
-            let signatures = file.signatures_on(chunk).map_err(|error| of_file(name, &error))?;
-            Ok::<_, anyhow::Error>((file.role(), signatures))
+            let verified = next(file).and_then(|signed| {
+                chunk.signatures(file.role(), &signed)?;
+                Ok(digest(&signed))
+            });
+            verified.map_err(|error| of_file(name, &error))
         };
         // Verifying is most of the work, and there is more than one core.
         thread::scope(|scope| {
@@ -224,9 +229,36 @@ impl<R: Read + Send> Owners<R> {
         })
     }
 
+    /// Whose, and their signatures on a chunk, which were verified: they have these SHA-256.
+    fn verified(&mut self, chunk: &VerifiedChunk, digests: [[u8; 32]; 2]) -> Result<[Signed; 2]> {
+        let [one, other] = &mut self.0;
+        let of = |(name, file): &mut (String, SignatureReader<R>), verified: [u8; 32]| {
+            let signed = next(file).map_err(|error| of_file(name, &error))?;
+            ensure!(digest(&signed) == verified, "{name}: a chunk differs");
+            let signatures = chunk.verified_signatures(file.role(), &signed).map_err(|error| of_file(name, &error))?;
+            Ok((file.role(), signatures))
+        };
+        Ok([of(one, digests[0])?, of(other, digests[1])?])
+    }
+
     fn end(&mut self, plan: [u8; 32]) -> Result<()> {
         self.0.iter_mut().try_for_each(|(name, file)| file.require_end(plan).map_err(|error| of_file(name, &error)))
     }
+}
+
+/// What a signature file has of the next chunk.
+fn next<R: Read>(file: &mut SignatureReader<R>) -> Result<SignedChunk, StreamError> {
+    file.next_chunk()?.ok_or_else(|| StreamError::OtherPlan { role: file.role(), why: "it has fewer chunks" })
+}
+
+/// SHA-256 of all that a signature file has of a chunk.
+fn digest(signed: &SignedChunk) -> [u8; 32] {
+    let SignedChunk { plan_chunk, signatures, missing } = signed;
+    let mut hash = Sha256::new_with_prefix(plan_chunk);
+    hash.update((signatures.len() as u64).to_be_bytes());
+    hash.update(signatures);
+    missing.iter().for_each(|place| hash.update(place.to_be_bytes()));
+    hash.finalize().into()
 }
 
 fn of_file(name: &str, error: &StreamError) -> anyhow::Error {
@@ -245,13 +277,11 @@ mod tests {
     use custody::phrase::EIP155;
     use evacuation::{
         ExportedPayment, ExportedWallet,
-        stream::{OwnerPair, SignatureWriter, SignedChunk},
+        stream::{OwnerPair, SignatureWriter},
     };
 
-    use super::{
-        super::{course::Course, reason::Reason, report::Status},
-        *,
-    };
+    use super::*;
+    use crate::evac::sending::{Course, Reason, Status};
 
     const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
     const TOKEN: &str = "0x00000000000000000000000000000000000000bb";

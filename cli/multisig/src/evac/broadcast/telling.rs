@@ -3,46 +3,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    io::IsTerminal,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanDuration;
 
 use super::{
-    course::Course,
-    ladder::Portion,
-    reason::Reason,
-    report::{Blocks, Line, Lines, NotMoved, Outcome, Priced, Report, SHOWN, Total},
+    report::{Blocks, Lines, NotMoved, Priced, Report, SHOWN, Total},
     value::{Curve, Values},
 };
-
-/// Logs have a line so often at most.
-const BETWEEN: Duration = Duration::from_secs(5);
-
-/// Standard error: a bar for people, lines for logs.
-#[derive(Clone)]
-pub(super) struct Voice(ProgressBar);
-
-impl Voice {
-    pub(super) fn new(wallets: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(wallets), ProgressDrawTarget::stderr());
-        let style = "moving money: {pos} of {len} wallets [{wide_bar}] {msg}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(500));
-        Self(bar)
-    }
-
-    /// One line.
-    pub(super) fn say(&self, line: &str) {
-        if std::io::stderr().is_terminal() {
-            self.0.println(line);
-        } else {
-            eprintln!("{line}");
-        }
-    }
-}
+use crate::evac::sending::{Audience, Course, Line, Outcome, Reason, Voice};
 
 /// What has moved so far.
 #[derive(Default)]
@@ -66,7 +37,6 @@ pub(super) struct Telling {
     tally: RefCell<Tally>,
     ended: Cell<u64>,
     begun: Instant,
-    told: Cell<Option<Instant>>,
 }
 
 impl Telling {
@@ -80,52 +50,7 @@ impl Telling {
             tally: RefCell::default(),
             ended: Cell::new(0),
             begun: Instant::now(),
-            told: Cell::new(None),
         })
-    }
-
-    /// These wallets begin.
-    pub(super) fn takes(&self, portion: Portion) -> Result<impl Iterator<Item = Course> + use<>> {
-        let Portion { ladders, lines } = portion;
-        self.lines.borrow_mut().add(&lines)?;
-        if self.wallets <= SHOWN as u64 {
-            self.few.borrow_mut().extend(lines);
-        }
-        Ok(ladders.into_iter().map(Course::new))
-    }
-
-    /// Nothing more is played of a wallet.
-    pub(super) fn done(&self, course: &Course) {
-        let outcomes = course.outcomes();
-        self.tally.borrow_mut().add(&self.values, course, &outcomes);
-        let mut lines = self.lines.borrow_mut();
-        outcomes.iter().for_each(|(line, outcome)| lines.set(*line, outcome));
-        drop(lines);
-        self.ended.set(self.ended.get() + 1);
-        self.voice.0.inc(1);
-        self.voice.0.set_message(self.so_far());
-        if self.wallets <= SHOWN as u64 {
-            let few = self.few.borrow();
-            let told = outcomes.iter().filter_map(|(line, outcome)| Some(short(few.get(*line)?, outcome)));
-            let told = told.collect::<Vec<_>>().join("\n");
-            self.voice.say(&format!("[{}/{}] {told}", self.ended.get(), self.wallets));
-        } else if self.told.get().is_none_or(|told| told.elapsed() >= BETWEEN) {
-            self.line();
-        }
-    }
-
-    /// A transaction of many wallets has ended.
-    pub(super) fn batch(&self) {
-        if self.wallets > SHOWN as u64 && self.told.get().is_none_or(|told| told.elapsed() >= BETWEEN / 5) {
-            self.line();
-        }
-    }
-
-    fn line(&self) {
-        self.told.set(Some(Instant::now()));
-        if !std::io::stderr().is_terminal() {
-            self.voice.say(&format!("{} of {} wallets, {}", self.ended.get(), self.wallets, self.so_far()));
-        }
     }
 
     fn so_far(&self) -> String {
@@ -144,7 +69,7 @@ impl Telling {
 
     /// What it comes to, and how the value moved. `gas`: of all those transactions.
     pub(super) fn end(self, chain: String, gas: Option<u64>) -> (Report, Curve) {
-        self.voice.0.finish_and_clear();
+        self.voice.end();
         let (values, Tally { curve, whole, touched, not_moved }) = (self.values, self.tally.into_inner());
         let moved = Total { value_percent: values.percent(curve.total(), not_moved.is_empty()), wallets: whole };
         let not_moved = not_moved.into_iter();
@@ -165,6 +90,40 @@ impl Telling {
             prices: values.prices().map(priced).collect(),
         };
         (report, curve)
+    }
+}
+
+impl Audience for Telling {
+    fn takes(&self, lines: Vec<Line>) -> Result<()> {
+        self.lines.borrow_mut().add(&lines)?;
+        if self.wallets <= SHOWN as u64 {
+            self.few.borrow_mut().extend(lines);
+        }
+        Ok(())
+    }
+
+    fn done(&self, course: &Course) {
+        let outcomes = course.outcomes();
+        self.tally.borrow_mut().add(&self.values, course, &outcomes);
+        let mut lines = self.lines.borrow_mut();
+        outcomes.iter().for_each(|(line, outcome)| lines.set(*line, outcome));
+        drop(lines);
+        self.ended.set(self.ended.get() + 1);
+        self.voice.done(self.so_far());
+        if self.wallets <= SHOWN as u64 {
+            let few = self.few.borrow();
+            let told = outcomes.iter().filter_map(|(line, outcome)| Some(short(few.get(*line)?, outcome)));
+            let told = told.collect::<Vec<_>>().join("\n");
+            self.voice.say(&format!("[{}/{}] {told}", self.ended.get(), self.wallets));
+        } else {
+            self.voice.so_far();
+        }
+    }
+
+    fn landed(&self) {
+        if self.wallets > SHOWN as u64 {
+            self.voice.so_far();
+        }
     }
 }
 

@@ -10,16 +10,8 @@ use chain_evm::EvmSafe;
 use harness::{Options, evm::Anvil};
 use serde_json::{Value, json};
 
-use super::{
-    ladder::{Holding, Ladder, Portion, Rung},
-    report::{Line, Report},
-    rescue::rescue,
-    source::{Source, Window},
-    telling::{Telling, Voice},
-    value::Values,
-    watch::Watch,
-};
-use crate::evac::payers::Payers;
+use super::{report::Report, telling::Telling, value::Values};
+use crate::evac::sending::{Holding, Ladder, Line, Payers, Portion, Rung, Source, Voice, Watch, Window, send};
 
 const CHAIN: u64 = 31_337;
 const SAFE_PLACE: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -123,13 +115,10 @@ impl World {
         for asset in &self.assets {
             values.add(&asset.symbol, asset.contract.as_deref(), Amount::from(27));
         }
-        let voice = Voice::new(3);
+        let voice = Voice::new("moving money", 3);
         let told = Telling::new(voice.clone(), 3, values).unwrap();
         let watch = Watch::new(client, Payers::default(), voice);
-        tokio::select! {
-            done = rescue(&watch, &mut source, Window::of(window), &told) => done.unwrap(),
-            never = watch.tend() => match never {},
-        }
+        send(&watch, false, &mut source, Window::of(window), &told).await.unwrap();
         told.end(self.rules.id().to_string(), None).0
     }
 }

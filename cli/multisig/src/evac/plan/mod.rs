@@ -34,11 +34,11 @@ use evacuation::{
 use self::{assets::asset, reading::beside};
 pub(super) use self::{
     ladders::{Drawn, draw},
-    outcome::{Found, NotMoved, not_moved},
+    outcome::Evacuability,
     outlook::Outlook,
     read::read,
 };
-use super::{agreeing, connect, manifest, patiently, wrong_url};
+use super::{Payer, agreeing, connect, manifest, patiently, wrong_url};
 use crate::{failure::bad_input, output::Output};
 
 /// Whose wallets, and where to read what they hold.
@@ -115,15 +115,26 @@ pub(super) struct Prepared {
     pub(super) agree: usize,
 }
 
-/// Reads files, and looks whether the nodes serve the chain.
-pub(super) async fn prepare(args: &FromArgs, all_assets: bool) -> Result<Prepared> {
+impl FromArgs {
+    /// The chain that is named, or else the first node's.
+    pub(super) async fn chain(&self) -> Result<ChainId> {
+        let first = self.rpc.first().map(String::as_str).unwrap_or_default();
+        match &self.chain {
+            Some(chain) => Ok(chain.clone()),
+            None => patiently(|| chain_clients::served(first)).await.map_err(wrong_url),
+        }
+    }
+}
+
+/// Reads files, and looks whether the nodes serve the chain; `payer` is who pays there, if anybody does.
+pub(super) async fn prepare(
+    args: &FromArgs,
+    chain: ChainId,
+    all_assets: bool,
+    payer: Option<Payer<'_>>,
+) -> Result<Prepared> {
     let (signed, manifest) = manifest(&args.manifest)?;
     let adapters = Adapters::all();
-    let first = args.rpc.first().map(String::as_str).unwrap_or_default();
-    let chain = match &args.chain {
-        Some(chain) => chain.clone(),
-        None => patiently(|| chain_clients::served(first)).await.map_err(wrong_url)?,
-    };
     let rules = adapters.rules(&chain).map_err(|error| bad_input(format!("--chain {chain}: {error}")))?;
     let (merged, policies) = sources::merge(&args.wallets, &chain, &manifest, &adapters)?;
     let policies = if all_assets { policies } else { Vec::new() };
@@ -133,7 +144,7 @@ pub(super) async fn prepare(args: &FromArgs, all_assets: bool) -> Result<Prepare
         bail!(bad_input("--least-value: it needs the prices that it is compared with; name them with --prices FILE"));
     }
     let agree = agreeing(&args.rpc);
-    let client = connect(&chain, &args.rpc, agree, None).await?;
+    let client = connect(&chain, &args.rpc, agree, payer).await?;
     if !merged.roster.is_empty() {
         // Where no wallet can be made, transactions to their addresses would move nothing.
         let wallet = merged.roster.describe(0, &manifest, rules.as_ref())?;
@@ -148,7 +159,7 @@ pub(super) async fn run(args: PlanArgs, output: Output) -> Result<()> {
     if !args.ladder && (args.from.prices.is_some() || args.from.least_value.is_some()) {
         bail!(bad_input("--prices and --least-value put a plan of ladders in order; add --ladder"));
     }
-    let prepared = prepare(&args.from, args.ladder).await?;
+    let prepared = prepare(&args.from, args.from.chain().await?, args.ladder, None).await?;
     let rebasing = rebasing(&prepared.assets, &args.rebasing)?;
     let to = destination(&prepared, args.to.as_deref())?;
     let reading = beside(&args.out);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
-use chain::{Amount, Asset, KeyRole, hex};
+use chain::{Amount, Asset, ChainId, KeyRole, hex};
 use evacuation::{
     Merged, States,
     stream::{Draft, Stays, Summary, Why},
@@ -19,33 +19,41 @@ pub(super) struct Planned<'a> {
     version: u64,
     /// SHA-256 of the file: both signature files are bound to it.
     sha256: String,
-    chain: String,
-    block: u64,
     /// Who are to sign.
     owners: [KeyRole; 2],
-    /// Wallets with an address on the chain.
-    read: usize,
-    /// Wallets in the plan.
-    wallets: u64,
-    /// Transactions to sign: one for each rung.
-    steps: u64,
-    /// Sum by asset, smallest unit.
-    totals: BTreeMap<String, Amount>,
     #[serde(flatten)]
-    found: Found,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outlook: Option<Outlook>,
-    /// What stays where it is, by reason.
-    not_moved: Vec<NotMoved>,
+    moves: Evacuability,
     /// Assets of wallets that stay where they are, and why.
     #[serde(serialize_with = "each_left", skip_serializing_if = "nothing_left")]
     left_out: &'a Draft<'a>,
 }
 
+/// What an evacuation comes to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::evac) struct Evacuability {
+    pub(in crate::evac) chain: ChainId,
+    pub(in crate::evac) block: u64,
+    /// Wallets with an address on the chain.
+    pub(in crate::evac) read: usize,
+    /// Wallets that move.
+    pub(in crate::evac) wallets: u64,
+    /// Transactions to sign: one for each rung.
+    pub(in crate::evac) steps: u64,
+    /// Sum of what moves by asset, smallest unit.
+    totals: BTreeMap<String, Amount>,
+    #[serde(flatten)]
+    found: Found,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::evac) outlook: Option<Outlook>,
+    /// What stays where it is, by reason.
+    not_moved: Vec<NotMoved>,
+}
+
 /// What sources and nodes came to.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::evac) struct Found {
+pub(super) struct Found {
     sources: Vec<Source>,
     /// Records that are not planned with, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +77,7 @@ struct Source {
 
 /// What stays for one reason.
 #[derive(Debug, Serialize)]
-pub(in crate::evac) struct NotMoved {
+struct NotMoved {
     reason: String,
     wallets: u64,
     /// In the currency of the prices.
@@ -86,29 +94,37 @@ impl<'a> Planned<'a> {
         draft: &'a Draft<'a>,
         outlook: Option<Outlook>,
     ) -> Self {
-        let (prepared, states) = (drawn.prepared, drawn.states);
-        let found = Found::new(&prepared.merged, states, &prepared.assets);
         Self {
             plan,
             version: evacuation::stream::STREAM_VERSION,
             sha256: hex::encode(digest),
-            chain: summary.chain.to_string(),
-            block: summary.block.number,
             owners: summary.owners.roles(),
-            read: prepared.merged.roster.len(),
-            wallets: summary.wallets,
-            steps: summary.steps,
-            totals: summary.assets.iter().map(|of| (of.asset.symbol.clone(), of.total)).collect(),
-            not_moved: not_moved(draft.stays(), &found),
-            found,
-            outlook,
+            moves: Evacuability::new(drawn, draft, outlook),
             left_out: draft,
         }
     }
 }
 
+impl Evacuability {
+    pub(in crate::evac) fn new(drawn: &Drawn<'_>, draft: &Draft<'_>, outlook: Option<Outlook>) -> Self {
+        let (prepared, header) = (drawn.prepared, draft.header());
+        let found = Found::new(&prepared.merged, drawn.states, &prepared.assets);
+        Self {
+            chain: prepared.chain.clone(),
+            block: drawn.block.number,
+            read: prepared.merged.roster.len(),
+            wallets: header.wallets,
+            steps: header.steps,
+            totals: header.assets.iter().map(|of| (of.asset.symbol.clone(), of.total)).collect(),
+            not_moved: not_moved(draft.stays(), &found),
+            found,
+            outlook,
+        }
+    }
+}
+
 impl Found {
-    pub(in crate::evac) fn new(merged: &Merged, states: &States, assets: &[Asset]) -> Self {
+    pub(super) fn new(merged: &Merged, states: &States, assets: &[Asset]) -> Self {
         let source = |(file, wallets, only): &(String, u64, u64)| Source {
             file: file.clone(),
             wallets: *wallets,
@@ -125,7 +141,7 @@ impl Found {
 }
 
 /// By reason, also what could not be read: of how many wallets the asset that most can't be asked for.
-pub(in crate::evac) fn not_moved(stays: Vec<Stays>, found: &Found) -> Vec<NotMoved> {
+fn not_moved(stays: Vec<Stays>, found: &Found) -> Vec<NotMoved> {
     let of = |Stays { reason, wallets, value }| NotMoved { reason, wallets, value };
     let unreadable = found.unreadable_wallets.iter().max();
     let unreadable =
@@ -169,28 +185,11 @@ fn words(why: &Why) -> String {
 
 impl fmt::Display for Planned<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            plan,
-            sha256,
-            chain,
-            block,
-            owners,
-            read,
-            wallets,
-            steps,
-            totals,
-            found,
-            outlook,
-            not_moved,
-            left_out,
-            ..
-        } = self;
+        let Self { plan, version: _, sha256, owners, moves, left_out } = self;
+        let Evacuability { chain, block, read, wallets, steps, outlook, .. } = moves;
         let plan = plan.display();
         writeln!(f, "{plan}: {steps} transactions for {wallets} of {read} wallets on {chain}, read at block {block}")?;
         writeln!(f, "  SHA-256 {sha256}")?;
-        for (asset, total) in totals {
-            writeln!(f, "  {asset}: {total} (smallest unit)")?;
-        }
         for left in left_out.left_out().take(SHOWN) {
             let why = words(&left.why);
             writeln!(f, "  {} {} of wallet {} stay where they are: {why}", left.amount, left.asset, left.wallet)?;
@@ -199,10 +198,7 @@ impl fmt::Display for Planned<'_> {
         if left > SHOWN {
             writeln!(f, "  and {} more stay; -o json names each", left - SHOWN)?;
         }
-        for reason in not_moved {
-            writeln!(f, "  {reason}")?;
-        }
-        write!(f, "{found}")?;
+        write!(f, "{moves}")?;
         if *steps == 0 {
             return writeln!(f, "Nothing to move of what was read.");
         }
@@ -215,6 +211,19 @@ impl fmt::Display for Planned<'_> {
             KeyRole::Cold => "cold signs it (`multisig-paper evac sign`)",
         });
         writeln!(f, "Next, {one} and {other}, in any order.")
+    }
+}
+
+/// Sums, what stays, and what was found: the lines that a plan and a status have in common.
+impl fmt::Display for Evacuability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (asset, total) in &self.totals {
+            writeln!(f, "  {asset}: {total} (smallest unit)")?;
+        }
+        for reason in &self.not_moved {
+            writeln!(f, "  {reason}")?;
+        }
+        write!(f, "{}", self.found)
     }
 }
 

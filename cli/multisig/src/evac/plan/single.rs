@@ -7,7 +7,7 @@ use chain::{Amount, ChainId, Claim};
 use evacuation::{Balance, Bundle, ChainState, States, WalletsExport};
 use serde::Serialize;
 
-use super::{Found, Prepared};
+use super::{Prepared, outcome::Found};
 use crate::{evac::write as write_whole, output::Output};
 
 /// What was planned.

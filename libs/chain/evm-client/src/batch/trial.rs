@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, U64, U256};
 use alloy_sol_types::SolCall;
 use chain::{ClientError, batch::Tried};
 use serde_json::{Value, json};
@@ -25,6 +25,15 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// Gas that these calls take together when none of them fails, after the same block.
+    pub(super) async fn estimate(&self, pieces: &[&Piece]) -> Result<u64, ClientError> {
+        let params = json!([request(self.from, &aggregate(pieces, false)), tag(self.view.block())]);
+        let params = &params;
+        let ask = |node: Arc<Node>| async move { node.ask::<U64>("eth_estimateGas", params.clone(), "gas").await };
+        // Each node reckons in its own way.
+        Ok(self.view.agreed("the gas of a batch", ask, |_, _| true).await?.to())
+    }
+
     /// All groups in company. What fails there is tried alone, where others can't have taken its gas, and then what is
     /// left of all of them in company again.
     pub(super) async fn of(&self, groups: &[Prepared]) -> Result<Vec<Verdict>, ClientError> {
@@ -91,13 +100,9 @@ impl Node {
 /// What the answers to all calls of a group mean.
 fn verdict(group: &Prepared, answers: &[Answered]) -> Verdict {
     let (creation, executions) = answers.split_at(group.creation.iter().len().min(answers.len()));
-    // The factory returns the address.
-    let made = |answer: &Answered| answer.success && answer.returnData.get(12..32) == Some(group.wallet.as_slice());
-    let creates = creation.iter().any(made);
-    let not_created = || {
-        let why = creation.first().filter(|_| !creates).map(reason);
-        why.map(|why| format!("it can't be created: {why}"))
-    };
+    let creation = creation.first().map(|answer| created(group.wallet, answer));
+    let creates = creation == Some(Ok(()));
+    let not_created = || creation.clone()?.err().map(|why| format!("it can't be created: {why}"));
     // An account without code answers every call with nothing; execTransaction returns true.
     let done = |answer: &Answered| answer.success && word(&answer.returnData) == Some(U256::ONE);
     let nothing = |answer: &Answered| answer.success && answer.returnData.is_empty();
@@ -112,6 +117,21 @@ fn verdict(group: &Prepared, answers: &[Answered]) -> Verdict {
         (executions, refused) => Tried::In { executions, refused },
     };
     Verdict { tried, creates }
+}
+
+/// What the answer to a [creation](Piece) means: of two calls, the second, if nothing was at the address before.
+fn created(wallet: Address, answer: &Answered) -> Result<(), String> {
+    let there = || "something is at its address already".to_owned();
+    if !answer.success {
+        return Err(there());
+    }
+    let both = aggregate3Call::abi_decode_returns_validate(&answer.returnData).unwrap_or_default();
+    match both.get(1) {
+        // The factory returns the address.
+        Some(made) if made.success && made.returnData.get(12..32) == Some(wallet.as_slice()) => Ok(()),
+        Some(other) => Err(reason(other)),
+        None => Err(there()),
+    }
 }
 
 fn reason(answer: &Answered) -> String {
@@ -130,8 +150,9 @@ mod tests {
     const WALLET: Address = Address::repeat_byte(7);
 
     fn group(creates: bool, executions: usize) -> Prepared {
-        let piece = Piece { to: WALLET, data: Bytes::new() };
-        Prepared { wallet: WALLET, creation: creates.then(|| piece.clone()), executions: vec![piece; executions] }
+        let piece = |creates| Piece { to: WALLET, data: Bytes::new(), creates };
+        let (creation, executions) = (creates.then(|| piece(Some(WALLET))), vec![piece(None); executions]);
+        Prepared { wallet: WALLET, creation, executions }
     }
 
     fn answer(success: bool, data: impl Into<Bytes>) -> Answered {
@@ -146,8 +167,13 @@ mod tests {
         answer(false, ErrorString { reason: reason.into() }.abi_encode())
     }
 
+    /// Nothing was there, and this is what the factory answers.
+    fn absent(factory: Answered) -> Answered {
+        answer(true, aggregate3Call::abi_encode_returns(&vec![answer(true, Bytes::new()), factory]))
+    }
+
     fn made() -> Answered {
-        answer(true, WALLET.into_word().0)
+        absent(answer(true, WALLET.into_word().0))
     }
 
     fn included(executions: usize, refused: Option<&str>) -> Tried {
@@ -171,14 +197,17 @@ mod tests {
 
     #[test]
     fn a_wallet_that_somebody_else_has_created_is_no_failure_and_one_that_is_not_there_does_nothing() {
-        let raced = verdict(&group(true, 1), &[no("Create2 call failed"), yes()]);
+        let raced = verdict(&group(true, 1), &[no("GS031"), yes()]);
         assert_eq!(raced, Verdict { tried: included(1, None), creates: false });
+        let alone = verdict(&group(true, 0), &[no("GS031")]);
+        let there = "it can't be created: something is at its address already";
+        assert_eq!(alone.tried, Tried::Refused(there.to_owned()));
         let nothing = answer(true, Bytes::new());
-        let absent = verdict(&group(true, 1), &[no("Create2 call failed"), nothing.clone()]);
-        assert_eq!(absent.tried, Tried::Refused("it can't be created: Create2 call failed".to_owned()));
-        let absent = verdict(&group(false, 1), &[nothing]);
-        assert_eq!(absent.tried, Tried::Refused("it would have no effect".to_owned()));
-        let elsewhere = answer(true, Address::repeat_byte(8).into_word().0);
+        let failed = verdict(&group(true, 1), &[absent(no("Create2 call failed")), nothing.clone()]);
+        assert_eq!(failed.tried, Tried::Refused("it can't be created: Create2 call failed".to_owned()));
+        let nowhere = verdict(&group(false, 1), &[nothing]);
+        assert_eq!(nowhere.tried, Tried::Refused("it would have no effect".to_owned()));
+        let elsewhere = absent(answer(true, Address::repeat_byte(8).into_word().0));
         assert!(!verdict(&group(true, 1), &[elsewhere, yes()]).creates);
     }
 }

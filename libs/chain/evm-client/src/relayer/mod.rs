@@ -89,24 +89,31 @@ impl Relayers {
             return Err(ClientError::OverGas { needed, ceiling });
         }
         let gas = needed.saturating_add(needed / 5).min(ceiling);
-        self.relay_with(wallet, errand, call, gas).await
+        self.send(wallet, errand, call, gas, self.limits.most_in_flight).await
     }
 
-    /// The same with so much gas, whatever a node estimates: a call that goes on when a part of it fails takes less in
-    /// an estimate than it needs.
-    pub async fn relay_with(
+    /// The same of a call that makes those of many wallets, with so much gas, whatever a node estimates: what goes on when
+    /// a part of it fails takes less in an estimate than it needs.
+    pub async fn relay_batch(&self, errand: &Errand, call: &Call, gas: u64) -> Result<Box<dyn Following>, ClientError> {
+        let RelayLimits { most_batches, most_in_flight, .. } = self.limits;
+        self.send(&errand.of, errand, call, gas, most_batches.min(most_in_flight)).await
+    }
+
+    /// Where fewer than `most` are under way.
+    async fn send(
         &self,
         wallet: &str,
         errand: &Errand,
         call: &Call,
         gas: u64,
+        most: usize,
     ) -> Result<Box<dyn Following>, ClientError> {
         self.recover().await?;
         let market = self.market().await?;
         let (asked, ceiling) = (market.least, self.limits.max_price);
         let offer = market.within(ceiling).ok_or(ClientError::OverPrice { asked, ceiling })?;
         let terms = Terms { gas, offer };
-        let account = self.chosen(wallet, &terms, call).await?;
+        let account = self.chosen(wallet, &terms, call, most).await?;
         Ok(Box::new(Follow(account.send(wallet, errand, call, terms, &market).await?)))
     }
 
@@ -156,7 +163,7 @@ impl Relayers {
 
     /// The account that the wallet is with, or else the one with least under way, among those that have room and can pay;
     /// one whose transactions wait for its float comes last.
-    async fn chosen(&self, wallet: &str, terms: &Terms, call: &Call) -> Result<&Account, ClientError> {
+    async fn chosen(&self, wallet: &str, terms: &Terms, call: &Call, most: usize) -> Result<&Account, ClientError> {
         let with = self.accounts.iter().find(|account| account.lane().serves(wallet));
         let mut candidates: Vec<&Account> =
             with.map_or_else(|| self.accounts.iter().collect(), |account| vec![account]);
@@ -165,7 +172,6 @@ impl Relayers {
             (lane.waits_for_float(), lane.in_flight())
         });
         let needed = terms.cost().saturating_add(call.value);
-        let most = self.limits.most_in_flight;
         let (mut richest, mut full) = (None, false);
         for account in candidates {
             if account.lane().in_flight() >= most {

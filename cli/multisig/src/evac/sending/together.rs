@@ -55,7 +55,8 @@ impl<'a> Loader<'a> {
         Self { watch, batching, most: MOST, filled: 0 }
     }
 
-    /// Fills one from the wallets that wait; those of which nothing more is to be played go to `done`.
+    /// Fills one from the wallets that wait; those of which nothing more is to be played go to `done`. What does not fill
+    /// one waits while anything is under way: more may come back from that, and all of it goes together.
     pub(super) async fn load(
         &mut self,
         waiting: &mut VecDeque<Course>,
@@ -85,9 +86,20 @@ impl<'a> Loader<'a> {
                     continue;
                 }
             };
-            let (aboard, left) = sorted(wallets, &batch);
+            let refused = batch.tried.iter().any(|tried| matches!(tried, Tried::Refused(_)));
+            let full = batch.full || (!refused && wallets.len() >= self.most.min(company(&wallets)));
+            let (mut aboard, left) = sorted(wallets, &batch);
             put_back(waiting, left);
             let Some(batched) = batch.transaction.filter(|_| !aboard.is_empty()) else { continue };
+            if !full && (refused || under_way) {
+                aboard.iter_mut().for_each(Course::recalled);
+                put_back(waiting, aboard);
+                // Of what was refused something else may be played.
+                match refused {
+                    true => continue,
+                    false => return Loaded::Nothing,
+                }
+            }
             match self.send(&batched).await {
                 Ok(following) => {
                     self.most = (self.most * 2).min(MOST);
@@ -112,12 +124,12 @@ impl<'a> Loader<'a> {
             let none = Miss::new("", false);
             let looked = some.into_iter().map(|course| look(self.watch, course, &none));
             let looked = join_all(looked).await.into_iter();
-            let (open, ended): (Vec<_>, Vec<_>) = looked.partition(|course| !course.plays().is_empty());
+            let (open, ended): (Vec<_>, Vec<_>) = looked.partition(Course::is_open);
             ready.extend(open);
             done.extend(ended);
         }
         // Those that may have more company go first.
-        let company = ready.iter().map(Course::company).max().unwrap_or_default();
+        let company = company(&ready);
         let (mut ready, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(|course| course.company() == company);
         waiting.extend(others);
         let rest = ready.split_off(ready.len().min(company));
@@ -155,6 +167,11 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// How many wallets may be in one transaction with that of these which may have most company.
+fn company(wallets: &[Course]) -> usize {
+    wallets.iter().map(Course::company).max().unwrap_or_default()
+}
+
 fn group(course: &Course) -> Group<'_> {
     let ladder = &course.ladder;
     let creation = ladder.creation.clone().filter(|_| course.wants_creation());
@@ -182,9 +199,7 @@ fn sorted(wallets: Vec<Course>, batch: &Batch) -> (Vec<Course>, Vec<Course>) {
                 aboard.push(course);
             }
             Tried::Refused(reason) => {
-                if let Some(first) = plays.first() {
-                    course.refused(*first, reason);
-                }
+                course.refused_first(reason);
                 left.push(course);
             }
             Tried::Later => left.push(course),
@@ -197,11 +212,7 @@ fn sorted(wallets: Vec<Course>, batch: &Batch) -> (Vec<Course>, Vec<Course>) {
 fn not_tried(wallets: &mut [Course], error: ClientError) {
     match (&error, wallets.first_mut()) {
         // Of the first alone: the others are tried without it.
-        (ClientError::OverGas { .. }, Some(first)) => {
-            if let Some(place) = first.plays().first() {
-                first.stop(*place, error.into());
-            }
-        }
+        (ClientError::OverGas { .. }, Some(first)) => first.stop_first(error.into()),
         _ => {
             let why = Why::from(error);
             wallets.iter_mut().for_each(|course| course.end(&why));

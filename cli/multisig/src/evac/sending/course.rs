@@ -6,18 +6,18 @@ use chain::{Amount, Claim, Created, Fate, WalletState};
 
 use super::{
     ladder::{Holding, Ladder, Rung, is_used, sequence},
+    outcome::{Outcome, Status},
     reason::{Reason, Why},
-    report::{Outcome, Status},
 };
 
 /// So often a rung is sent that then does not take place.
-pub(super) const ATTEMPTS: u32 = 5;
+pub(in crate::evac) const ATTEMPTS: u32 = 5;
 /// Executions of one wallet in one transaction.
 const MOST_AT_ONCE: usize = 16;
 
 /// How a rung ended: its claims are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(in crate::evac) enum Ended {
     /// It took place, in this transaction and block, and so much was moved.
     Done { tx: String, block: u64, moved: Amount },
     /// Another transaction used its claims.
@@ -28,21 +28,21 @@ pub(super) enum Ended {
 
 /// Why what was sent may not have taken place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Miss {
-    pub(super) why: String,
+pub(in crate::evac) struct Miss {
+    pub(in crate::evac) why: String,
     /// Whether it may be for the company in which it was sent.
-    pub(super) crowded: bool,
+    pub(in crate::evac) crowded: bool,
 }
 
 impl Miss {
-    pub(super) fn new(why: impl Into<String>, crowded: bool) -> Self {
+    pub(in crate::evac) fn new(why: impl Into<String>, crowded: bool) -> Self {
         Self { why: why.into(), crowded }
     }
 }
 
 /// One wallet on its way.
-pub(super) struct Course {
-    pub(super) ladder: Ladder,
+pub(in crate::evac) struct Course {
+    pub(in crate::evac) ladder: Ladder,
     /// By the rung's place in the ladder; and whether it had ended before this run.
     ended: BTreeMap<usize, (Ended, bool)>,
     /// Rungs that are not played again in this run, and why.
@@ -54,6 +54,9 @@ pub(super) struct Course {
     begun: bool,
     /// Places of what is sent and not yet seen to have ended.
     sent: Vec<usize>,
+    /// Of a wallet that is only to be created: that is sent, and why it is not sent again in this run.
+    creating: bool,
+    not_created: Option<Why>,
     /// How often what was sent did not take place.
     futile: u32,
     crowded: bool,
@@ -61,7 +64,7 @@ pub(super) struct Course {
 }
 
 impl Course {
-    pub(super) fn new(ladder: Ladder) -> Self {
+    pub(in crate::evac) fn new(ladder: Ladder) -> Self {
         Self {
             ladder,
             ended: BTreeMap::new(),
@@ -70,6 +73,8 @@ impl Course {
             created: Created::No,
             begun: false,
             sent: Vec::new(),
+            creating: false,
+            not_created: None,
             futile: 0,
             crowded: false,
             over: false,
@@ -77,7 +82,7 @@ impl Course {
     }
 
     /// The wallet as it is now: the rungs of which it has to be asked what became of them.
-    pub(super) fn saw(&mut self, state: WalletState) -> Vec<usize> {
+    pub(in crate::evac) fn saw(&mut self, state: WalletState) -> Vec<usize> {
         (self.next, self.created) = (state.next, state.created);
         let used = |rung: &Rung| rung.claims.iter().any(|claim| is_used(claim, &self.next));
         let rungs = self.ladder.rungs.iter().enumerate();
@@ -86,7 +91,7 @@ impl Course {
     }
 
     /// What became of a rung, and how much the asset says was moved.
-    pub(super) fn told(&mut self, place: usize, fate: Fate, moved: Amount) {
+    pub(in crate::evac) fn told(&mut self, place: usize, fate: Fate, moved: Amount) {
         let ended = match fate {
             // The chain has gone back.
             Fate::Open | Fate::Early(_) => return,
@@ -102,41 +107,65 @@ impl Course {
     }
 
     /// All that was asked is told.
-    pub(super) fn looked(&mut self) {
+    pub(in crate::evac) fn looked(&mut self) {
         self.begun = true;
     }
 
     /// Whether what was sent is not seen yet, or not what became of it.
-    pub(super) fn is_unsettled(&self) -> bool {
+    pub(in crate::evac) fn is_unsettled(&self) -> bool {
         let untold = self.ended.values().any(|(ended, before)| *ended == Ended::Untold && !before);
-        !self.sent.is_empty() || untold
+        !self.sent.is_empty() || untold || (self.creating && self.wants_creation())
     }
 
     /// What was sent did not take place, if anything was.
-    pub(super) fn missed(&mut self, Miss { why, crowded }: &Miss) {
-        let Some(first) = std::mem::take(&mut self.sent).into_iter().next() else { return };
+    pub(in crate::evac) fn missed(&mut self, Miss { why, crowded }: &Miss) {
+        let creating = std::mem::take(&mut self.creating) && self.wants_creation();
+        let first = std::mem::take(&mut self.sent).into_iter().next();
+        if first.is_none() && !creating {
+            return;
+        }
         self.futile += 1;
         self.crowded |= crowded;
         if self.futile >= ATTEMPTS {
             let message = format!("it was sent {ATTEMPTS} times and did not take place: {why}");
-            self.stop(first, Why::new(Reason::NotMined, message));
+            self.stop_at(first, Why::new(Reason::NotMined, message));
         }
     }
 
-    /// With how many wallets it may be sent, itself included: fewer, the oftener what was sent did not take place. It
-    /// may be others that keep it from taking place, or it them: a thief who creates a wallet just before us makes the
-    /// whole transaction fail.
-    pub(super) fn company(&self) -> usize {
+    /// With how many wallets it may be sent, itself included: fewer, the oftener what was sent did not take place. The first
+    /// time is its own affair: somebody was faster. Then it may be others that keep it from taking place, or it them: a token
+    /// that takes all gas in a block, and none in a trial.
+    pub(in crate::evac) fn company(&self) -> usize {
         match (self.crowded, self.futile) {
-            (false, _) => usize::MAX,
-            (true, 0 | 1) => 16,
-            (true, 2) => 4,
+            (false, _) | (true, 0 | 1) => usize::MAX,
+            (true, 2) => 16,
+            (true, 3) => 4,
             (true, _) => 1,
         }
     }
 
+    /// Whether anything of it is to be sent.
+    pub(in crate::evac) fn is_open(&self) -> bool {
+        let creation = self.is_alone() && !self.over && self.not_created.is_none() && self.wants_creation();
+        creation || !self.plays().is_empty()
+    }
+
+    /// Whether the wallet is only to be created.
+    fn is_alone(&self) -> bool {
+        self.ladder.rungs.is_empty() && self.ladder.unsigned.is_none()
+    }
+
+    /// Whether it exists, and if not why it was not created.
+    pub(in crate::evac) fn existence(&self) -> Result<(), String> {
+        match (&self.created, &self.not_created) {
+            (Created::Ours, _) => Ok(()),
+            (Created::Foreign(why), _) => Err(why.clone()),
+            (Created::No, why) => Err(why.as_ref().map_or_else(String::new, |why| why.message.clone())),
+        }
+    }
+
     /// What is to be played now, in this order.
-    pub(super) fn plays(&self) -> Vec<usize> {
+    pub(in crate::evac) fn plays(&self) -> Vec<usize> {
         if self.over {
             return Vec::new();
         }
@@ -162,22 +191,43 @@ impl Course {
     }
 
     /// Whether the wallet has to be created first.
-    pub(super) fn wants_creation(&self) -> bool {
+    pub(in crate::evac) fn wants_creation(&self) -> bool {
         self.created == Created::No
     }
 
     /// These are sent.
-    pub(super) fn sends(&mut self, places: &[usize]) {
-        self.sent = places.to_vec();
+    pub(in crate::evac) fn sends(&mut self, places: &[usize]) {
+        (self.sent, self.creating) = (places.to_vec(), self.is_alone());
     }
 
     /// They were not sent after all.
-    pub(super) fn recalled(&mut self) {
-        self.sent.clear();
+    pub(in crate::evac) fn recalled(&mut self) {
+        (self.sent, self.creating) = (Vec::new(), false);
+    }
+
+    /// The chain refuses what is to be sent first.
+    pub(in crate::evac) fn refused_first(&mut self, reason: &str) {
+        match self.plays().first() {
+            Some(first) => self.refused(*first, reason),
+            None => self.not_created = Some(Why::new(Reason::WouldRevert, reason)),
+        }
+    }
+
+    /// What is to be sent first is not sent in this run.
+    pub(in crate::evac) fn stop_first(&mut self, why: Why) {
+        self.stop_at(self.plays().first().copied(), why);
+    }
+
+    /// A rung, or without one the creation.
+    fn stop_at(&mut self, place: Option<usize>, why: Why) {
+        match place {
+            Some(place) => self.stop(place, why),
+            None => self.not_created = Some(why),
+        }
     }
 
     /// The chain refuses a rung.
-    pub(super) fn refused(&mut self, place: usize, reason: &str) {
+    pub(in crate::evac) fn refused(&mut self, place: usize, reason: &str) {
         let foreign = match &self.created {
             Created::Foreign(why) => format!("; {why}"),
             Created::No | Created::Ours => String::new(),
@@ -187,22 +237,21 @@ impl Course {
     }
 
     /// A rung is not played in this run.
-    pub(super) fn stop(&mut self, place: usize, why: Why) {
+    pub(in crate::evac) fn stop(&mut self, place: usize, why: Why) {
         self.stopped.insert(place, why);
     }
 
     /// Nothing more of this wallet is played in this run.
-    pub(super) fn end(&mut self, why: &Why) {
+    pub(in crate::evac) fn end(&mut self, why: &Why) {
         let first = self.sent.first().copied().or_else(|| self.plays().first().copied());
         let first = first.or_else(|| (0..self.ladder.rungs.len()).find(|place| !self.ended.contains_key(place)));
-        if let Some(first) = first {
-            self.stop(first, why.clone());
-        }
-        (self.over, self.sent) = (true, Vec::new());
+        self.stop_at(first, why.clone());
+        self.recalled();
+        self.over = true;
     }
 
     /// What became of each line, when nothing more is played.
-    pub(super) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+    pub(in crate::evac) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
         if let Some(owner) = self.ladder.unsigned {
             let why = Why::new(
                 Reason::Unsigned,
@@ -409,7 +458,7 @@ mod tests {
         course.saw(at(0));
         course.looked();
         for attempt in 0..ATTEMPTS {
-            let company = [usize::MAX, usize::MAX, 4, 1, 1][attempt as usize];
+            let company = [usize::MAX, usize::MAX, 16, 4, 1][attempt as usize];
             assert_eq!((course.plays(), course.company()), (vec![0, 1], company));
             course.sends(&course.plays());
             course.missed(&Miss::new("no effect", attempt > 0));
@@ -417,6 +466,41 @@ mod tests {
         assert!(course.plays().is_empty());
         assert_eq!(statuses(&course), [Status::Failed, Status::Waiting]);
         assert!(message(&course, 0).unwrap().contains("5 times and did not take place: no effect"));
+    }
+
+    #[test]
+    fn a_wallet_that_is_only_to_be_created_is_open_until_it_exists_or_is_refused() {
+        let safe = safe();
+        let there = at(0);
+        let absent = || WalletState { created: Created::No, ..at(0) };
+        let new = || {
+            let mut course = course(&safe, &[]);
+            course.saw(absent());
+            course.looked();
+            assert!(course.is_open() && course.plays().is_empty());
+            course
+        };
+        let mut created = new();
+        created.sends(&[]);
+        assert!(created.is_unsettled());
+        created.saw(there);
+        created.missed(&Miss::new("", true));
+        assert!(!created.is_unsettled() && !created.is_open());
+        assert_eq!(created.existence(), Ok(()));
+        let mut refused = new();
+        refused.refused_first("no");
+        assert_eq!((refused.is_open(), refused.existence()), (false, Err("no".to_owned())));
+        let mut lost = new();
+        for _ in 0..ATTEMPTS {
+            assert!(lost.is_open());
+            lost.sends(&[]);
+            lost.saw(absent());
+            lost.missed(&Miss::new("not mined", true));
+        }
+        assert!(!lost.is_open() && lost.existence().is_err_and(|why| why.contains("5 times")));
+        let mut ended = new();
+        ended.end(&Why::new(Reason::NoFloat, "no float"));
+        assert_eq!((ended.is_open(), ended.existence()), (false, Err("no float".to_owned())));
     }
 
     #[test]

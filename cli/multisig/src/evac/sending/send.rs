@@ -10,40 +10,58 @@ use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     course::Course,
+    payers::{BATCHES, SINGLES},
     single::play,
     source::{Source, Window},
-    telling::Telling,
     together::{Loaded, Loader, MOST},
+    voice::Audience,
     watch::Watch,
 };
 
-/// Transactions of one wallet each that are under way, of each gas key: nodes hold at least 16 of one account.
-pub(super) const SINGLES: usize = 8;
-/// Transactions of many wallets that are under way, of each gas key: pools count their bytes, in sixteen parts of 32 KiB
-/// an account.
-pub(super) const BATCHES: usize = 4;
 /// Wallets that are held at a time: more than four keys have under way.
-pub(super) const WINDOW: usize = 4 * CHUNK_WALLETS;
+pub(in crate::evac) const WINDOW: usize = 4 * CHUNK_WALLETS;
 /// After this time what could not be sent is tried again, where nothing of ours is under way.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Moves all that can be moved.
-pub(super) async fn rescue(watch: &Watch, source: &mut Source, window: Window, told: &Telling) -> Result<()> {
-    match watch.client.batching() {
-        Some(batching) if watch.ask(|| batching.carries()).await? => {
-            together(watch, batching, source, window, told).await
+/// Sends all that can be sent, and looks after it; `left`: first what an earlier run has under way is waited for.
+pub(in crate::evac) async fn send(
+    watch: &Watch,
+    left: bool,
+    source: &mut Source,
+    window: Window,
+    told: &dyn Audience,
+) -> Result<()> {
+    let sent = async {
+        if left {
+            watch.earlier_ended().await;
         }
-        _ => singly(watch, source, told).await,
+        match watch.client.batching() {
+            Some(batching) if watch.ask(|| batching.carries()).await? => {
+                together(watch, batching, source, window, told).await
+            }
+            _ => singly(watch, source, told).await,
+        }
+    };
+    tokio::select! {
+        done = sent => done,
+        never = watch.tend() => match never {},
     }
 }
 
-async fn singly(watch: &Watch, source: &mut Source, told: &Telling) -> Result<()> {
+/// The wallets of the next portion; `None`: those were all.
+async fn more(source: &mut Source, told: &dyn Audience) -> Result<Option<Vec<Course>>> {
+    let Some(portion) = source.next().await? else { return Ok(None) };
+    told.takes(portion.lines)?;
+    Ok(Some(portion.ladders.into_iter().map(Course::new).collect()))
+}
+
+async fn singly(watch: &Watch, source: &mut Source, told: &dyn Audience) -> Result<()> {
     let (mut waiting, mut flights) = (VecDeque::new(), FuturesUnordered::new());
     let (most, mut more) = (SINGLES * watch.keys().max(1), true);
     loop {
         while more && waiting.is_empty() {
-            match source.next().await? {
-                Some(portion) => waiting.extend(told.takes(portion)?),
+            match self::more(source, told).await? {
+                Some(courses) => waiting.extend(courses),
                 None => more = false,
             }
         }
@@ -64,17 +82,17 @@ async fn together(
     batching: &dyn Batching,
     source: &mut Source,
     mut window: Window,
-    told: &Telling,
+    told: &dyn Audience,
 ) -> Result<()> {
     let (mut loader, mut waiting) = (Loader::new(watch, batching), VecDeque::<Course>::new());
     let (most, mut flights, mut more) = (BATCHES * watch.keys().max(1), FuturesUnordered::new(), true);
     loop {
         let (mut done, mut landed, busy) = (Vec::new(), Vec::new(), !flights.is_empty());
         while more && waiting.len() < MOST && window.admits(CHUNK_WALLETS) {
-            match alongside(source.next(), &mut flights, &mut landed).await? {
-                Some(portion) => {
-                    window.took(portion.ladders.len());
-                    waiting.extend(told.takes(portion)?);
+            match alongside(self::more(source, told), &mut flights, &mut landed).await? {
+                Some(courses) => {
+                    window.took(courses.len());
+                    waiting.extend(courses);
                 }
                 None => more = false,
             }
@@ -95,15 +113,13 @@ async fn together(
             },
             Loaded::Nothing => {}
         }
-        if !landed.is_empty() {
-            told.batch();
-        }
+        landed.iter().for_each(|_| told.landed());
         for course in landed.into_iter().flatten().rev() {
-            match (course.plays().is_empty(), course.company() < usize::MAX) {
-                (true, _) => done.push(course),
-                // What comes earlier in the bundle goes first.
-                (false, false) => waiting.push_front(course),
-                (false, true) => waiting.push_back(course),
+            match (course.is_open(), course.company() < usize::MAX) {
+                (false, _) => done.push(course),
+                // What comes earlier in the plan goes first.
+                (true, false) => waiting.push_front(course),
+                (true, true) => waiting.push_back(course),
             }
         }
         done.iter().for_each(|course| told.done(course));

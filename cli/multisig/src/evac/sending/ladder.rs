@@ -1,34 +1,32 @@
 //! What the owners of one wallet have signed. Several rungs may use up the same: whichever is carried out, the others at
 //! its place are worth nothing any more.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use chain::{Amount, Asset, Call, ChainId, ChainRules, Claim, Effect, KeyRole, WalletDesc};
-use chain_adapters::Adapters;
-use evacuation::{EvacuationError, Step, VerifiedBundle, VerifiedStep};
+use chain::{Amount, Asset, Call, ChainRules, Claim, Effect, KeyRole, WalletDesc};
 
-use super::{report::Line, value::Values};
+use super::outcome::Line;
 
 /// One signed transaction of a wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rung {
+pub(in crate::evac) struct Rung {
     /// Which line of the report it settles: rungs of the same line move the same asset.
-    pub(super) line: usize,
+    pub(in crate::evac) line: usize,
     /// What it uses up.
-    pub(super) claims: Vec<Claim>,
+    pub(in crate::evac) claims: Vec<Claim>,
     /// What it moves: asset, amount, destination.
-    pub(super) effect: Effect,
+    pub(in crate::evac) effect: Effect,
     /// That asset.
-    pub(super) asset: Asset,
+    pub(in crate::evac) asset: Asset,
     /// What carries it out.
-    pub(super) call: Call,
+    pub(in crate::evac) call: Call,
     /// The 32 bytes that stand for all that was signed.
-    pub(super) id: [u8; 32],
+    pub(in crate::evac) id: [u8; 32],
 }
 
 impl Rung {
     /// How much leaves the wallet, smallest unit.
-    pub(super) fn amount(&self) -> Amount {
+    pub(in crate::evac) fn amount(&self) -> Amount {
         match &self.effect {
             Effect::Transfer { amount, .. } => *amount,
             Effect::Change { .. } | Effect::Cancel { .. } => Amount::ZERO,
@@ -38,81 +36,38 @@ impl Rung {
 
 /// What a wallet holds of an asset: a line of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Holding {
+pub(in crate::evac) struct Holding {
     /// Of the report.
-    pub(super) line: usize,
-    /// Place among the assets of the plan's [`Values`].
-    pub(super) asset: usize,
+    pub(in crate::evac) line: usize,
+    /// Place among the assets of the plan.
+    pub(in crate::evac) asset: usize,
     /// All of it, smallest unit.
-    pub(super) amount: Amount,
+    pub(in crate::evac) amount: Amount,
 }
 
 /// One wallet, and what may be played of it.
-pub(super) struct Ladder {
-    pub(super) rules: Arc<dyn ChainRules>,
-    pub(super) wallet: WalletDesc,
+pub(in crate::evac) struct Ladder {
+    pub(in crate::evac) rules: Arc<dyn ChainRules>,
+    pub(in crate::evac) wallet: WalletDesc,
     /// What creates it, where its chain wants that.
-    pub(super) creation: Option<Call>,
-    /// At each place in the order in which they are to be tried.
-    pub(super) rungs: Vec<Rung>,
+    pub(in crate::evac) creation: Option<Call>,
+    /// At each place in the order in which they are to be tried. None: the wallet is only to be created.
+    pub(in crate::evac) rungs: Vec<Rung>,
     /// What is to be moved.
-    pub(super) holdings: Vec<Holding>,
+    pub(in crate::evac) holdings: Vec<Holding>,
     /// The owner who could not sign for it, and then it has no rungs: hot's keys are one for each wallet.
-    pub(super) unsigned: Option<KeyRole>,
+    pub(in crate::evac) unsigned: Option<KeyRole>,
 }
 
 /// Wallets that come together, and their lines of the report.
-pub(super) struct Portion {
-    pub(super) ladders: Vec<Ladder>,
-    pub(super) lines: Vec<Line>,
-}
-
-/// The wallets of a bundle, in the order of their first steps, the lines of the report, and what they are worth. Nothing
-/// is sent of a bundle that is not signed by both.
-pub(super) fn ladders(bundle: &VerifiedBundle) -> Result<(Portion, Values), EvacuationError> {
-    let (mut lines, mut values) = (Vec::new(), Values::default());
-    let mut ladders: Vec<Ladder> = Vec::new();
-    let mut places: BTreeMap<(&ChainId, &str), usize> = BTreeMap::new();
-    for (line, verified) in bundle.steps().iter().enumerate() {
-        let Step { wallet: id, chain, address, asset, contract, amount, destination, .. } = verified.step();
-        lines.push(Line {
-            id: id.to_string(),
-            address: address.clone(),
-            asset: asset.clone(),
-            to: destination.clone(),
-            amount: *amount,
-        });
-        let place = values.add(asset, contract.as_deref(), *amount);
-        let (rung, holding) = (rung(line, verified)?, Holding { line, asset: place, amount: *amount });
-        if let Some(ladder) = places.get(&(chain, address.as_str())).and_then(|place| ladders.get_mut(*place)) {
-            ladder.rungs.push(rung);
-            ladder.holdings.push(holding);
-            continue;
-        }
-        let wrong = |source| EvacuationError::Chain { wallet: id.clone(), chain: chain.clone(), source };
-        let (rules, wallet) = (Adapters::all().rules(chain).map_err(wrong)?, verified.wallet().clone());
-        let creation = rules.creation(&wallet).map_err(wrong)?;
-        places.insert((chain, address), ladders.len());
-        ladders.push(Ladder { rules, wallet, creation, rungs: vec![rung], holdings: vec![holding], unsigned: None });
-    }
-    Ok((Portion { ladders, lines }, values))
-}
-
-fn rung(line: usize, verified: &VerifiedStep) -> Result<Rung, EvacuationError> {
-    let Step { asset, contract, amount, destination, claims, .. } = verified.step();
-    Ok(Rung {
-        line,
-        claims: claims.clone(),
-        effect: Effect::Transfer { asset: asset.clone(), to: destination.clone(), amount: *amount },
-        asset: Asset { symbol: asset.clone(), contract: contract.clone() },
-        call: verified.call()?,
-        id: *verified.id(),
-    })
+pub(in crate::evac) struct Portion {
+    pub(in crate::evac) ladders: Vec<Ladder>,
+    pub(in crate::evac) lines: Vec<Line>,
 }
 
 /// What can be played now, one after the other, where the wallet's next transaction may use up `next`: of each place the
 /// first rung that is open, of each line one. Rungs in doubt come last, so that they keep no other from moving.
-pub(super) fn sequence(
+pub(in crate::evac) fn sequence(
     rungs: &[Rung],
     next: &[Claim],
     open: impl Fn(usize) -> bool,
@@ -144,7 +99,7 @@ fn after(next: &[Claim], used: &[Claim]) -> Vec<Claim> {
 }
 
 /// Whether a claim can't be used any more where `next` can.
-pub(super) fn is_used(claim: &Claim, next: &[Claim]) -> bool {
+pub(in crate::evac) fn is_used(claim: &Claim, next: &[Claim]) -> bool {
     match claim {
         Claim::Sequence(number) => next.iter().any(|other| matches!(other, Claim::Sequence(next) if number < next)),
         Claim::Coin(..) => !next.contains(claim),

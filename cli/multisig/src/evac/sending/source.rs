@@ -4,44 +4,47 @@ use std::collections::VecDeque;
 
 use anyhow::{Context, Result};
 
-use super::{ladder::Portion, signed_plan::SignedPlan};
+use super::ladder::Portion;
+
+/// Reads portions one after the other.
+type Portions = Box<dyn Iterator<Item = Result<Portion>> + Send>;
 
 /// All wallets, most valuable first.
-pub(super) struct Source {
+pub(in crate::evac) struct Source {
     read: VecDeque<Portion>,
-    plan: Option<Box<SignedPlan>>,
+    rest: Option<Portions>,
 }
 
 impl Source {
     /// Those that are read.
-    pub(super) fn held(portions: impl IntoIterator<Item = Portion>) -> Self {
-        Self { read: portions.into_iter().collect(), plan: None }
+    pub(in crate::evac) fn held(portions: impl IntoIterator<Item = Portion>) -> Self {
+        Self { read: portions.into_iter().collect(), rest: None }
     }
 
-    /// Those of a plan that was verified.
-    pub(super) fn plan(plan: SignedPlan) -> Self {
-        Self { read: VecDeque::new(), plan: Some(Box::new(plan)) }
+    /// Those that are still to be read.
+    pub(in crate::evac) fn reading(portions: impl Iterator<Item = Result<Portion>> + Send + 'static) -> Self {
+        Self { read: VecDeque::new(), rest: Some(Box::new(portions)) }
     }
 
     /// The next ones; `None`: those were all.
-    pub(super) async fn next(&mut self) -> Result<Option<Portion>> {
+    pub(in crate::evac) async fn next(&mut self) -> Result<Option<Portion>> {
         if let Some(portion) = self.read.pop_front() {
             return Ok(Some(portion));
         }
-        let Some(mut plan) = self.plan.take() else { return Ok(None) };
+        let Some(mut rest) = self.rest.take() else { return Ok(None) };
         // What is under way goes on meanwhile.
         let read = tokio::task::spawn_blocking(move || {
-            let portion = plan.next();
-            (plan, portion)
+            let portion = rest.next();
+            (rest, portion)
         });
-        let (plan, portion) = read.await.context("the plan could not be read again")?;
-        let portion = portion?;
-        self.plan = portion.is_some().then_some(plan);
+        let (rest, portion) = read.await.context("the plan could not be read again")?;
+        let portion = portion.transpose()?;
+        self.rest = portion.is_some().then_some(rest);
         Ok(portion)
     }
 
     /// The first of all, which stays the next.
-    pub(super) async fn first(&mut self) -> Result<Option<&Portion>> {
+    pub(in crate::evac) async fn first(&mut self) -> Result<Option<&Portion>> {
         if let Some(portion) = self.next().await? {
             self.read.push_front(portion);
         }
@@ -51,35 +54,35 @@ impl Source {
 
 /// Bounds what is in memory, however many wallets there are.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(in crate::evac) struct Window {
     most: usize,
     held: usize,
 }
 
 impl Window {
-    pub(super) fn of(most: usize) -> Self {
+    pub(in crate::evac) fn of(most: usize) -> Self {
         Self { most, held: 0 }
     }
 
     /// Whether so many more may come: alone they may always.
-    pub(super) fn admits(&self, more: usize) -> bool {
+    pub(in crate::evac) fn admits(&self, more: usize) -> bool {
         self.held == 0 || self.held.saturating_add(more) <= self.most
     }
 
     /// So many have come.
-    pub(super) fn took(&mut self, wallets: usize) {
+    pub(in crate::evac) fn took(&mut self, wallets: usize) {
         self.held += wallets;
     }
 
     /// Nothing more is played of so many.
-    pub(super) fn ended(&mut self, wallets: usize) {
+    pub(in crate::evac) fn ended(&mut self, wallets: usize) {
         self.held = self.held.saturating_sub(wallets);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::report::Line, *};
+    use super::{super::outcome::Line, *};
 
     #[test]
     fn the_next_wallets_come_in_when_as_many_have_ended() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// One word. `docs/evacuation.md` says what each means; they are never renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Reason {
+pub(in crate::evac) enum Reason {
     /// An owner has not signed for the wallet.
     Unsigned,
     /// The chain refuses it.
@@ -35,13 +35,13 @@ pub(super) enum Reason {
 
 /// Both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Why {
-    pub(super) reason: Reason,
-    pub(super) message: String,
+pub(in crate::evac) struct Why {
+    pub(in crate::evac) reason: Reason,
+    pub(in crate::evac) message: String,
 }
 
 impl Why {
-    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(in crate::evac) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }

@@ -13,8 +13,8 @@ use chain::{Account, ChainClient, ClientError, Stuck};
 use chain_clients::Tending;
 use tokio::sync::Notify;
 
-use super::{reason::Why, telling::Voice};
-use crate::evac::{patiently, payers::Payers};
+use super::{payers::Payers, reason::Why, voice::Voice};
+use crate::evac::patiently;
 
 /// People hear so often of what is waited for.
 const BETWEEN: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const BETWEEN: Duration = Duration::from_secs(30);
 const SOFT: u32 = 3;
 
 /// What follows from an error of something that was sent.
-pub(super) enum Waits {
+pub(in crate::evac) enum Waits {
     /// It is waited for.
     On,
     /// Its gas key can't get it mined; another may.
@@ -32,9 +32,9 @@ pub(super) enum Waits {
 }
 
 /// See the module.
-pub(super) struct Watch {
-    pub(super) client: Arc<dyn ChainClient>,
-    pub(super) voice: Voice,
+pub(in crate::evac) struct Watch {
+    pub(in crate::evac) client: Arc<dyn ChainClient>,
+    pub(in crate::evac) voice: Voice,
     payers: Payers,
     /// Why nothing more can be mined in this run.
     jam: RefCell<Option<Why>>,
@@ -47,7 +47,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(client: Arc<dyn ChainClient>, payers: Payers, voice: Voice) -> Self {
+    pub(in crate::evac) fn new(client: Arc<dyn ChainClient>, payers: Payers, voice: Voice) -> Self {
         Self {
             client,
             voice,
@@ -61,12 +61,12 @@ impl Watch {
     }
 
     /// How many accounts pay.
-    pub(super) fn keys(&self) -> usize {
+    pub(in crate::evac) fn keys(&self) -> usize {
         self.client.relayers().len()
     }
 
     /// Looks after what is sent, with each block.
-    pub(super) async fn tend(&self) -> Infallible {
+    pub(in crate::evac) async fn tend(&self) -> Infallible {
         let (mut tending, mut failures) = (Tending::default(), 0);
         loop {
             match tending.next(self.client.as_ref()).await {
@@ -97,7 +97,7 @@ impl Watch {
     }
 
     /// What an earlier run has sent is mined, or can't be: until then its wallets look as if nothing were under way.
-    pub(super) async fn earlier_ended(&self) {
+    pub(in crate::evac) async fn earlier_ended(&self) {
         let mut said = false;
         loop {
             let looked = self.looked.notified();
@@ -117,19 +117,19 @@ impl Watch {
     }
 
     /// Why nothing more can be mined in this run.
-    pub(super) fn jammed(&self) -> Option<Why> {
+    pub(in crate::evac) fn jammed(&self) -> Option<Why> {
         let dry = self.dry.borrow();
         let all = || dry.values().next().filter(|_| dry.len() >= self.keys()).cloned();
         self.jam.borrow().clone().or_else(all)
     }
 
     /// Nothing more is sent in this run.
-    pub(super) fn jam(&self, why: Why) {
+    pub(in crate::evac) fn jam(&self, why: Why) {
         self.jam.borrow_mut().get_or_insert(why);
     }
 
     /// What follows from this error of something that was sent.
-    pub(super) async fn waits(&self, error: ClientError, failures: &mut u32) -> Waits {
+    pub(in crate::evac) async fn waits(&self, error: ClientError, failures: &mut u32) -> Waits {
         let on = || self.jammed().map_or(Waits::On, Waits::Never);
         match &error {
             ClientError::Pending(_) => on(),
@@ -156,7 +156,7 @@ impl Watch {
     }
 
     /// Asks the node until it answers: as long as it is away, limits requests or is behind, nothing has failed.
-    pub(super) async fn ask<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ClientError>
+    pub(in crate::evac) async fn ask<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
     {
@@ -174,7 +174,7 @@ impl Watch {
     }
 
     /// The same, for a question that may be too much for a node that is well: then it is an error.
-    pub(super) async fn ask_much<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ClientError>
+    pub(in crate::evac) async fn ask_much<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
     {

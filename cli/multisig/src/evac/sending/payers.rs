@@ -1,24 +1,83 @@
 //! The keys that pay for gas, each in a file, and what is told of their accounts.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Result;
-use chain::{Account, Amount, ChainId};
+use chain::{Account, Amount, ChainId, InMemory, Journal, RelayLimits};
 use zeroize::Zeroizing;
 
-use super::read;
-use crate::failure::bad_input;
+use super::journal::OnDisk;
+use crate::{
+    evac::{GWEI, Payer, read},
+    failure::bad_input,
+};
+
+/// Transactions of one wallet each that are under way, of each gas key: nodes hold at least 16 of one account.
+pub(super) const SINGLES: usize = 8;
+/// Transactions of many wallets that are under way, of each gas key: pools count their bytes, in sixteen parts of 32 KiB
+/// an account.
+pub(super) const BATCHES: usize = 4;
+/// Of `--journal`: there is none.
+const NO_JOURNAL: &str = "none";
+
+/// Who pays in a run, and where that is kept.
+pub(in crate::evac) struct Paying {
+    pub(in crate::evac) payers: Payers,
+    texts: Vec<KeyText>,
+    journal: Arc<dyn Journal>,
+    /// Whether transactions of an earlier run are in the journal.
+    pub(in crate::evac) left: bool,
+}
+
+impl Paying {
+    /// Reads the keys' files and opens the journal: the one that is named, or else `default`, if there is one.
+    pub(in crate::evac) fn open(
+        keys: &[PathBuf],
+        named: Option<&Path>,
+        default: Option<PathBuf>,
+        chain: &ChainId,
+    ) -> Result<Self> {
+        let (payers, texts) = Payers::read(keys, chain)?;
+        let path = match named {
+            Some(path) if path.as_os_str() == NO_JOURNAL => None,
+            Some(path) => Some(path.to_owned()),
+            None => default,
+        };
+        let Some(path) = path else {
+            return Ok(Self { payers, texts, journal: Arc::new(InMemory::default()), left: false });
+        };
+        let journal = OnDisk::open(&path, chain, &payers.accounts())?;
+        let left = journal.has_left();
+        Ok(Self { payers, texts, journal: Arc::new(journal), left })
+    }
+
+    /// The same for the nodes: at most so many gwei for a gas, and so much gas in a transaction.
+    pub(in crate::evac) fn payer<'a>(&'a self, max_fee: u64, max_gas: u64, private: &'a [String]) -> Payer<'a> {
+        let limits = RelayLimits {
+            max_price: u128::from(max_fee) * GWEI,
+            max_gas,
+            most_in_flight: SINGLES,
+            most_batches: BATCHES,
+            ..RelayLimits::DEFAULT
+        };
+        let keys = self.texts.iter().map(|text| text.as_str()).collect();
+        Payer { keys, limits, journal: self.journal.clone(), private }
+    }
+}
 
 /// Where each account's key is, by account in display form.
 #[derive(Debug, Clone, Default)]
 pub(in crate::evac) struct Payers(Vec<(String, PathBuf)>);
 
 /// The text of a key's file.
-pub(in crate::evac) type KeyText = Zeroizing<String>;
+type KeyText = Zeroizing<String>;
 
 impl Payers {
     /// Reads the files, each with another key; what is wrong is named by its file.
-    pub(in crate::evac) fn read(files: &[PathBuf], chain: &ChainId) -> Result<(Self, Vec<KeyText>)> {
+    fn read(files: &[PathBuf], chain: &ChainId) -> Result<(Self, Vec<KeyText>)> {
         let (mut payers, mut texts) = (Self::default(), Vec::new());
         for file in files {
             let text = text(file)?;
@@ -35,12 +94,12 @@ impl Payers {
     }
 
     /// Their accounts, display form.
-    pub(in crate::evac) fn accounts(&self) -> Vec<String> {
+    fn accounts(&self) -> Vec<String> {
         self.0.iter().map(|(account, _)| account.clone()).collect()
     }
 
     /// What people should hear of an account that they have not heard by how it stood before.
-    pub(in crate::evac) fn news(&self, now: &Account, before: Option<&Account>) -> Vec<String> {
+    pub(super) fn news(&self, now: &Account, before: Option<&Account>) -> Vec<String> {
         let Account { float, short, opened, foreign, .. } = now;
         let file =
             self.0.iter().find(|(account, _)| *account == float.relayer).map(|(_, file)| file.display().to_string());

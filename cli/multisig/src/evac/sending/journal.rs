@@ -15,6 +15,7 @@ use chain::{ChainId, Claim, Errand, Journal, JournalError, Relayed};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::zeros::{counted, written_out};
 use crate::failure::bad_input;
 
 const VERSION: u32 = 1;
@@ -27,15 +28,24 @@ enum Record {
     EvacuationJournal { version: u32, chain: ChainId },
     /// Accounts that pay in the run that begins here, display form.
     Keys(Vec<String>),
-    /// About to be sent; `raw` in base64.
-    Sent { of: String, purpose: String, tx: String, claim: String, raw: String },
+    /// About to be sent: its bytes in base64, with their zeros [counted]; or `raw`, as they are, as earlier builds wrote them.
+    Sent {
+        of: String,
+        purpose: String,
+        tx: String,
+        claim: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counted: Option<String>,
+    },
     /// Final, or never can be mined.
     Ended(Vec<String>),
 }
 
 /// The file, for one process at a time.
 #[derive(Clone)]
-pub(super) struct OnDisk(Arc<Mutex<Log>>);
+pub(in crate::evac) struct OnDisk(Arc<Mutex<Log>>);
 
 struct Log {
     path: PathBuf,
@@ -48,7 +58,7 @@ struct Log {
 
 impl OnDisk {
     /// Opens or makes the file, and begins a run of these accounts.
-    pub(super) fn open(path: &Path, chain: &ChainId, accounts: &[String]) -> Result<Self> {
+    pub(in crate::evac) fn open(path: &Path, chain: &ChainId, accounts: &[String]) -> Result<Self> {
         let named = |why: String| bad_input(format!("the journal {}: {why}", path.display()));
         let unusable = |error: std::io::Error| {
             named(format!("{error}; name another file with --journal FILE, or none with --journal none"))
@@ -58,7 +68,7 @@ impl OnDisk {
         let file = options.map_err(unusable)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => named(
-                "another broadcast is running with it; let it end or stop it, or start this one with other gas keys and \
+                "another run is going on with it; let it end or stop it, or start this one with other gas keys and \
                  another --journal FILE"
                     .to_owned(),
             ),
@@ -76,7 +86,7 @@ impl OnDisk {
     }
 
     /// Whether transactions of earlier runs have not ended, as far as they are kept.
-    pub(super) fn has_left(&self) -> bool {
+    pub(in crate::evac) fn has_left(&self) -> bool {
         !self.0.lock().unwrap_or_else(PoisonError::into_inner).under_way.is_empty()
     }
 
@@ -137,7 +147,7 @@ fn read(file: &File, chain: &ChainId) -> Result<(u64, Vec<(Errand, Relayed)>), S
         match record {
             Record::EvacuationJournal { version: VERSION, chain: of } if of == *chain && number == 1 => {}
             Record::EvacuationJournal { version: VERSION, chain: of } if number == 1 => {
-                return Err(format!("it is of {of} and the plan is of {chain}; name another with --journal FILE"));
+                return Err(format!("it is of {of} and not of {chain}; name another with --journal FILE"));
             }
             Record::EvacuationJournal { version, .. } if number == 1 => {
                 return Err(format!("it is of version {version}, which this program does not know"));
@@ -145,9 +155,16 @@ fn read(file: &File, chain: &ChainId) -> Result<(u64, Vec<(Errand, Relayed)>), S
             _ if number == 1 => return Err(malformed(&"its first line is another")),
             Record::EvacuationJournal { .. } => return Err(malformed(&"it begins again")),
             Record::Keys(_) => {}
-            Record::Sent { of, purpose, tx, claim, raw } => {
+            Record::Sent { of, purpose, tx, claim, raw, counted } => {
                 let claim = claim.parse::<Claim>().map_err(|error| malformed(&error))?;
-                let raw = BASE64.decode(raw.as_bytes()).map_err(|error| malformed(&error))?;
+                let bytes = |text: &str| BASE64.decode(text.as_bytes()).map_err(|error| malformed(&error));
+                let raw = match (raw, counted) {
+                    (Some(raw), None) => bytes(&raw)?,
+                    (None, Some(counted)) => {
+                        written_out(&bytes(&counted)?).ok_or_else(|| malformed(&"its bytes end"))?
+                    }
+                    _ => return Err(malformed(&"it has no bytes, or twice")),
+                };
                 under_way.push((Errand { of, purpose }, Relayed { tx, raw, claim }));
             }
             Record::Ended(txs) => under_way.retain(|(_, relayed)| !txs.contains(&relayed.tx)),
@@ -174,7 +191,8 @@ impl Journal for OnDisk {
                 purpose: errand.purpose.clone(),
                 tx: relayed.tx.clone(),
                 claim: relayed.claim.to_string(),
-                raw: BASE64.encode(&relayed.raw),
+                raw: None,
+                counted: Some(BASE64.encode(&counted(&relayed.raw))),
             })?;
             log.under_way.push((errand, relayed));
             Ok(())
@@ -246,6 +264,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_an_earlier_build_has_kept_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = "{\"evacuationJournal\":{\"version\":1,\"chain\":\"eip155:1\"}}\n\
+                     {\"sent\":{\"of\":\"batch 3\",\"purpose\":\"execution\",\"tx\":\"0x3\",\"claim\":\"nonce 3\",\"raw\":\"AQL/\"}}\n";
+        fs::write(folder.path().join("plan.journal"), lines).unwrap();
+        assert_eq!(open(&folder).unwrap().under_way().await.unwrap(), [sent(3)]);
+    }
+
+    #[tokio::test]
     async fn wherever_a_kill_cuts_it_what_was_whole_is_there_and_more_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.journal");
@@ -282,9 +309,9 @@ mod tests {
         let path = folder.path().join("plan.journal");
         let journal = open(&folder).unwrap();
         write(&journal, 3).await;
-        assert!(refused(open(&folder)).contains("another broadcast is running with it"));
+        assert!(refused(open(&folder)).contains("another run is going on with it"));
         drop(journal);
-        assert!(refused(open_on(&folder, "eip155:5")).contains("it is of eip155:1 and the plan is of eip155:5"));
+        assert!(refused(open_on(&folder, "eip155:5")).contains("it is of eip155:1 and not of eip155:5"));
         let text = fs::read_to_string(&path).unwrap();
         for (other, why) in [
             ("a letter".to_owned(), "line 1 is malformed"),
