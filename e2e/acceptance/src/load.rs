@@ -13,23 +13,39 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 
-/// How many requests at once, and in all.
+/// How many requests at once, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// Workers.
     pub concurrency: usize,
-    /// Requests of all of them.
-    pub requests: usize,
+    /// When they stop.
+    pub length: Length,
+}
+
+/// When a load ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Length {
+    /// After so many requests of all workers.
+    Requests(usize),
+    /// No request begins after this time.
+    Lasting(Duration),
 }
 
 /// What came of it. A request may carry several signatures.
 pub struct Run {
-    /// Of each request, shortest first.
-    pub latencies: Vec<Duration>,
     /// From the first request to the last answer.
     pub took: Duration,
     /// What the requests carried.
     pub signatures: usize,
+    latencies: Latencies,
+}
+
+/// How long requests took.
+enum Latencies {
+    /// Each of them, shortest first.
+    All(Vec<Duration>),
+    /// Half of them, and 99 of 100, ms: as a client in another process says.
+    Said { p50: f64, p99: f64 },
 }
 
 impl Run {
@@ -38,11 +54,31 @@ impl Run {
         self.signatures as f64 / self.took.as_secs_f64()
     }
 
-    /// `percent` of the requests took no longer, ms.
-    pub fn percentile(&self, percent: usize) -> f64 {
-        let at = (self.latencies.len().saturating_sub(1)) * percent / 100;
-        self.latencies.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+    /// By a client in another process.
+    pub fn measured_elsewhere(signatures: usize, took: Duration, p50: f64, p99: f64) -> Self {
+        Self { took, signatures, latencies: Latencies::Said { p50, p99 } }
     }
+
+    /// Half of the requests took no longer, ms.
+    pub fn p50(&self) -> f64 {
+        match &self.latencies {
+            Latencies::All(all) => percentile(all, 50),
+            Latencies::Said { p50, .. } => *p50,
+        }
+    }
+
+    /// Of 100 requests 99 took no longer, ms.
+    pub fn p99(&self) -> f64 {
+        match &self.latencies {
+            Latencies::All(all) => percentile(all, 99),
+            Latencies::Said { p99, .. } => *p99,
+        }
+    }
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    let at = (sorted.len().saturating_sub(1)) * percent / 100;
+    sorted.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
 }
 
 impl Load {
@@ -52,14 +88,20 @@ impl Load {
         per_request: usize,
         ask: impl Fn(usize) -> F + Clone + Send + Sync + 'static,
     ) -> Result<Run> {
-        let left = Arc::new(AtomicUsize::new(self.requests));
+        let (requests, lasting) = match self.length {
+            Length::Requests(requests) => (requests, Duration::MAX),
+            Length::Lasting(lasting) => (usize::MAX, lasting),
+        };
+        let left = Arc::new(AtomicUsize::new(requests));
         let mut workers = JoinSet::new();
         let started = Instant::now();
         for worker in 0..self.concurrency {
             let (left, ask) = (left.clone(), ask.clone());
             workers.spawn(async move {
                 let mut latencies = Vec::new();
-                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                while started.elapsed() < lasting
+                    && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+                {
                     let asked = Instant::now();
                     ask(worker).await?;
                     latencies.push(asked.elapsed());
@@ -67,13 +109,13 @@ impl Load {
                 Ok::<_, anyhow::Error>(latencies)
             });
         }
-        let mut latencies = Vec::with_capacity(self.requests);
+        let mut latencies = Vec::new();
         while let Some(done) = workers.join_next().await {
             latencies.extend(done??);
         }
         let took = started.elapsed();
         latencies.sort();
-        Ok(Run { signatures: latencies.len() * per_request, latencies, took })
+        Ok(Run { took, signatures: latencies.len() * per_request, latencies: Latencies::All(latencies) })
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Ground {
     pub client_keys: bool,
     /// How long both signers hold up payments above half of a local policy's cap; absent: not at all.
     pub time_lock_seconds: Option<u64>,
+    /// Whether both signers count each wallet's and everybody's payments of a day, against limits that are never reached.
+    pub windows: bool,
 }
 
 /// A local policy of one asset: at most `wei` ETH in a payment.
@@ -124,6 +126,7 @@ impl Ground {
             cooler,
             client_keys: false,
             time_lock_seconds: None,
+            windows: false,
         })
     }
 
@@ -143,6 +146,11 @@ impl Ground {
         let mut assets = capped(wei);
         if let Some(seconds) = self.time_lock_seconds {
             assets[0]["timeLock"] = json!({"above": (wei / 2).to_string(), "delaySeconds": seconds});
+        }
+        if self.windows {
+            let day = json!({"amount": u128::MAX.to_string(), "windowSeconds": 86_400});
+            assets[0]["perWallet"] = day.clone();
+            assets[0]["total"] = day;
         }
         let client_keys = self.client_keys && role == Role::Keeper;
         Decisions {

@@ -14,7 +14,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A server's certificate and private key, PEM.
+/// A certificate and its private key, PEM.
 pub struct ServerCertificate {
     /// The certificate.
     pub certificate: String,
@@ -41,10 +41,19 @@ impl Authority {
 
     /// A certificate for a server that is reached by these names and addresses.
     pub fn issue(&self, names: &[&str], ips: &[IpAddr]) -> Result<ServerCertificate> {
+        self.certify(names, ips, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A certificate for a client of this name.
+    pub fn issue_client(&self, name: &str) -> Result<ServerCertificate> {
+        self.certify(&[name], &[], ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn certify(&self, names: &[&str], ips: &[IpAddr], usage: ExtendedKeyUsagePurpose) -> Result<ServerCertificate> {
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name.push(DnType::CommonName, *names.first().unwrap_or(&"server"));
         params.subject_alt_names.extend(ips.iter().map(|ip| SanType::IpAddress(*ip)));
-        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        params.extended_key_usages.push(usage);
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         Ok(ServerCertificate { certificate: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })

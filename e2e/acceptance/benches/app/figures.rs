@@ -35,7 +35,7 @@ struct Row {
 impl Figures {
     /// Of one load.
     pub(crate) fn paid(&mut self, way: Way, clients: usize, also: &'static str, paid: &Paid) {
-        let posts = [paid.posts.percentile(50), paid.posts.percentile(99)];
+        let posts = [paid.posts.p50(), paid.posts.p99()];
         let (asked, included) = (paid.asked, paid.included);
         self.paid.push(Row { way, clients, also, rate: paid.rate(), posts, asked, included });
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use acceptance::load::Load;
+use acceptance::load::{Length, Load};
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -97,12 +97,12 @@ fn statement(db: &Connection, table: &str, key: &str) -> Result<String> {
 pub(crate) async fn p50(place: &Place, payer: &Payer, scale: Scale) -> Result<f64> {
     let posts = scale.of(400, 100);
     let (from, shared) = (place.block().await?, payer.shared());
-    let load = Load { concurrency: 1, requests: posts };
+    let load = Load { concurrency: 1, length: Length::Requests(posts) };
     let run = load.run(1, move |_| {
         let payer = shared.clone();
         async move { payer.post().await.map(drop) }
     });
     let run = run.await?;
     crate::pay::inclusions(place, from, posts).await?;
-    Ok(run.percentile(50))
+    Ok(run.p50())
 }

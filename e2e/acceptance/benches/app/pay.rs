@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acceptance::load::{Load, Run};
+use acceptance::load::{Length, Load, Run};
 use anyhow::{Result, ensure};
 use playbook::app::Api;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ impl Payer {
         let block = place.block().await?;
         let payer = self.shared();
         let started = Instant::now();
-        let load = Load { concurrency: clients, requests: payments };
+        let load = Load { concurrency: clients, length: Length::Requests(payments) };
         let posts = load.run(1, move |_| {
             let payer = payer.clone();
             async move { payer.post().await.map(drop) }

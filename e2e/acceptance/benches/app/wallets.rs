@@ -11,7 +11,7 @@ use std::{
 
 use acceptance::{
     CHAIN_ID,
-    load::{Load, Run},
+    load::{Length, Load, Run},
     until,
 };
 use anyhow::{Context, Result, ensure};
@@ -64,7 +64,7 @@ impl Wallets {
     pub(crate) async fn create(place: &Place, first: usize, many: usize) -> Result<(Self, Run)> {
         eprintln!("bench-app: making {many} wallets");
         let (api, next) = (place.world.api.clone(), Arc::new(AtomicUsize::new(first)));
-        let load = Load { concurrency: AT_ONCE, requests: many };
+        let load = Load { concurrency: AT_ONCE, length: Length::Requests(many) };
         let made = load.run(1, move |_| {
             let (api, next) = (api.clone(), next.clone());
             async move { api.create_wallet(&name(next.fetch_add(1, Ordering::Relaxed))).await.map(drop) }

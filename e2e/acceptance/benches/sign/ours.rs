@@ -14,7 +14,7 @@ use chain::{Amount, Asset, ChainRules, Claim, Effect, Owners};
 use chain_evm::EvmSafe;
 use custody::Role;
 use protocol::{
-    ops::{Batch, CreateWallet, Operation, Outcome, Payment, RegisterWallet, Request, Response, Signed},
+    ops::{Attestation, Batch, CreateWallet, Operation, Outcome, Payment, RegisterWallet, Request, Response, Signed},
     subject::Lane,
 };
 use rand_core::{OsRng, RngCore};
@@ -37,12 +37,8 @@ impl Wallets {
     pub(crate) async fn create(caller: Caller) -> Result<Self> {
         let wallets = Self { caller, nonces: Arc::new((0..WALLETS).map(|_| AtomicU64::new(0)).collect()) };
         for from in (0..WALLETS).step_by(BATCH) {
-            let names: Vec<String> = (from..from + BATCH).map(name).collect();
-            let create = |name: &String| CreateWallet { wallet: name.clone(), ..CreateWallet::default() };
-            let created = names.iter().map(create).map(Operation::CreateWallet).collect();
             let mut registrations = Vec::new();
-            for response in wallets.batch(Role::Keeper, created).await? {
-                let Some(Outcome::Created(hot)) = response.outcome else { bail!("Keeper did not make a wallet") };
+            for hot in wallets.created(from).await? {
                 registrations.push(RegisterWallet { hot: Some(hot), chains: vec![chain()], salt: Vec::new() });
             }
             for signer in [Role::Keeper, Role::Cooler] {
@@ -53,6 +49,25 @@ impl Wallets {
             }
         }
         Ok(wallets)
+    }
+
+    /// Makes wallets that nothing is done with.
+    pub(crate) async fn more(&self, count: usize) -> Result<()> {
+        for from in (WALLETS..WALLETS + count).step_by(BATCH) {
+            self.created(from).await?;
+        }
+        Ok(())
+    }
+
+    /// A batch of new wallets' hot keys.
+    async fn created(&self, from: usize) -> Result<Vec<Attestation>> {
+        let create = |wallet: usize| CreateWallet { wallet: name(wallet), ..CreateWallet::default() };
+        let all = (from..from + BATCH).map(create).map(Operation::CreateWallet).collect();
+        let created = self.batch(Role::Keeper, all).await?.into_iter().map(|response| match response.outcome {
+            Some(Outcome::Created(hot)) => Ok(hot),
+            other => bail!("Keeper did not make a wallet: {other:?}"),
+        });
+        created.collect()
     }
 
     /// Keeper's signatures.
@@ -74,7 +89,7 @@ impl Wallets {
                 // Cooler's nonces must follow one another too: wallets of its own.
                 let payment = wallets.payment(2 * BATCH + worker)?;
                 let hot = wallets.sign(Role::Keeper, payment.clone()).await?;
-                let countersign = Payment { hot_signatures: hot.signatures, ..payment };
+                let countersign = Payment { hot_signatures: hot.signatures, hot_head: hot.head, ..payment };
                 wallets.sign(Role::Cooler, countersign).await.map(drop)
             }
         })

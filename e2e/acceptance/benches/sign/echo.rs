@@ -1,66 +1,18 @@
-//! What others do on the same machine in the same run.
+//! What the transport alone costs.
 
 use std::collections::BTreeMap;
 
 use acceptance::load::{Load, Run};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use custody::{CustodyId, Role};
-use data_encoding::BASE64;
 use futures::StreamExt;
-use harness::{nats::Nats, vault::Vault};
+use harness::nats::Nats;
 use natsauth::{AccountLimits, Scope, UserName, account_claims, role_permissions, user_claims};
 use nkeys::KeyPair;
 use protocol::subject::{Lane, inbox_prefix, queue, subject};
 use rand_core::OsRng;
-use serde_json::json;
 
-use crate::ours::{BATCH, unsigned};
-
-/// Vault Transit's ed25519 signature over HTTPS: no policy, no history, nothing durable.
-#[derive(Clone)]
-pub(crate) struct Transit {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-    input: String,
-}
-
-impl Transit {
-    pub(crate) async fn set_up(vault: &Vault) -> Result<Self> {
-        let body = json!({"type": "transit"});
-        vault.call(reqwest::Method::POST, "sys/mounts/bench", Some(&body)).await?;
-        let key = json!({"type": "ed25519"});
-        vault.call(reqwest::Method::POST, "bench/keys/sign", Some(&key)).await?;
-        Ok(Self {
-            http: harness::tls::http_client(vault.ca_pem())?,
-            url: format!("{}/v1/bench/sign/sign", vault.address()),
-            token: vault.root_token().to_owned(),
-            input: BASE64.encode(&unsigned(0)?),
-        })
-    }
-
-    pub(crate) async fn run(&self, load: Load, batched: bool) -> Result<Run> {
-        let transit = self.clone();
-        load.run(if batched { BATCH } else { 1 }, move |_| {
-            let transit = transit.clone();
-            async move { transit.sign(batched).await }
-        })
-        .await
-    }
-
-    async fn sign(&self, batched: bool) -> Result<()> {
-        let body = match batched {
-            true => json!({"batch_input": vec![json!({"input": self.input}); BATCH]}),
-            false => json!({"input": self.input}),
-        };
-        let answer = self.http.post(&self.url).header("X-Vault-Token", &self.token).json(&body).send().await?;
-        ensure!(answer.status().is_success(), "Transit answers {}", answer.status());
-        let answer: serde_json::Value = answer.json().await?;
-        let data = &answer["data"];
-        ensure!(data["signature"].is_string() || data["batch_results"].is_array(), "Transit signs");
-        Ok(())
-    }
-}
+use crate::ours::unsigned;
 
 /// A request and its echo over the same broker, sealed by nobody: what the transport alone costs.
 #[derive(Clone)]
