@@ -6,8 +6,6 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Failure;
 
-/// Pages in the log before they are moved into the file, which holds up everybody for some syncs.
-const CHECKPOINT_PAGES: u32 = 8_000;
 /// Prepared statements that a connection keeps, more than any store has: a decision that evicts its own statements
 /// prepares all of them anew.
 const STATEMENTS: usize = 128;
@@ -18,9 +16,15 @@ const BUSY: Duration = Duration::from_secs(5);
 pub(crate) fn for_writing(path: &Path) -> Result<Connection, Failure> {
     let connection = connect(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// One that moves the log into the file.
+pub(crate) fn for_checkpoints(path: &Path) -> Result<Connection, Failure> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 

@@ -1,6 +1,6 @@
 //! Why nothing was read or written.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 /// Why nothing was read or written. `Clone`, since one commit answers many.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Failure {
     /// SQLite failed; nothing of this step was kept.
     #[error("{0}")]
     Failed(Arc<rusqlite::Error>),
+    /// What ends a group refused it; nothing of it was kept.
+    #[error("{0}")]
+    Refused(Arc<dyn Error + Send + Sync>),
     /// SQLite gave up a whole transaction within a step, as it does on a full disk.
     #[error("a transaction was given up")]
     GivenUp,

@@ -8,15 +8,18 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use crate::{Failure, connection};
+use crate::{Failure, connection, writer::Class};
 
 /// Connections at most. A query takes microseconds; one that needs the disk leaves the others to the rest.
 const READERS: usize = 8;
+/// Of them, those that only urgent queries may take.
+const URGENT: usize = 2;
 
 /// A pool that opens its connections as they are needed.
 pub(crate) struct Readers {
     pool: Arc<Pool>,
-    free: Arc<Semaphore>,
+    ordinary: Arc<Semaphore>,
+    urgent: Arc<Semaphore>,
 }
 
 struct Pool {
@@ -27,19 +30,22 @@ struct Pool {
 impl Readers {
     pub(crate) fn of(path: &Path) -> Self {
         let pool = Arc::new(Pool { path: path.to_owned(), idle: Mutex::default() });
-        Self { pool, free: Arc::new(Semaphore::new(READERS)) }
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { pool, ordinary: permits(READERS - URGENT), urgent: permits(URGENT) }
     }
 
     /// See [`crate::Database::read`].
     pub(crate) async fn read<T, E>(
         &self,
+        class: Class,
         query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Failure> + Send + 'static,
     {
-        let permit = self.free.clone().acquire_owned().await.map_err(|_| Failure::Closed)?;
+        let free = if class == Class::Urgent { &self.urgent } else { &self.ordinary };
+        let permit = free.clone().acquire_owned().await.map_err(|_| Failure::Closed)?;
         let pool = self.pool.clone();
         let outcome = tokio::task::spawn_blocking(move || {
             // Held until the connection is back, also where the asker has given up.

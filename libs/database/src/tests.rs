@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use futures::future::join_all;
 use rusqlite::Connection;
@@ -54,6 +57,24 @@ async fn a_step_that_fails_takes_no_other_with_it() {
     assert_eq!(store.read(count).await.unwrap(), 2);
 }
 
+#[tokio::test]
+async fn a_group_that_its_end_refuses_leaves_nothing_and_what_its_end_writes_is_in_the_same_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let end_group = |connection: &Connection| {
+        if count(connection)? == 2 {
+            return Err(Failure::Refused(std::sync::Arc::new(std::fmt::Error)));
+        }
+        insert(connection, "end")
+    };
+    let store = Database::open_with(&file(&dir), |_| Ok::<_, Failure>(()), ignore, end_group).unwrap();
+    let refused = store.write(|connection| insert(connection, "one").and_then(|()| insert(connection, "two"))).await;
+    assert!(matches!(refused, Err(Failure::Refused(_))));
+    assert_eq!(store.read(count).await.unwrap(), 0);
+    store.write(|connection| insert(connection, "one")).await.unwrap();
+    assert_eq!(store.read(count).await.unwrap(), 2);
+}
+
 #[test]
 fn where_a_transaction_is_given_up_within_a_step_nothing_is_kept_and_nobody_is_told_otherwise() {
     let dir = tempfile::tempdir().unwrap();
@@ -75,7 +96,8 @@ fn where_a_transaction_is_given_up_within_a_step_nothing_is_kept_and_nobody_is_t
         step(|connection| insert(connection, "after")),
     ];
     let mut answers = Vec::new();
-    let committed = write_group(&mut connection, group, &mut answers, ignore);
+    let committed =
+        write_group(&mut connection, group, &mut answers, ignore, &mut (Box::new(|_: &Connection| Ok(())) as EndGroup));
     assert!(matches!(committed, Err(Failure::GivenUp)));
     answers.into_iter().for_each(|answer| answer(committed.clone()));
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [false, false]);
@@ -163,4 +185,130 @@ async fn what_is_left_is_written_with_the_next_or_when_asked_for() {
     assert_eq!(store.read(count).await.unwrap(), 0);
     store.flush().await.unwrap();
     assert_eq!(store.read(count).await.unwrap(), 1);
+}
+
+/// A step that notes its name.
+fn noting(
+    names: &Arc<Mutex<Vec<String>>>,
+    name: &str,
+) -> impl FnOnce(&Connection) -> Result<(), Failure> + Send + use<> {
+    let (names, name) = (names.clone(), name.to_owned());
+    move |connection| {
+        names.lock().unwrap().push(name.clone());
+        insert(connection, &name)
+    }
+}
+
+#[tokio::test]
+async fn what_is_urgent_is_written_before_all_that_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, order) = (open(&dir), Arc::default());
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let first = store.write(move |_| {
+        let _ = held.recv();
+        Ok::<_, Failure>(())
+    });
+    let ordinary = join_all((0..40).map(|n| store.write(noting(&order, &format!("ordinary {n}")))));
+    let urgent = store.write_urgent(noting(&order, "urgent"));
+    let release = async {
+        tokio::task::yield_now().await;
+        go.send(()).unwrap();
+    };
+    let (first, ordinary, urgent, ()) = tokio::join!(first, ordinary, urgent, release);
+    assert!(first.is_ok() && urgent.is_ok() && ordinary.into_iter().all(|outcome| outcome.is_ok()));
+    assert_eq!(order.lock().unwrap()[0], "urgent");
+}
+
+#[tokio::test]
+async fn a_step_that_becomes_urgent_meanwhile_ends_the_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, order) = (Arc::new(open(&dir)), Arc::default());
+    let (entered, waits) = std::sync::mpsc::channel::<()>();
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let first = store.write(move |_| {
+        let _ = entered.send(());
+        let _ = held.recv();
+        Ok::<_, Failure>(())
+    });
+    let ordinary = join_all((0..100).map(|n| store.write(noting(&order, &format!("ordinary {n}")))));
+    let urgent = {
+        let (store, order) = (store.clone(), order.clone());
+        async move {
+            // The group is being written already, and the others are waiting for it.
+            tokio::task::spawn_blocking(move || waits.recv()).await.unwrap().unwrap();
+            let urgent = store.write_urgent(noting(&order, "urgent"));
+            let release = async {
+                tokio::task::yield_now().await;
+                go.send(()).unwrap();
+            };
+            tokio::join!(urgent, release).0
+        }
+    };
+    let (first, ordinary, urgent) = tokio::join!(first, ordinary, urgent);
+    assert!(first.is_ok() && urgent.is_ok() && ordinary.into_iter().all(|outcome| outcome.is_ok()));
+    assert_eq!(order.lock().unwrap()[0], "urgent");
+}
+
+#[tokio::test]
+async fn an_urgent_query_finds_a_connection_whatever_the_others_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let gate = Arc::new(std::sync::Barrier::new(7));
+    let (opens, closed) = tokio::sync::watch::channel(false);
+    let slow = join_all((0..20).map(|n| {
+        let (gate, mut closed) = (gate.clone(), closed.clone());
+        store.read(move |connection| {
+            if n < 6 {
+                gate.wait();
+                futures::executor::block_on(closed.wait_for(|open| *open)).unwrap();
+            }
+            count(connection)
+        })
+    }));
+    let urgent = async {
+        // All ordinary connections are in use from here on.
+        let gate = gate.clone();
+        tokio::task::spawn_blocking(move || gate.wait()).await.unwrap();
+        let found = store.read_urgent(count).await;
+        opens.send(true).unwrap();
+        found
+    };
+    let (slow, urgent) = tokio::join!(slow, urgent);
+    assert_eq!(urgent.unwrap(), 0);
+    assert!(slow.into_iter().all(|found| found.unwrap() == 0));
+}
+
+#[tokio::test]
+async fn of_two_processes_the_one_with_something_urgent_is_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (busy, admin, order) = (open(&dir), open(&dir), Arc::default());
+    let (entered, waits) = std::sync::mpsc::channel::<()>();
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let first = busy.write(move |_| {
+        let _ = entered.send(());
+        let _ = held.recv();
+        Ok::<_, Failure>(())
+    });
+    let ordinary = async {
+        // Two groups and more, the first of which is being written.
+        join_all((0..600).map(|n| busy.write(noting(&order, &format!("ordinary {n}"))))).await
+    };
+    let turn = std::fs::File::open(dir.path().join("file-turn")).unwrap();
+    let urgent = async {
+        // The other is writing already.
+        tokio::task::spawn_blocking(move || waits.recv()).await.unwrap().unwrap();
+        let urgent = admin.write_urgent(noting(&order, "urgent"));
+        let release = async {
+            while turn.try_lock().is_ok() {
+                turn.unlock().unwrap();
+                tokio::task::yield_now().await;
+            }
+            go.send(()).unwrap();
+        };
+        tokio::join!(urgent, release).0
+    };
+    let (first, ordinary, urgent) = tokio::join!(first, ordinary, urgent);
+    assert!(first.is_ok() && urgent.is_ok() && ordinary.into_iter().all(|outcome| outcome.is_ok()));
+    let place = order.lock().unwrap().iter().position(|name| name == "urgent").unwrap();
+    assert!(place < 256, "it waited for {place} steps, more than one group");
 }
