@@ -223,7 +223,7 @@ mod tests {
     fn listed(from: Role, to: Role, lane: Lane) -> bool {
         matches!(
             (from, to, lane),
-            (Role::App, Role::Keeper | Role::Cooler, Lane::Op | Lane::Records)
+            (Role::App, Role::Keeper | Role::Cooler, Lane::Op | Lane::Freeze | Lane::Records)
                 | (Role::Keeper, Role::Cooler, Lane::Peer)
                 | (Role::Cooler, Role::Keeper, Lane::Peer)
                 | (Role::Sentinel, Role::Keeper | Role::Cooler, Lane::Sentinel)

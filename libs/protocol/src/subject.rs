@@ -1,13 +1,17 @@
-//! Subjects: `ms.<custody>.<role>.{op,records,peer,sentinel,in}`, and the private inbox of each role. Permissions
+//! Subjects: `ms.<custody>.<role>.{op,freeze,records,peer,sentinel,in}`, and the private inbox of each role. Permissions
 //! (`natsauth`) and the link are both written from this file.
 
 use custody::{CustodyId, Role};
+
+use crate::envelope::MAX_BYTES;
 
 /// What a subject is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// App asks a signer.
     Op,
+    /// App stops a signer: nothing else that App asks stands before it.
+    Freeze,
     /// App reads what a signer has recorded of its requests.
     Records,
     /// A signer tells the other.
@@ -20,16 +24,27 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Lane; 5] = [Lane::Op, Lane::Records, Lane::Peer, Lane::Sentinel, Lane::In];
+    pub const ALL: [Lane; 6] = [Lane::Op, Lane::Freeze, Lane::Records, Lane::Peer, Lane::Sentinel, Lane::In];
 
     /// Last token of the subject.
     pub fn as_str(self) -> &'static str {
         match self {
             Lane::Op => "op",
+            Lane::Freeze => "freeze",
             Lane::Records => "records",
             Lane::Peer => "peer",
             Lane::Sentinel => "sentinel",
             Lane::In => "in",
+        }
+    }
+
+    /// Largest envelope, bytes. Only App's operations need all that the broker carries: 500 settlements stay below a
+    /// quarter of it, and a freeze, a head or a question for records below a sixteenth of that.
+    pub fn max_bytes(self) -> usize {
+        match self {
+            Lane::Op | Lane::In => MAX_BYTES,
+            Lane::Sentinel => MAX_BYTES / 4,
+            Lane::Freeze | Lane::Records | Lane::Peer => MAX_BYTES / 64,
         }
     }
 }
@@ -37,7 +52,7 @@ impl Lane {
 /// The lanes on which a role listens, in its queue group.
 pub fn listens(role: Role) -> &'static [Lane] {
     match role {
-        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Records, Lane::Peer, Lane::Sentinel],
+        Role::Keeper | Role::Cooler => &[Lane::Op, Lane::Freeze, Lane::Records, Lane::Peer, Lane::Sentinel],
         Role::App => &[],
         Role::Sentinel => &[Lane::In],
     }
@@ -52,6 +67,8 @@ pub fn speaks(role: Role) -> &'static [(Role, Lane)] {
         Role::App => &[
             (Role::Keeper, Lane::Op),
             (Role::Cooler, Lane::Op),
+            (Role::Keeper, Lane::Freeze),
+            (Role::Cooler, Lane::Freeze),
             (Role::Keeper, Lane::Records),
             (Role::Cooler, Lane::Records),
             (Role::Sentinel, Lane::In),

@@ -20,8 +20,8 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    connection::{Link, RequestError},
     inbox::Reply,
+    link::{Link, RequestError},
     metrics::Metrics,
 };
 

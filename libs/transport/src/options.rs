@@ -23,10 +23,13 @@ use tokio::sync::watch;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a silent server is asked whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// Messages that wait in a subscription; beyond, the client drops them. Callers try again.
+/// Messages that wait in a subscription; beyond, the client drops them. Whoever takes them out does nothing else.
 const SUBSCRIPTION_CAPACITY: usize = 1024;
+/// Messages that wait to be written. One may have a mebibyte, and a broker that reads nothing must not fill the memory.
+const SENDER_CAPACITY: usize = 32;
 
 /// How to reach the broker, and as whom.
+#[derive(Clone)]
 pub struct Options {
     /// `tls://host:port`, all of them; none is learnt from the broker.
     pub urls: Vec<String>,
@@ -92,6 +95,7 @@ pub(crate) fn client_options(options: &Options, closed: Arc<AtomicBool>) -> Resu
         .ignore_discovered_servers()
         .custom_inbox_prefix(inbox_prefix(options.role))
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .client_capacity(SENDER_CAPACITY)
         .connection_timeout(CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .reconnect_delay_callback(reconnect_delay)

@@ -7,22 +7,30 @@ use custody::Role;
 use prost::Message;
 use protocol::{
     envelope::{MAX_LIFETIME_MS, Party, Rejected, ReplayFilter, SealError, VerifiedRequest},
-    exact,
-    ops::{Outcome, Refused, Request, Response},
+    exact::{self, NotExact},
+    ops::{Class, Operation, Outcome, Refused, Request, Response},
     subject::{Lane, inbox_prefix, listens, speaks},
 };
 use rand_core::OsRng;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
 use tracing::{debug, error, warn};
 
 use crate::{
-    connection::{Link, RequestError},
+    admission::{Admission, Admitted},
+    bounds::{Bounds, Cost},
+    link::{Link, RequestError},
     metrics::Metrics,
-    serve::{Bounds, Incoming, Serving},
+    serve::{Answer, Incoming, Serving},
 };
 
 /// The broker forgets how to bring an answer after this.
 const ANSWER_WITHIN: Duration = Duration::from_millis(MAX_LIFETIME_MS);
+
+/// Requests that are remembered against repetition, of each lane but App's operations: a megabyte.
+const FEW_REQUESTS: usize = 16_384;
 
 /// A verified request.
 #[derive(Debug, Clone)]
@@ -44,8 +52,26 @@ pub struct Server {
     link: Link,
     party: watch::Receiver<Party>,
     metrics: Metrics,
-    replays: Arc<ReplayFilter>,
+    replays: Arc<Replays>,
     clock: Clock,
+}
+
+/// What was seen, lane by lane: who floods one makes nothing be forgotten that came in by another.
+struct Replays([(Lane, ReplayFilter); Lane::ALL.len()]);
+
+impl Default for Replays {
+    fn default() -> Self {
+        Self(Lane::ALL.map(|lane| match lane {
+            Lane::Op => (lane, ReplayFilter::default()),
+            _ => (lane, ReplayFilter::new(FEW_REQUESTS)),
+        }))
+    }
+}
+
+impl Replays {
+    fn of(&self, lane: Lane) -> Option<&ReplayFilter> {
+        self.0.iter().find(|(of, _)| *of == lane).map(|(_, filter)| filter)
+    }
 }
 
 impl Server {
@@ -61,7 +87,8 @@ impl Server {
     }
 
     /// Serves all lanes of the link's role. `handler` gets verified requests only; what fails a check is dropped
-    /// without an answer and counted by reason. A handler is never cut off: what it has decided stays decided.
+    /// without an answer and counted by reason. What is verified waits for its own class alone, within its sender's
+    /// quota. A handler is never cut off: what it has decided stays decided.
     pub async fn serve<H, F>(&self, bounds: Bounds, handler: H) -> Result<Serving, RequestError>
     where
         H: Fn(Call) -> F + Send + Sync + 'static,
@@ -73,23 +100,38 @@ impl Server {
             replays: self.replays.clone(),
             clock: self.clock.clone(),
             role: self.link.role(),
+            admission: Admission::new(&bounds, self.metrics.clone()),
             handler,
         });
         let answer = move |incoming| {
             let desk = desk.clone();
             async move { desk.answer(incoming).await }
         };
-        self.link.serve(listens(self.link.role()), bounds, answer).await
+        self.link.serve(listens(self.link.role()), &self.metrics, answer).await
     }
 }
 
 struct Desk<H> {
     party: watch::Receiver<Party>,
     metrics: Metrics,
-    replays: Arc<ReplayFilter>,
+    replays: Arc<Replays>,
     clock: Clock,
     role: Role,
+    admission: Admission,
     handler: H,
+}
+
+/// A message that passed all checks, and what is asked for in it, if that is understood.
+struct Opened {
+    verified: VerifiedRequest,
+    digest: [u8; 32],
+    request: Result<Request, NotExact>,
+}
+
+/// What is held until an answer has left.
+enum Place {
+    Served { _admitted: Box<Admitted>, _turn: Option<OwnedSemaphorePermit> },
+    Refused { _permit: OwnedSemaphorePermit },
 }
 
 impl<H, F> Desk<H>
@@ -97,13 +139,15 @@ where
     H: Fn(Call) -> F + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    async fn answer(&self, incoming: Incoming) -> Option<Vec<u8>> {
+    async fn answer(&self, incoming: Incoming) -> Option<Answer<Place>> {
         let arrived = Instant::now();
+        let Incoming { lane, subject, payload, reply, unopened } = incoming;
         let party = self.party.borrow().clone();
-        let verified = match self.open(&party, &incoming) {
-            Ok(verified) => verified,
+        let opened = unopened.open(|| self.open(&party, lane, &subject, payload, reply.as_deref())).await;
+        let Opened { verified, digest, request } = match opened {
+            Ok(opened) => opened,
             Err(reason) => {
-                debug!(lane = incoming.lane.as_str(), reason, "an envelope was dropped");
+                debug!(lane = lane.as_str(), reason, "an envelope was dropped");
                 self.metrics.reject(reason);
                 return None;
             }
@@ -111,12 +155,12 @@ where
         let (sender, iat_ms, now_ms) = (verified.sender(), verified.iat_ms(), (self.clock)());
         self.metrics.observe_clock(sender, now_ms, iat_ms);
         self.metrics.compare_clocks(sender, |clocks| clocks.request(sender, iat_ms, now_ms));
-        let response = self.respond(&verified, &incoming).await;
+        let (response, place) = self.respond(&verified, lane, digest, request).await?;
         if arrived.elapsed() > ANSWER_WITHIN {
             warn!("an answer came too late to be sent; it will be asked for again");
             return None;
         }
-        self.seal(&party, &verified, &response)
+        self.seal(&party, &verified, &response).map(|bytes| Answer { bytes, place })
     }
 
     /// The sealed answer. One that is too large is replaced by saying so: silence would be asked again for ever.
@@ -133,38 +177,65 @@ where
             .ok()
     }
 
-    /// All checks; the reason if one fails.
-    fn open(&self, party: &Party, incoming: &Incoming) -> Result<VerifiedRequest, &'static str> {
-        let Incoming { lane, subject, payload, reply, overloaded: _ } = incoming;
-        let reply = reply.as_ref().ok_or("NoReplySubject")?;
+    /// All checks, and the decoded request; the reason if one fails. Keeps nothing of the envelope but what is asked for.
+    fn open(
+        &self,
+        party: &Party,
+        lane: Lane,
+        subject: &str,
+        payload: Vec<u8>,
+        reply: Option<&str>,
+    ) -> Result<Opened, &'static str> {
+        let reply = reply.ok_or("NoReplySubject")?;
         let now_ms = (self.clock)();
-        let verified = party.open_request(payload, subject, now_ms, &self.replays).map_err(|rejected| {
+        let replays = self.replays.of(lane).ok_or("WrongLane")?;
+        let verified = party.open_request(&payload, subject, now_ms, replays).map_err(|rejected| {
             // An expired one may have been held back, and says nothing of clocks.
             if let Rejected::FromTheFuture(made) = rejected {
                 self.metrics.compare_clocks(made.by, |clocks| clocks.request(made.by, made.at_ms, now_ms));
             }
             rejected.reason()
-        })?;
-        if !speaks(verified.sender()).contains(&(self.role, *lane)) {
+        });
+        drop(payload);
+        let mut verified = verified?;
+        if !speaks(verified.sender()).contains(&(self.role, lane)) {
             return Err("WrongLane");
         }
         // The broker lets an answer go wherever the request says: it must not become a message to somebody else.
         let inbox = format!("{}.", inbox_prefix(verified.sender()));
-        if reply.starts_with(&inbox) { Ok(verified) } else { Err("ForeignInbox") }
+        if !reply.starts_with(&inbox) {
+            return Err("ForeignInbox");
+        }
+        let digest = verified.payload_digest();
+        let request = exact::decode(&verified.take_payload());
+        Ok(Opened { verified, digest, request })
     }
 
-    async fn respond(&self, verified: &VerifiedRequest, incoming: &Incoming) -> Response {
-        if incoming.overloaded {
-            self.metrics.overload();
-            return not_now("Busy", "too many requests are waiting; ask again");
-        }
-        match exact::decode(verified.payload()) {
-            Ok(request) => {
-                let (sender, key, digest) = (verified.sender(), *verified.key(), verified.payload_digest());
-                (self.handler)(Call { sender, key, lane: incoming.lane, request, digest }).await
+    /// The handler's response once the request's turn has come, or why that is not now. None: too many are told so.
+    async fn respond(
+        &self,
+        verified: &VerifiedRequest,
+        lane: Lane,
+        digest: [u8; 32],
+        request: Result<Request, NotExact>,
+    ) -> Option<(Response, Place)> {
+        let (sender, key) = (verified.sender(), *verified.key());
+        let decoded = request.as_ref().ok();
+        let class = decoded.and_then(|request| request.operation.as_ref()).map_or(Class::Ordinary, Operation::class);
+        let admitted = self.admission.admit((sender, key), class, Cost::of(decoded));
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(turned) => {
+                let place = Place::Refused { _permit: self.admission.refuse(class)? };
+                return Some((not_now(turned.reason(), turned.message()), place));
             }
+        };
+        let turn = admitted.turn().await;
+        let response = match request {
+            Ok(request) => (self.handler)(Call { sender, key, lane, request, digest }).await,
             Err(error) => refused("Malformed", &error.to_string()),
-        }
+        };
+        Some((response, Place::Served { _admitted: Box::new(admitted), _turn: turn }))
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::{
     caller::Caller,
-    connection::Link,
+    link::Link,
     metrics::Metrics,
     options::{ConnectError, Options},
     server::Server,

@@ -31,6 +31,16 @@ impl State {
         *self == State::Connected
     }
 
+    /// Whether the broker has taken the user JWT, and no more is known to be wrong than a refused subject.
+    pub(crate) fn is_logged_in(&self) -> bool {
+        matches!(self, State::Connected | State::PermissionsViolation { .. })
+    }
+
+    /// Whether the broker refuses a subject.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, State::PermissionsViolation { .. })
+    }
+
     pub(crate) fn starting() -> Self {
         State::Disconnected { why: "connecting for the first time".to_owned() }
     }

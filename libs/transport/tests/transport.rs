@@ -13,148 +13,35 @@ use std::{
     time::Duration,
 };
 
-use custody::{Role, config::Credentials, identity::PeerKeys};
-use futures::{FutureExt, StreamExt, future::BoxFuture};
+use custody::{Role, config::Credentials};
+use futures::StreamExt;
 use prometheus_client::registry::Registry;
 use prost::Message;
 use protocol::{
     batch::BatchError,
     envelope::{MAX_BYTES, OwnKeys, Party, Peers, Rejected},
-    ops::{
-        Allowed, Batch, CreateWallet, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Operation, Outcome, Refused, Request, Response,
-    },
+    ops::{Batch, CreateWallet, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Operation, Outcome, Refused, Request, Response},
     subject::{Lane, subject},
 };
 use rand_core::OsRng;
-use support::{Broker, PATIENCE, User, now};
+use support::{
+    Broker, PATIENCE, now,
+    side::{Keys, SHORTLY, Side, agree, allowed, gated, request},
+};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time::{Instant, timeout},
 };
 use transport::{
-    Bounds, Call, CallError, Caller, Endpoint, Link, Metrics, Options, Server, Serving, Session, SessionState, State,
+    Bounds, Call, CallError, Caller, Capacity, Endpoint, Link, Metrics, Options, Server, Session, SessionState, State,
 };
-
-/// Long enough for any answer that comes, short enough to wait for one that doesn't.
-const SHORTLY: Duration = Duration::from_millis(1_500);
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Everybody's keys, and who is told which.
-struct Keys(BTreeMap<Role, Arc<OwnKeys>>);
-
-impl Keys {
-    fn new() -> Self {
-        Self(Role::ALL.into_iter().map(|role| (role, Arc::new(OwnKeys::generate(&mut OsRng)))).collect())
-    }
-
-    fn party(&self, broker: &Broker, role: Role) -> Party {
-        let others = self.0.iter().filter(|(other, _)| **other != role);
-        let approved: BTreeMap<Role, Vec<PeerKeys>> =
-            others.map(|(other, keys)| (*other, vec![keys.public().clone()])).collect();
-        Party::new(broker.custody, role, self.0[&role].clone(), Peers::new(&approved).unwrap()).unwrap()
-    }
-}
-
-/// One workload's side.
-struct Side {
-    link: Link,
-    metrics: Metrics,
-    jwt: watch::Sender<String>,
-    party: watch::Sender<Party>,
-}
-
-impl Side {
-    /// Connected, or at least trying to be.
-    async fn connect(broker: &Broker, user: &User, role: Role, party: Party) -> Self {
-        let (jwt, newest) = watch::channel(user.jwt.clone());
-        let options = Options {
-            urls: vec![broker.nats.url()],
-            ca_pem: broker.nats.ca_pem().to_owned(),
-            custody: broker.custody,
-            role,
-            nkey: user.key.clone(),
-            jwt: newest,
-        };
-        let link = Link::connect(options).await.unwrap();
-        Self { link, metrics: Metrics::register(&mut Registry::default()), jwt, party: watch::channel(party).0 }
-    }
-
-    async fn start(broker: &Broker, keys: &Keys, role: Role) -> Self {
-        let side = Self::connect(broker, &broker.user(role), role, keys.party(broker, role)).await;
-        side.comes_to(State::is_healthy).await;
-        side
-    }
-
-    async fn comes_to(&self, wanted: impl Fn(&State) -> bool) -> State {
-        let mut state = self.link.state();
-        let found = timeout(PATIENCE, state.wait_for(|state| wanted(state))).await;
-        found.unwrap_or_else(|_| panic!("still {:?}", self.link.state().borrow())).unwrap().clone()
-    }
-
-    fn caller(&self) -> Caller {
-        Caller::new(self.link.clone(), self.party.subscribe(), self.metrics.clone())
-    }
-
-    async fn ask_within(&self, to: Role, lane: Lane, within: Duration) -> Result<Response, CallError> {
-        self.caller().call(to, lane, &request(), Instant::now() + within).await
-    }
-
-    async fn ask(&self, to: Role, lane: Lane) -> Result<Response, CallError> {
-        self.ask_within(to, lane, PATIENCE).await
-    }
-
-    async fn serve<F>(&self, bounds: Bounds, handler: impl Fn(Call) -> F + Send + Sync + 'static) -> Serving
-    where
-        F: Future<Output = Response> + Send + 'static,
-    {
-        let server = Server::new(self.link.clone(), self.party.subscribe(), self.metrics.clone());
-        server.serve(bounds, handler).await.unwrap()
-    }
-
-    async fn comes_to_reject(&self, reason: &'static str) {
-        let counted = async {
-            while self.metrics.rejected(reason) == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("nothing was rejected as {reason}"));
-    }
-}
-
-fn request() -> Request {
-    let operation =
-        Some(Operation::CreateWallet(CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() }));
-    Request { operation_id: vec![5; 16], operation }
-}
-
-fn allowed(digest: &[u8]) -> Response {
-    Response { outcome: Some(Outcome::Allowed(Allowed { digest: digest.to_vec() })) }
-}
-
-/// A handler that says when a call has come in and answers it once the gate lets it.
-fn gated(
-    entered: Arc<Notify>,
-    gate: Arc<Semaphore>,
-) -> impl Fn(Call) -> BoxFuture<'static, Response> + Send + Sync + 'static {
-    move |call: Call| {
-        let (entered, gate) = (entered.clone(), gate.clone());
-        async move {
-            entered.notify_one();
-            let _turn = gate.acquire().await.unwrap();
-            allowed(&call.digest)
-        }
-        .boxed()
-    }
-}
 
 fn not_now() -> Response {
     let why = Refused { reason: "VaultAway".to_owned(), message: "the Vault is away".to_owned() };
     Response { outcome: Some(Outcome::Unavailable(why)) }
 }
 
-async fn agree(call: Call) -> Response {
-    allowed(&call.digest)
-}
+const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_reaches_the_handler_verified_and_its_answer_comes_back() {
@@ -424,7 +311,8 @@ async fn beyond_its_bounds_a_server_says_busy() {
     let (keeper, app) = (Side::start(&broker, &keys, Role::Keeper).await, Side::start(&broker, &keys, Role::App).await);
     let (entered, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let handler = gated(entered.clone(), gate.clone());
-    let _serving = keeper.serve(Bounds { concurrency: 1, queue: 0 }, handler).await;
+    let one = Capacity { running: 1, waiting: 0, ..Bounds::default().ordinary };
+    let _serving = keeper.serve(Bounds { ordinary: one, ..Bounds::default() }, handler).await;
     let first = app.ask(Role::Keeper, Lane::Op);
     let second = async {
         timeout(PATIENCE, entered.notified()).await.unwrap();

@@ -40,7 +40,7 @@ impl Draft {
         draft
     }
 
-    fn new(broker: &Broker<'_>, from: Role, to: Role, lane: Lane, payload: Vec<u8>) -> Self {
+    pub(super) fn new(broker: &Broker<'_>, from: Role, to: Role, lane: Lane, payload: Vec<u8>) -> Self {
         let (mut id, now) = (vec![0; 16], now_ms());
         OsRng.fill_bytes(&mut id);
         let body = Body {
@@ -57,6 +57,14 @@ impl Draft {
             payload,
         };
         Self { body, to_xkey: broker.world.pair.signers[&to].xkey.clone() }
+    }
+
+    /// The same with another payload, made now.
+    pub(super) fn anew(&self, payload: Vec<u8>) -> Self {
+        let (mut id, now) = (vec![0; 16], now_ms());
+        OsRng.fill_bytes(&mut id);
+        let body = Body { id, iat_ms: now, exp_ms: now + LIFETIME_MS, payload, ..self.body.clone() };
+        Self { body, to_xkey: self.to_xkey.clone() }
     }
 
     /// Encoded and signed.
@@ -80,7 +88,7 @@ impl Draft {
     }
 
     /// Signed and sealed.
-    fn finished(&self, key: &SigningKey) -> Result<Vec<u8>> {
+    pub(super) fn finished(&self, key: &SigningKey) -> Result<Vec<u8>> {
         self.sealed(&self.signed(key))
     }
 

@@ -73,7 +73,12 @@ async fn frozen(broker: &Broker<'_>, signer: Role, wallet: &Wallet) -> Result<St
     let request = Request { operation_id: operation_id(), operation: Some(freeze) };
     let done = asked(world, signer, request).await?;
     ensure!(matches!(done, Outcome::Done(_)), "{signer} does not freeze: {done:?}");
-    let theft = broker.arena.theft(1, 0);
+    refused(broker, signer, wallet).await
+}
+
+/// The reason for which a signer refuses a payment of a wallet that it has frozen.
+pub(super) async fn refused(broker: &Broker<'_>, signer: Role, wallet: &Wallet) -> Result<String> {
+    let (world, theft) = (broker.world, broker.arena.theft(1, 0));
     let hot_signatures = match signer {
         Role::Cooler => vec![world.forged_hot(wallet, &theft).await?],
         _ => Vec::new(),

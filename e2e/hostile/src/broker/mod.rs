@@ -2,10 +2,12 @@
 //! likes to whomever it likes. It moves nothing. After each attack the next legitimate payment has to succeed.
 
 mod answers;
+mod floods;
 mod forge;
 mod listen;
 mod load;
 mod post;
+mod pressure;
 mod repeat;
 mod reshape;
 
@@ -18,9 +20,13 @@ use crate::{
     suite::Progress,
     world::World,
 };
+use floods::Flood;
 use post::Broker;
 
 type Attack = for<'a> fn(&'a Broker<'a>) -> LocalBoxFuture<'a, Result<Refusals>>;
+
+/// What a wallet's payment is refused for that was frozen under a flood.
+const FROZEN: &str = "keeper: Frozen; cooler: Frozen";
 
 /// All of them, and who drops or refuses each for which reason.
 const ATTACKS: &[(&str, &str, Attack)] = &[
@@ -105,6 +111,22 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
         "keeper: Frozen, Malformed, Replayed; cooler: Frozen, Malformed, Replayed",
         |b| load::flood(b).boxed_local(),
     ),
+    ("freeze, lease and settlement under garbage in App's lanes", FROZEN, |b| {
+        pressure::under(b, Flood::Garbage).boxed_local()
+    }),
+    ("freeze, lease and settlement under copies of a request", FROZEN, |b| {
+        pressure::under(b, Flood::Copies).boxed_local()
+    }),
+    ("freeze, lease and settlement under genuine requests of App", FROZEN, |b| {
+        pressure::under(b, Flood::Genuine).boxed_local()
+    }),
+    ("freeze, lease and settlement under envelopes of a mebibyte", FROZEN, |b| {
+        pressure::under(b, Flood::Large).boxed_local()
+    }),
+    ("freeze, lease and settlement under batches of 500", FROZEN, |b| pressure::under(b, Flood::Batches).boxed_local()),
+    ("freeze, lease and settlement under the other signer's freezes", FROZEN, |b| {
+        pressure::under(b, Flood::Peer).boxed_local()
+    }),
     ("freeze suppressed", "keeper: Frozen", |b| load::freeze_suppressed(b).boxed_local()),
     ("sentinel suppressed", "keeper: LeaseExpired; cooler: LeaseExpired", |b| {
         load::sentinel_suppressed(b).boxed_local()

@@ -46,6 +46,11 @@ impl VerifiedRequest {
         &self.payload
     }
 
+    /// The operation's bytes, for whoever needs them no more than once: they are gone from here.
+    pub fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
+    }
+
     /// When it was made by the sender's clock, Unix milliseconds.
     pub fn iat_ms(&self) -> u64 {
         self.iat_ms

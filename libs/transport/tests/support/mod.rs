@@ -1,6 +1,8 @@
 //! A real broker with the account of one custody.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod side;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},
