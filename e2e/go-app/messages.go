@@ -70,6 +70,7 @@ type Payment struct {
 	ClientKey    Bytes        `pb:"6" json:"clientKey,omitempty"`
 	PaymentID    Bytes        `pb:"7" json:"paymentId,omitempty"`
 	ToWallet     string       `pb:"8" json:"toWallet,omitempty"`
+	HotHead      *Attestation `pb:"9" json:"hotHead,omitempty"`
 }
 
 type Batch struct {
@@ -84,6 +85,7 @@ type Freeze struct {
 type EchoHead struct {
 	Head   *Attestation `pb:"1" json:"head,omitempty"`
 	Locked bool         `pb:"2" json:"locked,omitempty"`
+	After  Bytes        `pb:"3" json:"after,omitempty"`
 }
 
 type Settle struct {
@@ -95,6 +97,7 @@ type Settlement struct {
 	Chain  string `pb:"2" json:"chain,omitempty"`
 	Nonce  uint64 `pb:"3" json:"nonce,omitempty"`
 	Digest Bytes  `pb:"4" json:"digest,omitempty"`
+	State  int32  `pb:"6" json:"state,omitempty"`
 }
 
 type Lease struct {
@@ -142,6 +145,7 @@ type Refused struct {
 type Pending struct {
 	Digest      Bytes  `pb:"1" json:"digest,omitempty"`
 	NotBeforeMs uint64 `pb:"2" json:"notBeforeMs,omitempty"`
+	Reason      string `pb:"3" json:"reason,omitempty"`
 }
 
 type Responses struct {
@@ -224,6 +228,8 @@ type AuditHead struct {
 	Hash      Bytes  `pb:"4" json:"hash,omitempty"`
 	AtMs      uint64 `pb:"5" json:"atMs,omitempty"`
 	Overrides uint64 `pb:"6" json:"overrides,omitempty"`
+	Epoch     uint64 `pb:"7" json:"epoch,omitempty"`
+	Instance  Bytes  `pb:"8" json:"instance,omitempty"`
 }
 
 type PaymentIntent struct {

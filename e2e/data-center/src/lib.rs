@@ -17,7 +17,7 @@ mod vault;
 
 pub use data_center::Member;
 pub use pair::Pair;
-pub use process::Process;
+pub use process::{Copied, Process};
 pub use sentinel::{LEASE, Sentinel, ask};
 pub use shared::{Credentials, Custody};
 pub use vault::RealVault;

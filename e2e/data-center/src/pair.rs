@@ -66,13 +66,25 @@ impl Pair {
         tokio::join!(self.keeper.ready(), self.cooler.ready());
     }
 
+    /// A signer's process id.
+    pub async fn pid(&self, role: Role) -> u32 {
+        self.processes.lock().await[&role].pid()
+    }
+
     /// SIGTERM, and another process on the same volume.
     pub async fn restart(&self, role: Role) {
+        self.stopped(role, async {}).await;
+    }
+
+    /// Ends a signer with SIGTERM, and runs it again after `meanwhile`.
+    pub async fn stopped<T>(&self, role: Role, meanwhile: impl Future<Output = T>) -> T {
         let mut processes = self.processes.lock().await;
         if let Some(process) = processes.remove(&role) {
             process.terminate().await;
         }
+        let outcome = meanwhile.await;
         processes.insert(role, self.member(role).run());
+        outcome
     }
 
     /// Holds a signer up while `meanwhile` happens: what is sent to it waits.

@@ -8,6 +8,7 @@ use protocol::{
     attestation::audit_head,
     envelope::Party,
     ops::{Attestation, AuditHead, EchoHead, Held, Operation, Outcome, Refused, Response},
+    vouching::{self, SUPERSEDED, Shown},
 };
 use tokio::sync::watch;
 use transport::{Bounds, Call, Link, Server, Serving};
@@ -45,21 +46,25 @@ impl Peer {
 /// To whoever shows its head.
 pub(crate) fn answer(newest: &Newest, key: VerifyingKey, operation: Option<Operation>) -> Outcome {
     match operation {
-        Some(Operation::EchoHead(EchoHead { head: Some(head), locked })) => echo(newest, key, head, locked),
+        Some(Operation::EchoHead(shown)) => echo(newest, key, shown),
         _ => refused("NotServed", "this peer only holds audit heads"),
     }
 }
 
-/// What was held before. The new one is held from now on unless it is older, or its signer is not sure of it itself.
-fn echo(newest: &Newest, key: VerifyingKey, shown: Attestation, locked: bool) -> Outcome {
+/// What was held before. The new one is held from now on by the rules of all vouchers.
+fn echo(newest: &Newest, key: VerifyingKey, EchoHead { head, locked, after }: EchoHead) -> Outcome {
+    let shown = head.unwrap_or_default();
     let Ok(head) = audit_head(&shown, &[key]) else {
         return refused("AttestationNotBelieved", "this is not an audit head of the signer that asks");
     };
     let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
     let held = newest.as_ref().map(|(_, attestation)| attestation.clone());
-    let newer = |held: &AuditHead| (head.overrides, head.count) >= (held.overrides, held.count);
-    if !locked && newest.as_ref().is_none_or(|(held, _)| newer(held)) {
-        *newest = Some((head, shown));
+    if !locked {
+        match vouching::shown(newest.as_ref().map(|(held, _)| held), &head, &after) {
+            Shown::Kept => *newest = Some((head, shown)),
+            Shown::Left => {}
+            Shown::Superseded => return refused(SUPERSEDED, "another start of this signer has been vouched for since"),
+        }
     }
     Outcome::Held(Held { head: held })
 }
@@ -83,7 +88,9 @@ mod tests {
     #[test]
     fn it_answers_with_what_it_held_before_and_never_goes_back() {
         let (newest, key) = (Newest::default(), SigningKey::from_bytes(&[1; 32]).verifying_key());
-        let echoed = |head: Attestation, locked| match echo(&newest, key, head, locked) {
+        let show =
+            |head: Attestation, locked| echo(&newest, key, EchoHead { head: Some(head), locked, after: Vec::new() });
+        let echoed = |head: Attestation, locked| match show(head, locked) {
             Outcome::Held(held) => held.head,
             other => panic!("{other:?}"),
         };
@@ -93,6 +100,6 @@ mod tests {
         assert_eq!(shown(head(5, 1)), Some(head(0, 1)));
         assert_eq!(shown(head(3, 1)), Some(head(5, 1)), "rolled back");
         assert_eq!(shown(head(6, 1)), Some(head(5, 1)));
-        assert!(matches!(echo(&newest, key, head(9, 2), false), Outcome::Refused(_)), "another's");
+        assert!(matches!(show(head(9, 2), false), Outcome::Refused(_)), "another's");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
 };
@@ -15,13 +15,23 @@ use crate::data_center::{Member, PATIENCE};
 /// The process; killed when dropped.
 pub struct Process(Child);
 
+/// A second process over a copy of a signer's volume, with the same keys, Vault and credentials.
+pub struct Copied {
+    process: Process,
+    listen: String,
+}
+
 impl Member {
     fn command(&self, words: &[&str]) -> Command {
+        self.command_over(&self.data_dir(), words)
+    }
+
+    fn command_over(&self, data_dir: &Path, words: &[&str]) -> Command {
         let place = |name: &str| self.folder.path().join(name).display().to_string();
         let mut command = Command::new(&self.binary);
         command
             .args(words)
-            .arg(format!("--data-dir={}", place("data")))
+            .arg(format!("--data-dir={}", data_dir.display()))
             .arg(format!("--kube-dir={}", place("kube")))
             .arg(format!("--vault-token-file={}", place("vault/token")))
             .env_clear()
@@ -33,9 +43,19 @@ impl Member {
 
     /// Starts the process as the pod does.
     pub fn run(&self) -> Process {
+        self.run_over(&self.data_dir(), &self.listen)
+    }
+
+    /// The same over a copy of its volume, while it runs itself.
+    pub fn run_copy(&self, data_dir: &Path) -> Copied {
+        let listen = format!("127.0.0.1:{}", harness::ports::free("127.0.0.1".parse().unwrap()).unwrap());
+        Copied { process: self.run_over(data_dir, &listen), listen }
+    }
+
+    fn run_over(&self, data_dir: &Path, listen: &str) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command =
-            self.command(&["run", &format!("--listen={}", self.listen), "--namespace", &self.namespace()]);
+        let words = ["run", &format!("--listen={listen}"), "--namespace", &self.namespace()];
+        let mut command = self.command_over(data_dir, &words);
         Process(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
     }
 
@@ -58,9 +78,12 @@ impl Member {
 
     /// Status and text of one of its pages.
     pub async fn http(&self, path: &str) -> (u16, String) {
-        let client = harness::tls::plain_client().unwrap();
-        let answer = client.get(format!("http://{}{path}", self.listen)).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        self.try_http(path).await.unwrap()
+    }
+
+    /// The same; none while it does not listen.
+    pub async fn try_http(&self, path: &str) -> Option<(u16, String)> {
+        page(&self.listen, path).await
     }
 
     /// Waits until the present process is ready, whatever an earlier one has reported.
@@ -76,6 +99,24 @@ impl Member {
             }
         }
     }
+}
+
+impl Copied {
+    /// Status and text of one of its pages; none while it does not listen yet.
+    pub async fn http(&self, path: &str) -> Option<(u16, String)> {
+        page(&self.listen, path).await
+    }
+
+    /// As [`Process::terminate`].
+    pub async fn terminate(self) -> Option<i32> {
+        self.process.terminate().await
+    }
+}
+
+async fn page(listen: &str, path: &str) -> Option<(u16, String)> {
+    let client = harness::tls::plain_client().unwrap();
+    let answer = client.get(format!("http://{listen}{path}")).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.unwrap()))
 }
 
 impl Process {

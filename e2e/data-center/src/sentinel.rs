@@ -96,15 +96,21 @@ impl Sentinel {
             }
             assert!(Instant::now() < deadline, "the node does not say what used the nonces of {address}");
         };
-        let settlements = executions
+        let settlements: Vec<_> = executions
             .iter()
             .zip(0..nonce)
-            .map(|(execution, nonce)| Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), execution.digest.into()));
-        let settle = Operation::Settle(Settle { settlements: settlements.collect() });
+            .map(|(execution, nonce)| Settlement::new(wallet, CHAIN, Claim::Sequence(nonce), execution.digest.into()))
+            .collect();
         for signer in [Role::Keeper, Role::Cooler] {
-            let outcome = ask(&self.caller, signer, Lane::Sentinel, settle.clone(), PATIENCE).await.unwrap();
+            let outcome = self.say(signer, settlements.clone()).await;
             assert!(matches!(outcome, Outcome::Done(_)), "{signer} takes no settlement: {outcome:?}");
         }
+    }
+
+    /// Tells a signer this, whether it is so or not: what it answers.
+    pub async fn say(&self, signer: Role, settlements: Vec<Settlement>) -> Outcome {
+        let settle = Operation::Settle(Settle { settlements });
+        ask(&self.caller, signer, Lane::Sentinel, settle, PATIENCE).await.unwrap()
     }
 }
 

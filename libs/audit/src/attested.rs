@@ -82,7 +82,7 @@ mod tests {
 
     fn statement() -> AuditHead {
         let (custody_id, role, hash) = (vec![7; 16], "keeper".to_owned(), HEAD.hash.to_vec());
-        AuditHead { custody_id, role, count: HEAD.count, hash, at_ms: 1, overrides: 0 }
+        AuditHead { custody_id, role, count: HEAD.count, hash, at_ms: 1, ..AuditHead::default() }
     }
 
     fn header(statement: &AuditHead) -> Header {

@@ -8,5 +8,6 @@ pub mod ops;
 mod pae;
 mod payment_id;
 pub mod subject;
+pub mod vouching;
 
 pub use payment_id::payment_id;

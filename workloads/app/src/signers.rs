@@ -6,9 +6,10 @@ use chain::{ChainId, Signatures};
 use custody::{Role, WalletId};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use prost::Message;
 use protocol::ops::{
-    Allowed, Attestation, CreateWallet, OPERATION_ID_BYTES, Operation, Outcome, PAYMENT_ID_BYTES, Payment, Pending,
-    ReadRecords, Records, RegisterWallet, Request, Response, Signed,
+    Allowed, Attestation, AuditHead, CreateWallet, OPERATION_ID_BYTES, Operation, Outcome, PAYMENT_ID_BYTES, Payment,
+    Pending, ReadRecords, Records, RegisterWallet, Request, Response, Signed,
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
@@ -114,13 +115,25 @@ pub(crate) struct Ask<'a> {
     pub(crate) client_key: Option<&'a ClientKey>,
 }
 
+/// What a signer gives for a transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Given {
+    /// One for each payload.
+    pub(crate) signatures: Signatures,
+    /// The signer's head that came with them, if it names the signer's start. One of a version before that names none,
+    /// and a Cooler of then takes none.
+    pub(crate) head: Option<Attestation>,
+}
+
 impl Ask<'_> {
-    fn payment(self, signer: Role, hot_signatures: Signatures) -> (Vec<u8>, Payment) {
+    fn payment(self, signer: Role, hot: Given) -> (Vec<u8>, Payment) {
         let Self { operation, wallet, chain, unsigned, payment, intent, to_wallet, client_key } = self;
         let (wallet, chain, client_key) = (wallet.to_string(), chain.to_string(), told(signer, client_key));
         let payment_id = payment.map_or_else(Vec::new, |id| id.to_vec());
         let to_wallet = to_wallet.map_or_else(String::new, WalletId::to_string);
-        let payment = Payment { wallet, chain, unsigned, hot_signatures, intent, client_key, payment_id, to_wallet };
+        let Given { signatures: hot_signatures, head: hot_head } = hot;
+        let payment =
+            Payment { wallet, chain, unsigned, hot_signatures, intent, client_key, payment_id, to_wallet, hot_head };
         (operation, payment)
     }
 }
@@ -172,13 +185,13 @@ impl Signers {
 
     /// Would the signer sign this now?
     pub(crate) async fn check(&self, signer: Role, ask: Ask<'_>, id: &[u8; 32]) -> Result<Consent<()>, Denial> {
-        let (operation, payment) = ask.payment(signer, Signatures::new());
+        let (operation, payment) = ask.payment(signer, Given::default());
         consented(signer, self.ask(signer, operation, Operation::Check(payment)).await?, id)
     }
 
     /// Begins the signer's time lock, if it has one and it has not begun. Else as [`Signers::check`].
     pub(crate) async fn announce(&self, signer: Role, ask: Ask<'_>, id: &[u8; 32]) -> Result<Consent<()>, Denial> {
-        let (operation, payment) = ask.payment(signer, Signatures::new());
+        let (operation, payment) = ask.payment(signer, Given::default());
         consented(signer, self.ask(signer, operation, Operation::Announce(payment)).await?, id)
     }
 
@@ -187,14 +200,14 @@ impl Signers {
         &self,
         signer: Role,
         ask: Ask<'_>,
-        hot: Signatures,
+        hot: Given,
         id: &[u8; 32],
-    ) -> Result<Consent<Signatures>, Denial> {
+    ) -> Result<Consent<Given>, Denial> {
         let (operation, payment) = ask.payment(signer, hot);
         match self.ask(signer, operation, Operation::Sign(payment)).await? {
-            Outcome::Signed(Signed { digest, signatures, .. }) => {
+            Outcome::Signed(Signed { digest, signatures, head }) => {
                 same(signer, &digest, id)?;
-                Ok(Consent::Given(signatures))
+                Ok(Consent::Given(Given { signatures, head: head.filter(names_a_start) }))
             }
             Outcome::Pending(pending) => later(signer, &pending, id).map(Consent::Later),
             other => Err(unexpected(signer, &other)),
@@ -247,6 +260,10 @@ fn later(signer: Role, pending: &Pending, digest: &[u8; 32]) -> Result<Timestamp
     same(signer, &pending.digest, digest)?;
     let time = i64::try_from(pending.not_before_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     time.ok_or_else(|| away(signer, "its time lock ends at an impossible time; ask its admin to check its clock"))
+}
+
+fn names_a_start(head: &Attestation) -> bool {
+    AuditHead::decode(head.body.as_slice()).is_ok_and(|head| head.epoch > 0)
 }
 
 /// The signer decoded the same bytes to another transaction: one of the two is wrong, and nobody knows which.

@@ -12,10 +12,9 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use custody::{phrase::Phrase, trust::MemberTrust};
 use prost::Message;
-use protocol::ops::Operation;
 use signer::pipeline::Asker;
 use signer_workload::embedded::EmbeddedSigner;
 use wire::{Answer, Ask, Asked, Nothing, Question, Start, Told, Vouchers};
@@ -87,10 +86,7 @@ async fn answer(host: &EmbeddedSigner, trust: &MemberTrust, ask: Ask) -> Result<
             let asker = Asker { role: role.parse()?, key: [9; 32] };
             Told::Response(host.answer(asker, request).await)
         }
-        Ask::Head(Nothing {}) => match host.head().await? {
-            Operation::EchoHead(head) => Told::Head(head),
-            _ => return Err(anyhow!("the head cannot be read")),
-        },
+        Ask::Head(voucher) => Told::Head(host.head(voucher.parse()?).await?),
         Ask::Vouch(Vouchers { held }) => {
             let held = held.into_iter().map(|voucher| Ok((voucher.role.parse()?, voucher.held)));
             host.vouched(&held.collect::<Result<Vec<_>>>()?).await?;

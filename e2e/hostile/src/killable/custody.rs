@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use custody::{
     Role,
     config::{MemberConfig, NatsConfig},
@@ -14,7 +14,7 @@ use custody::{
 use data_center::RealVault;
 use protocol::{
     envelope::OwnKeys,
-    ops::{Attestation, Operation, Outcome},
+    ops::{Operation, Outcome},
 };
 use rand_core::OsRng;
 use sealing::Context;
@@ -26,7 +26,7 @@ use super::{
     requests::request,
     sentinel::Sentinel,
     signer::Signer,
-    wire::{Ask, Nothing, Told, Voucher, Vouchers},
+    wire::{Ask, Told, Voucher, Vouchers},
 };
 use crate::{
     files::copy,
@@ -171,12 +171,8 @@ impl Custody {
 
     /// Asks both vouchers, as the broker's loop does, and gives the lease. Why it stays locked otherwise.
     pub(crate) async fn unlock(&mut self, role: Role) -> Result<std::result::Result<(), String>> {
-        let held = self.show(role).await?;
-        let held = held.into_iter().map(|(role, held)| Voucher { role: role.to_string(), held }).collect();
-        match self.signer(role).process()?.ask(Ask::Vouch(Vouchers { held })).await {
-            Some(Told::Done(_)) => {}
-            Some(Told::Failed(why)) => return Ok(Err(why)),
-            other => bail!("{role} answers {other:?}"),
+        if let Err(why) = self.vouch(role).await? {
+            return Ok(Err(why));
         }
         self.lease(role).await?;
         // Unlocked, it shows its head to be held.
@@ -184,23 +180,46 @@ impl Custody {
         Ok(Ok(()))
     }
 
-    /// Shows a signer's head to the other one and the sentinel; what they held before. The other one need not run.
-    pub(crate) async fn show(&mut self, role: Role) -> Result<Vec<(Role, Option<Attestation>)>> {
-        let shown = match self.signer(role).process()?.ask(Ask::Head(Nothing {})).await {
-            Some(Told::Head(head)) => head,
-            other => bail!("{role} shows no head: {other:?}"),
-        };
-        let other = if role == Role::Keeper { Role::Cooler } else { Role::Keeper };
-        let mut held = Vec::new();
-        if let Some(process) = &self.signer(other).process {
-            match process.say(role, &request(Operation::EchoHead(shown.clone()))).await {
-                Some(Outcome::Held(answer)) => held.push((other, answer.head)),
-                answer => bail!("{other} does not vouch: {answer:?}"),
+    /// Shows the head of a signer that serves to the other one and the sentinel, who hold it from then on.
+    pub(crate) async fn show(&mut self, role: Role) -> Result<()> {
+        // Twice: a head that is not the one that they were shown before is looked for first.
+        for _ in 0..2 {
+            if let Err(why) = self.vouch(role).await? {
+                bail!("{role} is locked: {why}");
             }
         }
-        let signer = if role == Role::Keeper { &self.keeper } else { &self.cooler };
-        held.push((Role::Sentinel, self.sentinel.echo(signer, &shown)?));
-        Ok(held)
+        Ok(())
+    }
+
+    /// Shows a signer's head to the others and tells it what they held before; why it is locked. The other signer need
+    /// not run while this one serves.
+    async fn vouch(&mut self, role: Role) -> Result<std::result::Result<(), String>> {
+        let other = if role == Role::Keeper { Role::Cooler } else { Role::Keeper };
+        let mut held = Vec::new();
+        for voucher in [other, Role::Sentinel] {
+            let shown = match self.signer(role).process()?.ask(Ask::Head(voucher.to_string())).await {
+                Some(Told::Head(head)) => head,
+                Some(Told::Failed(why)) => return Ok(Err(why)),
+                other => bail!("{role} shows no head: {other:?}"),
+            };
+            let answer = if voucher == Role::Sentinel {
+                let signer = if role == Role::Keeper { &self.keeper } else { &self.cooler };
+                self.sentinel.echo(signer, &shown)?
+            } else if let Some(process) = &self.signer(other).process {
+                process.say(role, &request(Operation::EchoHead(shown))).await.ok_or_else(|| anyhow!("{other} ended"))?
+            } else {
+                continue;
+            };
+            match answer {
+                Outcome::Held(answer) => held.push(Voucher { role: voucher.to_string(), held: answer.head }),
+                answer => bail!("{voucher} does not vouch: {answer:?}"),
+            }
+        }
+        match self.signer(role).process()?.ask(Ask::Vouch(Vouchers { held })).await {
+            Some(Told::Done(_)) => Ok(Ok(())),
+            Some(Told::Failed(why)) => Ok(Err(why)),
+            other => bail!("{role} answers {other:?}"),
+        }
     }
 
     /// Starts and unlocks.
@@ -226,9 +245,11 @@ impl Custody {
             self.signer_mut(role).kill().await?;
             copy(&self.signer(role).start.data_dir, &self.aside(&format!("kept-{role}")))?;
         }
+        // As of these files: a start of them is then the next one to the sentinel too.
+        let sentinel = self.sentinel.clone();
         self.start_both().await?;
         let block = self.chain.anvil.rpc("evm_snapshot", json!([])).await?;
-        Ok(Kept { sentinel: self.sentinel.clone(), block })
+        Ok(Kept { sentinel, block })
     }
 
     /// Back to it.

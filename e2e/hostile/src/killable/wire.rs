@@ -38,9 +38,9 @@ pub(crate) enum Ask {
     /// A request of a party.
     #[prost(message, boxed, tag = "2")]
     Request(Box<Asked>),
-    /// The head that others are to vouch for.
-    #[prost(message, tag = "3")]
-    Head(Nothing),
+    /// The head that a voucher, named by its role, is to vouch for.
+    #[prost(string, tag = "3")]
+    Head(String),
     /// What they held.
     #[prost(message, tag = "4")]
     Vouch(Vouchers),

@@ -120,6 +120,11 @@ pub struct Payment {
     /// payment is to a wallet of the custody does not depend on it: that the signer finds out by itself.
     #[prost(string, tag = "8")]
     pub to_wallet: String,
+    /// In `Sign` to Cooler: the head that came with hot's signatures ([`super::Signed::head`]), by which Cooler knows that
+    /// the Keeper that made them is the present one. Not part of what the operation id stands for: a later head may come
+    /// with the same operation. Absent from an App of the version before.
+    #[prost(message, optional, tag = "9")]
+    pub hot_head: Option<Attestation>,
 }
 
 // Client keys are secret: they are never printed.
@@ -131,7 +136,8 @@ impl fmt::Debug for CreateWallet {
 
 impl fmt::Debug for Payment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, payment_id, to_wallet } = self;
+        let Self { wallet, chain, unsigned, hot_signatures, intent, client_key: _, payment_id, to_wallet, hot_head } =
+            self;
         f.debug_struct("Payment")
             .field("wallet", wallet)
             .field("chain", chain)
@@ -140,6 +146,7 @@ impl fmt::Debug for Payment {
             .field("intent", intent)
             .field("payment_id", payment_id)
             .field("to_wallet", to_wallet)
+            .field("hot_head", hot_head)
             .finish_non_exhaustive()
     }
 }
@@ -175,16 +182,20 @@ pub struct EchoHead {
     /// [`Attestation`] of an [`super::AuditHead`] by the asking signer.
     #[prost(message, optional, tag = "1")]
     pub head: Option<Attestation>,
-    /// The asking signer's start is not vouched for yet: the head is not kept. A chain that was rolled back grows while
-    /// it is locked, and would else put itself in the place of the one that it was rolled back from.
+    /// The asking signer's start is not vouched for yet: the head names no epoch and is not kept. A chain that was rolled
+    /// back grows while it is locked, and would else put itself in the place of the one that it was rolled back from.
     #[prost(bool, tag = "2")]
     pub locked: bool,
+    /// Hash of the head that the asked party held, as far as the asking signer knows, 32 bytes: this signer's chain goes on
+    /// from there, or its admin has accepted it instead. Only then is the new head kept ([`crate::vouching`]). Empty: none.
+    #[prost(bytes = "vec", tag = "3")]
+    pub after: Vec<u8>,
 }
 
 /// What the sentinel has seen on chains.
 #[derive(Clone, PartialEq, Message)]
 pub struct Settle {
-    /// At most [`MAX_BATCH_ITEMS`].
+    /// At most [`MAX_BATCH_ITEMS`], in order: each is judged after those before it.
     #[prost(message, repeated, tag = "1")]
     pub settlements: Vec<Settlement>,
 }

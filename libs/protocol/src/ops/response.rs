@@ -59,6 +59,9 @@ pub struct Pending {
     /// When it may be signed, Unix milliseconds; 0: its time lock has not begun, announce it.
     #[prost(uint64, tag = "2")]
     pub not_before_ms: u64,
+    /// Why it waits anew, CamelCase and stable: `AnnouncementLapsed`; empty: it waits as announced.
+    #[prost(string, tag = "3")]
+    pub reason: String,
 }
 
 /// One answer per request of the batch, in its order.

@@ -1,9 +1,9 @@
 //! What the sentinel has seen on a chain.
 
 use chain::Claim;
-use prost::Message;
+use prost::{Enumeration, Message};
 
-/// What a transaction uses up, and which transaction has used it up for good.
+/// What a transaction uses up, and which transaction has used it up.
 #[derive(Clone, PartialEq, Message)]
 pub struct Settlement {
     /// [`custody::WalletId`].
@@ -21,6 +21,21 @@ pub struct Settlement {
     /// The coin, on chains of coins.
     #[prost(message, optional, tag = "5")]
     pub coin: Option<Coin>,
+    /// How sure that is.
+    #[prost(enumeration = "SettlementState", tag = "6")]
+    pub state: i32,
+}
+
+/// How sure it is that a claim is used up. The depth at which a block is final is the sentinel's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum SettlementState {
+    /// For good: the block is as deep as it has to be. What says nothing else is final.
+    Final = 0,
+    /// In a block that may still vanish.
+    Used = 1,
+    /// Not used after all: the block has vanished, and `digest` was attested before.
+    Revoked = 2,
 }
 
 /// A coin, by the transaction that made it.
@@ -46,13 +61,28 @@ pub enum SettlementError {
     /// No transaction.
     #[error("a settlement names the 32 bytes of the transaction's id that used it up")]
     Digest,
+    /// A state of another version.
+    #[error("a settlement is final (0), used (1) or revoked (2)")]
+    State,
 }
 
 impl Settlement {
-    /// That `claim` of a wallet is used up by the transaction with this id.
+    /// That `claim` of a wallet is used up for good by the transaction with this id.
     pub fn new(wallet: impl Into<String>, chain: impl Into<String>, claim: Claim, id: [u8; 32]) -> Self {
         let (nonce, coin) = Coin::of(claim);
-        Self { wallet: wallet.into(), chain: chain.into(), nonce, digest: id.to_vec(), coin }
+        Self {
+            wallet: wallet.into(),
+            chain: chain.into(),
+            nonce,
+            digest: id.to_vec(),
+            coin,
+            state: SettlementState::Final.into(),
+        }
+    }
+
+    /// The same, as sure as `state` says.
+    pub fn stated(self, state: SettlementState) -> Self {
+        Self { state: state.into(), ..self }
     }
 
     /// What is used up.
@@ -63,6 +93,11 @@ impl Settlement {
     /// Which transaction has used it up.
     pub fn id(&self) -> Result<[u8; 32], SettlementError> {
         self.digest.as_slice().try_into().map_err(|_| SettlementError::Digest)
+    }
+
+    /// How sure it is; a state that this version does not know is an error and never the default.
+    pub fn known_state(&self) -> Result<SettlementState, SettlementError> {
+        SettlementState::try_from(self.state).map_err(|_| SettlementError::State)
     }
 }
 
@@ -113,5 +148,23 @@ mod tests {
     fn a_nonce_has_no_trace_of_a_coin() {
         let bytes = Settlement::new("a", "c", Claim::Sequence(300), [1; 32]).encode_to_vec();
         assert_eq!(bytes, [b"\x0a\x01a\x12\x01c\x18\xac\x02\x22\x20", &[1; 32][..]].concat());
+    }
+
+    /// Whoever knows no states says "final" by saying nothing.
+    #[test]
+    fn a_final_settlement_has_no_trace_of_its_state_and_an_unknown_one_is_none() {
+        let settled = Settlement::new("a", "c", Claim::Sequence(300), [1; 32]);
+        for (state, tail) in [
+            (SettlementState::Final, &[][..]),
+            (SettlementState::Used, &[0x30, 1]),
+            (SettlementState::Revoked, &[0x30, 2]),
+        ] {
+            let stated = settled.clone().stated(state);
+            assert_eq!(stated.encode_to_vec(), [&settled.encode_to_vec(), tail].concat());
+            assert_eq!(Settlement::decode(stated.encode_to_vec().as_slice()).unwrap().known_state(), Ok(state));
+        }
+        for state in [-1, 3] {
+            assert_eq!(Settlement { state, ..settled.clone() }.known_state(), Err(SettlementError::State));
+        }
     }
 }

@@ -97,6 +97,13 @@ pub struct AuditHead {
     /// newer.
     #[prost(uint64, tag = "6")]
     pub overrides: u64,
+    /// Which start of the signer states it: each takes the next number before it asks to be vouched for. 0: none does,
+    /// since the start is not vouched for yet, or a build before epochs made it.
+    #[prost(uint64, tag = "7")]
+    pub epoch: u64,
+    /// 16 random bytes of that start: two copies of one volume that take the same epoch differ in it. Empty with epoch 0.
+    #[prost(bytes = "vec", tag = "8")]
+    pub instance: Vec<u8>,
 }
 
 /// What somebody other than App wants paid: signed with a key that App does not hold.

@@ -64,7 +64,18 @@ fn head_statement(role: Role) -> AuditHead {
         hash: noise::<32>("head").to_vec(),
         at_ms: NOW,
         overrides: 1,
+        ..AuditHead::default()
     }
+}
+
+/// As a start states it that has been vouched for.
+fn started(role: Role) -> AuditHead {
+    AuditHead { epoch: 12, instance: noise::<16>("instance").to_vec(), ..head_statement(role) }
+}
+
+/// With its epoch, by Keeper.
+pub(crate) fn started_head() -> Attestation {
+    attest_audit_head(&started(Role::Keeper), &message_key(Role::Keeper))
 }
 
 /// Of the role's own chain.
@@ -123,6 +134,11 @@ fn good() -> Vec<Value> {
     let head_json = json!({
         "custodyId": custody, "role": "cooler", "count": head.count, "hash": hex(&head.hash), "atMs": NOW, "overrides": 1,
     });
+    let with_start = started(Role::Keeper);
+    let start_json = json!({
+        "custodyId": custody, "role": "keeper", "count": head.count, "hash": hex(&head.hash), "atMs": NOW, "overrides": 1,
+        "epoch": 12, "instance": hex(&with_start.instance),
+    });
     let intent_json = json!({
         "custodyId": custody, "id": hex(&intent.id), "wallet": "alice", "chain": CHAIN, "asset": "ETH", "to": ADDRESS,
         "amount": intent.amount, "expiresAtMs": intent.expires_at_ms,
@@ -134,6 +150,7 @@ fn good() -> Vec<Value> {
         case("hot-keys", HOT_KEYS, "HotKeys", hot_json, Role::Keeper, &hot_keys(), "Ok"),
         case("wallet-record", WALLET_RECORD, "WalletRecord", record_json, Role::Keeper, &self::record(), "Ok"),
         case("audit-head", AUDIT_HEAD, "AuditHead", head_json, Role::Cooler, &self::head(Role::Cooler), "Ok"),
+        case("audit-head-of-a-start", AUDIT_HEAD, "AuditHead", start_json, Role::Keeper, &started_head(), "Ok"),
         case("empty-audit-head", AUDIT_HEAD, "AuditHead", empty_json, Role::Keeper, &empty, "Ok"),
         case("payment-intent", PAYMENT_INTENT, "PaymentIntent", intent_json, Role::Sentinel, &self::intent(), "Ok"),
     ]

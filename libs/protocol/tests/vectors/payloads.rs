@@ -8,7 +8,7 @@ use protocol::{
     ops::{
         Allowed, Attestation, Batch, CreateWallet, Done, EchoHead, Freeze, Held, Lease, Operation, Outcome, Payment,
         Pending, ReadRecords, Record, RecordState, Records, Refused, RegisterWallet, Request, Response, Responses,
-        Settle, Settlement, Signed, Used,
+        Settle, Settlement, SettlementState, Signed, Used,
     },
     payment_id,
 };
@@ -19,7 +19,7 @@ use crate::{attestations, bytes, hex, keys::noise, read, text};
 const CHAIN: &str = "eip155:31337";
 
 enum Payload {
-    Request(Request),
+    Request(Box<Request>),
     Response(Response),
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn attestation_json(attestation: &Attestation) -> Value {
 fn request(name: &'static str, member: &str, value: Value, operation: Operation) -> Example {
     let operation_id = noise::<16>(name).to_vec();
     let value = json!({"operationId": hex(&operation_id), member: value});
-    Example { name, value, payload: Payload::Request(Request { operation_id, operation: Some(operation) }) }
+    Example { name, value, payload: Payload::Request(Box::new(Request { operation_id, operation: Some(operation) })) }
 }
 
 fn response(name: &'static str, member: &str, value: Value, outcome: Outcome) -> Example {
@@ -92,6 +92,15 @@ fn full_payment() -> (Value, Payment) {
     (value, full)
 }
 
+/// To Cooler, with the head that came with hot's signature.
+fn countersigned_payment() -> (Value, Payment) {
+    let (mut value, payment) = payment();
+    let (signature, head) = (vec![0x1b; 65], attestations::started_head());
+    value["hotSignature"] = json!(hex(&signature));
+    value["hotHead"] = attestation_json(&head);
+    (value, Payment { hot_signatures: vec![signature], hot_head: Some(head), ..payment })
+}
+
 fn requests() -> Vec<Example> {
     let create = || CreateWallet { wallet: "alice".to_owned(), ..CreateWallet::default() };
     let sealed = CreateWallet { client_key: noise::<32>("client key").to_vec(), ..create() };
@@ -99,7 +108,8 @@ fn requests() -> Vec<Example> {
     let chains = vec![CHAIN.to_owned(), "eip155:1".to_owned()];
     let (bare, bare_payment) = payment();
     let (full, full_payment) = full_payment();
-    let head = attestations::head(Role::Cooler);
+    let (countersigned, countersigned_payment) = countersigned_payment();
+    let (head, started) = (attestations::head(Role::Cooler), attestations::started_head());
     let settlement = Settlement::new("alice", CHAIN, Claim::Sequence(300), noise::<32>("digest"));
     let settled = json!({"wallet": "alice", "chain": CHAIN, "nonce": 300, "digest": hex(&settlement.digest)});
     let freeze = Freeze { wallet: "alice".to_owned(), reason: "seen elsewhere".to_owned() };
@@ -126,6 +136,7 @@ fn requests() -> Vec<Example> {
         ),
         request("sign", "sign", bare.clone(), Operation::Sign(bare_payment.clone())),
         request("sign-full", "sign", full, Operation::Sign(full_payment)),
+        request("sign-countersigned", "sign", countersigned, Operation::Sign(countersigned_payment)),
         request("announce", "announce", bare, Operation::Announce(bare_payment)),
         request("freeze", "freeze", json!({"wallet": "alice", "reason": "seen elsewhere"}), Operation::Freeze(freeze)),
         request("freeze-everything", "freeze", json!({}), Operation::Freeze(Freeze::default())),
@@ -133,13 +144,33 @@ fn requests() -> Vec<Example> {
             "echo-head",
             "echoHead",
             json!({"head": attestation_json(&head)}),
-            Operation::EchoHead(EchoHead { head: Some(head), locked: false }),
+            Operation::EchoHead(EchoHead { head: Some(head), ..EchoHead::default() }),
+        ),
+        request(
+            "echo-head-of-a-start",
+            "echoHead",
+            json!({"head": attestation_json(&started), "after": hex(noise::<32>("after"))}),
+            Operation::EchoHead(EchoHead {
+                head: Some(started),
+                after: noise::<32>("after").to_vec(),
+                ..EchoHead::default()
+            }),
         ),
         request(
             "settle",
             "settle",
-            json!({"settlements": [settled]}),
-            Operation::Settle(Settle { settlements: vec![settlement] }),
+            json!({"settlements": [settled.clone()]}),
+            Operation::Settle(Settle { settlements: vec![settlement.clone()] }),
+        ),
+        request(
+            "settle-used-and-revoked",
+            "settle",
+            json!({"settlements": [with(&settled, "state", json!(1)), with(&settled, "state", json!(2))]}),
+            Operation::Settle(Settle {
+                settlements: [SettlementState::Used, SettlementState::Revoked]
+                    .map(|state| settlement.clone().stated(state))
+                    .into(),
+            }),
         ),
         request(
             "lease",
@@ -225,7 +256,7 @@ fn batch() -> Example {
     ];
     let values: Vec<Value> = items.iter().map(|item| item.value.clone()).collect();
     let requests = items.into_iter().map(|item| match item.payload {
-        Payload::Request(request) => request,
+        Payload::Request(request) => *request,
         Payload::Response(_) => unreachable!("all are requests"),
     });
     request("batch", "batch", json!({"requests": values}), Operation::Batch(Batch { requests: requests.collect() }))
@@ -241,7 +272,8 @@ fn responses() -> Vec<Example> {
         || Refused { reason: "OverLimit".to_owned(), message: "more than the local policy allows".to_owned() };
     let refused_json = json!({"reason": "OverLimit", "message": "more than the local policy allows"});
     let away = Refused { reason: "VaultSealed".to_owned(), message: "the Vault is sealed; unseal it".to_owned() };
-    let waits = Pending { digest: digest.clone(), not_before_ms: 1_800_003_600_000 };
+    let waits = Pending { digest: digest.clone(), not_before_ms: 1_800_003_600_000, reason: String::new() };
+    let anew = Pending { reason: "AnnouncementLapsed".to_owned(), ..waits.clone() };
     let (read, page) = records();
     let answers = [Outcome::Signed(signed.clone()), Outcome::Refused(refused())];
     let answers = Responses { responses: answers.map(|outcome| Response { outcome: Some(outcome) }).into() };
@@ -272,7 +304,13 @@ fn responses() -> Vec<Example> {
             "pending-not-announced",
             "pending",
             json!({"digest": hex(&digest)}),
-            Outcome::Pending(Pending { digest, not_before_ms: 0 }),
+            Outcome::Pending(Pending { digest: digest.clone(), ..Pending::default() }),
+        ),
+        response(
+            "pending-anew",
+            "pending",
+            json!({"digest": hex(&digest), "notBeforeMs": anew.not_before_ms, "reason": anew.reason}),
+            Outcome::Pending(anew),
         ),
         response(
             "batch-answers",

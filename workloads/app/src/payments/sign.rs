@@ -1,12 +1,13 @@
 //! Hot, then cool, each verified before it is believed.
 
-use chain::{KeyRole, Signatures};
+use chain::KeyRole;
 use custody::Role;
+use protocol::ops::Attestation;
 
 use super::{step::Step, trouble::Trouble};
 use crate::{
     domain::{Payment, Seed, Stage, Status, Transaction},
-    signers::{Consent, Refused},
+    signers::{Consent, Given, Refused},
 };
 
 /// Why a signature is missing.
@@ -60,17 +61,20 @@ impl Step<'_> {
         label: &str,
         then: Payment,
     ) -> Result<Result<Transaction, Unsigned>, Trouble> {
+        let mut head = None;
         if transaction.hot.is_none() {
-            match self.signatures(Role::Keeper, &transaction, label).await? {
-                Ok(Consent::Given(signatures)) => transaction.hot = Some(signatures),
+            match self.signatures(Role::Keeper, &transaction, None, label).await? {
+                Ok(Consent::Given(given)) => (transaction.hot, head) = (Some(given.signatures), given.head),
                 Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByKeeper(refused))),
             }
             self.app.store.record(self.payment.clone(), transaction.clone()).await?;
+        } else if transaction.cool.is_none() {
+            head = self.keeper_head(&transaction, label).await?;
         }
         if transaction.cool.is_none() {
-            match self.signatures(Role::Cooler, &transaction, label).await? {
-                Ok(Consent::Given(signatures)) => transaction.cool = Some(signatures),
+            match self.signatures(Role::Cooler, &transaction, head, label).await? {
+                Ok(Consent::Given(given)) => transaction.cool = Some(given.signatures),
                 Ok(Consent::Later(_)) => return Ok(Err(Unsigned::Later)),
                 Err(refused) => return Ok(Err(Unsigned::ByCooler(refused))),
             }
@@ -81,22 +85,32 @@ impl Step<'_> {
         Ok(Ok(transaction))
     }
 
+    /// Keeper's present head, from its stored answer: since it signed it may have started anew, and Cooler takes hot's
+    /// signatures only with a head of its present start. Without one, Cooler says what is missing.
+    async fn keeper_head(&self, signed: &Transaction, label: &str) -> Result<Option<Attestation>, Trouble> {
+        Ok(match self.signatures(Role::Keeper, signed, None, label).await? {
+            Ok(Consent::Given(given)) => given.head,
+            Ok(Consent::Later(_)) | Err(_) => None,
+        })
+    }
+
     async fn signatures(
         &self,
         signer: Role,
         transaction: &Transaction,
+        head: Option<Attestation>,
         label: &str,
-    ) -> Result<Result<Consent<Signatures>, Refused>, Trouble> {
+    ) -> Result<Result<Consent<Given>, Refused>, Trouble> {
         let ask = self.ask(label, signer, transaction);
         let (owner, hot) = match signer {
-            Role::Cooler => (KeyRole::Cool, transaction.hot.clone().unwrap_or_default()),
-            _ => (KeyRole::Hot, Signatures::new()),
+            Role::Cooler => (KeyRole::Cool, Given { signatures: transaction.hot.clone().unwrap_or_default(), head }),
+            _ => (KeyRole::Hot, Given::default()),
         };
         match self.app.signers.sign(signer, ask, hot, &transaction.id).await {
-            Ok(Consent::Given(signatures)) => {
+            Ok(Consent::Given(given)) => {
                 let rules = self.app.trust.rules();
-                if rules.signed_by(&transaction.unsigned, &self.wallet, owner, &signatures).unwrap_or_default() {
-                    return Ok(Ok(Consent::Given(signatures)));
+                if rules.signed_by(&transaction.unsigned, &self.wallet, owner, &given.signatures).unwrap_or_default() {
+                    return Ok(Ok(Consent::Given(given)));
                 }
                 let message = format!("its signatures do not fit this transaction and this wallet's {owner} key");
                 Ok(Err(Refused { signer, reason: "WrongSignature".to_owned(), message }))

@@ -274,7 +274,9 @@ async fn killed_between_the_owners_it_goes_on_with_both_signatures_of_hot() {
     assert_eq!(app.ended(&id).await["status"], "confirmed");
     let [sent] = &world.chain.mined()[..] else { panic!("paid once") };
     world.assert_signed(sent);
-    assert_eq!(world.signers.asked(Role::Keeper, "sign").len(), 1);
+    // Once more for the head of Keeper's present start, which its stored answer comes with.
+    let [first, again] = &world.signers.asked(Role::Keeper, "sign")[..] else { panic!("asked twice") };
+    assert_eq!(first, again);
 }
 
 #[tokio::test]

@@ -142,8 +142,9 @@ async fn what_the_destination_does_not_take_fails_before_anything_is_signed() {
     let world = World::new().await;
     let app = world.start().await;
     let address = world.funded(&app, "alice").await;
-    let factory = chain_evm::constants::FACTORY.to_string();
-    let failed = app.ended(&app.pay("one", "alice", &factory, "ETH", 7).await).await;
+    let closed = "0x4444444444444444444444444444444444444444";
+    world.set_code(closed, "0x5f5ffd").await;
+    let failed = app.ended(&app.pay("one", "alice", closed, "ETH", 7).await).await;
     assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("SimulationReverted")), "{failed:#}");
     assert_eq!(failed["signers"], json!([]));
     app.paid("two", "alice", 8).await;

@@ -14,8 +14,8 @@ use prost::Message;
 use protocol::{
     attestation,
     ops::{
-        Allowed, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending, ReadRecords, Record,
-        RecordState, Records, Refused, Request, Response, Signed, Used, WalletRecord,
+        Allowed, Attestation, AuditHead, ChainAddress, HotKeys, NamespaceKey, Operation, Outcome, Payment, Pending,
+        ReadRecords, Record, RecordState, Records, Refused, Request, Response, Signed, Used, WalletRecord,
     },
 };
 use sha2::{Digest, Sha256};
@@ -302,8 +302,9 @@ impl TestSigners {
         let decoded = self.rules.decode(&payment.unsigned, &wallet, &self.assets).unwrap();
         if asked == Asked::Sign && signer == Role::Cooler {
             assert!(self.rules.signed_by(&payment.unsigned, &wallet, KeyRole::Hot, hot).unwrap(), "hot signs first");
+            assert_eq!(payment.hot_head, Some(Self::keeper_head()), "with Keeper's present head");
         } else {
-            assert!(hot.is_empty(), "hot's signatures are for Cooler's Sign");
+            assert!(hot.is_empty() && payment.hot_head.is_none(), "hot's signatures are for Cooler's Sign");
         }
         let mut state = self.state.lock().unwrap();
         let Some((_, _, amount)) = decoded.transfers().next() else { return Ok(decoded.id) };
@@ -328,7 +329,7 @@ impl TestSigners {
                 state.announced.insert(announced);
             }
             let not_before_ms = if state.announced.contains(&announced) { until_ms } else { 0 };
-            return Err(Outcome::Pending(Pending { digest: decoded.id.to_vec(), not_before_ms }));
+            return Err(Outcome::Pending(Pending { digest: decoded.id.to_vec(), not_before_ms, ..Pending::default() }));
         }
         if asked == Asked::Sign {
             for claim in &decoded.claims {
@@ -357,7 +358,15 @@ impl TestSigners {
             _ => (KeyRole::Cool, *self.cool.secret("eip155").unwrap()),
         };
         let signatures = self.signatures(owner, &secret, unsigned, &self.wallet(wallet));
-        Signed { digest: id.to_vec(), signatures, head: None }
+        let head = (signer == Role::Keeper).then(Self::keeper_head);
+        Signed { digest: id.to_vec(), signatures, head }
+    }
+
+    /// Of its present start.
+    fn keeper_head() -> Attestation {
+        let (role, hash, instance) = (Role::Keeper.to_string(), vec![7; 32], vec![3; 16]);
+        let head = AuditHead { role, count: 7, hash, epoch: 3, instance, ..AuditHead::default() };
+        attestation::attest_audit_head(&head, &Self::message_key(Role::Keeper))
     }
 
     fn signatures(&self, owner: KeyRole, secret: &[u8; 32], unsigned: &[u8], wallet: &WalletDesc) -> Signatures {

@@ -41,9 +41,9 @@ pub(super) fn run<T>(
     work: impl FnOnce(Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     #[cfg(test)]
-    super::plans::watch(connection);
+    super::plans::PLANS.watch(connection);
     let outcome = work(Db(connection));
     #[cfg(test)]
-    super::plans::check(connection);
+    super::plans::PLANS.check(connection);
     outcome
 }

@@ -1,7 +1,7 @@
 use futures::future::join_all;
 use rusqlite::Connection;
 
-use super::{super::plans, alice, id, new, with_alice};
+use super::{super::plans::PLANS, alice, id, new, with_alice};
 use crate::{
     domain::{Payment, Status},
     store::{Payments, StoreError, sqlite::MIGRATIONS},
@@ -19,7 +19,7 @@ fn a_statement_that_goes_through_all_rows_of_a_growing_table_is_found() {
         "SELECT id FROM payments WHERE recipient = ?1",
         "SELECT id FROM payments WHERE wallet = ?1 AND stage <> 'done' ORDER BY amount",
     ] {
-        assert!(plans::grows(&db, sql).is_some(), "{sql}");
+        assert!(PLANS.grows(&db, sql).is_some(), "{sql}");
     }
     for sql in [
         "SELECT status, payments FROM payment_counts",
@@ -29,7 +29,7 @@ fn a_statement_that_goes_through_all_rows_of_a_growing_table_is_found() {
         "SELECT id FROM payments WHERE id = ?1",
         "SAVEPOINT step",
     ] {
-        assert_eq!(plans::grows(&db, sql), None, "{sql}");
+        assert_eq!(PLANS.grows(&db, sql), None, "{sql}");
     }
 }
 
