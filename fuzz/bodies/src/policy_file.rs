@@ -325,7 +325,7 @@ fn asset(input: &mut Input<'_>) -> AssetLimits {
     AssetLimits {
         per_wallet: rolling(input),
         total: rolling(input),
-        time_lock: (input.choice(4) == 1).then(|| TimeLock { above: text(input), delay_seconds: seconds(input) }),
+        time_lock: (input.choice(4) == 1).then(|| TimeLock::new(&text(input), seconds(input))),
         ..AssetLimits::new(chain, symbol, contract, 18, &text(input))
     }
 }

@@ -117,6 +117,17 @@ pub struct TimeLock {
     pub above: String,
     /// How long, seconds.
     pub delay_seconds: u64,
+    /// How long after its wait a payment can be signed, seconds, at most [`MAX_LAPSE_SECONDS`]; then it has to be
+    /// announced anew. Absent: the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_after_seconds: Option<u64>,
+}
+
+impl TimeLock {
+    /// Of payments above an amount; an announced one lapses as late as possible.
+    pub fn new(above: &str, delay_seconds: u64) -> Self {
+        Self { above: above.to_owned(), delay_seconds, lapses_after_seconds: None }
+    }
 }
 
 /// The destinations that payments may go to.
@@ -169,6 +180,8 @@ impl OperationKind {
 
 /// Longest window, delay and cooling time, seconds: a leap year.
 pub const MAX_SECONDS: u64 = 366 * 24 * 3600;
+/// Longest time for which an announced payment can be signed after its wait, seconds: seven days.
+pub const MAX_LAPSE_SECONDS: u64 = 7 * 24 * 3600;
 /// Most destinations, and most intent signers, of a local policy.
 pub const MAX_DESTINATIONS: usize = 4096;
 /// See [`MAX_DESTINATIONS`].
@@ -231,9 +244,14 @@ fn check_limits(
             check_seconds(&format!("{under}{name}.windowSeconds of {symbol}"), *window_seconds, 1)?;
         }
     }
-    if let Some(TimeLock { above, delay_seconds }) = time_lock {
+    if let Some(TimeLock { above, delay_seconds, lapses_after_seconds }) = time_lock {
         check_amount(symbol, &format!("{under}timeLock.above"), above)?;
         check_seconds(&format!("{under}timeLock.delaySeconds of {symbol}"), *delay_seconds, 1)?;
+        if lapses_after_seconds.is_some_and(|lapse| !(1..=MAX_LAPSE_SECONDS).contains(&lapse)) {
+            return invalid(format!(
+                "local policy: {under}timeLock.lapsesAfterSeconds of {symbol} must be 1 to {MAX_LAPSE_SECONDS} seconds"
+            ));
+        }
     }
     let name = format!("{under}intentAbove");
     intent_above.iter().try_for_each(|above| check_amount(symbol, &name, above))

@@ -305,7 +305,9 @@ mod tests {
     use nkeys::XKey;
 
     use super::*;
-    use crate::local_policy::{AssetLimits, Destination, Destinations, FeeCeiling, MAX_SECONDS, Rolling, TimeLock};
+    use crate::local_policy::{
+        AssetLimits, Destination, Destinations, FeeCeiling, MAX_LAPSE_SECONDS, MAX_SECONDS, Rolling, TimeLock,
+    };
 
     fn peer(byte: u8) -> PeerKeys {
         PeerKeys {
@@ -477,9 +479,18 @@ mod tests {
                 .contains("total.windowSeconds")
         );
         assert!(
-            changed(|f| f.assets[0].time_lock = Some(TimeLock { above: "1".into(), delay_seconds: MAX_SECONDS + 1 }))
-                .contains("timeLock")
+            changed(|f| f.assets[0].time_lock = Some(TimeLock::new("1", MAX_SECONDS + 1)))
+                .contains("timeLock.delaySeconds")
         );
+        fn lapses(after: u64) -> Option<TimeLock> {
+            Some(TimeLock { lapses_after_seconds: Some(after), ..TimeLock::new("1", 1) })
+        }
+        for refused in [
+            changed(|f| f.assets[0].time_lock = lapses(0)),
+            changed(|f| f.assets[0].time_lock = lapses(MAX_LAPSE_SECONDS + 1)),
+        ] {
+            assert!(refused.contains("timeLock.lapsesAfterSeconds"), "{refused}");
+        }
         assert!(changed(|f| f.assets[0].intent_above = Some("1".into())).contains("intentSigners"));
         assert!(changed(|f| f.intent_signers = vec!["00".into()]).contains("not an ed25519 key"));
         assert!(changed(|f| f.intent_signers = vec![peer(7).message_key; 2]).contains("listed twice"));

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::Amount;
-use custody::local_policy::OperationKind;
+use custody::local_policy::{MAX_LAPSE_SECONDS, OperationKind};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -72,6 +72,9 @@ struct AssetDocument<'a> {
     /// By amount.
     #[serde(rename = "timeLocks")]
     time_locks: Vec<TimeLockDocument>,
+    /// Left out where it is the longest.
+    #[serde(rename = "lapseMs", skip_serializing_if = "Option::is_none")]
+    lapse_ms: Option<u64>,
     #[serde(rename = "intentAbove", skip_serializing_if = "Option::is_none")]
     intent_above: Option<Amount>,
     /// Of internal payments; left out where they are no others.
@@ -86,6 +89,9 @@ struct LimitsDocument {
     /// By amount.
     #[serde(rename = "timeLocks")]
     time_locks: Vec<TimeLockDocument>,
+    /// Left out where it is the longest.
+    #[serde(rename = "lapseMs", skip_serializing_if = "Option::is_none")]
+    lapse_ms: Option<u64>,
     #[serde(rename = "intentAbove", skip_serializing_if = "Option::is_none")]
     intent_above: Option<Amount>,
 }
@@ -166,22 +172,24 @@ fn asset(policy: &AssetPolicy) -> AssetDocument<'_> {
         payees: payees(it.payees),
         limit: it.limit,
     });
-    let LimitsDocument { per_transaction, time_locks, intent_above } = limits(external);
+    let LimitsDocument { per_transaction, time_locks, lapse_ms, intent_above } = limits(external);
     AssetDocument {
         contract: contract.as_deref(),
         per_transaction,
         windows: windows.collect(),
         time_locks,
+        lapse_ms,
         intent_above,
         internal: (internal != external).then(|| limits(internal)),
     }
 }
 
-fn limits(Limits { per_transaction, time_locks, intent_above }: &Limits) -> LimitsDocument {
+fn limits(Limits { per_transaction, time_locks, lapse_ms, intent_above }: &Limits) -> LimitsDocument {
     let lock = |(above, delay_ms): &(Amount, u64)| TimeLockDocument { above: *above, delay_ms: *delay_ms };
     LimitsDocument {
         per_transaction: *per_transaction,
         time_locks: time_locks.iter().map(lock).collect(),
+        lapse_ms: Some(*lapse_ms).filter(|lapse| *lapse != MAX_LAPSE_SECONDS * 1000),
         intent_above: *intent_above,
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Limits {
     pub(crate) per_transaction: Amount,
     /// Delays in milliseconds of payments above an amount; a higher amount has a longer delay.
     pub(crate) time_locks: Vec<(Amount, u64)>,
+    /// How long after its wait a payment can be signed, milliseconds.
+    pub(crate) lapse_ms: u64,
     pub(crate) intent_above: Option<Amount>,
 }
 
@@ -210,6 +212,7 @@ impl Limits {
         Self {
             per_transaction: limits.per_transaction,
             time_locks: limits.time_lock.into_iter().collect(),
+            lapse_ms: limits.lapse_ms,
             intent_above: limits.intent_above,
         }
     }
@@ -217,6 +220,7 @@ impl Limits {
     fn and(&mut self, other: &Self) {
         self.per_transaction = self.per_transaction.min(other.per_transaction);
         self.time_locks = merge_locks(self.time_locks.iter().chain(&other.time_locks));
+        self.lapse_ms = self.lapse_ms.min(other.lapse_ms);
         self.intent_above = match (self.intent_above, other.intent_above) {
             (Some(own), Some(other)) => Some(own.min(other)),
             (own, other) => own.or(other),

@@ -16,6 +16,9 @@ pub enum Verdict {
     Pending {
         /// When, Unix milliseconds; 0: its time lock has not begun, announce it.
         not_before_ms: u64,
+        /// Until when it can be signed, Unix milliseconds; with no time above: when its announcement lapsed, 0 if there
+        /// was none.
+        lapses_at_ms: u64,
     },
     /// No.
     Refused(Refusal),
@@ -40,7 +43,9 @@ impl Policy {
         for rule in Rule::ALL {
             match (self.apply(rule, facts), &mut verdict) {
                 (Outcome::Refuses(refusal), _) => return Verdict::Refused(refusal),
-                (Outcome::Waits { not_before_ms }, _) => verdict = Verdict::Pending { not_before_ms },
+                (Outcome::Waits { not_before_ms, lapses_at_ms }, _) => {
+                    verdict = Verdict::Pending { not_before_ms, lapses_at_ms }
+                }
                 (Outcome::Intended(id), Verdict::Allowed { intent }) => *intent = Some(id),
                 _ => {}
             }

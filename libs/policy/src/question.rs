@@ -51,7 +51,7 @@ impl<'a> Question<'a> {
             Rule::Veto => self.veto(),
             Rule::PerTransaction => self.of_each_asset(self.facts.transaction.spent(), Self::per_transaction),
             Rule::Windows => self.of_each_asset(self.facts.transaction.spent(), Self::windows),
-            Rule::TimeLock => self.of_each_asset(self.facts.transaction.paid(), Self::time_lock),
+            Rule::TimeLock => self.time_lock(),
             Rule::Destination => self.destinations(),
             Rule::Cooling => {
                 together(self.facts.transaction.transfers().map(|it| self.of(it, Self::cooling)), MOVES_NOTHING)
@@ -241,18 +241,41 @@ impl<'a> Question<'a> {
         Outcome::Kept("no veto".to_owned())
     }
 
-    fn time_lock(&self, Moved { limits, amount, .. }: Moved<'_>) -> Outcome {
-        let delays = limits.time_locks.iter().filter(|(above, _)| amount > *above).map(|(_, delay)| *delay);
-        let Some(delay) = delays.max() else {
-            return Outcome::Unneeded("not above the time lock's amount");
+    /// The longest of the delays holds, and the shortest of the times in which it can then be signed.
+    fn time_lock(&self) -> Outcome {
+        let Some(paid) = self.facts.transaction.paid() else {
+            return refuses("OverLimit", "the amounts of this transaction add up to more than 256 bits");
         };
+        let (mut lock, mut moves) = (None, false);
+        for (asset, amount) in paid {
+            moves = true;
+            let Some((_, policy)) = self.limits(asset) else { continue };
+            let limits = policy.limits(self.facts.payees());
+            let delays = limits.time_locks.iter().filter(|(above, _)| amount > *above).map(|(_, delay)| *delay);
+            if let Some(delay) = delays.max() {
+                let (longest, shortest) = lock.unwrap_or((delay, limits.lapse_ms));
+                lock = Some((delay.max(longest), limits.lapse_ms.min(shortest)));
+            }
+        }
+        match lock {
+            Some((delay, lapse)) => self.waited(delay, lapse),
+            None if moves => Outcome::Unneeded("not above the time lock's amount"),
+            None => Outcome::Unneeded(MOVES_NOTHING),
+        }
+    }
+
+    fn waited(&self, delay: u64, lapse: u64) -> Outcome {
         let Some(announced) = self.facts.announced_ms else {
-            return Outcome::Waits { not_before_ms: 0 };
+            return Outcome::Waits { not_before_ms: 0, lapses_at_ms: 0 };
         };
-        match announced.checked_add(delay) {
-            Some(end) if self.facts.now_ms >= end => Outcome::Kept(format!("it waited until {}", time(end))),
-            Some(not_before_ms) => Outcome::Waits { not_before_ms },
-            None => refuses("TimeLockOutOfRange", "announced at an impossible time; announce it again"),
+        let Some(end) = announced.checked_add(delay) else {
+            return refuses("TimeLockOutOfRange", "announced at an impossible time; announce it again");
+        };
+        let lapses_at_ms = end.saturating_add(lapse);
+        match self.facts.now_ms {
+            now if now < end => Outcome::Waits { not_before_ms: end, lapses_at_ms },
+            now if now < lapses_at_ms => Outcome::Kept(format!("it waited until {}", time(end))),
+            _ => Outcome::Waits { not_before_ms: 0, lapses_at_ms },
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Outcome {
     Waits {
         /// See [`Verdict::Pending`].
         not_before_ms: u64,
+        /// See [`Verdict::Pending`].
+        lapses_at_ms: u64,
     },
     /// It is broken.
     Refuses(Refusal),
@@ -44,7 +46,7 @@ pub enum Rule {
     Fee,
     /// The admin did not veto this digest: of any kind, whether it is locked or not.
     Veto,
-    /// Announced for long enough.
+    /// Announced for long enough, and not too long ago.
     TimeLock,
     /// Wanted by a signer of intents. An intent that is not needed must be right all the same where any local policy names
     /// signers; where none does it is not looked at.
@@ -101,8 +103,11 @@ impl fmt::Display for Outcome {
             Outcome::Kept(how) => write!(f, "kept: {how}"),
             Outcome::Intended(id) => write!(f, "kept: intent {}", HEXLOWER.encode(id)),
             Outcome::Unneeded(why) => write!(f, "not needed: {why}"),
-            Outcome::Waits { not_before_ms: 0 } => f.write_str("waits: announce it"),
-            Outcome::Waits { not_before_ms } => write!(f, "waits until {}", time(*not_before_ms)),
+            Outcome::Waits { not_before_ms: 0, lapses_at_ms: 0 } => f.write_str("waits: announce it"),
+            Outcome::Waits { not_before_ms: 0, lapses_at_ms } => {
+                write!(f, "waits: its announcement lapsed at {}; announce it again", time(*lapses_at_ms))
+            }
+            Outcome::Waits { not_before_ms, .. } => write!(f, "waits until {}", time(*not_before_ms)),
             Outcome::Refuses(refusal) => write!(f, "refuses: {refusal}"),
         }
     }
@@ -113,25 +118,16 @@ pub(crate) fn refuses(reason: &'static str, message: impl Into<String>) -> Outco
     Outcome::Refuses(Refusal { reason, message: message.into() })
 }
 
-/// What a rule says of several things that it was asked of: the first refusal, else the longest wait, else all that is
-/// kept. `nothing`: there was none.
+/// What a rule says of several things that it was asked of: the first that decides, else all that is kept. `nothing`:
+/// there was none.
 pub(crate) fn together(outcomes: impl IntoIterator<Item = Outcome>, nothing: &'static str) -> Outcome {
-    let (mut kept, mut waits, mut unneeded) = (Vec::new(), None, None);
+    let (mut kept, mut unneeded) = (Vec::new(), None);
     for outcome in outcomes {
         match outcome {
             Outcome::Kept(how) => kept.push(how),
             Outcome::Unneeded(why) => unneeded = unneeded.or(Some(why)),
-            // 0 stands for "never": nothing was announced.
-            Outcome::Waits { not_before_ms } => {
-                waits = waits.filter(|longest| *longest == 0 || not_before_ms != 0 && *longest > not_before_ms);
-                waits = waits.or(Some(not_before_ms));
-            }
-            decided @ (Outcome::Refuses(_) | Outcome::Intended(_)) => return decided,
+            decided @ (Outcome::Refuses(_) | Outcome::Intended(_) | Outcome::Waits { .. }) => return decided,
         }
     }
-    match (waits, kept.is_empty()) {
-        (Some(not_before_ms), _) => Outcome::Waits { not_before_ms },
-        (None, false) => Outcome::Kept(kept.join("; ")),
-        (None, true) => Outcome::Unneeded(unneeded.unwrap_or(nothing)),
-    }
+    if kept.is_empty() { Outcome::Unneeded(unneeded.unwrap_or(nothing)) } else { Outcome::Kept(kept.join("; ")) }
 }

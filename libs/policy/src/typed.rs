@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, ChainId};
-use custody::local_policy::{AssetLimits, InternalLimits, LocalPolicy, MAX_SECONDS, OperationKind, Rolling, TimeLock};
+use custody::local_policy::{
+    AssetLimits, InternalLimits, LocalPolicy, MAX_LAPSE_SECONDS, MAX_SECONDS, OperationKind, Rolling, TimeLock,
+};
 use ed25519_dalek::VerifyingKey;
 
 use crate::{Payees, PolicyError, Scope, Window, error};
@@ -36,6 +38,8 @@ pub(crate) struct TypedLimits {
     pub(crate) per_transaction: Amount,
     /// Above which amount, and how long, milliseconds.
     pub(crate) time_lock: Option<(Amount, u64)>,
+    /// How long after its wait a payment can be signed, milliseconds.
+    pub(crate) lapse_ms: u64,
     pub(crate) intent_above: Option<Amount>,
 }
 
@@ -107,10 +111,12 @@ impl TypedLimits {
         intent_above: &Option<String>,
     ) -> Result<Self, PolicyError> {
         let lock = time_lock.as_ref();
+        let lapse = lock.and_then(|lock| lock.lapses_after_seconds).unwrap_or(MAX_LAPSE_SECONDS);
         let lock = lock.map(|lock| Ok((amount(&lock.above)?, milliseconds(lock.delay_seconds)?)));
         Ok(Self {
             per_transaction: amount(per_transaction)?,
             time_lock: lock.transpose()?,
+            lapse_ms: milliseconds(lapse)?,
             intent_above: intent_above.as_deref().map(amount).transpose()?,
         })
     }

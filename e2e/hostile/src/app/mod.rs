@@ -7,6 +7,7 @@ mod nonces;
 mod operations;
 mod outcome;
 mod registry;
+mod settlements;
 mod transaction;
 
 use anyhow::Result;
@@ -56,6 +57,9 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
     }),
     ("token that the local policy does not name", "keeper: UnknownAsset; cooler: UnknownAsset", |w| {
         transaction::unknown_token(w).boxed_local()
+    }),
+    ("payment to what wallets are made of", "keeper: Infrastructure; cooler: Infrastructure", |w| {
+        transaction::to_the_factory(w).boxed_local()
     }),
     ("over the limit in one payment", "keeper: OverLimit; cooler: OverLimit", |w| limits::in_one(w).boxed_local()),
     ("over the limit in many payments of one wallet", "keeper: OverWindow; cooler: OverWindow", |w| {
@@ -142,6 +146,20 @@ const ATTACKS: &[(&str, &str, Attack)] = &[
     ("hot signed by another key", "cooler: HotSignatureInvalid", |w| registry::other_hot(w).boxed_local()),
     ("forged settlement", "keeper: NotSentinel, Unsettled; cooler: NotSentinel, Unsettled", |w| {
         operations::settlement(w).boxed_local()
+    }),
+    (
+        "taken sentinel: nonce 10^9 of every wallet",
+        "keeper: SettlementNotContiguous; cooler: SettlementNotContiguous",
+        |w| settlements::far(w).boxed_local(),
+    ),
+    ("taken sentinel: what is kept back is settled", "keeper: OverWindow; cooler: OverWindow", |w| {
+        settlements::stockpile(w).boxed_local()
+    }),
+    ("taken sentinel: nonces that nothing has used", "keeper: NonceSettled; cooler: NonceSettled", |w| {
+        settlements::made_up(w).boxed_local()
+    }),
+    ("thefts after a settled block has vanished", "keeper: NonceUsed; cooler: NonceUsed", |w| {
+        settlements::reorganised(w).boxed_local()
     }),
     ("own lease", "keeper: NotSentinel; cooler: NotSentinel", |w| operations::lease(w).boxed_local()),
     ("shown audit head", "keeper: NotASigner; cooler: NotASigner", |w| operations::head(w).boxed_local()),

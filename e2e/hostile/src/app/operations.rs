@@ -64,11 +64,11 @@ pub(super) async fn head(world: &World) -> Result<Outcome> {
         count: 1,
         hash: vec![1; 32],
         at_ms: now_ms(),
-        overrides: 0,
+        ..AuditHead::default()
     };
     let head = Some(attest_audit_head(&head, custody.app.message_key()));
     let mut granted = Granted::default();
-    refused(world, &mut granted, Operation::EchoHead(EchoHead { head, locked: false })).await?;
+    refused(world, &mut granted, Operation::EchoHead(EchoHead { head, ..EchoHead::default() })).await?;
     Outcome::of(&arena, granted.refusals, 0).await
 }
 

@@ -131,6 +131,14 @@ pub(super) async fn native_coin(world: &World) -> Result<Outcome> {
     .await
 }
 
+pub(super) async fn to_the_factory(world: &World) -> Result<Outcome> {
+    let factory = chain_evm::constants::FACTORY;
+    altered(world, Kind::Plain, |arena, tx| {
+        *tx = SafeTx::transfer(arena.token.contract, factory, PER_TRANSACTION, 0);
+    })
+    .await
+}
+
 pub(super) async fn unknown_token(world: &World) -> Result<Outcome> {
     altered(world, Kind::Unlisted, |_, _| {}).await
 }

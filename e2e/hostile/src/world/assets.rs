@@ -25,7 +25,7 @@ pub(crate) const SHORT_WINDOW_SECONDS: u64 = 10;
 const LONG_WINDOW_SECONDS: u64 = 3_600;
 
 /// Assets with limits alone, one for each attack that spends: no attack's signatures count in the windows of another.
-const PLAIN: usize = 64;
+const PLAIN: usize = 72;
 
 /// How the local policy treats an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ pub(super) fn local_policy(tokens: &BTreeMap<Kind, Vec<Token>>, intent_key: &Sig
 fn limits(kind: Kind, Token { symbol, contract }: &Token) -> AssetLimits {
     let window_seconds = if kind == Kind::Short { SHORT_WINDOW_SECONDS } else { LONG_WINDOW_SECONDS };
     let rolling = |amount: u128| Some(Rolling { amount: amount.to_string(), window_seconds });
-    let locked = || TimeLock { above: THRESHOLD.to_string(), delay_seconds: LONG_WINDOW_SECONDS };
+    let locked = || TimeLock::new(&THRESHOLD.to_string(), LONG_WINDOW_SECONDS);
     AssetLimits {
         per_wallet: rolling(PER_WALLET),
         total: rolling(TOTAL),

@@ -1,13 +1,14 @@
 //! From a SafeTx to what it does. Three shapes are understood (native transfer, ERC-20 transfer, cancel); the rest is
 //! refused.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
 use chain::{Amount, Asset, Effect, Refusal};
 
 use crate::{
     abi::{SafeTx, transferCall},
     address,
+    constants::{BESIDE_SAFE, FACTORY, LAST_PRECOMPILE, MULTICALL, P256_PRECOMPILE, SINGLETON},
 };
 
 /// Why a transaction is not signed. The names are part of the API.
@@ -37,6 +38,10 @@ pub enum Reason {
     ZeroAmount,
     /// The destination is a listed asset's contract: the money would be lost.
     AssetContract,
+    /// The destination is one of the chain's precompiled contracts: the money would be lost.
+    Precompile,
+    /// The destination is a contract that makes wallets or that they run on: the money would be lost.
+    Infrastructure,
     /// The destination is the wallet itself.
     OwnAddress,
     /// The nonce is above 2^64 - 1.
@@ -59,6 +64,8 @@ impl Reason {
             Reason::ZeroAddress => "ZeroAddress",
             Reason::ZeroAmount => "ZeroAmount",
             Reason::AssetContract => "AssetContract",
+            Reason::Precompile => "Precompile",
+            Reason::Infrastructure => "Infrastructure",
             Reason::OwnAddress => "OwnAddress",
             Reason::NonceTooLarge => "NonceTooLarge",
         }
@@ -162,6 +169,18 @@ impl<'a> Listed<'a> {
         if self.symbol(Some(to)).is_some() {
             return Err(Reason::AssetContract.because(format!("the destination {shown} is a token contract")));
         }
+        if is_precompile(&to) {
+            return Err(Reason::Precompile.because(format!("the destination {shown} is a precompiled contract")));
+        }
+        if [SINGLETON, FACTORY, MULTICALL].contains(&to) || BESIDE_SAFE.contains(&to) {
+            let message = format!("the destination {shown} is a contract of the wallets' own infrastructure");
+            return Err(Reason::Infrastructure.because(message));
+        }
         Ok(shown)
     }
+}
+
+fn is_precompile(to: &Address) -> bool {
+    let number = U256::from_be_slice(to.as_slice());
+    number <= U256::from(LAST_PRECOMPILE) || number == U256::from(P256_PRECOMPILE)
 }

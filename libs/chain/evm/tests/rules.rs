@@ -7,7 +7,10 @@ use chain::{
     Amount, Asset, ChainError, ChainId, ChainRules, Claim, Creation, Declares, Effect, KeyRole, Owners, Payer, Payload,
     Signature, Signatures, Transaction, Validity, WalletDesc,
 };
-use chain_evm::{EvmSafe, constants::FACTORY};
+use chain_evm::{
+    EvmSafe,
+    constants::{self, FACTORY},
+};
 use custody::phrase::{EIP155, Phrase};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
@@ -319,6 +322,37 @@ fn money_is_not_sent_where_it_is_lost() {
     assert_eq!(refusal(&with_field(&native(), 0, U256::ZERO)), "ZeroAddress");
     assert_eq!(refusal(&with_field(&native(), 0, word(TOKEN))), "AssetContract");
     assert_eq!(refusal(&build(&transfer("USD", 0))), "ZeroAmount");
+}
+
+#[test]
+fn nothing_is_paid_to_precompiled_contracts_and_to_what_wallets_are_made_of() {
+    let to = |asset: &str, to: &str| Effect::Transfer { asset: asset.into(), to: to.into(), amount: 1.into() };
+    let refused = |address: &str| {
+        let reasons = ["ETH", "USD"].map(|asset| refusal(&build(&to(asset, address))));
+        let cancel = refusal(&build(&Effect::Cancel { to: address.into() }));
+        assert!(reasons.iter().all(|reason| *reason == cancel), "{address}: {reasons:?} {cancel}");
+        cancel
+    };
+    for number in (0x01..=0x11).chain([0x100]) {
+        assert_eq!(
+            refused(&format!("{:?}", Address::from_word(U256::from(number).into()))),
+            "Precompile",
+            "{number:#x}"
+        );
+    }
+    for number in [0x12, 0xff, 0x101, 0x1_0001] {
+        let address = format!("{:?}", Address::from_word(U256::from(number).into()));
+        assert_eq!(rules().admits(&to("ETH", &address), &wallet(), &assets()), Ok(()), "{number:#x}");
+    }
+    let infrastructure = [constants::SINGLETON, constants::FACTORY, constants::MULTICALL];
+    for address in infrastructure.iter().chain(&constants::BESIDE_SAFE) {
+        assert_eq!(refused(&format!("{address:?}")), "Infrastructure");
+    }
+    // A mistyped digit would be a place that nobody knows: EIP-55 of the published spellings tells.
+    let source = include_str!("../src/constants.rs");
+    for written in source.split("address!(\"").skip(1).map(|rest| &rest[..40]) {
+        assert_eq!(rules().address(&format!("0x{written}")).as_deref(), Ok(format!("0x{written}").as_str()));
+    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ use custody::{
     CustodyId,
     config::{HubLimits, Limit},
     local_policy::{
-        AssetLimits, Destination, Destinations, FeeCeiling, InternalLimits, LocalPolicy, Rolling, TimeLock,
+        AssetLimits, Destination, Destinations, FeeCeiling, InternalLimits, LocalPolicy, MAX_LAPSE_SECONDS, Rolling,
+        TimeLock,
     },
 };
 use data_encoding::HEXLOWER;
@@ -57,7 +58,7 @@ fn rolling(amount: &str, window_seconds: u64) -> Option<Rolling> {
 }
 
 fn time_lock(above: &str, delay_seconds: u64) -> Option<TimeLock> {
-    Some(TimeLock { above: above.to_owned(), delay_seconds })
+    Some(TimeLock::new(above, delay_seconds))
 }
 
 fn destinations(allow: &[&str], cooling_seconds: u64) -> Option<Destinations> {

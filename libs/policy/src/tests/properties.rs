@@ -142,7 +142,7 @@ fn payments() -> impl Strategy<Value = Payment> {
 fn rank(verdict: &Verdict) -> (u8, u64) {
     match verdict {
         Verdict::Allowed { .. } => (0, 0),
-        Verdict::Pending { not_before_ms } => (1, *not_before_ms),
+        Verdict::Pending { not_before_ms, .. } => (1, *not_before_ms),
         Verdict::Refused(_) => (2, 0),
     }
 }
@@ -185,7 +185,7 @@ proptest! {
             _ => None,
         });
         let wait = outcomes().find_map(|outcome| match outcome {
-            Outcome::Waits { not_before_ms } => Some(*not_before_ms),
+            Outcome::Waits { not_before_ms, lapses_at_ms } => Some((*not_before_ms, *lapses_at_ms)),
             _ => None,
         });
         let intent = outcomes().find_map(|outcome| match outcome {
@@ -194,7 +194,7 @@ proptest! {
         });
         let expected = match (refusal, wait) {
             (Some(refusal), _) => Verdict::Refused(refusal),
-            (None, Some(not_before_ms)) => Verdict::Pending { not_before_ms },
+            (None, Some((not_before_ms, lapses_at_ms))) => Verdict::Pending { not_before_ms, lapses_at_ms },
             (None, None) => Verdict::Allowed { intent },
         };
         prop_assert_eq!(payment.judge(&policy), expected);

@@ -3,6 +3,7 @@
 use custody::local_policy::OperationKind;
 
 use super::*;
+use crate::Rule;
 
 const SECOND: u64 = 1000;
 
@@ -207,13 +208,15 @@ fn a_large_payment_waits_from_its_announcement_on() {
     let locked =
         |above: &str, delay| changed(|local_policy| local_policy.assets[0].time_lock = time_lock(above, delay));
     let (hour, day) = (3600 * SECOND, 86_400 * SECOND);
-    let waits = |not_before_ms| Verdict::Pending { not_before_ms };
+    let lapse = MAX_LAPSE_SECONDS * SECOND;
+    let never = Verdict::Pending { not_before_ms: 0, lapses_at_ms: 0 };
+    let waits = |not_before_ms| Verdict::Pending { not_before_ms, lapses_at_ms: not_before_ms + lapse };
     let allowed = Verdict::Allowed { intent: None };
     let out_of_range = "TimeLockOutOfRange";
     let policy = policy(&locked("100", 3600), &[locked("500", 86_400), locked("600", 60)]);
     let table = [
         ("100", None, Some(&allowed)),
-        ("101", None, Some(&waits(0))),
+        ("101", None, Some(&never)),
         ("101", Some(NOW), Some(&waits(NOW + hour))),
         ("101", Some(NOW - hour + 1), Some(&waits(NOW + 1))),
         ("101", Some(NOW - hour), Some(&allowed)),
@@ -229,6 +232,37 @@ fn a_large_payment_waits_from_its_announcement_on() {
             None => assert_eq!(word(&verdict), out_of_range),
         }
     }
+}
+
+#[test]
+fn an_announcement_lapses_when_it_was_not_signed_in_time() {
+    let locked = |lapses_after_seconds| {
+        changed(|local_policy| {
+            let lock = time_lock("100", 3600).unwrap();
+            local_policy.assets[0].time_lock = Some(TimeLock { lapses_after_seconds, ..lock });
+        })
+    };
+    let (hour, week) = (3600 * SECOND, MAX_LAPSE_SECONDS * SECOND);
+    let judged = |policy: &Policy, since: u64| {
+        let payment = Payment { announced_ms: Some(NOW - since), ..Payment::new(transfer("ETH", "101")) };
+        let waits = payment.explain(policy).into_iter().find(|it| it.rule == Rule::TimeLock).unwrap().outcome;
+        (payment.judge(policy), waits.to_string())
+    };
+    let lapsed = |ago: u64| Verdict::Pending { not_before_ms: 0, lapses_at_ms: NOW - ago };
+    for (policy, lapse) in [
+        (policy(&locked(None), &[]), week),
+        (policy(&locked(Some(60)), &[]), 60 * SECOND),
+        (policy(&locked(None), &[locked(Some(60))]), 60 * SECOND),
+        (policy(&locked(Some(60)), &[locked(None)]), 60 * SECOND),
+    ] {
+        assert_eq!(judged(&policy, hour + lapse - 1).0, Verdict::Allowed { intent: None });
+        assert_eq!(judged(&policy, hour + lapse).0, lapsed(0));
+        let (verdict, why) = judged(&policy, hour + lapse + 5);
+        assert_eq!(verdict, lapsed(5));
+        assert!(why.contains("lapsed") && why.contains("announce it again"), "{why}");
+    }
+    assert_eq!(policy(&locked(Some(MAX_LAPSE_SECONDS)), &[]).digest(), policy(&locked(None), &[]).digest());
+    assert_ne!(policy(&locked(Some(60)), &[]).digest(), policy(&locked(None), &[]).digest());
 }
 
 #[test]

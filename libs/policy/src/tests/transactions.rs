@@ -94,13 +94,15 @@ fn what_is_paid_together_waits_together() {
     });
     let policy = policy(&locked, &[]);
     let judged = |announced_ms, effects: &[Effect]| Payment { announced_ms, ..of(effects) }.judge(&policy);
-    let waits = |not_before_ms| Verdict::Pending { not_before_ms };
+    let lapse = MAX_LAPSE_SECONDS * 1000;
+    let never = Verdict::Pending { not_before_ms: 0, lapses_at_ms: 0 };
+    let waits = |not_before_ms| Verdict::Pending { not_before_ms, lapses_at_ms: not_before_ms + lapse };
     let (small, both) =
         ([to(BOB, "ETH", "50"), to(CAROL, "ETH", "50")], [to(BOB, "ETH", "101"), to(BOB, "USDT", "101")]);
     assert_eq!(word(&judged(None, &small)), "Allowed");
-    assert_eq!(judged(None, &[&small[..], &[to(BOB, "ETH", "1")]].concat()), waits(0));
+    assert_eq!(judged(None, &[&small[..], &[to(BOB, "ETH", "1")]].concat()), never);
     assert_eq!(judged(Some(NOW), &both), waits(NOW + 3_600_000));
-    assert_eq!(judged(None, &both), waits(0));
+    assert_eq!(judged(None, &both), never);
     let with_fee = Payment { fee: own_fee("ETH", 100), ..of(&small) };
     assert_eq!(word(&with_fee.judge(&policy)), "Allowed", "a fee is not paid to anybody");
 }

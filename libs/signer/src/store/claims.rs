@@ -1,5 +1,5 @@
-//! Claims: what signed transactions use up, and what the chain has settled. A nonce is unique within its wallet, a coin
-//! within its chain, whosever it is.
+//! Claims: what signed transactions use up. A nonce is unique within its wallet, a coin within its chain, whosever it
+//! is.
 
 use chain::Claim;
 use rusqlite::OptionalExtension;
@@ -57,17 +57,6 @@ pub struct Coin {
     pub settled: bool,
 }
 
-/// What became of an attested claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It is noted.
-    Noted,
-    /// The same was attested before.
-    Known,
-    /// Another transaction was attested for this claim before; nothing was written.
-    Otherwise,
-}
-
 /// A claim as it is stored: a nonce, or a coin.
 pub(super) type Columns = (Option<i64>, Option<Vec<u8>>);
 
@@ -93,21 +82,15 @@ pub(super) fn claim((nonce, coin): Columns) -> Result<Claim, StoreError> {
 impl Ledger<'_> {
     /// What is known of a wallet on a chain, looking at `nonce`.
     pub fn nonces(&self, wallet: &str, chain: &str, nonce: u64) -> Result<Nonces, StoreError> {
-        let (settled, highest): (Option<i64>, Option<i64>) = self
+        let next = self.progress(wallet, chain)?.next;
+        let (highest, outstanding): (Option<i64>, Option<i64>) = self
             .connection
             .prepare_cached(
-                "SELECT (SELECT max(nonce) FROM settled WHERE wallet = ?1 AND chain = ?2 AND nonce IS NOT NULL),
-                        (SELECT max(nonce) FROM claims WHERE wallet = ?1 AND chain = ?2 AND nonce IS NOT NULL)",
+                "SELECT (SELECT max(nonce) FROM claims WHERE wallet = ?1 AND chain = ?2 AND nonce IS NOT NULL),
+                        (SELECT min(nonce) FROM claims WHERE wallet = ?1 AND chain = ?2 AND kind = 'payment'
+                         AND nonce >= ?3 AND nonce IS NOT NULL)",
             )?
-            .query_row((wallet, chain), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let next = settled.map(unsigned).transpose()?.map_or(0, |settled| settled.saturating_add(1));
-        let outstanding: Option<i64> = self
-            .connection
-            .prepare_cached(
-                "SELECT min(nonce) FROM claims
-                 WHERE wallet = ?1 AND chain = ?2 AND kind = 'payment' AND nonce >= ?3 AND nonce IS NOT NULL",
-            )?
-            .query_row((wallet, chain, signed(next)?), |row| row.get(0))?;
+            .query_row((wallet, chain, signed(next)?), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let payment = self
             .connection
             .prepare_cached(
@@ -176,57 +159,6 @@ impl Ledger<'_> {
             .execute((wallet, chain, nonce, coin, kind.as_str(), id))?;
         Ok(rows == 1)
     }
-
-    /// The transaction that was attested to have used up a claim.
-    pub fn settled(&self, wallet: &str, chain: &str, claim: &Claim) -> Result<Option<[u8; 32]>, StoreError> {
-        let row = match columns(claim)? {
-            (Some(nonce), _) => self
-                .connection
-                .prepare_cached("SELECT id FROM settled WHERE wallet = ?1 AND chain = ?2 AND nonce = ?3")?
-                .query_row((wallet, chain, nonce), |row| row.get(0)),
-            (None, coin) => self
-                .connection
-                .prepare_cached("SELECT id FROM settled WHERE chain = ?1 AND coin = ?2")?
-                .query_row((chain, coin), |row| row.get(0)),
-        };
-        Ok(row.optional()?)
-    }
-
-    /// Notes that a claim is used up by the transaction `id`; a nonce with all before it. What this transaction moves
-    /// counts from now; what claims the same and can't happen any more counts from its signature; what was signed at an
-    /// earlier nonce, of which nobody said anything, is taken to have happened.
-    pub fn settle(&self, wallet: &str, chain: &str, claim: &Claim, id: &[u8; 32]) -> Result<Settled, StoreError> {
-        match self.settled(wallet, chain, claim)? {
-            Some(known) if known == *id => return Ok(Settled::Known),
-            Some(_) => return Ok(Settled::Otherwise),
-            None => {}
-        }
-        self.note_settled(wallet, chain, claim, id, self.now_ms())?;
-        for outstanding in self.outstanding(wallet, chain, claim)? {
-            let superseded = outstanding.same_claim && outstanding.spend.id != *id;
-            let from = if superseded { outstanding.signed_at_ms } else { self.now_ms() };
-            self.settle_spend(&outstanding.spend, from)?;
-        }
-        Ok(Settled::Noted)
-    }
-
-    /// The row alone; false: there is one for this claim.
-    pub(super) fn note_settled(
-        &self,
-        wallet: &str,
-        chain: &str,
-        claim: &Claim,
-        id: &[u8; 32],
-        at_ms: u64,
-    ) -> Result<bool, StoreError> {
-        let (nonce, coin) = columns(claim)?;
-        let rows = self.connection.execute(
-            "INSERT INTO settled (wallet, chain, nonce, coin, id, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO NOTHING",
-            (wallet, chain, nonce, coin, id, signed(at_ms)?),
-        )?;
-        Ok(rows == 1)
-    }
 }
 
 impl Kind {
@@ -242,9 +174,10 @@ impl Kind {
 mod tests {
     use chain::Amount;
     use policy::{Payees, Scope, Window};
+    use protocol::ops::SettlementState;
 
     use super::*;
-    use crate::store::{Spend, Store};
+    use crate::store::{Attested, Spend, Store};
 
     const CHAIN: &str = "eip155:7";
 
@@ -295,8 +228,9 @@ mod tests {
         let spent = async |at: u64| {
             store.decide(at, move |ledger| ledger.spent(&window, "alice", CHAIN, "COIN")).await.unwrap()
         };
-        let settle = async |at: u64, number: u8, id: u8| {
-            store.decide(at, move |ledger| ledger.settle("alice", CHAIN, &coin(number), &[id; 32])).await.unwrap()
+        let settle = async |at: u64, number: u8, id: u8, state: SettlementState| {
+            let attested = Attested { id: [id; 32], state, attester: "sentinel".to_owned() };
+            store.decide(at, move |ledger| ledger.attest("alice", CHAIN, &coin(number), &attested)).await.unwrap()
         };
         // Two payments of two coins each; the second is outrun by a transaction that takes one of its coins.
         store
@@ -311,12 +245,17 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(spent(900_000).await, Amount::from(110), "however long ago");
-        assert_eq!(settle(900_000, 1, 1).await, Settled::Noted);
-        assert_eq!(settle(950_000, 2, 1).await, Settled::Noted, "its other coin");
-        assert_eq!(settle(950_000, 1, 1).await, Settled::Known);
-        assert_eq!(settle(950_000, 1, 9).await, Settled::Otherwise);
-        assert_eq!(settle(950_000, 4, 9).await, Settled::Noted, "by something else");
+        settle(899_000, 1, 1, SettlementState::Used).await;
+        settle(899_000, 4, 9, SettlementState::Used).await;
+        assert_eq!(spent(900_000).await, Amount::from(110), "it may vanish");
+        settle(900_000, 1, 1, SettlementState::Final).await;
+        // Its other coin, and another transaction's that takes one of the second's.
+        settle(950_000, 2, 1, SettlementState::Final).await;
+        settle(950_000, 4, 9, SettlementState::Final).await;
         assert_eq!(spent(950_000).await, Amount::from(10), "the first counts from its settlement on");
         assert_eq!(spent(970_000).await, Amount::ZERO);
+        // All that takes a coin that was not used after all is outstanding again, and only that.
+        store.decide(970_000, |ledger| ledger.revoke("alice", CHAIN, &coin(2))).await.unwrap();
+        assert_eq!((spent(970_000).await, spent(9_970_000).await), (Amount::from(10), Amount::from(10)));
     }
 }
