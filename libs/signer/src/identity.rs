@@ -1,8 +1,10 @@
 //! The signer's own keys: made once, sealed by its own Vault, opened again at every start. What leaves is the public
-//! half with proof that the private one is held.
+//! half with proof that the private one is held. Beside them is the key by which the rows of its store are authenticated,
+//! made and sealed in the same way.
 
 use std::sync::Arc;
 
+use audit::{Decision, Entry};
 use custody::{
     CustodyId, Role,
     identity::{Identity, prove, statement},
@@ -14,10 +16,12 @@ use rand_core::CryptoRngCore;
 use sealing::{Context, Sealer};
 use zeroize::Zeroizing;
 
-use crate::store::{SealedIdentity, Store, StoreError};
+use crate::store::{STORE_KEY_MADE, SealedIdentity, Store, StoreError, StoreKey};
 
 /// What each seed is for, as its sealing context names it: connection, messages, envelopes.
 pub const PURPOSES: [&str; 3] = ["identity.nats.v1", "identity.message.v1", "identity.xkey.v1"];
+/// What the store key is for, as its sealing context names it.
+pub const STORE_KEY_PURPOSE: &str = "store.rows.v1";
 
 /// Why the keys are not there.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,9 @@ pub async fn open_or_make(
     if let Some(sealed) = store.identity().await? {
         return open(sealer, &sealed).await;
     }
+    if store.sealed_store_key().await?.is_some() {
+        return Err(StoreError::Tampered("its own keys are missing".to_owned()).into());
+    }
     let seeds = [seed(rng), seed(rng), seed(rng)];
     let secrets: Vec<_> = PURPOSES.iter().zip(&seeds).map(|(purpose, seed)| (context(purpose), &seed[..])).collect();
     let sealed = <[String; 3]>::try_from(sealer.seal(&secrets).await?).map_err(|_| IdentityError::Malformed("new"))?;
@@ -80,6 +87,57 @@ async fn open(sealer: &Sealer, sealed: &SealedIdentity) -> Result<Keys, Identity
     }
     let [nats, message, xkey] = <[Seed; 3]>::try_from(seeds).map_err(|_| IdentityError::Malformed("own"))?;
     Keys::new(nats, message, xkey)
+}
+
+/// Opens the store key and compares all rows of the store with what its holders wrote. Where nobody ever made a key, one
+/// is made at `now_ms`, on the record of the signer of this `role`, and the rows are believed as they are.
+pub async fn authenticate(
+    store: &Store,
+    sealer: &Sealer,
+    role: Role,
+    now_ms: u64,
+    rng: &mut (impl CryptoRngCore + Send),
+) -> Result<(), IdentityError> {
+    if store.sealed_store_key().await?.is_none() {
+        let sealed = sealer.seal(&[(context(STORE_KEY_PURPOSE), &seed(rng)[..])]).await?;
+        let [sealed] = <[String; 1]>::try_from(sealed).map_err(|_| IdentityError::Malformed("store"))?;
+        // Opened from what is kept, as at every later start.
+        let key = open_store_key(sealer, sealed.clone(), rng).await?;
+        let made = Entry {
+            at_ms: now_ms,
+            role: role.to_string(),
+            requester: role.to_string(),
+            operation: STORE_KEY_MADE.to_owned(),
+            decision: Decision::Done,
+            ..Entry::default()
+        };
+        store.keep_store_key(sealed, key, made).await?;
+    }
+    reauthenticate(store, sealer, rng).await?;
+    Ok(store.compare_rows().await?)
+}
+
+/// Opens the store key, for a command that writes beside the process: it compares what the tally says of the audit chain
+/// and no rows, which is left to the next start. A store without a key is written to as it is.
+pub async fn reauthenticate(
+    store: &Store,
+    sealer: &Sealer,
+    rng: &mut (impl CryptoRngCore + Send),
+) -> Result<(), IdentityError> {
+    match store.sealed_store_key().await? {
+        Some(sealed) => Ok(store.authenticate(open_store_key(sealer, sealed, rng).await?).await?),
+        None => Ok(()),
+    }
+}
+
+async fn open_store_key(
+    sealer: &Sealer,
+    sealed: String,
+    rng: &mut (impl CryptoRngCore + Send),
+) -> Result<Arc<StoreKey>, IdentityError> {
+    let opened = sealer.open(context(STORE_KEY_PURPOSE), sealed).await?;
+    let secret = <&[u8; 32]>::try_from(opened.as_slice()).map_err(|_| IdentityError::Malformed("store"))?;
+    Ok(Arc::new(StoreKey::new(secret, rng)))
 }
 
 impl Keys {

@@ -92,24 +92,34 @@ impl Story {
         match self.custody.start(role, None).await {
             Ok(()) => bail!("{role} starts"),
             Err(error) => {
-                ensure!(format!("{error:#}").contains(why), "{role} does not start for another reason: {error:#}")
+                // Its log has the newest line first.
+                let words = format!("{error:#}");
+                let newest = words.split(" | ").next().unwrap_or_default();
+                ensure!(newest.contains(why), "{role} does not start for another reason: {words}")
             }
         }
         Ok(())
     }
 
-    /// Stops a signer, writes into its file and starts it again; why it stays locked, if it does.
-    pub(super) async fn tamper(&mut self, role: Role, sql: &str) -> Result<Option<String>> {
+    /// Stops a signer and writes into its file: it does not start again, and says what it has found. Whatever the other
+    /// signer believes, this one signs nothing.
+    pub(super) async fn tampered(&mut self, role: Role, sql: &str, found: &str) -> Result<String> {
         self.write(role, |connection| Ok(connection.execute_batch(sql)?)).await?;
-        self.custody.start(role, None).await?;
-        Ok(self.custody.unlock(role).await?.err())
+        self.finds(role, found).await
     }
 
-    /// As [`Self::tamper`], where nobody else can know of it.
+    /// That a signer does not start on a file that somebody else wrote to.
+    pub(super) async fn finds(&mut self, role: Role, found: &str) -> Result<String> {
+        self.does_not_start(role, "StoreTampered").await?;
+        self.does_not_start(role, found).await?;
+        ensure!(self.custody.signer(role).process.is_none(), "{role} runs");
+        Ok(format!("{role}: StoreTampered ({found})"))
+    }
+
+    /// Stops a signer, writes into its file and starts it again, where nobody needs to notice.
     pub(super) async fn unnoticed(&mut self, role: Role, sql: &str) -> Result<()> {
-        let locked = self.tamper(role, sql).await?;
-        ensure!(locked.is_none(), "{role} stays locked: {locked:?}");
-        Ok(())
+        self.write(role, |connection| Ok(connection.execute_batch(sql)?)).await?;
+        self.custody.restart(role).await
     }
 
     /// Asks both signers for a payment to the thief and puts on the chain what they give. What each of them answers.
@@ -134,18 +144,25 @@ impl Story {
         Ok(Refusals::one(KEEPER, why).to_string())
     }
 
-    /// Keeper believes its file, which is one of three keys; Cooler has its own.
+    /// Keeper goes by what its admin accepted, which is one of three keys; Cooler has its own file.
     pub(super) async fn cooler_refuses(&mut self, whose: Whose, nonce: u64, why: &str) -> Result<String> {
         let told = self.steal(whose, nonce).await?;
         ensure!(told == ["Done", why], "keeper and cooler answer {told:?}, expected a signature and {why}");
         Ok(format!("{}; keeper's vote is the thief's", Refusals::one(COOLER, why)))
     }
 
-    /// Puts yesterday's files in the place of a signer's, with what `sql` adds; why it stays locked.
-    pub(super) async fn roll_back(&mut self, role: Role, sql: &str) -> Result<Option<String>> {
+    /// Puts yesterday's files in the place of a signer's.
+    pub(super) async fn put_back(&mut self, role: Role) -> Result<()> {
         self.custody.signer_mut(role).kill().await?;
         copy(&yesterday(&self.custody, role), &self.custody.signer(role).start.data_dir)?;
-        self.tamper(role, sql).await
+        Ok(())
+    }
+
+    /// The same, and starts it; why it stays locked.
+    pub(super) async fn roll_back(&mut self, role: Role) -> Result<Option<String>> {
+        self.put_back(role).await?;
+        self.custody.start(role, None).await?;
+        Ok(self.custody.unlock(role).await?.err())
     }
 }
 
