@@ -66,7 +66,7 @@ impl Folder {
             count: head.count,
             hash: head.hash.to_vec(),
             at_ms: 1,
-            overrides: 0,
+            ..AuditHead::default()
         };
         let attestation = Some(attest_audit_head(&statement, &key()).into());
         let header = Header { attestation, ..Header::new(role, CUSTODY.to_vec(), head) };

@@ -108,7 +108,7 @@ fn every_rule_says_what_it_found_and_the_code_is_the_verdict() {
         (json!({"listedSince": null}), "DestinationCooling"),
         (json!({"fee": "1"}), "FeeTooHigh"),
         (json!({"vetoed": true}), "Vetoed"),
-        (json!({"amount": "901", "spent": [], "announcedAt": "2026-01-01T00:00:00Z"}), "IntentMissing"),
+        (json!({"amount": "901", "spent": [], "announcedAt": "2026-01-31T00:00:00Z"}), "IntentMissing"),
     ];
     for (change, reason) in table {
         let refused = explained(&policy(), &with(request(), change), 1);
@@ -151,7 +151,7 @@ fn an_intent_is_verified_as_the_signers_do() {
     let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
     let intent = json!({"body": hex(&signed.body), "signer": hex(&signed.signer), "signature": hex(&signed.signature)});
     let large = json!({
-        "amount": "901", "spent": [], "announcedAt": "2026-01-01T00:00:00Z", "custodyId": "07".repeat(16),
+        "amount": "901", "spent": [], "announcedAt": "2026-01-31T00:00:00Z", "custodyId": "07".repeat(16),
         "intent": intent,
     });
     let allowed = explained(&policy(), &with(request(), large.clone()), 0);

@@ -1,13 +1,16 @@
 //! Money: payments with hot and cool, refusals that leave the wallet usable, evacuation with cool and cold.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use acceptance::{ETH, Ground, SAFE_DESTINATION, World};
+use acceptance::{ETH, Ground, SAFE_DESTINATION, World, until};
 use anyhow::{Context, Result};
 use playbook::{evacuation, stations};
 use serde_json::{Value, json};
+use signer::store::{FILE, KEEP_MS};
 
 const SHOP: &str = "0x00000000000000000000000000000000005400ff";
+/// Longest wait for a signer that was started again.
+const READY: Duration = Duration::from_secs(60);
 
 /// Keeper's local policy lets 2 ETH pass, Cooler's 1 ETH: an amount between shows Cooler deciding for itself.
 async fn world() -> Result<World> {
@@ -130,6 +133,46 @@ async fn a_large_payment_waits_for_both_time_locks_and_is_paid_with_the_client_k
     app_is_lost_and_restored_and_pays_nothing_twice(&mut world).await
 }
 
+/// What was signed is attested as settled, and the backup is older than what the signers still keep: all of their stored
+/// replies are pruned.
+async fn a_month_passes_at_both_signers(world: &World) -> Result<()> {
+    for (kubelet, role) in [(&world.kubelet_a, "keeper"), (&world.kubelet_b, "cooler")] {
+        let run = async |words: &[&str], input: String| -> Result<String> {
+            let output = kubelet.exec(role, words, input.as_bytes()).await?;
+            anyhow::ensure!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
+            Ok(String::from_utf8(output.stdout)?)
+        };
+        let history = run(&["history", "export"], String::new()).await?;
+        let (document, _) = history.trim_end().rsplit_once('\n').context("a history ends with its signature")?;
+        let document: Value = serde_json::from_str(document)?;
+        let wallets = document["wallets"].as_array().context("wallets")?.iter();
+        let signed =
+            wallets.flat_map(|it| it["signed"].as_array().into_iter().flatten().map(move |signed| (it, signed)));
+        let settled = signed.map(|(it, signed)| {
+            json!({"wallet": it["wallet"], "chain": it["chain"], "claim": signed["claims"][0], "digest": signed["digest"]})
+        });
+        run(&["settle", "-"], settled.collect::<Value>().to_string()).await?;
+
+        let connection = rusqlite::Connection::open(kubelet.host_path(role, "/data")?.join(FILE))?;
+        let month = i64::try_from(KEEP_MS / 1000)? + 60;
+        connection.execute("UPDATE operations SET recorded_at = recorded_at - ?1", [month])?;
+        // A signer begins to prune when it starts, and again every hour.
+        kubelet.kill(role)?;
+        let count = |what: &str| -> Result<i64> {
+            Ok(connection.query_row(&format!("SELECT count(*) FROM operations WHERE {what}"), [], |row| row.get(0))?)
+        };
+        until(async || {
+            let (replies, pruned) = (count("result IS NOT NULL")?, count("outcome = 'Done'")?);
+            // A wallet and its payments; the newest reply may not have been kept when it was killed.
+            anyhow::ensure!(replies == 0 && pruned >= 3, "{role} keeps {replies} replies and has pruned {pruned}");
+            Ok(())
+        })
+        .await?;
+        kubelet.ready(role, READY).await?;
+    }
+    Ok(())
+}
+
 /// The drill of the runbook: back up, pay, lose everything that App alone has, restore, ask again.
 async fn app_is_lost_and_restored_and_pays_nothing_twice(world: &mut World) -> Result<()> {
     let (commands, room) = (world.ground.commands.clone(), world.owner.folder.clone());
@@ -146,6 +189,7 @@ async fn app_is_lost_and_restored_and_pays_nothing_twice(world: &mut World) -> R
     assert_eq!(paid["status"], "confirmed", "{paid:#}");
 
     world.app.kill();
+    a_month_passes_at_both_signers(world).await?;
     for lost in ["data", "identity"] {
         fs::remove_dir_all(room.join(lost))?;
     }

@@ -13,6 +13,7 @@ pub mod report;
 pub mod sealed_backup;
 pub mod sealed_phrase;
 pub mod trust;
+pub mod volume;
 
 pub use error::TrustError;
 pub use ids::{CustodyId, Role, WalletId};

@@ -83,6 +83,23 @@ pub fn check(folder: &Path) -> Result<(), VolumeError> {
     }
 }
 
+/// What a file system has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// All of it, bytes.
+    pub size: u64,
+    /// What this process may still write, bytes.
+    pub free: u64,
+}
+
+/// What the file system of `folder` has: statvfs(3), of which the blocks kept for root are not counted as free.
+pub fn space(folder: &Path) -> Result<Space, VolumeError> {
+    let seen = rustix::fs::statvfs(folder)
+        .map_err(|cause| VolumeError::Unseen { path: folder.to_owned(), cause: cause.into() })?;
+    let bytes = |blocks: u64| blocks.saturating_mul(seen.f_frsize);
+    Ok(Space { size: bytes(seen.f_blocks), free: bytes(seen.f_bavail) })
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Relied,
@@ -137,6 +154,15 @@ mod tests {
         for (magic, _) in LOCAL {
             assert_eq!(judge(magic), Verdict::Relied);
         }
+    }
+
+    #[test]
+    fn a_real_file_system_says_what_it_has_and_what_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let Space { size, free } = space(folder.path()).unwrap();
+        assert!(size > free && free > 0, "{free} of {size}");
+        assert_eq!(space(Path::new("/proc")).unwrap(), Space { size: 0, free: 0 });
+        assert!(space(&folder.path().join("none")).unwrap_err().to_string().contains("No such file"));
     }
 
     #[test]

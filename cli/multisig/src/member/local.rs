@@ -59,17 +59,26 @@ start only, and the audit chain records it permanently.")]
         #[command(flatten)]
         at: At,
     },
-    /// Refuse a waiting payment permanently
+    /// Refuse payments: one or all that are waiting, or all of a wallet or to a destination
+    #[command(after_help = "\
+What is waiting is refused permanently, by its digest. The veto of a wallet or destination also refuses what is asked for
+later, with or without a time lock, until it is lifted. Cancels are still signed.")]
     Veto {
         #[command(flatten)]
         at: At,
-        /// As `member pending` lists it, 64 hex digits
-        digest: String,
+        #[command(flatten)]
+        what: Vetoed,
+        /// End the veto of a wallet or destination
+        #[arg(long, conflicts_with_all = ["digest", "all"])]
+        lift: bool,
     },
     /// Attest settlements in place of a lost or unused sentinel: all of the file or nothing
     #[command(after_help = "\
 The file is a JSON array of {\"wallet\", \"chain\", \"nonce\", \"digest\"}: which digest used a nonce, as seen on the
-chain. With a wrong entry, the next nonce can be signed too early, or an amount can leave its window too early.")]
+chain, in the order of the nonces, from the first that is not attested. With a wrong entry, the next nonce can be signed too
+early, or an amount can leave its window too early. An entry with \"correct\": true says that another digest was attested by
+mistake, and one with \"revoke\": true that this one was: amounts count as outstanding again, later nonces wait again, and
+what was signed stays signed.")]
     Settle {
         #[command(flatten)]
         at: At,
@@ -106,6 +115,13 @@ pub(crate) enum History {
     Import {
         #[command(flatten)]
         at: At,
+        /// The message key that signed the file, where it is not the signer's present one: as the other data centre had
+        /// approved it, 64 hex digits; may be repeated
+        #[arg(long = "key", value_name = "HEX")]
+        keys: Vec<String>,
+        /// Import a file that nobody has signed, as earlier versions wrote them
+        #[arg(long)]
+        accept_unsigned: bool,
         /// The file; `-` is standard input
         file: PathBuf,
     },
@@ -129,6 +145,23 @@ pub(crate) struct What {
     #[arg(long, value_name = "ID")]
     wallet: Option<String>,
     /// Everything
+    #[arg(long)]
+    all: bool,
+}
+
+/// What is vetoed; stated, never assumed.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Vetoed {
+    /// As `member pending` lists it, 64 hex digits
+    digest: Option<String>,
+    /// All payments of this wallet
+    #[arg(long, value_name = "ID")]
+    wallet: Option<String>,
+    /// All payments to this address, on every chain
+    #[arg(long, value_name = "ADDRESS")]
+    destination: Option<String>,
+    /// All payments that are waiting now
     #[arg(long)]
     all: bool,
 }
@@ -158,12 +191,26 @@ impl Local {
             Local::Freezes { at } => Remote::new(at, ["freezes"]),
             Local::Unlock { at, reason } => Remote::new(at, ["unlock"]).and(said(&reason)),
             Local::Pending { at } => Remote::new(at, ["pending"]),
-            Local::Veto { at, digest } => Remote::new(at, ["veto"]).and(Some(digest)),
+            Local::Veto { at, what, lift } => {
+                Remote::new(at, ["veto"]).and(Some(what.word())).and(lift.then(|| "--lift".to_owned()))
+            }
             Local::Settle { at, file } => Remote::new(at, ["settle", "-"]).reading(file),
             Local::Audit(Audit::Export { at }) => Remote::new(at, ["audit", "export"]),
             Local::History(History::Export { at }) => Remote::new(at, ["history", "export"]),
-            Local::History(History::Import { at, file }) => Remote::new(at, ["history", "import", "-"]).reading(file),
+            Local::History(History::Import { at, keys, accept_unsigned, file }) => {
+                let keys = keys.into_iter().map(|key| format!("--key={key}"));
+                let words = keys.chain(accept_unsigned.then(|| "--accept-unsigned".to_owned()));
+                Remote::new(at, ["history", "import", "-"]).and(words).reading(file)
+            }
         }
+    }
+}
+
+impl Vetoed {
+    fn word(self) -> String {
+        let wallet = self.wallet.map(|wallet| format!("--wallet={wallet}"));
+        let destination = self.destination.map(|address| format!("--destination={address}"));
+        self.digest.or(wallet).or(destination).unwrap_or_else(|| "--all".to_owned())
     }
 }
 
@@ -182,8 +229,8 @@ impl Remote {
         Self { at, words: words.map(str::to_owned).into(), file: None }
     }
 
-    fn and(mut self, word: Option<String>) -> Self {
-        self.words.extend(word);
+    fn and(mut self, words: impl IntoIterator<Item = String>) -> Self {
+        self.words.extend(words);
         self
     }
 
@@ -227,10 +274,20 @@ mod tests {
             ("freezes cooler", Some("freezes")),
             ("pending cooler", Some("pending")),
             ("veto keeper 0f", Some("veto 0f")),
+            ("veto keeper --all", Some("veto --all")),
+            ("veto cooler --wallet alice", Some("veto --wallet=alice")),
+            ("veto keeper --destination 0x1 --lift", Some("veto --destination=0x1 --lift")),
+            ("veto keeper", None),
+            ("veto keeper 0f --lift", None),
+            ("veto keeper --all --wallet alice", None),
             ("settle keeper -", Some("settle -")),
             ("audit export keeper", Some("audit export")),
             ("history export keeper", Some("history export")),
             ("history import keeper file.json", Some("history import -")),
+            (
+                "history import keeper --key 0f --key aa --accept-unsigned -",
+                Some("history import - --key=0f --key=aa --accept-unsigned"),
+            ),
             ("history import keeper", None),
         ];
         for (line, expected) in table {

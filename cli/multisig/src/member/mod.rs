@@ -11,6 +11,7 @@ mod preflight;
 mod prepare;
 mod status;
 mod trust;
+mod volume;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -51,6 +51,8 @@ struct PlanFile {
     images: Option<Vec<String>>,
     #[serde(default)]
     storage: Storage,
+    /// How many the volume has to be large enough for.
+    wallets: Option<u64>,
     #[serde(default)]
     hub_token: HubToken,
     /// Absent: [`EGRESS`] and the Vault's port.
@@ -131,6 +133,7 @@ pub(crate) struct Plan {
     pub(crate) keys: Option<KeyProtection>,
     pub(crate) images: Option<Vec<String>>,
     pub(crate) storage: Storage,
+    pub(crate) wallets: Option<u64>,
     pub(crate) hub_token_ttl: Duration,
     pub(crate) egress: Vec<Egress>,
 }
@@ -173,6 +176,7 @@ impl Plan {
             keys: file.keys,
             images: file.images,
             storage: file.storage,
+            wallets: file.wallets,
             egress,
         };
         match plan.trust().validate() {
@@ -339,7 +343,7 @@ fn check_chains(local_policy: &LocalPolicy) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use chain::KeyRole;
@@ -358,7 +362,7 @@ mod tests {
         Plan::parse(text, folder.path())
     }
 
-    fn with(line: &str) -> Result<Plan, String> {
+    pub(crate) fn with(line: &str) -> Result<Plan, String> {
         parse(&format!("{MINIMAL}{line}\n"))
     }
 

@@ -18,9 +18,11 @@ use super::{
     plan::Plan,
     preflight::{self, Ready},
     trust::differences,
+    volume::{self, VolumePlan},
 };
 use crate::{
     cluster::{Cluster, ClusterArgs},
+    failure::bad_input,
     objects,
     output::{Change, Output, Steps},
 };
@@ -38,6 +40,7 @@ FILE (YAML; paths in it are relative to it):
     authMount: multisig-fra-1       # named after the data centre: one for each cluster
     audience: multisig-vault-fra-1
   storage: {size: 1Gi, storageClassName: '', accessMode: ReadWriteOnce}   # ReadWriteOncePod where the CSI driver can
+  wallets: 20000                    # how many the volume must be large enough for; left out: any
   hubToken: {ttl: 720h}
   egress: [{ports: [443, 6443, 8200, 4222]}]    # TCP besides DNS; must include the Vault's port; `cidr` narrows it
   # No defaults: what the file leaves out of these stays as it is in multisig-trust. Approved peers always stay.
@@ -45,7 +48,7 @@ FILE (YAML; paths in it are relative to it):
   localPolicy:                      # what neither hub nor App can exceed; try it with `multisig policy test`
     assets: [{chain: 'eip155:1', symbol: ETH, asset: native, decimals: 18, perTransaction: '1000000000000000000'}]
       # an asset may also have perWallet and total, {amount: '1', windowSeconds: 86400}, both required in Production;
-      # timeLock: {above: '1', delaySeconds: 3600}; intentAbove: '1'
+      # timeLock: {above: '1', delaySeconds: 3600, lapsesAfterSeconds: 604800}; intentAbove: '1'
     looseningDelaySeconds: 86400    # how long a looser local policy waits; required in Production
     destinations: {allow: [{chain: 'eip155:1', address: '0x...'}], coolingSeconds: 3600}   # left out: anywhere
     kinds: [Transfer, Cancel]       # left out: both
@@ -91,6 +94,7 @@ struct Prepared {
     service_account_issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest_digest: Option<String>,
+    volume: VolumePlan,
     /// What still has to be decided before the workload serves.
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +121,7 @@ impl Prepare {
         let plan = Plan::load(&self.file)?;
         let out = self.out.as_deref().filter(|_| !self.check).map(OutFile::create).transpose()?;
         let ready = preflight::check(&plan, &self.cluster, self.helm.clone()).await?;
+        let volume = volume::judge(&plan, ready.trust.local_policy.as_ref()).map_err(bad_input)?;
         let mut prepared = Prepared {
             role: plan.role,
             namespace: plan.namespace.clone(),
@@ -124,6 +129,7 @@ impl Prepare {
             cluster_uid: ready.cluster_uid.clone(),
             service_account_issuer: ready.vault_setup.issuer.clone(),
             manifest_digest: ready.trust.custody.as_ref().map(|custody| custody.manifest_digest.clone()),
+            volume,
             missing: ready.trust.missing(),
             hub: None,
             changes: Vec::new(),
@@ -204,6 +210,7 @@ impl fmt::Display for Prepared {
         writeln!(f, "data centre            {}", self.data_center)?;
         writeln!(f, "service account issuer {}", self.service_account_issuer)?;
         writeln!(f, "manifest digest        {}", self.manifest_digest.as_deref().unwrap_or("none pinned"))?;
+        writeln!(f, "volume                 {}", self.volume)?;
         match &self.hub {
             Some(hub) => {
                 writeln!(f, "hub's kubeconfig       {} (until {})", hub.kubeconfig.display(), hub.expires_at)?;

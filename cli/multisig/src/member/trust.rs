@@ -172,6 +172,7 @@ mod tests {
             keys: None,
             images: None,
             storage: Storage::default(),
+            wallets: None,
             hub_token_ttl: Duration::from_secs(3600),
             egress: Vec::new(),
         }

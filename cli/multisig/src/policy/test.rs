@@ -98,7 +98,8 @@ impl TestArgs {
         output.print(&explained(&verdict, findings, HEXLOWER.encode(&loaded.policy.digest())))?;
         match verdict {
             Verdict::Allowed { .. } => Ok(()),
-            Verdict::Pending { not_before_ms: 0 } => bail!("this would wait: announce it first"),
+            Verdict::Pending { not_before_ms: 0, lapses_at_ms: 0 } => bail!("this would wait: announce it first"),
+            Verdict::Pending { not_before_ms: 0, .. } => bail!("its announcement has lapsed: announce it again"),
             Verdict::Pending { .. } => bail!("this would wait for its time lock"),
             Verdict::Refused(refusal) => bail!("this would be refused: {refusal}"),
         }
@@ -108,7 +109,7 @@ impl TestArgs {
 fn explained(verdict: &Verdict, findings: Vec<Found>, policy_digest: String) -> Explained {
     let (verdict, reason, not_before) = match verdict {
         Verdict::Allowed { .. } => ("Allowed", None, None),
-        Verdict::Pending { not_before_ms } => {
+        Verdict::Pending { not_before_ms, .. } => {
             let announced = i64::try_from(*not_before_ms).ok().filter(|ms| *ms > 0);
             ("Pending", None, announced.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
         }

@@ -6,17 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{Amount, Claim, hex::Hex};
 use custody::{CustodyId, Role};
+use protocol::ops::SettlementState;
 use serde::{Deserialize, Serialize};
 
+use crate::veto::VetoScope;
+
+mod signature;
+#[cfg(test)]
+mod tests;
 mod v1;
+mod write;
+
+pub use signature::{HISTORY, Signed};
+pub use write::HistoryWriter;
 
 /// What the file says it is.
 pub const FORMAT: &str = "multisig-history";
-/// The version that is written. Version 2, which has no payment ids, and version 1, whose transactions use up one nonce
-/// each, are read too.
-pub const VERSION: u32 = 3;
-/// As [`VERSION`], without payment ids.
-const WITHOUT_PAYMENT_IDS: u32 = 2;
+/// The version that is written, as a rule with a signature. Version 3, which has none, version 2, which has no payment ids
+/// either, and version 1, whose transactions use up one nonce each, are read too.
+pub const VERSION: u32 = 4;
+/// The first version with the same fields.
+const SAME_FIELDS: u32 = 2;
 
 /// Why a file is not imported. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +40,27 @@ pub enum HistoryError {
     /// Not the JSON expected.
     #[error("the history is malformed: {0}")]
     Malformed(String),
+    /// Nobody has signed it, and nobody said that it may be so.
+    #[error(
+        "the history is not signed (HistoryUnsigned), so anybody may have changed it; take one that the signer exported \
+         with its keys open, or import this one with --accept-unsigned if you know where it was kept"
+    )]
+    Unsigned,
+    /// Signed, by nobody who was named.
+    #[error(
+        "the history is signed by message key {signer} (HistoryUnknownSigner), which is not this signer's present one; \
+         ask the other data centre which key it had approved before, and name that with --key"
+    )]
+    UnknownSigner {
+        /// ed25519 public key.
+        signer: Hex<32>,
+    },
+    /// The signature is of another document.
+    #[error(
+        "the history was changed after it was signed (HistoryTampered); import another copy, and find out who changed \
+         this one"
+    )]
+    Tampered,
     /// Of another signer.
     #[error("the history is {theirs}'s, this is {own}; import it there")]
     OtherRole {
@@ -100,6 +131,9 @@ pub struct History {
     pub freezes: Vec<Freeze>,
     /// Time locks that have begun, and vetoes.
     pub announcements: Vec<Announced>,
+    /// Vetoes of wallets and destinations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vetoes: Vec<Vetoed>,
 }
 
 /// One wallet on one chain.
@@ -153,6 +187,51 @@ pub struct SettledAt {
     pub digest: Hex<32>,
     /// When it was attested, Unix milliseconds.
     pub at_ms: u64,
+    /// How sure it is; absent: for good.
+    #[serde(default, skip_serializing_if = "Certainty::is_final")]
+    pub state: Certainty,
+    /// Who attested it; absent: it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub attester: String,
+}
+
+/// How sure a settlement is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// For good.
+    #[default]
+    Final,
+    /// It may still vanish.
+    Used,
+    /// It is not so after all.
+    Revoked,
+}
+
+impl Certainty {
+    fn is_final(&self) -> bool {
+        *self == Self::Final
+    }
+}
+
+impl From<SettlementState> for Certainty {
+    fn from(state: SettlementState) -> Self {
+        match state {
+            SettlementState::Final => Self::Final,
+            SettlementState::Used => Self::Used,
+            SettlementState::Revoked => Self::Revoked,
+        }
+    }
+}
+
+impl From<Certainty> for SettlementState {
+    fn from(certainty: Certainty) -> Self {
+        match certainty {
+            Certainty::Final => Self::Final,
+            Certainty::Used => Self::Used,
+            Certainty::Revoked => Self::Revoked,
+        }
+    }
 }
 
 /// What a transaction moves of an asset.
@@ -225,25 +304,28 @@ pub struct Announced {
     /// When it was vetoed; absent: it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vetoed_at_ms: Option<u64>,
+    /// What it waits for, as in [`SignedAt`]; none where it waits no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
+    /// When it lapses, Unix milliseconds, where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_at_ms: Option<u64>,
+}
+
+/// A veto that stands until it is lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Vetoed {
+    /// Whether `name` is a wallet or a destination.
+    pub scope: VetoScope,
+    /// Wallet id, or address in lower case.
+    pub name: String,
+    /// Since when, Unix milliseconds.
+    pub at_ms: u64,
 }
 
 impl History {
-    /// With nothing in it.
-    pub fn empty(custody: CustodyId, role: Role) -> Self {
-        Self {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            custody_id: custody.to_string(),
-            role,
-            wallets: Vec::new(),
-            evacuations: Vec::new(),
-            intents: Vec::new(),
-            freezes: Vec::new(),
-            announcements: Vec::new(),
-        }
-    }
-
-    /// Reads a file that is meant for this signer and doesn't contradict itself.
+    /// Reads a document that is meant for this signer and doesn't contradict itself. Whose it is, see [`Signed`].
     pub fn parse(bytes: &[u8], custody: CustodyId, role: Role) -> Result<Self, HistoryError> {
         /// The version is read first, so that a newer file is called newer and not malformed.
         #[derive(Deserialize)]
@@ -258,7 +340,7 @@ impl History {
         let malformed = |error: serde_json::Error| HistoryError::Malformed(error.to_string());
         let history: Self = match u32::try_from(version) {
             Ok(v1::VERSION) => serde_json::from_slice::<v1::History>(bytes).map_err(malformed)?.into(),
-            Ok(WITHOUT_PAYMENT_IDS | VERSION) => serde_json::from_slice(bytes).map_err(malformed)?,
+            Ok(SAME_FIELDS..=VERSION) => serde_json::from_slice(bytes).map_err(malformed)?,
             _ => return Err(HistoryError::Version(version)),
         };
         if history.role != role {
@@ -269,12 +351,6 @@ impl History {
         }
         history.agrees_with_itself()?;
         Ok(history)
-    }
-
-    /// For a file.
-    pub fn to_json(&self) -> Result<String, HistoryError> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| HistoryError::Malformed(error.to_string()))?;
-        Ok(json + "\n")
     }
 
     /// Each wallet once, one payment and one settlement a claim, one digest an intent, and numbers that a store can
@@ -297,8 +373,11 @@ impl History {
                 return Err(conflict(format!("intent {id}")));
             }
         }
-        let times = self.announcements.iter().flat_map(|it| [Some(it.at_ms), it.vetoed_at_ms]).flatten();
-        holdable(times.chain(self.freezes.iter().map(|it| it.at_ms)))
+        let announced = |it: &Announced| [Some(it.at_ms), it.vetoed_at_ms, it.lapses_at_ms];
+        let times = self.announcements.iter().flat_map(announced).flatten();
+        let nonces = self.announcements.iter().flat_map(|it| it.claims.iter().copied().filter_map(nonce));
+        let others = self.freezes.iter().map(|it| it.at_ms).chain(self.vetoes.iter().map(|it| it.at_ms));
+        holdable(times.chain(nonces).chain(others))
     }
 }
 

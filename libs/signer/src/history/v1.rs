@@ -5,7 +5,7 @@ use chain::{Amount, Claim, hex::Hex};
 use custody::Role;
 use serde::Deserialize;
 
-use super::{Announced, Evacuated, FORMAT, Freeze, Kind, SettledAt, SignedAt, Spent, UsedIntent};
+use super::{Announced, Certainty, Evacuated, FORMAT, Freeze, Kind, SettledAt, SignedAt, Spent, UsedIntent};
 
 pub(super) const VERSION: u32 = 1;
 
@@ -75,6 +75,7 @@ impl From<History> for super::History {
             intents: old.intents,
             freezes: old.freezes.into_iter().map(renamed).collect(),
             announcements: old.announcements,
+            vetoes: Vec::new(),
         }
     }
 }
@@ -108,7 +109,13 @@ impl From<WalletHistory> for super::WalletHistory {
             chain: old.chain,
             signed,
             settled: settled
-                .map(|it| SettledAt { claim: Claim::Sequence(it.nonce), digest: it.digest, at_ms: it.at_ms })
+                .map(|it| SettledAt {
+                    claim: Claim::Sequence(it.nonce),
+                    digest: it.digest,
+                    at_ms: it.at_ms,
+                    state: Certainty::Final,
+                    attester: String::new(),
+                })
                 .collect(),
             spends: spends
                 .map(|it| Spent {

@@ -6,10 +6,10 @@ use audit::{Decision, Entry};
 use prost::Message;
 use protocol::ops::{Outcome, Refused, Response};
 
-use super::{context::SigningContext, request::Accepted, signer::Signer, stop::Stop};
+use super::{context::SigningContext, request::Accepted, room, signer::Signer, stop::Stop};
 use crate::store::{Ledger, OperationKey, Recall, StoreError};
 
-/// Stores a refusal under its operation id; an earlier result stays.
+/// Stores a refusal under its operation id, if there is room for it; an earlier result stays.
 pub(super) fn conclude(
     ledger: &Ledger<'_>,
     key: &OperationKey,
@@ -20,24 +20,44 @@ pub(super) fn conclude(
     finish(ledger, key, entry, stop.into_outcome())
 }
 
-/// Stores a result with its audit record, unless the id has one; what is on disk is the answer.
+/// Stores a result with its audit record, unless the id has one; what is on disk is the answer. What was done and whose
+/// reply is pruned is answered anew and never stored again.
 pub(super) fn finish(
     ledger: &Ledger<'_>,
     key: &OperationKey,
     entry: Entry,
     outcome: Outcome,
 ) -> Result<Result<Outcome, Stop>, StoreError> {
-    match ledger.recall(key)? {
-        Recall::Finished(result) => return Ok(stored(&result)),
-        Recall::Reused => return Ok(Err(Stop::reused())),
-        Recall::Open => {}
+    match (ledger.recall(key)?, &outcome) {
+        (Recall::Open, Outcome::Refused(Refused { reason, .. })) => {
+            if let Err(stop) = room::refusal(ledger, reason)? {
+                return Ok(Err(stop));
+            }
+        }
+        (Recall::Open, _) => {}
+        (Recall::Done, Outcome::Refused(_)) => return Ok(Err(Stop::pruned())),
+        (Recall::Done, _) => return Ok(Ok(outcome)),
+        (known, _) => return Ok(answered(known).unwrap_or_else(|| Err(Stop::pruned()))),
     }
     ledger.finish(key, &Response { outcome: Some(outcome.clone()) }.encode_to_vec())?;
     ledger.append(entry)?;
     Ok(Ok(outcome))
 }
 
-pub(super) fn stored(result: &[u8]) -> Result<Outcome, Stop> {
+/// The answer that is on disk; nothing: the operation has to be carried out, or, where its reply is pruned, made again.
+pub(super) fn answered(recall: Recall) -> Option<Result<Outcome, Stop>> {
+    match recall {
+        Recall::Open | Recall::Done => None,
+        Recall::Finished(result) => Some(stored(&result)),
+        Recall::Refused(reason) => {
+            let message = "this operation was refused; what was said of it then is no longer kept".to_owned();
+            Some(Ok(Outcome::Refused(Refused { reason, message })))
+        }
+        Recall::Reused => Some(Err(Stop::reused())),
+    }
+}
+
+fn stored(result: &[u8]) -> Result<Outcome, Stop> {
     let unreadable = || Stop::unavailable("StoreDamaged", "a stored result is not readable; restore the volume");
     Response::decode(result).ok().and_then(|response| response.outcome).ok_or_else(unreadable)
 }

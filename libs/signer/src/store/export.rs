@@ -11,13 +11,15 @@ use super::{
 /// The newest nonces of a wallet whose payments are listed. Without a sentinel nothing is ever attested as used up, and
 /// what was signed long ago has long been sent.
 const NEWEST: u64 = 8;
+/// Wallets that an export holds at once.
+const WALLETS_PAGE: u32 = 128;
 
 /// A wallet, and what was signed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedRow {
     /// As it was recorded.
     pub wallet: RegisteredWallet,
-    /// Payments at nonces that are not attested as used up, by chain and nonce.
+    /// Payments at nonces that are not attested as used up for good, by chain and nonce.
     pub outstanding: Vec<Unsettled>,
     /// CAIP-2 chain id, and the highest nonce at which anything was signed.
     pub highest: Vec<(String, u64)>,
@@ -39,22 +41,28 @@ pub struct Unsettled {
 }
 
 impl Ledger<'_> {
-    /// Hands all wallets to `each`, by id, until it fails. All of it is of one moment.
+    /// Hands all wallets to `each`, by id, until it fails. They are read page by page, each page of one moment, and handed
+    /// over between two of them: however slowly they are taken, nothing waits for it. What is signed meanwhile may be in
+    /// it.
     pub fn each_wallet<E: From<StoreError>>(
         &self,
         mut each: impl FnMut(ExportedRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut query =
-            self.connection.prepare("SELECT wallet FROM wallets ORDER BY wallet").map_err(StoreError::from)?;
-        // Statements that run while this one is not at its end see what it sees.
-        let mut ids = query.query([]).map_err(StoreError::from)?;
-        while let Some(row) = ids.next().map_err(StoreError::from)? {
-            let id: String = row.get(0).map_err(StoreError::from)?;
-            if let Some(wallet) = registered(self.connection, &id)? {
-                each(self.exported(wallet)?)?;
-            }
+        let mut after = String::new();
+        loop {
+            let page = self.moment(|| self.wallets_after(&after))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.wallet.wallet);
+            page.into_iter().try_for_each(&mut each)?;
         }
-        Ok(())
+    }
+
+    fn wallets_after(&self, after: &str) -> Result<Vec<ExportedRow>, StoreError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT wallet FROM wallets WHERE wallet > ?1 ORDER BY wallet LIMIT ?2")?;
+        let ids = query.query_map((after, WALLETS_PAGE), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        let found = ids.iter().filter_map(|id| registered(self.connection, id).transpose());
+        found.map(|wallet| self.exported(wallet?)).collect()
     }
 
     fn exported(&self, wallet: RegisteredWallet) -> Result<ExportedRow, StoreError> {
@@ -63,7 +71,8 @@ impl Ledger<'_> {
             let nonces = self.nonces(&wallet.wallet, chain, 0)?;
             let Some(newest) = nonces.highest else { continue };
             highest.push((chain.clone(), newest));
-            let from = nonces.next.max(newest.saturating_sub(NEWEST - 1));
+            let open = self.progress(&wallet.wallet, chain)?.next_final;
+            let from = open.max(newest.saturating_sub(NEWEST - 1));
             outstanding.extend(self.unsettled(&wallet.wallet, chain, from)?);
         }
         Ok(ExportedRow { wallet, outstanding, highest })
@@ -97,9 +106,10 @@ fn symbol(account: &str) -> &str {
 mod tests {
     use chain::Claim;
     use policy::Payees;
+    use protocol::ops::SettlementState;
 
     use super::*;
-    use crate::store::{Kind, Spend, Store, Watermark, account};
+    use crate::store::{Attested, Kind, Spend, Store, Watermark, account};
 
     const CHAIN: &str = "eip155:1";
 
@@ -145,7 +155,7 @@ mod tests {
                 })?;
                 Ok(rows)
             };
-            store.look(0, read).await.unwrap()
+            store.export(0, read).await.unwrap()
         };
         let listed = |row: &ExportedRow| -> Vec<u64> { row.outstanding.iter().map(|payment| payment.nonce).collect() };
         let seen = rows().await;
@@ -157,7 +167,14 @@ mod tests {
         assert_eq!(seen[0].outstanding.last(), Some(&last));
         assert_eq!(seen[0].outstanding[0].to, None, "it is not known of every payment");
         assert!(seen[1].outstanding.is_empty() && seen[1].highest.is_empty());
-        store.decide(1, |ledger| ledger.settle("alice", CHAIN, &Claim::Sequence(10), &[10; 32])).await.unwrap();
+        let settle = async |state| {
+            let attested = Attested { id: [10; 32], state, attester: "sentinel".to_owned() };
+            let claim = Claim::Sequence(10);
+            store.decide(1, move |ledger| ledger.attest("alice", CHAIN, &claim, &attested)).await.unwrap();
+        };
+        settle(SettlementState::Used).await;
+        assert_eq!(listed(&rows().await[0]), [10, 11], "its block may vanish");
+        settle(SettlementState::Final).await;
         assert_eq!(listed(&rows().await[0]), [11]);
     }
 }

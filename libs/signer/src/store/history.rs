@@ -1,88 +1,26 @@
-//! The signing history, out of the tables and into them. An import is a union: what is here stays, a freeze and a veto
-//! too, and of two accounts of the same thing the stricter one.
+//! The signing history, into the tables. An import is a union: what is here stays, a freeze and a veto too, and of two
+//! accounts of the same thing the stricter one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{Amount, Claim, hex::Hex};
+use chain::Claim;
 use rusqlite::{OptionalExtension, Params, Row};
 
 use super::{
     claims::{Columns, Kind, Watermark, claim},
     error::StoreError,
     ledger::{Ledger, signed, unsigned},
+    settlements::Attested,
 };
 use crate::history::{
-    self, Announced, Evacuated, Freeze, History, HistoryError, SettledAt, SignedAt, Spent, UsedIntent, WalletHistory,
-    conflict,
+    self, Announced, Certainty, Evacuated, Freeze, History, HistoryError, SettledAt, SignedAt, Spent, UsedIntent,
+    Vetoed, WalletHistory, conflict,
 };
 
 /// A wallet on a chain.
 type Place = (String, String);
 
 impl Ledger<'_> {
-    /// Fills `history`, whose header says whose it is.
-    pub fn history(&self, mut history: History) -> Result<History, StoreError> {
-        let mut wallets: BTreeMap<Place, WalletHistory> = BTreeMap::new();
-        let claims = "SELECT wallet, chain, nonce, coin, kind, id FROM claims ORDER BY nonce, kind DESC, id, coin";
-        for (place, row) in self.rows(claims, |row| {
-            let kind =
-                if row.get::<_, String>(4)? == "payment" { history::Kind::Payment } else { history::Kind::Cancel };
-            let (claims, digest) = (vec![claim(columns(row)?)?], Hex(row.get(5)?));
-            let (wallet, chain) = place(row)?;
-            let payment_id = self.payment_of(&wallet, &chain, &digest.0)?.map(Hex);
-            Ok(((wallet, chain), SignedAt { claims, kind, digest, payment_id }))
-        })? {
-            let signed = &mut wallets.entry(place).or_default().signed;
-            // The claims of a transaction stand together.
-            match signed.last_mut().filter(|last| last.digest == row.digest) {
-                Some(last) => last.claims.extend(row.claims),
-                None => signed.push(row),
-            }
-        }
-        let settled = "SELECT wallet, chain, nonce, coin, id, at_ms FROM settled ORDER BY nonce, coin";
-        for (place, row) in self.rows(settled, |row| {
-            let claim = claim(columns(row)?)?;
-            Ok((place(row)?, SettledAt { claim, digest: Hex(row.get(4)?), at_ms: number(row, 5)? }))
-        })? {
-            wallets.entry(place).or_default().settled.push(row);
-        }
-        let spends = "SELECT wallet, chain, id, asset, amount, signed_at_ms, counts_from_ms FROM spends
-                      ORDER BY signed_at_ms, id, asset";
-        for (place, row) in self.rows(spends, |row| Ok((place(row)?, spent(row)?)))? {
-            wallets.entry(place).or_default().spends.push(row);
-        }
-        history.wallets =
-            wallets.into_iter().map(|((wallet, chain), it)| WalletHistory { wallet, chain, ..it }).collect();
-        self.beside(history)
-    }
-
-    /// What belongs to no claim.
-    fn beside(&self, mut history: History) -> Result<History, StoreError> {
-        history.evacuations = self.rows("SELECT digest, chain, address FROM evacuations ORDER BY digest", |row| {
-            Ok(Evacuated { digest: Hex(row.get(0)?), chain: row.get(1)?, address: row.get(2)? })
-        })?;
-        history.intents = self.rows("SELECT id, digest FROM intents ORDER BY id", |row| {
-            Ok(UsedIntent { id: Hex(row.get(0)?), digest: Hex(row.get(1)?) })
-        })?;
-        history.freezes = self.rows("SELECT wallet, requester, reason, at_ms FROM freezes ORDER BY wallet", |row| {
-            let (wallet, requester, reason) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Freeze { wallet, requester, reason, at_ms: number(row, 3)? })
-        })?;
-        let announcements = "SELECT digest, wallet, chain, summary, at_ms, vetoed_at_ms FROM announcements
-                             ORDER BY at_ms, digest";
-        history.announcements = self.rows(announcements, |row| {
-            Ok(Announced {
-                digest: Hex(row.get(0)?),
-                wallet: row.get(1)?,
-                chain: row.get(2)?,
-                summary: row.get(3)?,
-                at_ms: number(row, 4)?,
-                vetoed_at_ms: maybe(row, 5)?,
-            })
-        })?;
-        Ok(history)
-    }
-
     fn rows<T>(&self, query: &str, read: impl Fn(&Row<'_>) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
         let mut query = self.connection.prepare(query)?;
         query.query_map([], |row| Ok(read(row)))?.map(|row| row?).collect()
@@ -160,8 +98,9 @@ impl Ledger<'_> {
                 }
             }
         }
-        for SettledAt { claim, digest, .. } in settled {
-            if self.settled(wallet, chain, claim)?.is_some_and(|known| known != digest.0) {
+        for SettledAt { claim, digest, state, .. } in settled {
+            let known = self.settled(wallet, chain, claim)?.filter(|_| *state != Certainty::Revoked);
+            if known.is_some_and(|known| known != digest.0) {
                 return at("settlement", &claim.to_string());
             }
         }
@@ -208,21 +147,22 @@ impl Ledger<'_> {
             }
             changed += usize::from(self.note_imported(&mark, payment_id.as_ref().map(|id| &id.0))?);
         }
-        for SettledAt { claim, digest, at_ms } in settled {
-            changed += usize::from(self.note_settled(wallet, chain, claim, &digest.0, *at_ms)?);
+        for SettledAt { claim, digest, at_ms, state, attester } in settled {
+            let attested = Attested { id: digest.0, state: (*state).into(), attester: attester.clone() };
+            changed += usize::from(self.note_settled(wallet, chain, claim, &attested, *at_ms)?);
         }
         for spent in spends {
             changed += self.import_spend(wallet, chain, spent)?;
         }
-        // What was outstanding on one side only and is used up on the other counts from now.
+        // What was outstanding on one side only and is used up for good on the other counts from now.
         changed += self.connection.execute(
             "UPDATE spends SET counts_from_ms = ?3 WHERE wallet = ?1 AND chain = ?2 AND counts_from_ms IS NULL
              AND id IN (
                 SELECT id FROM claims WHERE wallet = ?1 AND chain = ?2
-                    AND nonce <= (SELECT max(nonce) FROM settled WHERE wallet = ?1 AND chain = ?2)
+                    AND nonce < ?4
                 UNION SELECT c.id FROM claims c JOIN settled s ON s.chain = c.chain AND s.coin = c.coin
-                    WHERE c.wallet = ?1 AND c.chain = ?2)",
-            (wallet, chain, signed(self.now_ms())?),
+                    WHERE c.wallet = ?1 AND c.chain = ?2 AND s.state = 'final')",
+            (wallet, chain, signed(self.now_ms())?, signed(self.progress(wallet, chain)?.next_final)?),
         )?;
         Ok(changed)
     }
@@ -254,17 +194,42 @@ impl Ledger<'_> {
                 (wallet, requester, reason, signed(*at_ms)?),
             )?;
         }
-        for Announced { digest, wallet, chain, summary, at_ms, vetoed_at_ms } in &history.announcements {
-            // The longer wait, and any veto.
+        for Vetoed { scope, name, at_ms } in &history.vetoes {
             changed += self.connection.execute(
-                "INSERT INTO announcements (digest, wallet, chain, summary, at_ms, vetoed_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
-                 SET at_ms = max(at_ms, excluded.at_ms), vetoed_at_ms = ifnull(vetoed_at_ms, excluded.vetoed_at_ms)
-                 WHERE excluded.at_ms > at_ms OR (vetoed_at_ms IS NULL AND excluded.vetoed_at_ms IS NOT NULL)",
-                (digest.0, wallet, chain, summary, signed(*at_ms)?, vetoed_at_ms.map(signed).transpose()?),
+                "INSERT INTO vetoes (scope, name, at_ms) VALUES (?1, lower(?2), ?3) ON CONFLICT DO NOTHING",
+                (scope.as_str(), name, signed(*at_ms)?),
             )?;
         }
+        for announced in &history.announcements {
+            changed += usize::from(self.import_announced(announced)?);
+        }
         Ok(changed)
+    }
+
+    /// The longer wait, and any veto. What waits here for one of its claims goes on to wait, and not this.
+    fn import_announced(&self, announced: &Announced) -> Result<bool, StoreError> {
+        let Announced { digest, wallet, chain, summary, at_ms, vetoed_at_ms, claims, lapses_at_ms } = announced;
+        let (wallet_id, chain_id, claims) = (wallet.clone(), chain.clone(), claims.clone());
+        let mark = Watermark { wallet: wallet_id, chain: chain_id, claims, kind: Kind::Payment, id: digest.0 };
+        let rivals = self.waiting_for(&mark)?;
+        if vetoed_at_ms.is_none() && rivals.iter().any(|rival| *rival != digest.0) {
+            return Ok(false);
+        }
+        let rows = self.connection.execute(
+            "INSERT INTO announcements (digest, wallet, chain, summary, at_ms, vetoed_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
+             SET at_ms = max(at_ms, excluded.at_ms), vetoed_at_ms = ifnull(vetoed_at_ms, excluded.vetoed_at_ms)
+             WHERE excluded.at_ms > at_ms OR (vetoed_at_ms IS NULL AND excluded.vetoed_at_ms IS NOT NULL)",
+            (digest.0, wallet, chain, summary, signed(*at_ms)?, vetoed_at_ms.map(signed).transpose()?),
+        )?;
+        let waits = self.announcement(&digest.0)?.is_some_and(|it| !it.vetoed);
+        if rows == 1 {
+            self.wait_ended(&digest.0)?;
+            if let Some(lapses_at_ms) = lapses_at_ms.filter(|_| waits) {
+                self.wait_until(&mark, lapses_at_ms)?;
+            }
+        }
+        Ok(rows == 1)
     }
 
     fn one<T: rusqlite::types::FromSql>(&self, query: &str, with: impl Params) -> Result<Option<T>, StoreError> {
@@ -276,16 +241,6 @@ fn place(row: &Row<'_>) -> Result<Place, StoreError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-fn spent(row: &Row<'_>) -> Result<Spent, StoreError> {
-    Ok(Spent {
-        digest: Hex(row.get(2)?),
-        asset: row.get(3)?,
-        amount: Amount::from_be_bytes(row.get(4)?),
-        signed_at_ms: number(row, 5)?,
-        counts_from_ms: maybe(row, 6)?,
-    })
-}
-
 /// The third and fourth column.
 fn columns(row: &Row<'_>) -> Result<Columns, StoreError> {
     Ok((row.get(2)?, row.get(3)?))
@@ -293,8 +248,4 @@ fn columns(row: &Row<'_>) -> Result<Columns, StoreError> {
 
 fn number(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
     unsigned(row.get(column)?)
-}
-
-fn maybe(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {
-    row.get::<_, Option<i64>>(column)?.map(unsigned).transpose()
 }

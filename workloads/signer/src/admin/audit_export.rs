@@ -5,7 +5,7 @@ use std::io::Write;
 use audit::{Head, HeadAttestation, Header};
 use clock::now_ms;
 use custody::{CustodyId, Role};
-use signer::{identity, pipeline::attest, store::Unwritten};
+use signer::{identity, pipeline::attest};
 use workload::place::Place;
 
 use super::session::{AdminError, AdminSession, documents};
@@ -29,11 +29,7 @@ pub(crate) async fn export(
             tracing::warn!(%why, "the head is not attested: the keys don't open; the chain is complete without")
         }
     }
-    match session.look(move |ledger| Ok(ledger.write_audit(&header, &mut output))).await? {
-        Ok(()) => Ok(()),
-        Err(Unwritten::Store(error)) => Err(error.into()),
-        Err(Unwritten::Output(error)) => Err(AdminError::Output(error)),
-    }
+    Ok(session.export(move |ledger| Ok(ledger.write_audit(&header, &mut output))).await??)
 }
 
 async fn signed_head(
@@ -45,5 +41,5 @@ async fn signed_head(
     let keys = identity::reopen(&session.store, &*place.sealer(&trust.vault)?).await?;
     let (custody, own) = (manifest.custody_id(), keys.own().message_key().verifying_key());
     let overrides = session.look(move |ledger| ledger.overrides(&own)).await?;
-    Ok((custody, attest(session.role, custody, &keys, head, overrides, now_ms()).into()))
+    Ok((custody, attest(session.role, custody, &keys, head, overrides, None, now_ms()).into()))
 }

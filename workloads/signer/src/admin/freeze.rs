@@ -44,7 +44,7 @@ pub(crate) async fn thaw(
     wallet: Option<WalletId>,
     reason: String,
 ) -> Result<Done, AdminError> {
-    let session = AdminSession::open(place, role).await?;
+    let session = AdminSession::keyed(place, role).await?;
     let (what, wallet) = subject(role, wallet);
     let entry = Entry { wallet: wallet.clone(), reason, ..session.entry("Thaw", 0) };
     let (changed, left) = session

@@ -9,12 +9,13 @@ use custody::{
 };
 use evacuation::EvacuationError;
 use policy::WithoutPaper;
+use rand_core::OsRng;
 use serde::Serialize;
 use signature_part::PartError;
 use signer::{
     history::HistoryError,
-    identity::IdentityError,
-    store::{Document, Ledger, Store, StoreError},
+    identity::{self, IdentityError},
+    store::{Document, Ledger, Store, StoreError, Unwritten},
 };
 use workload::{
     configmaps::{ConfigMapError, ConfigMaps},
@@ -84,6 +85,15 @@ pub(crate) enum AdminError {
     Output(std::io::Error),
 }
 
+impl From<Unwritten> for AdminError {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Store(error) => error.into(),
+            Unwritten::Output(error) => Self::Output(error),
+        }
+    }
+}
+
 /// What a command did, in one line.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Done {
@@ -121,6 +131,17 @@ impl AdminSession {
         Ok(Self { store, role, custody })
     }
 
+    /// The same for a command that changes more than a freeze: the rows of a store that are authenticated are written with
+    /// its key, which the Vault opens.
+    pub(crate) async fn keyed(place: &Place, role: Role) -> Result<Self, AdminError> {
+        let session = Self::open(place, role).await?;
+        if session.store.sealed_store_key().await?.is_some() {
+            let (trust, _) = documents(place, role, &session.store).await?;
+            identity::reauthenticate(&session.store, &*place.sealer(&trust.vault)?, &mut OsRng).await?;
+        }
+        Ok(session)
+    }
+
     /// What the audit chain says of a command, before it is done.
     pub(super) fn entry(&self, operation: &str, at_ms: u64) -> Entry {
         admin_entry(self.role, self.custody, operation, at_ms)
@@ -130,7 +151,7 @@ impl AdminSession {
         &self,
         decide: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, AdminError> {
-        Ok(self.store.decide(now_ms(), decide).await?)
+        Ok(self.store.decide_urgent(now_ms(), decide).await?)
     }
 
     pub(super) async fn look<T: Send + 'static>(
@@ -138,6 +159,14 @@ impl AdminSession {
         look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, AdminError> {
         Ok(self.store.look(now_ms(), look).await?)
+    }
+
+    /// Of what may be much, and taken slowly.
+    pub(super) async fn export<T: Send + 'static>(
+        &self,
+        export: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AdminError> {
+        Ok(self.store.export(now_ms(), export).await?)
     }
 }
 
@@ -157,7 +186,10 @@ pub(super) async fn documents(
 }
 
 /// The last good documents.
-async fn kept(role: Role, store: &Store) -> Result<Result<(MemberTrust, VerifiedManifest), Unready>, StoreError> {
+pub(super) async fn kept(
+    role: Role,
+    store: &Store,
+) -> Result<Result<(MemberTrust, VerifiedManifest), Unready>, StoreError> {
     let trust = store.document(Document::Trust).await?;
     let manifest = store.document(Document::Manifest).await?;
     Ok(pinned(role, &Documents { trust, manifest, ..Documents::default() }))

@@ -2,6 +2,7 @@
 
 use audit::Entry;
 use custody::Role;
+use rand_core::OsRng;
 use signer::identity;
 use workload::place::Place;
 
@@ -12,7 +13,9 @@ use super::session::{AdminError, AdminSession, Done, admin_entry, documents};
 pub(crate) async fn unlock(place: &Place, role: Role, reason: String) -> Result<Done, AdminError> {
     let session = AdminSession::open(place, role).await?;
     let (trust, manifest) = documents(place, role, &session.store).await?;
-    let own = identity::reopen(&session.store, &*place.sealer(&trust.vault)?).await?.own().clone();
+    let sealer = place.sealer(&trust.vault)?;
+    let own = identity::reopen(&session.store, &sealer).await?.own().clone();
+    identity::reauthenticate(&session.store, &sealer, &mut OsRng).await?;
     let custody = manifest.custody_id();
     let entry = Entry { reason, ..admin_entry(role, Some(custody), "Unlock", 0) };
     let head = session

@@ -30,7 +30,7 @@ pub(crate) async fn export(place: &Place, role: Role, output: impl Write + Send 
         file.finish().map_err(AdminError::Output)
     };
     // What fails in between is not the store.
-    store.look(0, move |ledger| Ok::<_, StoreError>(write(ledger))).await?
+    store.export(0, move |ledger| Ok::<_, StoreError>(write(ledger))).await?
 }
 
 fn exported(row: ExportedRow, policy: Option<&LocalPolicy>) -> Result<ExportedWallet, AdminError> {

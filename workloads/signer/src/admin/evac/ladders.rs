@@ -50,7 +50,7 @@ pub(super) async fn sign<W: Write>(
     out: Out<W>,
 ) -> Result<Signed, AdminError> {
     let opened = OpenedPlan::open(input)?;
-    station.require(opened.header()).await?;
+    station.require(place, opened.header()).await?;
     let mut plan = opened.verify(&station.manifest, &Adapters::all())?;
     let (role, chain, all) = (station.owner(), plan.header().chain.clone(), plan.header().steps);
     let keys = station.keys(place).await?;

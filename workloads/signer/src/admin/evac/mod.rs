@@ -20,8 +20,13 @@ use custody::{
     trust::MemberTrust,
 };
 use evacuation::stream::{StreamError, is_stream};
+use rand_core::OsRng;
+use sealing::Sealer;
 use signature_part::PartError;
-use signer::store::{Evacuating, Store};
+use signer::{
+    identity,
+    store::{Evacuating, Store},
+};
 use workload::place::Place;
 
 pub(crate) use self::{ladders::Signed, output::Out};
@@ -81,13 +86,19 @@ impl Station<'_> {
         if self.role == Role::Keeper { KeyRole::Hot } else { KeyRole::Cool }
     }
 
-    /// The cool key, opened, or what opens hot keys.
+    /// The cool key, opened, or what opens hot keys; and the key by which what is signed is recorded.
     async fn keys(&self, place: &Place) -> Result<Keys, AdminError> {
         let (custody, sealer) = (self.manifest.custody_id(), place.sealer(&self.trust.vault)?);
+        self.record_by(&sealer).await?;
         match self.owner() {
             KeyRole::Hot => Ok(Keys::hot(custody, sealer)),
             _ => Keys::cool(custody, sealer, self.store).await,
         }
+    }
+
+    /// Opens the key by which the rows of the store are written.
+    async fn record_by(&self, sealer: &Sealer) -> Result<(), AdminError> {
+        Ok(identity::reauthenticate(self.store, sealer, &mut OsRng).await?)
     }
 
     /// What is recorded of a transaction that is about to be signed. A sweep that reverted because the balance moved is

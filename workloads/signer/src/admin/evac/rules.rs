@@ -3,6 +3,7 @@
 use clock::now_ms;
 use custody::manifest::{SignedManifest, VerifiedManifest};
 use evacuation::stream::{OwnerPair, PlanHeader};
+use workload::place::Place;
 
 use super::{AdminError, Station};
 
@@ -23,10 +24,11 @@ pub(super) fn same_manifest(name: &str, given: &SignedManifest, pinned: &Verifie
 impl Station<'_> {
     /// Refuses a plan that others sign, one of another revision of the manifest, and one that needs no paper where the local
     /// policy wants some.
-    pub(super) async fn require(&self, plan: &PlanHeader) -> Result<(), AdminError> {
+    pub(super) async fn require(&self, place: &Place, plan: &PlanHeader) -> Result<(), AdminError> {
         plan.require_owner(self.owner())?;
         self.same_revision(plan)?;
         if plan.owners == OwnerPair::HotAndCool {
+            self.record_by(&*place.sealer(&self.trust.vault)?).await?;
             self.without_paper().await?;
         }
         Ok(())
