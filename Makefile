@@ -83,7 +83,8 @@ bench: servers ## figures: time to Ready, signature round trip, memory, image si
 
 .PHONY: bench-sign
 bench-sign: export RUSTFLAGS := -C target-feature=+crt-static
-bench-sign: servers ## signatures per second, compared with Vault Transit, a broker echo and the bare library
+bench-sign: servers ## signatures per second beside Vault Transit and dirk, in turns: 50 minutes (BENCH_SECONDS=2 BENCH_ROUNDS=1 tries it)
+	e2e/servers/build dirk
 	cargo build -q --locked --release --target $(STATIC) \
 	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
 	cargo bench -q --locked --target $(STATIC) -p acceptance --bench sign
@@ -94,6 +95,15 @@ bench-app: servers ## payments per second through App, with real signers, broker
 	cargo build -q --locked --release --target $(STATIC) \
 	  -p multisig -p multisig-paper -p multisig-operator -p signer-workload -p app
 	cargo bench -q --locked --target $(STATIC) -p acceptance --bench app
+
+# Each takes some 4 kB where temporary files are, and a million some minutes; 10000000 may be added.
+BENCH_WALLETS ?= 10000 1000000
+
+.PHONY: bench-growth
+bench-growth: export RUSTFLAGS := -C target-feature=+crt-static
+bench-growth: export BENCH_WALLETS := $(BENCH_WALLETS)
+bench-growth: servers ## Keeper with 10k and 1M wallets: bytes, start, signatures, log (BENCH_WALLETS)
+	cargo bench -q --locked --target $(STATIC) -p signer --bench growth
 
 # Kills in suite crash; `make verify` asks for more. The programs under attack are built separately, because built together
 # they would contain the suite's fault points.
@@ -143,7 +153,7 @@ $(CARGO_FUZZ):
 
 .PHONY: verify
 verify: POINTS = 10000
-verify: test evac bench bench-sign bench-app fuzz ## everything, including what takes too long for CI
+verify: test evac bench bench-sign bench-app bench-growth fuzz ## everything, including what takes too long for CI
 
 .PHONY: crds
 crds: ## writes crds/ and their chart again from the types

@@ -112,6 +112,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Secret and public key for a chain namespace, as [`Keys::secret`] and [`Keys::public_key`] give them, derived once.
+    pub fn pair(&self, namespace: &str) -> Result<(Zeroizing<[u8; 32]>, [u8; 33]), PhraseError> {
+        let key = self.secp256k1(namespace)?;
+        Ok((Zeroizing::new(key.to_bytes()), key.public_key().to_bytes()))
+    }
+
     /// The 32-byte secret key for a chain namespace.
     pub fn secret(&self, namespace: &str) -> Result<Zeroizing<[u8; 32]>, PhraseError> {
         Ok(Zeroizing::new(self.secp256k1(namespace)?.to_bytes()))
@@ -167,6 +173,7 @@ mod tests {
             HEXLOWER.encode(&keys.public_key(EIP155).unwrap()),
             "02dc286c821c7490afbe20a79d13123b9f41f3d7ef21e4a9caacd22f5983b28eca"
         );
+        assert_eq!(keys.pair(EIP155), Ok((secret, keys.public_key(EIP155).unwrap())));
         assert_eq!(
             HEXLOWER.encode(keys.identity().verifying_key().as_bytes()),
             "ce1f270c6d7164b9ffde352453c9937391e9dd1608b2553e59f7793e7cd63dbd"
@@ -200,6 +207,7 @@ mod tests {
     fn an_unknown_namespace_has_no_key() {
         let keys = Phrase::parse(&zero_phrase()).unwrap().keys();
         assert_eq!(keys.secret("solana").err(), Some(PhraseError::Namespace("solana".to_owned())));
+        assert_eq!(keys.pair("solana").err(), Some(PhraseError::Namespace("solana".to_owned())));
         assert_eq!(keys.public_key("").err(), Some(PhraseError::Namespace(String::new())));
     }
 

@@ -9,3 +9,4 @@ pub mod pipeline;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod veto;

@@ -125,6 +125,17 @@ impl Place {
         log.lines().filter(|line| line.contains(r#""type":"request""#) && line.contains(words)).count()
     }
 
+    /// How many values those requests asked for.
+    fn items(&self, words: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        let requests = log.lines().filter(|line| line.contains(r#""type":"request""#) && line.contains(words));
+        let items = |line: &str| {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            entry["request"]["data"]["batch_input"].as_array().map_or(0, Vec::len)
+        };
+        requests.map(items).sum()
+    }
+
     async fn root(&self, method: Method, path: &str, body: Value) -> Value {
         self.server.call(method, path, (!body.is_null()).then_some(&body)).await.unwrap()
     }
@@ -244,9 +255,38 @@ async fn openings_at_the_same_time_share_their_way_to_the_vault() {
 
     assert!(place.requests("/decrypt/") < 50);
 
+    // A value that many want at once is asked for once in each batch.
+    let (before, asked) = (place.requests("/decrypt/"), place.items("/decrypt/"));
+    let opened = futures::future::join_all((0..1000).map(|_| sealer.open(contexts[2], sealed[2].clone()))).await;
+    assert!(opened.iter().all(|value| value.as_ref().unwrap().as_slice() == b"secret"));
+    assert_eq!(place.items("/decrypt/") - asked, place.requests("/decrypt/") - before);
+
     place.server.seal().await.unwrap();
     let outcome = sealer.open(contexts[2], sealed[2].clone()).await;
     assert!(matches!(outcome, Err(Error::Sealed { .. })));
+}
+
+#[tokio::test]
+async fn what_is_sealed_at_the_same_time_shares_its_way_to_the_vault_and_keeps_its_order() {
+    let place = Place::new().await;
+    place.setup(&place.plan()).await.unwrap();
+    place.audit().await;
+    let sealer = Sealer::new(Arc::new(place.workload()));
+    let context = |n: u32, purpose| sealing::Context::new(b"custody", &format!("w{n}"), purpose);
+    let wallets = futures::future::join_all((0..400_u32).map(async |n| {
+        let secrets = [n.to_be_bytes(), (n + 1_000_000).to_be_bytes()];
+        let secrets = [(context(n, "entropy"), &secrets[0][..]), (context(n, "hot"), &secrets[1][..])];
+        sealer.seal(&secrets).await.unwrap()
+    }));
+    let wallets = wallets.await;
+    assert!(place.requests("/encrypt/") < 20);
+    for (n, sealed) in (0..).zip(wallets).step_by(57) {
+        let [entropy, hot] = sealed.try_into().unwrap();
+        assert_eq!(sealer.open(context(n, "entropy"), entropy).await.unwrap().as_slice(), n.to_be_bytes());
+        assert_eq!(sealer.open(context(n, "hot"), hot).await.unwrap().as_slice(), (n + 1_000_000).to_be_bytes());
+    }
+    place.server.seal().await.unwrap();
+    assert!(matches!(sealer.seal(&[(context(1, "hot"), b"x")]).await, Err(Error::Sealed { .. })));
 }
 
 #[tokio::test]

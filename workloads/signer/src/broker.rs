@@ -7,15 +7,17 @@ use custody::{
     CustodyId, Role,
     config::{Credentials, NatsConfig},
 };
+use futures::future::join_all;
 use protocol::{
     envelope::{Party, Peers},
-    ops::{Attestation, EchoHead, OPERATION_ID_BYTES, Operation, Outcome, Refused, Request, Response},
+    ops::{OPERATION_ID_BYTES, Operation, Outcome, Refused, Request, Response},
     subject::Lane,
+    vouching::SUPERSEDED,
 };
 use rand_core::{OsRng, RngCore};
 use signer::{
     identity::Keys,
-    pipeline::{Asker, Lock, Signer, reason, vouchers},
+    pipeline::{Asker, Lock, Signer, SigningContext, reason, vouchers},
 };
 use tokio::{
     task::JoinHandle,
@@ -29,12 +31,12 @@ use crate::metrics::Metrics;
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two rounds of asking for vouchers.
 const LOCKED_PAUSE: Duration = Duration::from_millis(500);
-/// Between two looks at whether the audit chain has grown.
+/// Between two rounds while the lock is open.
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
-/// A head that has not grown is shown again after this.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long one voucher is asked.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// The same while the lock is open: one that is away does not keep the head from the others.
+const OPEN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// At most one session.
 pub(crate) struct Broker {
@@ -149,20 +151,16 @@ fn misplaced(operation: &str) -> Response {
     Response { outcome: Some(Outcome::Refused(Refused { reason: "WrongLane".to_owned(), message })) }
 }
 
-/// Shows this signer's audit head to the others: until they have vouched for this start, and then whenever it has
-/// grown, so that what they hold is never older than a moment.
+/// Shows this signer's audit head to the others: until they have vouched for this start, and then once a second, so that
+/// what they hold is never older than a moment, and a loss or a second copy of the volume is noticed within one.
 async fn show_heads(signer: Arc<Signer>, caller: Caller) {
-    let mut shown: Option<(audit::Head, Instant)> = None;
     loop {
-        let locked = matches!(*signer.lock(), Lock::Locked(_));
-        match show_head(&signer, &caller, locked, shown).await {
-            Ok(head) => shown = head,
-            Err(why) => {
-                if locked {
-                    signer.set_lock(Lock::Locked(why));
-                } else {
-                    tracing::debug!(why, "the audit head was not shown; it is shown again");
-                }
+        let locked = signer.is_locked();
+        if let Err(why) = show_head(&signer, &caller, locked).await {
+            if locked {
+                signer.still_locked(why);
+            } else {
+                tracing::debug!(why, "the audit head was not shown to all; it is shown again");
             }
         }
         sleep(if locked { LOCKED_PAUSE } else { OPEN_PAUSE }).await;
@@ -171,42 +169,45 @@ async fn show_heads(signer: Arc<Signer>, caller: Caller) {
 
 /// One round. Every voucher is asked, and each has to know this signer's history. Before the lock opens, all of them
 /// hold the head that they have vouched for: whatever is signed from then on, there is somebody who knows that this
-/// signer has a history.
-async fn show_head(
-    signer: &Signer,
-    caller: &Caller,
-    locked: bool,
-    shown: Option<(audit::Head, Instant)>,
-) -> Result<Option<(audit::Head, Instant)>, String> {
+/// signer has a history, and that this is its present start.
+async fn show_head(signer: &Signer, caller: &Caller, locked: bool) -> Result<(), String> {
     let serving = signer.serving().ok_or("something that is needed is missing; the report says what")?;
-    let (head, operation) = signer.own_head(&serving).await.map_err(|error| error.to_string())?;
-    if !locked && shown.is_some_and(|(before, at)| before == head && at.elapsed() < HEARTBEAT) {
-        return Ok(shown);
+    let vouchers = vouchers(&serving);
+    let show = async |open: bool| {
+        let shown = vouchers.iter().map(|voucher| show_to(signer, &serving, caller, *voucher, open));
+        join_all(shown).await.into_iter().collect::<Result<Vec<bool>, String>>()
+    };
+    if !locked {
+        return show(true).await.map(drop);
     }
-    for voucher in vouchers(&serving) {
-        let held = show_to(caller, voucher, operation.clone()).await?;
-        if locked {
-            signer.vouched(&serving, voucher, held.as_ref()).await.map_err(|error| error.to_string())??;
-        }
+    show(false).await?;
+    if !show(true).await?.into_iter().all(|kept| kept) {
+        return Err("the others have heard of another head meanwhile; they are asked again".to_owned());
     }
-    if let (true, Operation::EchoHead(echo)) = (locked, operation) {
-        for voucher in vouchers(&serving) {
-            show_to(caller, voucher, Operation::EchoHead(EchoHead { locked: false, ..echo.clone() })).await?;
-        }
-        signer.set_lock(Lock::Open);
-    }
-    Ok(Some((head, Instant::now())))
+    signer.set_lock(Lock::Open);
+    Ok(())
 }
 
-/// What `voucher` held before.
-async fn show_to(caller: &Caller, voucher: Role, operation: Operation) -> Result<Option<Attestation>, String> {
+/// Whether `voucher` holds the head that it was shown; else why this start may not serve, or was not vouched for.
+async fn show_to(
+    signer: &Signer,
+    serving: &SigningContext,
+    caller: &Caller,
+    voucher: Role,
+    open: bool,
+) -> Result<bool, String> {
+    let echo = signer.own_head(serving, voucher, open).await.map_err(|error| error.to_string())??;
     let lane = if voucher == Role::Sentinel { Lane::In } else { Lane::Peer };
     let mut operation_id = vec![0; OPERATION_ID_BYTES];
     OsRng.fill_bytes(&mut operation_id);
-    let request = Request { operation_id, operation: Some(operation) };
-    let answer = caller.call(voucher, lane, &request, Instant::now() + PATIENCE).await;
+    let request = Request { operation_id, operation: Some(Operation::EchoHead(echo)) };
+    let patience = if signer.is_locked() { PATIENCE } else { OPEN_PATIENCE };
+    let answer = caller.call(voucher, lane, &request, Instant::now() + patience).await;
     match answer.map_err(|error| error.to_string())?.outcome {
-        Some(Outcome::Held(held)) => Ok(held.head),
+        Some(Outcome::Held(held)) => {
+            signer.vouched(serving, voucher, held.head.as_ref()).await.map_err(|error| error.to_string())?
+        }
+        Some(Outcome::Refused(Refused { reason, .. })) if reason == SUPERSEDED => Err(signer.superseded(voucher)),
         Some(Outcome::Refused(refused) | Outcome::Unavailable(refused)) => {
             Err(format!("{voucher} does not vouch: {}", refused.message))
         }

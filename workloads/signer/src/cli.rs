@@ -15,12 +15,13 @@ use chain::hex::Hex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody::{Role, WalletId};
 use data_encoding::BASE64URL_NOPAD;
+use ed25519_dalek::VerifyingKey;
 use serde::Serialize;
 use serde_json::Value;
 use workload::{place::Place, telemetry};
 
 use crate::{
-    admin::{self, AdminError},
+    admin::{self, AdminError, Of},
     input,
     process::{self, ProcessError},
 };
@@ -133,14 +134,19 @@ enum Admin {
     },
     /// List payments that wait for their time lock.
     Pending,
-    /// Refuse a payment that waits, for good.
+    /// Refuse payments: one or all that wait, for good; all of a wallet or to a destination, until that is lifted.
     Veto {
-        /// As `pending` lists it, 64 hex digits.
-        digest: Hex<32>,
+        #[command(flatten)]
+        what: What,
+        /// The end of the veto of a wallet or destination.
+        #[arg(long, conflicts_with_all = ["digest", "all"])]
+        lift: bool,
     },
-    /// Attest settlements in place of a sentinel that is lost or not used: all of the file or nothing.
+    /// Attest settlements in place of a sentinel that is lost or not used, or correct and revoke them: all of the file or
+    /// nothing.
     Settle {
-        /// JSON `[{"wallet", "chain", "nonce", "digest"}]`; `-` is standard input.
+        /// JSON `[{"wallet", "chain", "nonce", "digest"}]`, in the order of the nonces; with `"correct": true`, this
+        /// digest used the nonce and not the one attested; with `"revoke": true`, this one did not. `-` is standard input.
         file: PathBuf,
     },
     /// The audit chain.
@@ -155,6 +161,23 @@ enum Admin {
     },
 }
 
+/// What is vetoed.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// As `pending` lists it, 64 hex digits.
+    digest: Option<Hex<32>>,
+    /// All payments of this wallet.
+    #[arg(long, value_name = "ID")]
+    wallet: Option<WalletId>,
+    /// All payments to this address, on every chain.
+    #[arg(long, value_name = "ADDRESS")]
+    destination: Option<String>,
+    /// All payments that wait now.
+    #[arg(long)]
+    all: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Chain {
     /// Print the chain as JSON lines, for `multisig audit verify`.
@@ -167,9 +190,21 @@ enum Past {
     Export,
     /// Add a history to this store; what would forget something signed is refused whole.
     Import {
+        /// The message key that signed it, if it is not this signer's present one, 64 hex digits; may be repeated.
+        #[arg(long = "key", value_name = "HEX", value_parser = message_key)]
+        keys: Vec<VerifyingKey>,
+        /// Import a file that nobody has signed, as earlier versions wrote them.
+        #[arg(long)]
+        accept_unsigned: bool,
         /// `-` is standard input.
         file: PathBuf,
     },
+}
+
+/// An ed25519 public key.
+fn message_key(text: &str) -> Result<VerifyingKey, &'static str> {
+    let key = text.parse::<Hex<32>>().ok().and_then(|key| VerifyingKey::from_bytes(&key.0).ok());
+    key.ok_or("expected the 64 hex digits of an ed25519 public key")
 }
 
 /// One line that says something.
@@ -286,15 +321,27 @@ fn administer(role: Role, place: &Place, form: Form, command: Admin) -> Result<(
         Admin::Freezes => form.print(&block_on(admin::freezes(place, role))??),
         Admin::Unlock { reason } => form.print(&block_on(admin::unlock(place, role, reason))??),
         Admin::Pending => form.print(&block_on(admin::pending(place, role))??),
-        Admin::Veto { digest } => form.print(&block_on(admin::veto(place, role, digest))??),
+        Admin::Veto { what, lift } => form.print(&block_on(veto(place, role, what, lift))??),
         Admin::Settle { file } => form.print(&block_on(admin::settle(place, role, &file_or_input(&file)?))??),
         Admin::Audit { command: Chain::Export } => {
             Ok(block_on(admin::export_audit(place, role, BufWriter::new(io::stdout())))??)
         }
-        Admin::History { command: Past::Export } => print(&block_on(admin::export_history(place, role))??),
-        Admin::History { command: Past::Import { file } } => {
-            form.print(&block_on(admin::import_history(place, role, &file_or_input(&file)?))??)
+        Admin::History { command: Past::Export } => {
+            Ok(block_on(admin::export_history(place, role, BufWriter::new(io::stdout())))??)
         }
+        Admin::History { command: Past::Import { keys, accept_unsigned, file } } => {
+            let accepted = admin::Accepted { keys, unsigned: accept_unsigned };
+            form.print(&block_on(admin::import_history(place, role, &file_or_input(&file)?, accepted))??)
+        }
+    }
+}
+
+async fn veto(place: &Place, role: Role, what: What, lift: bool) -> Result<admin::Done, AdminError> {
+    match what {
+        What { digest: Some(digest), .. } => admin::veto(place, role, digest).await,
+        What { wallet: Some(wallet), .. } => admin::veto_of(place, role, Of::Wallet(wallet), lift).await,
+        What { destination: Some(address), .. } => admin::veto_of(place, role, Of::Destination(address), lift).await,
+        What { .. } => admin::veto_all(place, role).await,
     }
 }
 
@@ -382,7 +429,8 @@ mod tests {
     #[test]
     fn both_signers_take_the_admins_commands_and_what_is_dangerous_says_why() {
         let digest = "0f".repeat(32);
-        let good: [&[&str]; 12] = [
+        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let good: [&[&str]; 19] = [
             &["freeze", "--reason=theft"],
             &["freeze", "--wallet=alice", "--reason=theft"],
             &["thaw"],
@@ -391,12 +439,21 @@ mod tests {
             &["unlock", "--reason=restored"],
             &["pending", "-o=json"],
             &["veto", &digest],
+            &["veto", "--all"],
+            &["veto", "--wallet", "alice"],
+            &["veto", "--wallet=alice", "--lift"],
+            &["veto", "--destination", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"],
+            &["veto", "--lift", "--destination=0x70997970C51812dc3A010C7d01b50e0d17dc79C8"],
             &["settle", "-"],
             &["audit", "export"],
             &["history", "export"],
             &["history", "import", "-"],
+            &["history", "import", "--accept-unsigned", "-"],
+            &["history", "import", "--key", key, "--key", key, "-"],
         ];
-        let bad: [&[&str]; 7] = [
+        let bad: [&[&str]; 14] = [
+            &["history", "import", "--key", "0f", "-"],
+            &["history", "import", "--accept-unsigned"],
             &["freeze"],
             &["freeze", "--reason", ""],
             &["freeze", "--wallet", "../alice", "--reason=theft"],
@@ -404,6 +461,11 @@ mod tests {
             &["unlock", "--reason=two\nlines"],
             &["veto", "0f"],
             &["veto"],
+            &["veto", "--lift"],
+            &["veto", "--all", "--lift"],
+            &["veto", &digest, "--lift"],
+            &["veto", &digest, "--all"],
+            &["veto", "--wallet=alice", "--destination=0x1"],
         ];
         for words in good {
             let line = |name: &'static str| [&[name], words].concat();

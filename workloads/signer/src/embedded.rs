@@ -11,8 +11,8 @@ use custody::{
     phrase::{Phrase, PhraseError},
     trust::MemberTrust,
 };
-use protocol::ops::{Attestation, Operation, Request, Response};
-use rand_core::OsRng;
+use protocol::ops::{Attestation, EchoHead, Request, Response};
+use rand_core::{OsRng, RngCore};
 use sealing::Sealer;
 use signer::{
     fault,
@@ -65,7 +65,6 @@ pub struct EmbeddedSigner {
     store: Arc<Store>,
     sealer: Arc<Sealer>,
     keys: Arc<Keys>,
-    started_ms: u64,
     rotation: tokio::sync::Mutex<Rotation>,
 }
 
@@ -75,9 +74,12 @@ impl EmbeddedSigner {
         let store = Arc::new(Store::open(&place.data_dir)?);
         let sealer = place.sealer(&trust.vault)?;
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await?);
-        let signer = Signer::new(store.clone(), Arc::new(now_ms));
+        identity::authenticate(&store, &sealer, trust.role, now_ms(), &mut OsRng).await?;
+        let mut instance = [0; 16];
+        OsRng.fill_bytes(&mut instance);
+        let signer = Signer::new(store.clone(), instance, Arc::new(now_ms));
         let rotation = tokio::sync::Mutex::new(Rotation::new(&Metrics::new()));
-        Ok(Self { signer, store, sealer, keys, started_ms: now_ms(), rotation })
+        Ok(Self { signer, store, sealer, keys, rotation })
     }
 
     /// The public halves of the own keys, for the others' member trusts.
@@ -108,6 +110,7 @@ impl EmbeddedSigner {
         let serving =
             SigningContext { role, keys, peers, manifest, policy, rules, sealer, protection, observed, trust_digest };
         self.signer.serve(Some(Arc::new(serving)));
+        while self.signer.count_windows().await? {}
         Ok(())
     }
 
@@ -120,25 +123,31 @@ impl EmbeddedSigner {
         Ok(vouchers(&*self.serving()?))
     }
 
-    /// What to show to them.
-    pub async fn head(&self) -> Result<Operation, EmbeddedError> {
-        Ok(self.signer.own_head(&*self.serving()?).await?.1)
+    /// What to show to one of them.
+    pub async fn head(&self, voucher: Role) -> Result<EchoHead, EmbeddedError> {
+        let open = !self.signer.is_locked();
+        self.signer.own_head(&*self.serving()?, voucher, open).await?.map_err(EmbeddedError::Locked)
     }
 
     /// What each of them held before. Opens the lock if all is in this signer's chain and nobody is missing, or if the
-    /// admin has accepted the chain since this start.
+    /// admin has accepted the chain since it was locked; closes it if anything is not. Where it serves, some may be away.
     pub async fn vouched(&self, answers: &[(Role, Option<Attestation>)]) -> Result<(), EmbeddedError> {
-        let (serving, started) = (self.serving()?, self.started_ms);
-        let own = self.keys.own().message_key().verifying_key();
-        if self.store.look(started, move |ledger| ledger.accepted_since(&own, started)).await? {
-            self.signer.set_lock(Lock::Open);
-            return Ok(());
-        }
+        let (serving, since) = (self.serving()?, self.signer.locked_since_ms());
+        let mut judged = Vec::new();
         for voucher in vouchers(&serving) {
-            let answer = answers.iter().find(|(role, _)| *role == voucher);
-            let (_, held) = answer.ok_or_else(|| EmbeddedError::Locked(format!("{voucher} was not asked")))?;
-            self.signer.vouched(&serving, voucher, held.as_ref()).await?.map_err(EmbeddedError::Locked)?;
+            let Some((_, held)) = answers.iter().find(|(role, _)| *role == voucher) else {
+                if self.signer.is_locked() {
+                    return Err(EmbeddedError::Locked(format!("{voucher} was not asked")));
+                }
+                continue;
+            };
+            judged.push(self.signer.vouched(&serving, voucher, held.as_ref()).await?);
         }
+        let own = self.keys.own().message_key().verifying_key();
+        if self.signer.is_locked() && self.store.look(since, move |ledger| ledger.accepted_since(&own, since)).await? {
+            return Ok(self.signer.accept(since).await?);
+        }
+        judged.into_iter().collect::<Result<Vec<bool>, String>>().map_err(EmbeddedError::Locked)?;
         self.signer.set_lock(Lock::Open);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use custody::report::WorkloadState;
+use custody::{report::WorkloadState, volume::Room};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -13,6 +13,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+use signer::store::Pruned;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -72,3 +73,46 @@ impl Metrics {
         workload::health::text(&self.registry.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
+
+/// What is said of the volume.
+pub(crate) struct VolumeMetrics {
+    size: Gauge,
+    free: Gauge,
+    reserve: Gauge,
+    days_left: Gauge,
+    pruned: Counter,
+}
+
+impl VolumeMetrics {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let [size, free, reserve, days_left]: [Gauge; 4] = Default::default();
+        days_left.set(UNKNOWN_DAYS);
+        let pruned = Counter::default();
+        metrics.register(|registry| {
+            registry.register("volume_size_bytes", "Bytes of the volume", size.clone());
+            let help = "Bytes left on the volume, with the free pages of the database";
+            registry.register("volume_free_bytes", help, free.clone());
+            let help = "Bytes that only evacuations, freezes and settlements may use";
+            registry.register("volume_reserve_bytes", help, reserve.clone());
+            let help = "Days until only the reserve is left, at the rate of the last hours; -1: it is not filling";
+            registry.register("volume_days_left", help, days_left.clone());
+            registry.register("pruned_rows", "Stored replies and announcements taken away", pruned.clone());
+        });
+        Self { size, free, reserve, days_left, pruned }
+    }
+
+    pub(crate) fn seen(&self, room: &Room, days_left: Option<u64>) {
+        let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.size.set(number(room.space.size));
+        self.free.set(number(room.space.free));
+        self.reserve.set(number(room.reserve));
+        self.days_left.set(days_left.map_or(UNKNOWN_DAYS, number));
+    }
+
+    pub(crate) fn pruned(&self, pruned: &Pruned) {
+        self.pruned.inc_by((pruned.replies + pruned.announcements) as u64);
+    }
+}
+
+/// No rate is known, or nothing is used.
+const UNKNOWN_DAYS: i64 = -1;

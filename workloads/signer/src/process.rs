@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use clock::now_ms;
 use custody::{Role, report::WorkloadState};
+use rand_core::{OsRng, RngCore};
 use signer::{
     pipeline::Signer,
     store::{Store, StoreError},
@@ -55,7 +56,9 @@ pub(crate) async fn run(role: Role, place: Place, listen: SocketAddr) -> Result<
 
     let metrics = Arc::new(Metrics::new());
     let (status, seen) = watch::channel((WorkloadState::Starting, "just started".to_owned()));
-    let signer = Arc::new(Signer::new(store.clone(), Arc::new(now_ms)));
+    let mut instance = [0; 16];
+    OsRng.fill_bytes(&mut instance);
+    let signer = Arc::new(Signer::new(store.clone(), instance, Arc::new(now_ms)));
     let broker = Broker::new(signer.clone(), metrics.clone());
     let mut agent = Agent::new(role, place, store, signer, broker, metrics.clone(), status);
     let http = tokio::spawn(health::serve(listener, Arc::new(Health { status: seen, metrics })));

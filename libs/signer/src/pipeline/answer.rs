@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use protocol::ops::{Batch, Done, Operation, Outcome, Request, Response, Responses};
 
 use super::{
     context::SigningContext,
     create, payment, peers, records, register,
     request::{Accepted, Asker, items},
-    results::stored,
+    results::answered,
     signer::Signer,
     stop::Stop,
 };
-use crate::store::{Ledger, Recall};
+use crate::store::Ledger;
+
+/// Items of one batch that are carried out at the same time: enough to share commits and the Vault's batches, and what
+/// they need meanwhile does not grow with the batch.
+const ITEMS: usize = 64;
 
 impl Signer {
     /// Answers a request that `asker` signed; `digest` is SHA-256 of its exact bytes.
@@ -34,16 +38,18 @@ impl Signer {
         }
     }
 
-    /// Each item as if it had come alone, all at once, so that they share commits and the Vault's batches.
+    /// Each item as if it had come alone, many at once, answered in their order.
     async fn batch(&self, serving: &Arc<SigningContext>, asker: Asker, batch: Batch) -> Result<Outcome, Stop> {
-        let answers = items(asker, batch)?.into_iter().map(async |item| {
-            let outcome = match item {
-                Ok(accepted) => self.dispatch(serving, accepted).await,
-                Err(stop) => Err(stop),
-            };
-            Response { outcome: Some(outcome.unwrap_or_else(Stop::into_outcome)) }
-        });
-        Ok(Outcome::Batch(Responses { responses: join_all(answers).await }))
+        let answers = items(asker, batch)?.into_iter().map(|item| self.item(serving, item));
+        Ok(Outcome::Batch(Responses { responses: stream::iter(answers).buffered(ITEMS).collect().await }))
+    }
+
+    async fn item(&self, serving: &Arc<SigningContext>, item: Result<Accepted, Stop>) -> Response {
+        let outcome = match item {
+            Ok(accepted) => self.dispatch(serving, accepted).await,
+            Err(stop) => Err(stop),
+        };
+        Response { outcome: Some(outcome.unwrap_or_else(Stop::into_outcome)) }
     }
 
     async fn dispatch(&self, serving: &Arc<SigningContext>, accepted: Accepted) -> Result<Outcome, Stop> {
@@ -83,10 +89,8 @@ impl Signer {
             return Err(Stop::frozen(&frozen));
         }
         self.gates(serving, &accepted.operation)?;
-        match recall {
-            Recall::Finished(result) => return stored(&result),
-            Recall::Reused => return Err(Stop::reused()),
-            Recall::Open => {}
+        if let Some(answer) = answered(recall) {
+            return answer;
         }
         match &accepted.operation {
             Operation::Check(_) => payment::ask(self, serving, accepted, false).await,

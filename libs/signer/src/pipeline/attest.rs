@@ -6,15 +6,16 @@ use protocol::{
     ops::{Attestation, AuditHead},
 };
 
-use crate::identity::Keys;
+use crate::{identity::Keys, store::Start};
 
-/// A signer's statement of its own head.
+/// A signer's statement of its own head; without `start` it stands for no start, as in an export.
 pub fn attest(
     role: Role,
     custody: CustodyId,
     keys: &Keys,
     head: audit::Head,
     overrides: u64,
+    start: Option<Start>,
     at_ms: u64,
 ) -> Attestation {
     let statement = AuditHead {
@@ -24,6 +25,8 @@ pub fn attest(
         hash: head.hash.to_vec(),
         at_ms,
         overrides,
+        epoch: start.map_or(0, |start| start.epoch),
+        instance: start.map_or_else(Vec::new, |start| start.instance.to_vec()),
     };
     attest_audit_head(&statement, keys.own().message_key())
 }

@@ -18,7 +18,10 @@ use sealing::{ClientKey, Context, Sealer};
 use zeroize::Zeroizing;
 
 use super::{attest::attest, stop::Stop};
-use crate::{identity::Keys, store::SealedKey};
+use crate::{
+    identity::Keys,
+    store::{SealedKey, Start},
+};
 
 /// All that operations depend on beside the store, as one value that never changes: documents that were verified
 /// together, opened keys, a Vault. Made by whoever embeds the signer.
@@ -51,8 +54,8 @@ impl SigningContext {
     }
 
     /// This signer's statement of its own head.
-    pub(super) fn attest(&self, head: Head, overrides: u64, at_ms: u64) -> Attestation {
-        attest(self.role, self.custody_id(), &self.keys, head, overrides, at_ms)
+    pub(super) fn attest(&self, head: Head, overrides: u64, start: Option<Start>, at_ms: u64) -> Attestation {
+        attest(self.role, self.custody_id(), &self.keys, head, overrides, start, at_ms)
     }
 
     /// The owner that this signer signs as.
@@ -84,11 +87,12 @@ impl SigningContext {
         context: Context,
         sealed: String,
         client_key: Option<&ClientKey>,
-    ) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    ) -> Result<Arc<Zeroizing<Vec<u8>>>, Stop> {
         match client_key {
             None => Ok(self.sealer.open(context, sealed).await?),
             Some(key) => key
                 .open(context, &sealed)
+                .map(Arc::new)
                 .map_err(|_| Stop::unavailable("KeyDamaged", "a sealed key does not open; restore the volume")),
         }
     }

@@ -17,12 +17,13 @@ use super::{
     context::{SigningContext, entropy_context, hot_key_context},
     request::Accepted,
     results::finish,
+    room,
     signer::Signer,
     stop::Stop,
 };
 use crate::{
     fault,
-    store::{HotWallet, SealedKey},
+    store::{HotWallet, Quoted, Recall, SealedKey},
 };
 
 pub(super) async fn create(
@@ -35,13 +36,22 @@ pub(super) async fn create(
         other => other?,
     };
     fault::point("created");
-    let serving = serving.clone();
+    let (serving, most) = (serving.clone(), signer.most_wallets());
     let outcome = signer.decide(move |ledger| {
         if let Some(frozen) = ledger.frozen("")? {
             return Ok(Err(Stop::frozen(&frozen)));
         }
         // Somebody else may have made one meanwhile: what is on disk is the answer.
         let attestation = match made {
+            Made::New(made) if !ledger.has_keys(&made.wallet)? => {
+                if ledger.recall(&accepted.key)? == Recall::Done {
+                    return Ok(Err(Stop::unavailable("StoreDamaged", "a wallet's keys are gone; restore the volume")));
+                }
+                if let Err(stop) = room::wallet(ledger, Quoted::Keys, most)? {
+                    return Ok(Err(stop));
+                }
+                ledger.keep_hot(made)?
+            }
             Made::New(made) => ledger.keep_hot(made)?,
             Made::Before(attestation) => attestation,
         };
@@ -110,14 +120,13 @@ impl Secrets {
         let derived = phrase.keys();
         let mut keys = Vec::with_capacity(NAMESPACES.len());
         for namespace in NAMESPACES {
-            let secret = derived.secret(namespace).map_err(underivable)?;
-            let public_key = derived.public_key(namespace).map_err(underivable)?.to_vec();
-            keys.push(HotKey { namespace, secret, public_key });
+            let (secret, public_key) = derived.pair(namespace).map_err(underivable)?;
+            keys.push(HotKey { namespace, secret, public_key: public_key.to_vec() });
         }
         Ok(Self { entropy: phrase.entropy(), keys })
     }
 
-    /// Each for its own purpose, by the client's key or in one batch by the Vault.
+    /// Each for its own purpose, by the client's key or by the Vault, in a batch with those of other wallets.
     async fn seal(
         self,
         serving: &SigningContext,

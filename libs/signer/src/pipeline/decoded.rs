@@ -9,8 +9,10 @@ use chain::{Claim, Effect, KeyRole, Payload, Transaction, WalletDesc};
 use custody::Role;
 use protocol::ops::{Attestation, Payment};
 
-use super::{context::SigningContext, payees, payment_id, request::Accepted, signer::Signer, stop::Stop};
-use crate::store::{Kind, Watermark};
+use super::{
+    context::SigningContext, payees, payment_id, peers::shown_head, request::Accepted, signer::Signer, stop::Stop,
+};
+use crate::store::{Kind, PeerHead, Watermark};
 
 /// A transaction of a registered wallet.
 pub(super) struct Decoded {
@@ -24,6 +26,8 @@ pub(super) struct Decoded {
     pub(super) intent: Option<Attestation>,
     /// Which payment it is for, where App says so.
     pub(super) payment_id: Option<[u8; 32]>,
+    /// To Cooler: Keeper's head that came with hot's signatures.
+    pub(super) hot_head: Option<PeerHead>,
 }
 
 /// Decoded, and where hot has to have signed it, it has.
@@ -55,12 +59,12 @@ impl Decoded {
         }
         let internal = payees::internal(signer, serving, &chain, &transaction).await?;
         let (wallet, intent) = (payment.wallet.clone(), payment.intent.clone());
-        Ok(Self { wallet, desc, transaction, internal, payloads, intent, payment_id })
+        Ok(Self { wallet, desc, transaction, internal, payloads, intent, payment_id, hot_head: None })
     }
 
     /// A check or an announcement comes before any signature.
     pub(super) fn before_signing(self, accepted: &Accepted) -> Result<Countersigned, Stop> {
-        no_hot_signature(payment(accepted)?)?;
+        before_hot(accepted)?;
         Ok(Countersigned(self))
     }
 
@@ -68,14 +72,15 @@ impl Decoded {
     pub(super) fn for_signing(self, serving: &SigningContext, accepted: &Accepted) -> Result<Countersigned, Stop> {
         let payment = payment(accepted)?;
         if serving.role == Role::Keeper {
-            no_hot_signature(payment)?;
+            before_hot(accepted)?;
             return Ok(Countersigned(self));
         }
         let (_, rules) = serving.rules(&payment.chain)?;
         if !rules.signed_by(&payment.unsigned, &self.desc, KeyRole::Hot, &payment.hot_signatures)? {
             return Err(Stop::refused("HotSignatureInvalid", "cooler signs only what the wallet's hot key has signed"));
         }
-        Ok(Countersigned(self))
+        let hot_head = accepted.hot_head.as_ref().map(|head| shown_head(serving, Role::Keeper, head)).transpose()?;
+        Ok(Countersigned(Self { hot_head, ..self }))
     }
 
     /// Those of its destinations that are wallets of this custody.
@@ -121,9 +126,9 @@ pub(super) fn payment(accepted: &Accepted) -> Result<&Payment, Stop> {
     operation.payment().ok_or_else(|| Stop::refused("Malformed", format!("{} is not a payment", operation.name())))
 }
 
-fn no_hot_signature(payment: &Payment) -> Result<(), Stop> {
-    if payment.hot_signatures.is_empty() {
+fn before_hot(accepted: &Accepted) -> Result<(), Stop> {
+    if payment(accepted)?.hot_signatures.is_empty() && accepted.hot_head.is_none() {
         return Ok(());
     }
-    Err(Stop::refused("Malformed", "hot's signature belongs into a Sign to cooler and nowhere else"))
+    Err(Stop::refused("Malformed", "hot's signature and keeper's head belong into a Sign to cooler and nowhere else"))
 }

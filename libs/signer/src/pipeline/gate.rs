@@ -1,14 +1,15 @@
-//! What stands before every operation of App: the freeze, the lock and, for signatures, the sentinel's lease.
+//! What stands before every operation of App: the freeze, the lock, for signatures the sentinel's lease, and room on the
+//! volume.
 
 use protocol::ops::{MAX_LEASE_MS, Operation};
 
 use super::{context::SigningContext, lock::Lock, signer::Signer, stop::Stop};
 
 impl Signer {
-    /// The lock and, for signatures, the lease. The freeze is looked at with the store.
+    /// The lock, for signatures the lease, and room for what is written. The freeze is looked at with the store.
     pub(super) fn gates(&self, serving: &SigningContext, operation: &Operation) -> Result<(), Stop> {
         if let Lock::Locked(why) = &*self.lock() {
-            return Err(Stop::unavailable("Locked", format!("this signer is locked: {why}")));
+            return Err(Stop::locked(why));
         }
         if operation.payment().is_some() && serving.observed && self.lease_until_ms() <= self.now_ms() {
             return Err(Stop::unavailable(
@@ -16,7 +17,11 @@ impl Signer {
                 "the sentinel's lease has expired; nothing is signed without it",
             ));
         }
-        Ok(())
+        match operation {
+            // It stores nothing.
+            Operation::Check(_) => Ok(()),
+            _ => self.require_room(),
+        }
     }
 
     /// Takes the sentinel's lease; a shorter one does not shorten the present one.

@@ -24,6 +24,7 @@ mod register;
 mod registry;
 mod request;
 mod results;
+mod room;
 mod settlement;
 mod signer;
 mod signing;
@@ -31,6 +32,8 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod vouch;
+mod wait;
+mod windows;
 
 pub use attest::attest;
 pub use context::{SigningContext, cool_key_context, entropy_context, hot_key_context, seal_cool_keys};
@@ -38,5 +41,5 @@ pub use lock::Lock;
 pub use peers::vouchers;
 pub use request::{Asker, digest};
 pub use results::reason;
-pub use settlement::note_settlements;
+pub use settlement::{Power, note_each, note_settlements};
 pub use signer::{Clock, Signer};

@@ -14,15 +14,21 @@ use super::{
     context::SigningContext,
     decoded::{Countersigned, Decoded},
     payment_id,
+    peers::present_keeper,
     request::Accepted,
-    results::{conclude, stored},
+    results::{answered, conclude},
     signer::Signer,
-    signing::{Recorded, sealed_key},
+    signing::{Recorded, sealed_key, with_present_head},
     stop::Stop,
+    wait::Wait,
 };
 use crate::{
     fault,
-    store::{Asked, Ledger, Recall, Spend, StoreError, Watermark, account},
+    store::{
+        Announcement, Asked, Ledger, MAX_WAITING, MAX_WAITING_OF_WALLET, Recall, Spend, Start, StoreError, Watermark,
+        account,
+    },
+    veto::VetoScope,
 };
 
 /// Would it be signed? With `begin`, its time lock begins where it has one; else nothing is stored.
@@ -34,18 +40,20 @@ pub(super) async fn ask(
 ) -> Result<Outcome, Stop> {
     let payment = Decoded::read(signer, serving, &accepted).await?.before_signing(&accepted)?;
     let serving = serving.clone();
-    let decide = move |ledger: &Ledger<'_>| {
+    let judge = move |ledger: &Ledger<'_>| {
         let mark = payment.0.watermark();
         Ok(match payment.judge(ledger, &serving, &mark)? {
             Err(stop) => Err(stop),
             Ok(Judged::Allowed { .. }) => Ok(Outcome::Allowed(Allowed { digest: mark.id.to_vec() })),
-            Ok(Judged::Pending { not_before_ms }) if begin => {
-                Ok(payment.wait(ledger, &serving, &accepted, &mark, not_before_ms)?)
-            }
-            Ok(Judged::Pending { not_before_ms }) => Ok(pending(&mark, not_before_ms)),
+            Ok(Judged::Pending(wait)) if begin => payment.wait(ledger, &serving, &accepted, &mark, wait)?,
+            Ok(Judged::Pending(wait)) => Ok(wait.pending(&mark)),
         })
     };
-    signer.decide(decide).await?
+    if begin {
+        return signer.decide(judge).await?;
+    }
+    // It binds nothing, so it waits for no signature and holds none up.
+    signer.store.look(signer.now_ms(), judge).await?
 }
 
 /// All steps of a signature.
@@ -58,11 +66,13 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<SigningContext>, accepte
         };
     fault::point("decoded");
     let accepted = Arc::new(accepted);
-    let (recording, asked) = (serving.clone(), accepted.clone());
-    let recorded = match signer.decide(move |ledger| decoded.record(ledger, &recording, &asked)).await?? {
-        Recording::Answered(outcome) => return Ok(outcome),
+    let (recording, asked, start) = (serving.clone(), accepted.clone(), signer.start().await?);
+    let record = move |ledger: &Ledger<'_>| decoded.record(ledger, &recording, &asked, start);
+    let recorded = match signer.decide_upon_whole(record).await?? {
+        Recording::Answered(outcome) => return with_present_head(signer, serving, outcome).await,
         Recording::Recorded(recorded) => recorded,
     };
+    signer.committed(recorded.head, recorded.overrides);
     fault::point("recorded");
     let unsealed = recorded.unseal(serving, &accepted).await?;
     fault::point("unsealed");
@@ -70,19 +80,15 @@ pub(super) async fn sign(signer: &Signer, serving: &Arc<SigningContext>, accepte
     fault::point("signed");
     // Made again for the same digest if this is lost: nobody waits for it.
     let result = Response { outcome: Some(outcome.clone()) }.encode_to_vec();
-    signer.store.finish_later(accepted.key.clone(), result);
+    signer.store.finish_later(signer.now_ms(), accepted.key.clone(), result);
     fault::point("stored");
     Ok(outcome)
 }
 
-fn pending(mark: &Watermark, not_before_ms: u64) -> Outcome {
-    Outcome::Pending(Pending { digest: mark.id.to_vec(), not_before_ms })
-}
-
 /// The verdict on something that is not recorded yet, or is already.
 enum Judged {
-    Allowed { intent: Option<[u8; 16]>, known: bool },
-    Pending { not_before_ms: u64 },
+    Allowed { intent: Option<[u8; 16]>, known: bool, announced: bool },
+    Pending(Wait),
 }
 
 /// What a decision came to.
@@ -103,7 +109,7 @@ impl Countersigned {
         if ledger.recorded(mark)? {
             let signed_for = ledger.payment_of(&mark.wallet, &mark.chain, &mark.id)?;
             let same = payment_id::same(mark, signed_for, asked_for);
-            return Ok(same.map(|()| Judged::Allowed { intent: None, known: true }));
+            return Ok(same.map(|()| Judged::Allowed { intent: None, known: true, announced: false }));
         }
         if let Some(id) = asked_for
             && let Err(stop) = payment_id::judge(&ledger.earlier(id, mark)?)
@@ -113,14 +119,24 @@ impl Countersigned {
         if let Err(stop) = claims::judge(ledger, mark, serving.observed)? {
             return Ok(Err(stop));
         }
-        Ok(match self.verdict(ledger, serving)? {
-            Verdict::Allowed { intent } => Ok(Judged::Allowed { intent, known: false }),
-            Verdict::Pending { not_before_ms } => Ok(Judged::Pending { not_before_ms }),
+        let announcement = ledger.announcement(&mark.id)?;
+        Ok(match self.verdict(ledger, serving, announcement.as_ref())? {
+            Verdict::Allowed { intent } => {
+                Ok(Judged::Allowed { intent, known: false, announced: announcement.is_some() })
+            }
+            Verdict::Pending { not_before_ms, lapses_at_ms } => {
+                Ok(Judged::Pending(Wait { not_before_ms, lapses_at_ms }))
+            }
             Verdict::Refused(refusal) => Err(Stop::Refused(refusal)),
         })
     }
 
-    fn verdict(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<Verdict, StoreError> {
+    fn verdict(
+        &self,
+        ledger: &Ledger<'_>,
+        serving: &SigningContext,
+        announcement: Option<&Announcement>,
+    ) -> Result<Verdict, StoreError> {
         let Decoded { wallet, desc, transaction, intent, .. } = &self.0;
         let chain = &desc.chain;
         let (mut spent, mut listed_since_ms) = (BTreeMap::new(), BTreeMap::new());
@@ -136,7 +152,6 @@ impl Countersigned {
             }
         }
         let internal = self.0.internal_destinations();
-        let announcement = ledger.announcement(&transaction.id)?;
         Ok(serving.policy.judge(&Facts {
             now_ms: ledger.now_ms(),
             custody_id: serving.custody_id(),
@@ -147,29 +162,57 @@ impl Countersigned {
             spent: &spent,
             listed_since_ms: &listed_since_ms,
             intent: intent.as_ref(),
-            announced_ms: announcement.as_ref().map(|announcement| announcement.at_ms),
-            vetoed: announcement.is_some_and(|announcement| announcement.vetoed),
+            announced_ms: announcement.map(|announcement| announcement.at_ms),
+            vetoed: announcement.is_some_and(|announcement| announcement.vetoed) || self.is_vetoed(ledger)?,
         }))
     }
 
-    /// The answer of what waits; its time lock begins unless it has.
+    /// By a veto of its wallet or of a destination. A cancel moves nothing and ends what was vetoed.
+    fn is_vetoed(&self, ledger: &Ledger<'_>) -> Result<bool, StoreError> {
+        let Decoded { wallet, transaction, .. } = &self.0;
+        if transaction.is_cancel() {
+            return Ok(false);
+        }
+        for (_, to, _) in transaction.transfers() {
+            if ledger.is_vetoed(VetoScope::Destination, to)? {
+                return Ok(true);
+            }
+        }
+        ledger.is_vetoed(VetoScope::Wallet, wallet)
+    }
+
+    /// The answer of what waits; its time lock begins unless it has, and anew where it has lapsed.
     fn wait(
         &self,
         ledger: &Ledger<'_>,
         serving: &SigningContext,
         accepted: &Accepted,
         mark: &Watermark,
-        not_before_ms: u64,
-    ) -> Result<Outcome, StoreError> {
-        if !ledger.announce(&mark.id, &mark.wallet, &mark.chain, &self.0.summary())? {
-            return Ok(pending(mark, not_before_ms));
+        wait: Wait,
+    ) -> Result<Result<Outcome, Stop>, StoreError> {
+        if wait.not_before_ms != 0 {
+            return Ok(Ok(wait.pending(mark)));
         }
-        let entry = Entry { decision: Decision::Pending, ..self.entry(ledger, serving, accepted) };
-        ledger.append(entry)?;
-        Ok(match self.verdict(ledger, serving)? {
-            Verdict::Pending { not_before_ms } => pending(mark, not_before_ms),
-            _ => pending(mark, ledger.now_ms()),
-        })
+        if !ledger.announce(mark, &self.0.summary())? {
+            let message = format!(
+                "at most {MAX_WAITING_OF_WALLET} payments of a wallet and {MAX_WAITING} in all wait for their time locks at once"
+            );
+            return Ok(Err(Stop::unavailable("TooManyAnnouncements", message)));
+        }
+        let announced = ledger.announcement(&mark.id)?;
+        let begun = match self.verdict(ledger, serving, announced.as_ref())? {
+            Verdict::Pending { not_before_ms, lapses_at_ms } => Wait { not_before_ms, lapses_at_ms },
+            _ => Wait { not_before_ms: ledger.now_ms(), lapses_at_ms: ledger.now_ms() },
+        };
+        ledger.wait_until(mark, begun.lapses_at_ms)?;
+        let reason = wait.why_anew().to_owned();
+        ledger.append(Entry {
+            decision: Decision::Pending,
+            reason: reason.clone(),
+            ..self.entry(ledger, serving, accepted)
+        })?;
+        let (digest, not_before_ms) = (mark.id.to_vec(), begun.not_before_ms);
+        Ok(Ok(Outcome::Pending(Pending { digest, not_before_ms, reason })))
     }
 
     /// Freeze, idempotency, claims, policy, and all that has to be on disk before the key is touched, in one commit.
@@ -178,15 +221,20 @@ impl Countersigned {
         ledger: &Ledger<'_>,
         serving: &SigningContext,
         accepted: &Accepted,
+        start: Start,
     ) -> Result<Result<Recording, Stop>, StoreError> {
         let (mark, key) = (self.0.watermark(), &accepted.key);
         if let Some(frozen) = ledger.frozen(&mark.wallet)? {
             return Ok(Err(Stop::frozen(&frozen)));
         }
         match ledger.recall(key)? {
-            Recall::Finished(result) => return Ok(stored(&result).map(Recording::Answered)),
-            Recall::Reused => return Ok(Err(Stop::reused())),
             Recall::Open => {}
+            // Signed, and its reply is pruned: the same transaction is signed again, and nothing else.
+            Recall::Done if ledger.recorded(&mark)? => {}
+            known => return Ok(answered(known).unwrap_or_else(|| Err(Stop::pruned())).map(Recording::Answered)),
+        }
+        if let Err(stop) = present_keeper(ledger, serving, self.0.hot_head.as_ref())? {
+            return Ok(Err(stop));
         }
         let judged = match self.judge(ledger, serving, &mark)? {
             Err(Stop::Refused(refusal)) => return self.refuse(ledger, serving, accepted, Stop::Refused(refusal)),
@@ -194,12 +242,11 @@ impl Countersigned {
             Ok(judged) => judged,
         };
         match judged {
-            Judged::Pending { not_before_ms } => {
-                let waits = self.wait(ledger, serving, accepted, &mark, not_before_ms)?;
-                return Ok(Ok(Recording::Answered(waits)));
+            Judged::Pending(wait) => {
+                return Ok(self.wait(ledger, serving, accepted, &mark, wait)?.map(Recording::Answered));
             }
             Judged::Allowed { known: true, .. } => {}
-            Judged::Allowed { intent, known: false } => {
+            Judged::Allowed { intent, known: false, announced } => {
                 if let Some(id) = intent
                     && !ledger.use_intent(&id, &mark.id)?
                 {
@@ -207,6 +254,9 @@ impl Countersigned {
                     return self.refuse(ledger, serving, accepted, stop);
                 }
                 ledger.record(&mark)?;
+                if announced {
+                    ledger.wait_ended(&mark.id)?;
+                }
                 self.spend(ledger, serving)?;
             }
         }
@@ -218,7 +268,7 @@ impl Countersigned {
         };
         let overrides = ledger.overrides(&serving.keys.own().message_key().verifying_key())?;
         let secret = sealed_key(ledger, serving, &mark.wallet, &self.0.desc)?;
-        Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides }))))
+        Ok(Ok(Recording::Recorded(Box::new(Recorded { decoded: self.0, secret, head, overrides, start }))))
     }
 
     fn spend(&self, ledger: &Ledger<'_>, serving: &SigningContext) -> Result<(), StoreError> {
@@ -241,9 +291,12 @@ impl Countersigned {
         accepted: &Accepted,
         stop: Stop,
     ) -> Result<Result<Recording, Stop>, StoreError> {
-        let entry = self.entry(ledger, serving, accepted);
-        ledger.note_asked(self.asked(accepted, &self.0.watermark()), Some(stop.reason()))?;
-        Ok(conclude(ledger, &accepted.key, entry, stop)?.map(Recording::Answered))
+        let (entry, reason) = (self.entry(ledger, serving, accepted), stop.reason());
+        let concluded = conclude(ledger, &accepted.key, entry, stop)?;
+        if concluded.is_ok() {
+            ledger.note_asked(self.asked(accepted, &self.0.watermark()), Some(reason))?;
+        }
+        Ok(concluded.map(Recording::Answered))
     }
 
     /// As App is told of it, should it have forgotten.

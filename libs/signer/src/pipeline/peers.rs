@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use audit::{Decision, Entry};
 use custody::{Role, WalletId};
-use prost::Message;
 use protocol::{
     attestation::audit_head,
     ops::{Attestation, AuditHead, Done, EchoHead, Freeze, Held, MAX_BATCH_ITEMS, Outcome, Settle},
+    vouching::{self, SUPERSEDED, Shown},
 };
 
-use super::{context::SigningContext, request::Accepted, settlement, signer::Signer, stop::Stop};
-use crate::store::{Ledger, PeerHead};
+use super::{context::SigningContext, request::Accepted, room, settlement, signer::Signer, stop::Stop};
+use crate::store::{Ledger, PeerHead, StoreError};
 
 /// Longest reason of a freeze that is kept, characters.
 const MAX_REASON: usize = 300;
@@ -30,13 +30,16 @@ pub(super) async fn freeze(
     let reason: String = freeze.reason.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
     let serving = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
+        if let Err(stop) = room::freeze(ledger, &freeze.wallet)? {
+            return Ok(Err(stop));
+        }
         if ledger.freeze(&freeze.wallet, accepted.asker.role.as_str(), &reason)? {
             let entry = Entry { decision: Decision::Done, ..accepted.entry(&serving, ledger.now_ms()) };
             ledger.append(entry)?;
         }
-        Ok(Outcome::Done(Done {}))
+        Ok(Ok(Outcome::Done(Done {})))
     };
-    signer.decide(decide).await
+    signer.decide_urgent(decide).await?
 }
 
 /// Settlements are noted all or none.
@@ -54,52 +57,103 @@ pub(super) async fn settle(
         let entry = accepted.entry(&serving, ledger.now_ms());
         settlement::note_settlements(ledger, &settle.settlements, &entry)
     };
-    signer.decide(decide).await??;
+    signer.decide_urgent(decide).await??;
     Ok(Outcome::Done(Done {}))
 }
 
-/// Answers with the head that was held before, and keeps the one that is shown unless the other signer is locked: then
-/// it is the other signer that does not know yet whether its chain is the newest.
+/// Answers with the head that was held before, and keeps the one that is shown if it goes on from there and its signer is
+/// not locked: a locked one does not know yet whether its chain is the newest.
 pub(super) async fn echo(
     signer: &Signer,
     serving: &Arc<SigningContext>,
     accepted: Accepted,
     echo: EchoHead,
 ) -> Result<Outcome, Stop> {
-    let (role, locked) = (accepted.asker.role, echo.locked);
-    let attestation = echo.head.ok_or_else(|| Stop::refused("Malformed", "no head is shown"))?;
-    let head = audit_head(&attestation, &serving.peers.message_keys(role))?;
-    if head.custody_id != serving.custody_id().as_bytes() || head.role != role.as_str() {
-        return Err(Stop::refused("AttestationNotBelieved", "this head is of another custody or signer"));
-    }
-    let (overrides, count) = (head.overrides, head.count);
-    let shown = PeerHead { overrides, count, attestation: attestation.encode_to_vec() };
+    let EchoHead { head, locked, after } = echo;
+    let role = accepted.asker.role;
+    let attestation = head.ok_or_else(|| Stop::refused("Malformed", "no head is shown"))?;
+    let new = shown_head(serving, role, &attestation)?;
+    let by = serving.clone();
     let decide = move |ledger: &Ledger<'_>| {
-        let held = ledger.peer_head(role.as_str())?;
-        if !locked {
-            ledger.keep_peer_head(role.as_str(), &shown)?;
+        let held = ledger.held_head(role.as_str())?.map(|(held, _)| held);
+        let believed = believed_head(ledger, &by, role)?.map(|(held, _)| held.head);
+        let becomes = if locked { Shown::Left } else { vouching::shown(believed.as_ref(), &new.head, &after) };
+        let changed = held.as_ref().is_none_or(|held| !same_head(&held.head, &new.head));
+        if becomes == Shown::Kept && changed {
+            ledger.keep_head(role.as_str(), &new, false)?;
         }
-        Ok(held)
+        Ok((held, becomes))
     };
-    let held = signer.decide(decide).await?;
-    let unreadable = |_| Stop::unavailable("StoreDamaged", "a stored head is not readable; restore the volume");
-    let held = held.map(|held| Attestation::decode(held.as_slice())).transpose().map_err(unreadable)?;
-    if let Some(before) = held.as_ref().and_then(|held| AuditHead::decode(held.body.as_slice()).ok())
-        && !extends(&before, &head)
-    {
-        tracing::warn!(
-            %role, shown = head.count, held = before.count,
-            "a signer shows an audit head that does not extend the one held here; its volume was rolled back or forked"
-        );
+    let (held, becomes) = signer.decide_urgent(decide).await?;
+    if becomes == Shown::Superseded {
+        tracing::warn!(%role, "a signer shows a head of a start that another one has superseded: two copies of it run");
+        return Err(Stop::refused(SUPERSEDED, "another start of this signer has been vouched for since"));
     }
-    Ok(Outcome::Held(Held { head: held }))
+    Ok(Outcome::Held(Held { head: held.map(|held| held.attestation) }))
 }
 
-/// Whether a later head can be of the same chain, or of one that the admin accepted since.
-fn extends(before: &AuditHead, shown: &AuditHead) -> bool {
-    shown.overrides > before.overrides
-        || shown.count > before.count
-        || (shown.count == before.count && shown.hash == before.hash)
+/// A head by `role`, if one of its approved keys attested it for this custody.
+pub(super) fn shown_head(serving: &SigningContext, role: Role, shown: &Attestation) -> Result<PeerHead, Stop> {
+    let head = audit_head(shown, &serving.peers.message_keys(role))?;
+    if head.custody_id != serving.custody_id().as_bytes() || head.role != role.as_str() || !head.names_its_start() {
+        return Err(Stop::refused(
+            "AttestationNotBelieved",
+            "this head is of another custody or signer, or of no start",
+        ));
+    }
+    Ok(PeerHead { head, attestation: shown.clone() })
+}
+
+/// The same record of the same start: nothing to keep.
+fn same_head(held: &AuditHead, new: &AuditHead) -> bool {
+    let what = |head: &AuditHead| (head.epoch, head.overrides, head.count);
+    what(held) == what(new) && held.instance == new.instance && held.hash == new.hash
+}
+
+/// Cooler: whether hot's signatures come from the present Keeper, whose newer head is kept in the same commit. An App of
+/// the version before forwards no head, and none is missed until App has forwarded one.
+pub(super) fn present_keeper(
+    ledger: &Ledger<'_>,
+    serving: &SigningContext,
+    forwarded: Option<&PeerHead>,
+) -> Result<Result<(), Stop>, StoreError> {
+    if serving.role == Role::Keeper {
+        return Ok(Ok(()));
+    }
+    let held = believed_head(ledger, serving, Role::Keeper)?;
+    let Some(forwarded) = forwarded else {
+        let message = "App has forwarded keeper's head before and does not now; run the newer App again";
+        let missed = held.is_some_and(|(_, before)| before);
+        return Ok(if missed { Err(Stop::unavailable("KeeperHeadMissing", message)) } else { Ok(()) });
+    };
+    let place = |head: &AuditHead| (head.epoch, head.overrides, head.count);
+    let keep = match held {
+        Some((held, _)) if forwarded.head.superseded_by(&held.head) => {
+            let message = "another start of keeper has been vouched for since it made the hot signature; ask keeper for it \
+                           again, with the same operation id, and forward the head of that answer";
+            return Ok(Err(Stop::unavailable("KeeperSuperseded", message)));
+        }
+        Some((held, before)) if place(&forwarded.head) <= place(&held.head) => (!before).then_some(held),
+        _ => Some(forwarded.clone()),
+    };
+    if let Some(head) = keep {
+        ledger.keep_head(Role::Keeper.as_str(), &head, true)?;
+    }
+    Ok(Ok(()))
+}
+
+/// The head that is held of a signer, unless a key attested it that is not approved any more: that says nothing of the
+/// present start. And whether App has forwarded one.
+fn believed_head(
+    ledger: &Ledger<'_>,
+    serving: &SigningContext,
+    role: Role,
+) -> Result<Option<(PeerHead, bool)>, StoreError> {
+    let approved = |held: &PeerHead| {
+        let keys = serving.peers.message_keys(role);
+        keys.iter().any(|key| key.as_bytes()[..] == held.attestation.signer)
+    };
+    Ok(ledger.held_head(role.as_str())?.filter(|(held, _)| approved(held)))
 }
 
 /// Who has to have vouched for a start.

@@ -17,12 +17,13 @@ use super::{
     create::wallet_id,
     request::Accepted,
     results::{conclude, finish},
+    room,
     signer::Signer,
     stop::Stop,
 };
 use crate::{
     fault,
-    store::{RegisteredWallet, Registration, Store},
+    store::{Quoted, Recall, RegisteredWallet, Registration, Store},
 };
 
 pub(super) async fn register(
@@ -35,10 +36,18 @@ pub(super) async fn register(
         other => other?,
     };
     fault::point("recomputed");
-    let serving = serving.clone();
+    let (serving, most) = (serving.clone(), signer.most_wallets());
     let outcome = signer.decide(move |ledger| {
         if let Some(frozen) = ledger.frozen(&wallet.wallet)? {
             return Ok(Err(Stop::frozen(&frozen)));
+        }
+        if !ledger.has_wallet(&wallet.wallet)? {
+            if ledger.recall(&accepted.key)? == Recall::Done {
+                return Ok(Err(Stop::unavailable("StoreDamaged", "a wallet's row is gone; restore the volume")));
+            }
+            if let Err(stop) = room::wallet(ledger, Quoted::Wallets, most)? {
+                return Ok(Err(stop));
+            }
         }
         let entry = Entry { wallet: wallet.wallet.clone(), ..accepted.entry(&serving, ledger.now_ms()) };
         match registered(wallet.clone(), ledger.register(wallet)?) {

@@ -1,24 +1,17 @@
 //! The wallets that a signer knows: recomputed from their rows once, then remembered. A row that was changed does not
 //! get into it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use chain::{ChainId, WalletDesc};
 use sealing::ClientKey;
 
 use super::{
     context::{SigningContext, entropy_context},
-    known::Known,
     register,
     signer::Signer,
     stop::Stop,
 };
-
-/// Wallets whose description is remembered; all are forgotten when there are more.
-const MAX_KNOWN: usize = 100_000;
 
 impl Signer {
     /// The registered wallet, recomputed: a row that was changed does not get this far. With a client's key that is
@@ -44,17 +37,13 @@ impl Signer {
         wallet: &str,
         chain: &ChainId,
     ) -> Result<Arc<WalletDesc>, Stop> {
-        let name = (wallet.to_owned(), chain.clone());
-        if let Some(known) = self.known(serving, |wallets| wallets.get(&name).cloned()) {
-            return Ok(known);
+        let (manifest, name) = (serving.manifest.digest_bytes(), (wallet.to_owned(), chain.clone()));
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(desc) = known().get(manifest, &name) {
+            return Ok(desc);
         }
         let desc = Arc::new(register::recomputed(&self.store, serving, wallet, chain).await?);
-        self.known(serving, |wallets| {
-            if wallets.len() >= MAX_KNOWN {
-                wallets.clear();
-            }
-            wallets.insert(name, desc.clone());
-        });
+        known().keep(manifest, name, desc.clone());
         Ok(desc)
     }
 
@@ -68,18 +57,5 @@ impl Signer {
         let Some(key) = client_key else { return Ok(true) };
         let verifier = self.store.hot_verifier(wallet).await?.unwrap_or_default();
         Ok(key.verifies(entropy_context(serving.custody_id(), wallet), &verifier))
-    }
-
-    fn known<T>(
-        &self,
-        serving: &SigningContext,
-        act: impl FnOnce(&mut HashMap<(String, ChainId), Arc<WalletDesc>>) -> T,
-    ) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let manifest = serving.manifest.digest_bytes();
-        if known.manifest != manifest {
-            *known = Known { manifest, wallets: HashMap::new() };
-        }
-        act(&mut known.wallets)
     }
 }

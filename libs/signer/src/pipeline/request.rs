@@ -3,7 +3,7 @@
 use audit::{Decision, Entry};
 use custody::Role;
 use prost::Message;
-use protocol::ops::{Batch, NotAskedBy, OPERATION_ID_BYTES, Operation, Request};
+use protocol::ops::{Attestation, Batch, NotAskedBy, OPERATION_ID_BYTES, Operation, Request};
 use sealing::ClientKey;
 use sha2::{Digest, Sha256};
 
@@ -26,11 +26,14 @@ pub(super) struct Accepted {
     pub(super) operation: Operation,
     /// What seals the wallet's keys, where the asker has it.
     pub(super) client_key: Option<ClientKey>,
+    /// Keeper's head that came with hot's signatures.
+    pub(super) hot_head: Option<Attestation>,
 }
 
 impl Accepted {
     /// `digest` is SHA-256 of the request's exact bytes.
     pub(super) fn new(asker: Asker, request: Request, digest: [u8; 32]) -> Result<Self, Stop> {
+        let (request, digest, hot_head) = take_hot_head(request, digest);
         let Request { operation_id, operation } = request;
         if operation_id.len() != OPERATION_ID_BYTES {
             let message = format!("the operation id has {} bytes, expected {OPERATION_ID_BYTES}", operation_id.len());
@@ -42,7 +45,7 @@ impl Accepted {
         })?;
         let client_key = take_client_key(&mut operation)?;
         let key = OperationKey { sender: asker.role.as_str(), operation_id, digest };
-        Ok(Self { asker, key, operation, client_key })
+        Ok(Self { asker, key, operation, client_key, hot_head })
     }
 
     /// What the audit chain says of it, before it is decided.
@@ -64,6 +67,13 @@ impl Accepted {
             trust_digest: serving.trust_digest.to_vec(),
         }
     }
+}
+
+/// The head is of the moment: with a later one it is the same operation, so its id stands for the rest of the request.
+fn take_hot_head(mut request: Request, digest: [u8; 32]) -> (Request, [u8; 32], Option<Attestation>) {
+    let head = request.operation.as_mut().and_then(Operation::hot_head_mut).and_then(Option::take);
+    let digest = if head.is_some() { self::digest(&request) } else { digest };
+    (request, digest, head)
 }
 
 /// The key leaves the message, which may be printed or kept, for a type that may not.

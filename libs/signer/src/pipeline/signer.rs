@@ -7,10 +7,11 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use audit::Head;
+use custody::volume::Room;
 use protocol::ops::Attestation;
 
-use super::{context::SigningContext, known::Known, lock::Lock, quota::Quota, stop::Stop};
-use crate::store::{Ledger, Store, StoreError};
+use super::{context::SigningContext, known::Known, lock::Lock, quota::Quota, stop::Stop, vouch::Vouching};
+use crate::store::{Ledger, Start, Store, StoreError};
 
 /// Unix milliseconds, from wherever the process takes them.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -21,24 +22,34 @@ pub struct Signer {
     clock: Clock,
     serving: ArcSwapOption<SigningContext>,
     pub(super) lock: ArcSwap<Lock>,
+    pub(super) locked_since_ms: AtomicU64,
+    pub(super) vouching: Vouching,
     lease_until_ms: AtomicU64,
     pub(super) known: Mutex<Known>,
-    attested: Mutex<Option<(Head, u64, Attestation)>>,
+    /// The newest head that is on disk, with its overrides, and the newest that was attested.
+    committed: Mutex<(u64, Head)>,
+    attested: Mutex<Option<(u64, Head, Start, Attestation)>>,
     records_quota: Mutex<Quota>,
+    pub(super) room: ArcSwapOption<Room>,
 }
 
 impl Signer {
-    /// Serves nothing until [`Signer::serve`], and is locked until others have vouched for its history.
-    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
+    /// Serves nothing until [`Signer::serve`], and is locked until others have vouched for its history. `instance` is
+    /// random: by it two starts of copies of one volume differ.
+    pub fn new(store: Arc<Store>, instance: [u8; 16], clock: Clock) -> Self {
         Self {
             store,
+            locked_since_ms: AtomicU64::new(clock()),
+            vouching: Vouching::new(instance),
             clock,
             serving: ArcSwapOption::empty(),
             lock: ArcSwap::from_pointee(Lock::Locked("the others were not asked yet".to_owned())),
             lease_until_ms: AtomicU64::new(0),
             known: Mutex::default(),
+            committed: Mutex::new((0, Head::EMPTY)),
             attested: Mutex::default(),
             records_quota: Mutex::default(),
+            room: ArcSwapOption::empty(),
         }
     }
 
@@ -50,11 +61,6 @@ impl Signer {
     /// What it serves with.
     pub fn serving(&self) -> Option<Arc<SigningContext>> {
         self.serving.load_full()
-    }
-
-    /// Whether this start has been vouched for.
-    pub fn lock(&self) -> Arc<Lock> {
-        self.lock.load_full()
     }
 
     /// The sentinel's lease, Unix milliseconds.
@@ -83,14 +89,33 @@ impl Signer {
         Ok(self.store.decide(self.now_ms(), decide).await?)
     }
 
-    /// The signed head; a group of signatures that share a commit shares it.
-    pub(super) fn attested(&self, serving: &SigningContext, head: Head, overrides: u64) -> Attestation {
+    /// The same before every decision for App.
+    pub(super) async fn decide_urgent<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Stop> {
+        Ok(self.store.decide_urgent(self.now_ms(), decide).await?)
+    }
+
+    /// Notes a head that is on disk.
+    pub(super) fn committed(&self, head: Head, overrides: u64) {
+        let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        if (overrides, head.count) > (committed.0, committed.1.count) {
+            *committed = (overrides, head);
+        }
+    }
+
+    /// A signed head at or after this one, which is on disk: signatures that share a commit share the newest of them.
+    pub(super) fn attested(&self, serving: &SigningContext, head: Head, overrides: u64, start: Start) -> Attestation {
+        self.committed(head, overrides);
+        let (overrides, head) = *self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.vouching.attests(head);
         let mut attested = self.attested.lock().unwrap_or_else(PoisonError::into_inner);
         match &*attested {
-            Some((known, of, attestation)) if *known == head && *of == overrides => attestation.clone(),
+            Some((of, known, by, attestation)) if (*of, *known, *by) == (overrides, head, start) => attestation.clone(),
             _ => {
-                let attestation = serving.attest(head, overrides, self.now_ms());
-                *attested = Some((head, overrides, attestation.clone()));
+                let attestation = serving.attest(head, overrides, Some(start), self.now_ms());
+                *attested = Some((overrides, head, start, attestation.clone()));
                 attestation
             }
         }

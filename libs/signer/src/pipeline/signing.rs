@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 use super::{
     context::{SigningContext, cool_key_context, hot_key_context},
     decoded::Decoded,
+    lock::Lock,
     request::Accepted,
     signer::Signer,
     stop::Stop,
 };
-use crate::store::{Ledger, SealedKey, StoreError};
+use crate::store::{Ledger, SealedKey, Start, StoreError};
 
 /// This signer's sealed key for the wallet.
 pub(super) fn sealed_key(
@@ -33,6 +34,7 @@ pub(super) struct Recorded {
     pub(super) secret: Option<SealedKey>,
     pub(super) head: Head,
     pub(super) overrides: u64,
+    pub(super) start: Start,
 }
 
 impl Recorded {
@@ -63,7 +65,11 @@ impl Unsealed {
     /// The signatures, one per payload, each verified before it is believed. Deterministic (RFC 6979): after a crash the
     /// same transaction gets the same signatures.
     pub(super) fn sign(self, signer: &Signer, serving: &SigningContext) -> Result<Outcome, Stop> {
-        let Self { recorded: Recorded { decoded, head, overrides, .. }, secret } = self;
+        let Self { recorded: Recorded { decoded, head, overrides, start, .. }, secret } = self;
+        // It may have been superseded while the key was opened.
+        if let Lock::Locked(why) = &*signer.lock() {
+            return Err(Stop::locked(why));
+        }
         let Decoded { desc, transaction, payloads, .. } = decoded;
         let (_, rules) = serving.rules(desc.chain.as_str())?;
         let key = desc.owners.key(serving.owner());
@@ -76,7 +82,22 @@ impl Unsealed {
             }
             signatures.push(signature);
         }
-        let head = Some(signer.attested(serving, head, overrides));
+        let head = Some(signer.attested(serving, head, overrides, start));
         Ok(Outcome::Signed(Signed { digest: transaction.id.to_vec(), signatures, head }))
     }
+}
+
+/// A stored result with the present head in the place of the one of then: Cooler believes only that of the present start.
+pub(super) async fn with_present_head(
+    signer: &Signer,
+    serving: &SigningContext,
+    outcome: Outcome,
+) -> Result<Outcome, Stop> {
+    let Outcome::Signed(signed) = outcome else { return Ok(outcome) };
+    let own = serving.keys.own().message_key().verifying_key();
+    let start = signer.start().await?;
+    let (head, overrides) =
+        signer.decide_upon_whole(move |ledger| Ok((ledger.head()?, ledger.overrides(&own)?))).await?;
+    let head = Some(signer.attested(serving, head, overrides, start));
+    Ok(Outcome::Signed(Signed { head, ..signed }))
 }

@@ -30,6 +30,11 @@ impl Stop {
         Stop::unavailable("NotServing", "this signer does not serve operations now; its report says why")
     }
 
+    /// For now, until others vouch for this signer or the admin accepts its chain.
+    pub(super) fn locked(why: &str) -> Self {
+        Stop::unavailable("Locked", format!("this signer is locked: {why}"))
+    }
+
     pub(super) fn reused() -> Self {
         Stop::refused("OperationIdReused", "this operation id belongs to another request; use a new one")
     }
@@ -39,6 +44,21 @@ impl Stop {
         let Frozen { wallet, requester, reason, .. } = frozen;
         let what = if wallet.is_empty() { "this signer".to_owned() } else { format!("wallet {wallet}") };
         Stop::unavailable("Frozen", format!("{what} was frozen by {requester}: {reason}"))
+    }
+
+    /// With more to say.
+    pub(super) fn and(mut self, more: String) -> Self {
+        let (Stop::Refused(refusal) | Stop::Unavailable(refusal)) = &mut self;
+        refusal.message = format!("{}; {more}", refusal.message);
+        self
+    }
+
+    /// Carried out before, and not to be made again now.
+    pub(super) fn pruned() -> Self {
+        Stop::unavailable(
+            "ReplyPruned",
+            "this operation was carried out, its reply is no longer kept, and it can't be made again as things are now",
+        )
     }
 
     /// The stable reason.
@@ -70,6 +90,9 @@ impl From<Refusal> for Stop {
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
+        if error == StoreError::WindowBuilding {
+            return Stop::unavailable("WindowBuilding", error.to_string());
+        }
         tracing::error!(%error, "the store failed");
         Stop::unavailable("StoreFailed", "this signer's store failed; its log says how")
     }

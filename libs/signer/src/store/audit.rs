@@ -12,6 +12,9 @@ use super::{
     ledger::{Ledger, signed, unsigned},
 };
 
+/// Records that an export holds at once.
+const AUDIT_PAGE: u32 = 256;
+
 impl Ledger<'_> {
     /// Appends a record; the head is then that record's.
     pub fn append(&self, entry: Entry) -> Result<Head, StoreError> {
@@ -33,7 +36,7 @@ impl Ledger<'_> {
     pub fn head(&self) -> Result<Head, StoreError> {
         let row: Option<(i64, [u8; 32])> = self
             .connection
-            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
+            .prepare_cached("SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         row.map_or(Ok(Head::EMPTY), |(seq, hash)| Ok(Head { count: unsigned(seq)?, hash }))
@@ -54,29 +57,45 @@ impl Ledger<'_> {
 
     /// Whether anything was ever signed here.
     pub fn has_signed(&self) -> Result<bool, StoreError> {
-        let query = "SELECT EXISTS (SELECT 1 FROM claims) OR EXISTS (SELECT 1 FROM evacuations)";
+        let query =
+            "SELECT (SELECT max(rowid) FROM claims) IS NOT NULL OR (SELECT max(rowid) FROM evacuations) IS NOT NULL";
         Ok(self.connection.query_row(query, [], |row| row.get(0))?)
     }
 
     /// The custody that the newest record names; empty: none does.
     pub fn named_custody(&self) -> Result<Vec<u8>, StoreError> {
-        let query = "SELECT record FROM audit ORDER BY seq DESC LIMIT 1";
+        let query = "SELECT record FROM audit WHERE seq = (SELECT max(seq) FROM audit)";
         let newest: Option<Vec<u8>> = self.connection.query_row(query, [], |row| row.get(0)).optional()?;
         Ok(newest.map(|record| decoded(&record)).transpose()?.map_or_else(Vec::new, |record| record.custody_id))
     }
 
-    /// Writes the export with this header: the records up to its head, one at a time.
+    /// Writes the export with this header: the records up to its head. They are read page by page, each in a moment of its
+    /// own, and written between two of them: however slowly they are taken, nothing waits for it.
     pub fn write_audit(&self, header: &Header, output: &mut impl Write) -> Result<(), Unwritten> {
-        let mut query = self
-            .connection
-            .prepare("SELECT record FROM audit WHERE seq <= ?1 ORDER BY seq")
-            .map_err(StoreError::from)?;
-        let head = signed(header.head.count)?;
-        let rows = query.query_map([head], |row| row.get::<_, Vec<u8>>(0)).map_err(StoreError::from)?;
-        let records = rows.map(|row| -> Result<Record, Unwritten> { Ok(decoded(&row.map_err(StoreError::from)?)?) });
+        let (mut after, mut page) = (0, Vec::new().into_iter());
+        let records = std::iter::from_fn(|| {
+            if page.as_slice().is_empty() {
+                page = match self.audit_page(after, header.head.count) {
+                    Ok(records) => records.into_iter(),
+                    Err(error) => return Some(Err(error.into())),
+                };
+            }
+            let (seq, record) = page.next()?;
+            after = seq;
+            Some(decoded(&record).map_err(Unwritten::from))
+        });
         audit::write(output, header, records)?;
         output.flush()?;
         Ok(())
+    }
+
+    /// The records that follow `after`, up to `last`; none: there is no more.
+    fn audit_page(&self, after: i64, last: u64) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT seq, record FROM audit WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
+        let rows = query.query_map((after, signed(last)?, AUDIT_PAGE), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 

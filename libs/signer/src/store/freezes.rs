@@ -44,7 +44,9 @@ impl Ledger<'_> {
     pub fn freeze(&self, wallet: &str, requester: &str, reason: &str) -> Result<bool, StoreError> {
         let at_ms = signed(self.now_ms())?;
         let rows = self.connection.execute(
-            "INSERT INTO freezes (wallet, requester, reason, at_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            "INSERT INTO freezes (wallet, requester, reason, at_ms, unregistered)
+             VALUES (?1, ?2, ?3, ?4, ?1 <> '' AND NOT EXISTS (SELECT 1 FROM wallets WHERE wallet = ?1))
+             ON CONFLICT DO NOTHING",
             (wallet, requester, reason, at_ms),
         )?;
         Ok(rows == 1)

@@ -1,5 +1,5 @@
-//! The newest audit heads of the other signers: what they are shown when they start; and where the admin has accepted
-//! this signer's chain although others knew a newer one.
+//! The newest audit heads of the other signers: what they are told when they start; which start of this signer the present
+//! one is; and where the admin has accepted this signer's chain although others knew a newer one.
 
 use audit::Head;
 use custody::{CustodyId, Role};
@@ -13,36 +13,64 @@ use rusqlite::OptionalExtension;
 
 use super::{
     error::StoreError,
-    ledger::{Ledger, signed},
+    ledger::{Ledger, signed, unsigned},
 };
 
+/// One start of a signer: of two, the one with the higher epoch is the present one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// From 1 on.
+    pub epoch: u64,
+    /// Random: two copies of one volume may take the same epoch.
+    pub instance: [u8; 16],
+}
+
 /// Another signer's head as it attested it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PeerHead {
-    /// How often its admin has accepted a chain that others knew better.
-    pub overrides: u64,
-    /// Records in its chain.
-    pub count: u64,
-    /// Encoded `Attestation` of the `AuditHead`.
-    pub attestation: Vec<u8>,
+    /// What it says.
+    pub head: AuditHead,
+    /// In whose words.
+    pub attestation: Attestation,
 }
 
 impl Ledger<'_> {
+    /// Takes the next epoch for a start, above all that this volume has seen and above `told`.
+    pub fn take_epoch(&self, told: u64) -> Result<u64, StoreError> {
+        let take = "UPDATE start SET epoch = max(epoch, ?1) + 1 WHERE id = 1 RETURNING epoch";
+        unsigned(self.connection.query_row(take, [signed(told)?], |row| row.get(0))?)
+    }
+
     /// The newest head of `role` that was kept here.
     pub fn peer_head(&self, role: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let query = "SELECT attestation FROM heads WHERE role = ?1";
         Ok(self.connection.query_row(query, [role], |row| row.get(0)).optional()?)
     }
 
-    /// Keeps a head unless a newer one is there.
-    pub fn keep_peer_head(&self, role: &str, head: &PeerHead) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO heads (role, overrides, count, attestation) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (role) DO UPDATE
-             SET overrides = excluded.overrides, count = excluded.count, attestation = excluded.attestation
-             WHERE (excluded.overrides, excluded.count) > (overrides, count)",
-            (role, signed(head.overrides)?, signed(head.count)?, &head.attestation),
-        )?;
+    /// The same, read; and whether App has forwarded one.
+    pub fn held_head(&self, role: &str) -> Result<Option<(PeerHead, bool)>, StoreError> {
+        let row: Option<(Vec<u8>, bool)> = self
+            .connection
+            .prepare_cached("SELECT attestation, forwarded FROM heads WHERE role = ?1")?
+            .query_row([role], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((attestation, forwarded)) = row else { return Ok(None) };
+        let unreadable = |_| StoreError::Failed("a stored head is not readable; restore the volume".to_owned());
+        let attestation = Attestation::decode(attestation.as_slice()).map_err(unreadable)?;
+        let head = AuditHead::decode(attestation.body.as_slice()).map_err(unreadable)?;
+        Ok(Some((PeerHead { head, attestation }, forwarded)))
+    }
+
+    /// Keeps a head in the place of the one that was held; `forwarded` where it came by App.
+    pub fn keep_head(&self, role: &str, head: &PeerHead, forwarded: bool) -> Result<(), StoreError> {
+        let PeerHead { head: AuditHead { overrides, count, .. }, attestation } = head;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO heads (role, overrides, count, attestation, forwarded) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (role) DO UPDATE SET overrides = excluded.overrides, count = excluded.count,
+                 attestation = excluded.attestation, forwarded = max(forwarded, excluded.forwarded)",
+            )?
+            .execute((role, signed(*overrides)?, signed(*count)?, attestation.encode_to_vec(), forwarded))?;
         Ok(())
     }
 
@@ -63,6 +91,7 @@ impl Ledger<'_> {
             hash: head.hash.to_vec(),
             at_ms: self.now_ms(),
             overrides: number,
+            ..AuditHead::default()
         };
         // A row that does not count may be in the way.
         self.connection.execute(
@@ -107,6 +136,16 @@ mod tests {
 
     fn key(fill: u8) -> SigningKey {
         SigningKey::from_bytes(&[fill; 32])
+    }
+
+    #[tokio::test]
+    async fn each_start_takes_a_higher_epoch_than_all_before_it_and_than_the_one_that_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = async |told: u64| {
+            let store = Store::open(dir.path()).unwrap();
+            store.decide(0, move |ledger| ledger.take_epoch(told)).await.unwrap()
+        };
+        assert_eq!((take(0).await, take(0).await, take(9).await, take(4).await), (1, 2, 10, 11));
     }
 
     #[tokio::test]

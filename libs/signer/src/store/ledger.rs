@@ -16,6 +16,14 @@ impl<'a> Ledger<'a> {
         Self { connection, now_ms }
     }
 
+    /// Reads of one moment, which ends with them: of a look, not within a decision.
+    pub(super) fn moment<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let moment = self.connection.unchecked_transaction()?;
+        let found = read()?;
+        moment.commit()?;
+        Ok(found)
+    }
+
     /// When this is decided, Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
@@ -32,13 +40,48 @@ impl Store {
         self.write(move |connection| decide(&Ledger::new(connection, now_ms))).await
     }
 
-    /// Looks without deciding; `now_ms` as in [`Store::decide`].
+    /// Decides before all that waits for [`Store::decide`]: what stops a signer, what others tell it, and the admin.
+    pub async fn decide_urgent<T: Send + 'static>(
+        &self,
+        now_ms: u64,
+        decide: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_urgent(move |connection| decide(&Ledger::new(connection, now_ms))).await
+    }
+
+    /// Looks without deciding, at one moment's state; `now_ms` as in [`Store::decide`].
     pub async fn look<T: Send + 'static>(
         &self,
         now_ms: u64,
         look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.read(move |connection| look(&Ledger::new(connection, now_ms))).await
+        self.read(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            look(&Ledger::new(&moment, now_ms))
+        })
+        .await
+    }
+
+    /// Reads out much: each page of it is of a moment of its own, so that whoever takes it slowly pins nothing.
+    pub async fn export<T: Send + 'static>(
+        &self,
+        now_ms: u64,
+        export: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(move |connection| export(&Ledger::new(connection, now_ms))).await
+    }
+
+    /// Looks whatever else is being looked at.
+    pub async fn look_urgent<T: Send + 'static>(
+        &self,
+        now_ms: u64,
+        look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_urgent(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            look(&Ledger::new(&moment, now_ms))
+        })
+        .await
     }
 }
 

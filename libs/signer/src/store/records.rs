@@ -26,9 +26,9 @@ pub struct Asked<'a> {
 pub enum Fate {
     /// It can happen, or may have happened.
     Open,
-    /// It is attested as what has used a claim of it up.
+    /// It is attested as what has used a claim of it up for good.
     Made,
-    /// Another transaction is attested as what has used a claim of it up.
+    /// Another transaction is attested as what has used a claim of it up for good.
     Superseded,
 }
 
@@ -181,9 +181,10 @@ impl Ledger<'_> {
         Ok((unsigned(last)?, name))
     }
 
-    fn claims_of(&self, wallet: &str, chain: &str, id: &[u8; 32]) -> Result<Vec<Claim>, StoreError> {
+    pub(super) fn claims_of(&self, wallet: &str, chain: &str, id: &[u8; 32]) -> Result<Vec<Claim>, StoreError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT nonce, coin FROM claims WHERE wallet = ?1 AND chain = ?2 AND id = ?3 ORDER BY nonce, coin",
+            "SELECT nonce, coin FROM claims WHERE wallet = ?1 AND chain = ?2 AND id = ?3
+             ORDER BY ifnull(nonce, -1), ifnull(coin, x'')",
         )?;
         let rows = query.query_map((wallet, chain, id), |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.map(|row| claim(row?)).collect()
@@ -192,7 +193,7 @@ impl Ledger<'_> {
     /// One attested claim tells: a transaction uses all of them up at once.
     fn fate(&self, wallet: &str, chain: &str, id: &[u8; 32], claims: &[Claim]) -> Result<Fate, StoreError> {
         for claim in claims {
-            match self.settled(wallet, chain, claim)? {
+            match self.settled_for_good(wallet, chain, claim)? {
                 Some(by) if by == *id => return Ok(Fate::Made),
                 Some(_) => return Ok(Fate::Superseded),
                 None => {}

@@ -5,15 +5,21 @@ use rusqlite::Connection;
 
 use super::{error::StoreError, writer::Store};
 
+/// Rows that one look goes through at most, however few of them are still to be rewrapped.
+const ROWS: i64 = 10_000;
+
 /// The columns with sealed values, in the order in which they are rewrapped.
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column { table: "identity", value: "nats_seed", wallet: "''", namespace: "''" },
     Column { table: "identity", value: "message_seed", wallet: "''", namespace: "''" },
     Column { table: "identity", value: "xkey_seed", wallet: "''", namespace: "''" },
     Column { table: "cool_keys", value: "secret", wallet: "''", namespace: "namespace" },
     Column { table: "hot", value: "entropy", wallet: "wallet", namespace: "''" },
     Column { table: "hot_keys", value: "secret", wallet: "wallet", namespace: "namespace" },
+    Column { table: "store_key", value: "sealed", wallet: "''", namespace: "''" },
 ];
+/// The first of those whose tables grow with the wallets: triggers of the schema keep count of them.
+const COUNTED: usize = 4;
 
 struct Column {
     table: &'static str,
@@ -55,6 +61,8 @@ pub enum SealedFor {
         /// CAIP-2 namespace.
         namespace: String,
     },
+    /// The key by which the store's rows are authenticated.
+    StoreKey,
 }
 
 /// A place in the order of all sealed values; the default is before the first.
@@ -75,6 +83,15 @@ pub struct SealedValue {
     pub value: String,
 }
 
+/// What one look found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SealedPage {
+    /// In their order.
+    pub values: Vec<SealedValue>,
+    /// From where to look on; none: that was all.
+    pub next: Option<SealedPlace>,
+}
+
 /// How old the sealed values are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SealedVersions {
@@ -85,18 +102,19 @@ pub struct SealedVersions {
 }
 
 impl Store {
-    /// The oldest version in use, and how many values are below `version`.
+    /// The oldest version in use, and how many values are below `version`. Costs the same however many there are.
     pub async fn sealed_versions(&self, version: u64) -> Result<SealedVersions, StoreError> {
         self.read(move |connection| {
-            COLUMNS.iter().try_fold(SealedVersions::default(), |found, column| {
-                let query = format!(
-                    "SELECT min({number}), count(*) FILTER (WHERE {number} < ?1) FROM {} WHERE {}",
-                    column.table,
-                    column.is_the_vaults(),
-                    number = column.version(),
-                );
-                let (oldest, below): (Option<i64>, i64) =
-                    connection.query_row(&query, [number(version)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let few = COLUMNS[..COUNTED].iter().map(|column| {
+                let (table, these, version) = (column.table, column.is_the_vaults(), column.version());
+                format!("SELECT min({version}), count(*) FILTER (WHERE {version} < ?1) FROM {table} WHERE {these}")
+            });
+            let many = "SELECT min(version), ifnull(sum(secrets) FILTER (WHERE version < ?1), 0) FROM sealed_versions
+                        WHERE secrets > 0";
+            few.chain([many.to_owned()]).try_fold(SealedVersions::default(), |found, query| {
+                let (oldest, below): (Option<i64>, i64) = connection
+                    .prepare_cached(&query)?
+                    .query_row([number(version)], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 let oldest = [found.oldest, oldest.map(i64::unsigned_abs)].into_iter().flatten().min();
                 Ok(SealedVersions { oldest, below: found.below + below.unsigned_abs() })
             })
@@ -104,21 +122,22 @@ impl Store {
         .await
     }
 
-    /// The next values below `version` after a place, at most `limit`.
-    pub async fn sealed_below(
-        &self,
-        version: u64,
-        after: SealedPlace,
-        limit: usize,
-    ) -> Result<Vec<SealedValue>, StoreError> {
+    /// The next values below `version` from a place on, at most `limit`. Most rows may be above it: a look that went
+    /// through its share of them ends, and the next goes on.
+    pub async fn sealed_below(&self, version: u64, from: SealedPlace, limit: usize) -> Result<SealedPage, StoreError> {
         self.read(move |connection| {
-            let mut values = Vec::new();
-            for column in after.column..COLUMNS.len() {
-                let row = if column == after.column { after.row } else { 0 };
-                let room = limit - values.len();
-                values.extend(sealed_in(connection, SealedPlace { column, row }, version, room)?);
+            let mut page = SealedPage { values: Vec::new(), next: Some(from) };
+            let mut rows = ROWS;
+            while let Some(place) = page.next
+                && rows > 0
+                && page.values.len() < limit
+            {
+                let (values, next) = sealed_in(connection, place, version, limit - page.values.len(), rows)?;
+                rows -= next.filter(|next| next.column == place.column).map_or(0, |next| next.row - place.row);
+                page.values.extend(values);
+                page.next = next;
             }
-            Ok(values)
+            Ok(page)
         })
         .await
     }
@@ -138,28 +157,40 @@ impl Store {
     }
 }
 
+/// Of one column, and the place after what was looked at; none after the last column.
 fn sealed_in(
     connection: &Connection,
     after: SealedPlace,
     version: u64,
     limit: usize,
-) -> Result<Vec<SealedValue>, StoreError> {
+    rows: i64,
+) -> Result<(Vec<SealedValue>, Option<SealedPlace>), StoreError> {
     let column = &COLUMNS[after.column];
+    let table = column.table;
     let query = format!(
-        "SELECT rowid, {}, {}, {} FROM {} WHERE rowid > ?1 AND {} AND {} < ?2 ORDER BY rowid LIMIT ?3",
+        "SELECT rowid, {}, {}, {} FROM {table} WHERE rowid > ?1 AND rowid <= ?2 AND {} AND {} < ?3 ORDER BY rowid LIMIT ?4",
         column.wallet,
         column.namespace,
         column.value,
-        column.table,
         column.is_the_vaults(),
         column.version(),
     );
+    let last: Option<i64> =
+        connection.prepare_cached(&format!("SELECT max(rowid) FROM {table}"))?.query_row([], |row| row.get(0))?;
+    let until = after.row.saturating_add(rows).min(last.unwrap_or_default());
     let mut query = connection.prepare_cached(&query)?;
-    let rows = query.query_map((after.row, number(version), number(limit as u64)), |row| {
+    let found = query.query_map((after.row, until, number(version), number(limit as u64)), |row| {
         let place = SealedPlace { column: after.column, row: row.get(0)? };
         Ok(SealedValue { place, sealed_for: sealed_for(place.column, row.get(1)?, row.get(2)?), value: row.get(3)? })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let values = found.collect::<Result<Vec<_>, _>>()?;
+    let here = |row| SealedPlace { column: after.column, row };
+    let next = match values.last() {
+        Some(last) if values.len() == limit => Some(last.place),
+        _ if last.is_some_and(|last| until < last) => Some(here(until)),
+        _ => Some(SealedPlace { column: after.column + 1, row: 0 }).filter(|next| next.column < COLUMNS.len()),
+    };
+    Ok((values, next))
 }
 
 /// SQLite has no larger numbers.
@@ -172,14 +203,15 @@ fn sealed_for(column: usize, wallet: String, namespace: String) -> SealedFor {
         0..=2 => SealedFor::Identity(column),
         3 => SealedFor::CoolKey { namespace },
         4 => SealedFor::Entropy { wallet },
-        _ => SealedFor::HotKey { wallet, namespace },
+        5 => SealedFor::HotKey { wallet, namespace },
+        _ => SealedFor::StoreKey,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{HotWallet, SealedIdentity, SealedKey};
+    use crate::store::{HotWallet, Ledger, SealedIdentity, SealedKey};
 
     fn key(public_key: u8, secret: &str) -> SealedKey {
         SealedKey { namespace: "eip155".to_owned(), public_key: vec![public_key], secret: secret.to_owned() }
@@ -220,13 +252,12 @@ mod tests {
     async fn every_value_comes_once_with_what_its_context_needs() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
-        let (mut after, mut seen) = (SealedPlace::default(), Vec::new());
-        loop {
-            let batch = store.sealed_below(11, after, 2).await.unwrap();
-            let Some(last) = batch.last() else { break };
-            assert!(batch.len() <= 2);
-            after = last.place;
-            seen.extend(batch.into_iter().map(|value| (value.sealed_for, value.value)));
+        let (mut next, mut seen) = (Some(SealedPlace::default()), Vec::new());
+        while let Some(place) = next {
+            let page = store.sealed_below(11, place, 2).await.unwrap();
+            assert!(page.values.len() <= 2);
+            next = page.next;
+            seen.extend(page.values.into_iter().map(|value| (value.sealed_for, value.value)));
         }
         let (alice, eip155) = (|| "alice".to_owned(), || "eip155".to_owned());
         let expected = [
@@ -243,7 +274,7 @@ mod tests {
     async fn only_the_value_that_was_read_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
-        let read = store.sealed_below(11, SealedPlace::default(), 10).await.unwrap();
+        let read = store.sealed_below(11, SealedPlace::default(), 10).await.unwrap().values;
         let new = |value: &SealedValue| (value.clone(), "vault:v11:new".to_owned());
         assert_eq!(store.replace_sealed(vec![new(&read[4])]).await.unwrap(), 1);
         // The rest goes on beside the one that somebody was quicker with.
@@ -253,5 +284,51 @@ mod tests {
         assert_eq!(store.identity().await.unwrap().unwrap().xkey_seed, "vault:v11:seed");
         let versions = SealedVersions { oldest: Some(11), below: 0 };
         assert_eq!(store.sealed_versions(11).await.unwrap(), versions);
+    }
+
+    #[tokio::test]
+    async fn a_look_ends_after_its_share_of_rows_and_the_next_goes_on_to_the_last_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let many = |ledger: &Ledger<'_>| {
+            let fill = "INSERT INTO hot (wallet, entropy, attestation)
+                        SELECT 'w' || value, 'vault:v11:x', x'01' FROM generated";
+            let numbers =
+                "WITH RECURSIVE generated(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM generated LIMIT ?1)";
+            Ok(ledger.connection.execute(&format!("{numbers} {fill}"), [3 * ROWS])?)
+        };
+        store.decide(0, many).await.unwrap();
+        let last = HotWallet {
+            wallet: "zoe".to_owned(),
+            entropy: "vault:v3:zoe".to_owned(),
+            keys: vec![],
+            attestation: vec![1],
+            verifier: None,
+        };
+        store.decide(0, move |ledger| ledger.keep_hot(last)).await.unwrap();
+        assert_eq!(store.sealed_versions(11).await.unwrap(), SealedVersions { oldest: Some(2), below: 6 });
+        let (mut next, mut looks, mut seen) = (Some(SealedPlace::default()), 0, 0);
+        while let Some(place) = next {
+            let page = store.sealed_below(11, place, 100).await.unwrap();
+            (next, looks, seen) = (page.next, looks + 1, seen + page.values.len());
+        }
+        assert_eq!((looks, seen), (4, 6));
+    }
+
+    #[tokio::test]
+    async fn a_count_of_versions_follows_every_change_of_the_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let run = async |sql: &'static str| {
+            store.decide(0, move |ledger| Ok(ledger.connection.execute_batch(sql)?)).await.unwrap();
+        };
+        // From a Vault's to a client's key and back, and away.
+        run("UPDATE hot SET entropy = 'client:v1:x' WHERE wallet = 'alice'").await;
+        assert_eq!(store.sealed_versions(11).await.unwrap(), SealedVersions { oldest: Some(2), below: 4 });
+        run("UPDATE hot_keys SET secret = 'vault:v1:x' WHERE wallet = 'bob'").await;
+        assert_eq!(store.sealed_versions(11).await.unwrap(), SealedVersions { oldest: Some(1), below: 5 });
+        run("DELETE FROM hot_keys WHERE rowid > 0; DELETE FROM hot WHERE rowid > 0; DELETE FROM identity; DELETE FROM cool_keys")
+            .await;
+        assert_eq!(store.sealed_versions(11).await.unwrap(), SealedVersions::default());
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// Steps from version n to n + 1; a step that was released never changes.
-const MIGRATIONS: [&str; 5] = ["
+const MIGRATIONS: [&str; 10] = ["
     -- The signer's own keys; seeds are sealed.
     CREATE TABLE identity (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -284,10 +284,10 @@ const MIGRATIONS: [&str; 5] = ["
     -- Where an amount goes, display form: an evacuation tells people of it. Empty where it goes to several places, and of
     -- what was signed before or came with a history.
     ALTER TABLE spends ADD COLUMN destination TEXT;
-"];
+", include_str!("schema/settlements.sql"), include_str!("schema/epoch.sql"), include_str!("schema/pruning.sql"), include_str!("schema/growth.sql"), include_str!("schema/authentic.sql")];
 
 /// The version that this build writes.
-const KNOWN: u32 = MIGRATIONS.len() as u32;
+pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
 
 /// Brings the file to the present version; refuses one from the future.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -303,6 +303,24 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     tx.pragma_update(None, "user_version", KNOWN)?;
     tx.commit()?;
     Ok(())
+}
+
+/// Everything that the file says of itself but for its rows: tables, indices, and whatever else somebody may have put there.
+type Shape = Vec<(String, String, Option<String>)>;
+
+pub(super) fn shape(connection: &Connection) -> Result<Shape, StoreError> {
+    // What SQLite counts for its planner changes no result.
+    let query = "SELECT type, name, sql FROM main.sqlite_schema WHERE name NOT GLOB 'sqlite_stat*' ORDER BY type, name";
+    let mut query = connection.prepare(query)?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The shape that this build gives to a file.
+pub(super) fn expected() -> Result<Shape, StoreError> {
+    let connection = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|step| connection.execute_batch(step))?;
+    shape(&connection)
 }
 
 #[cfg(test)]

@@ -111,15 +111,13 @@ impl Ledger<'_> {
         if let Some(attestation) = hot_attestation(connection, &made.wallet)? {
             return Ok(attestation);
         }
-        connection.execute(
-            "INSERT INTO hot (wallet, entropy, attestation, verifier) VALUES (?1, ?2, ?3, ?4)",
-            (&made.wallet, &made.entropy, &made.attestation, &made.verifier),
-        )?;
+        connection
+            .prepare_cached("INSERT INTO hot (wallet, entropy, attestation, verifier) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((&made.wallet, &made.entropy, &made.attestation, &made.verifier))?;
         for key in &made.keys {
-            connection.execute(
-                "INSERT INTO hot_keys (wallet, namespace, public_key, secret) VALUES (?1, ?2, ?3, ?4)",
-                (&made.wallet, &key.namespace, &key.public_key, &key.secret),
-            )?;
+            connection
+                .prepare_cached("INSERT INTO hot_keys (wallet, namespace, public_key, secret) VALUES (?1, ?2, ?3, ?4)")?
+                .execute((&made.wallet, &key.namespace, &key.public_key, &key.secret))?;
         }
         Ok(made.attestation)
     }
@@ -131,20 +129,18 @@ impl Ledger<'_> {
             return Ok(Registration::Present(present));
         }
         for (chain, address) in &wallet.addresses {
-            let query = "SELECT 1 FROM addresses WHERE chain = ?1 AND address = ?2";
-            if connection.query_row(query, (chain, address), |_| Ok(())).optional()?.is_some() {
+            let mut query = connection.prepare_cached("SELECT 1 FROM addresses WHERE chain = ?1 AND address = ?2")?;
+            if query.query_row((chain, address), |_| Ok(())).optional()?.is_some() {
                 return Ok(Registration::AddressTaken(address.clone()));
             }
         }
-        connection.execute(
-            "INSERT INTO wallets (wallet, hot_keys, salt, record) VALUES (?1, ?2, ?3, ?4)",
-            (&wallet.wallet, &wallet.hot_keys, &wallet.salt, &wallet.record),
-        )?;
+        connection
+            .prepare_cached("INSERT INTO wallets (wallet, hot_keys, salt, record) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((&wallet.wallet, &wallet.hot_keys, &wallet.salt, &wallet.record))?;
         for (chain, address) in &wallet.addresses {
-            connection.execute(
-                "INSERT INTO addresses (wallet, chain, address) VALUES (?1, ?2, ?3)",
-                (&wallet.wallet, chain, address),
-            )?;
+            connection
+                .prepare_cached("INSERT INTO addresses (wallet, chain, address) VALUES (?1, ?2, ?3)")?
+                .execute((&wallet.wallet, chain, address))?;
         }
         Ok(Registration::Present(wallet))
     }
@@ -173,8 +169,8 @@ fn hot_key(connection: &Connection, wallet: &str, namespace: &str) -> Result<Opt
 }
 
 fn hot_attestation(connection: &Connection, wallet: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let query = "SELECT attestation FROM hot WHERE wallet = ?1";
-    Ok(connection.query_row(query, [wallet], |row| row.get(0)).optional()?)
+    let mut query = connection.prepare_cached("SELECT attestation FROM hot WHERE wallet = ?1")?;
+    Ok(query.query_row([wallet], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn registered(connection: &Connection, wallet: &str) -> Result<Option<RegisteredWallet>, StoreError> {

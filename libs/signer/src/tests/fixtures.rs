@@ -22,7 +22,7 @@ use custody::{
 use data_center::RealVault;
 use policy::Policy;
 use protocol::envelope::Peers;
-use rand_core::OsRng;
+use rand_core::{OsRng, RngCore};
 use sealing::Sealer;
 
 use crate::{
@@ -101,6 +101,7 @@ impl Running {
         let store = Arc::new(Store::open(&data_dir).unwrap());
         let sealer = vault.sealer(role);
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await.unwrap());
+        identity::authenticate(&store, &sealer, role, START_MS, &mut OsRng).await.unwrap();
         let manifest = custody.manifest.clone();
         if role == Role::Cooler {
             let keys = custody.cool.keys();
@@ -123,7 +124,9 @@ impl Running {
     ) -> Self {
         let clock = Arc::new(AtomicU64::new(START_MS));
         let time = clock.clone();
-        let signer = Signer::new(store.clone(), Arc::new(move || time.load(Ordering::Relaxed)));
+        let mut instance = [0; 16];
+        OsRng.fill_bytes(&mut instance);
+        let signer = Signer::new(store.clone(), instance, Arc::new(move || time.load(Ordering::Relaxed)));
         signer.set_lock(Lock::Open);
         Self { data_dir, store, keys, signer, clock, approved, manifest, sealer }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Observed {
 pub(crate) enum Keys {
     /// Neither made nor opened yet, and why.
     Closed(String),
+    /// Somebody else has written to the volume: what, and what to do.
+    Tampered(String),
     /// Open; the public half of the connection's key, and the Vault's present trouble, if it has any.
     Open {
         /// `U...`.
@@ -100,6 +102,7 @@ fn walk(role: Role, seen: Seen<'_>, found: &mut Assessment) -> Result<(), Unread
     let trust = found.trust.insert(documents::trust(role, documents)?);
     let (nats_user, vault) = match keys {
         Keys::Closed(why) => return Err(Unready::new(WorkloadState::Starting, why)),
+        Keys::Tampered(why) => return Err(Unready::new(WorkloadState::Locked, why)),
         Keys::Open { nats_user, vault } => (nats_user, vault),
     };
     let verified = verify(trust, documents, held)?;
@@ -266,6 +269,12 @@ mod tests {
                 |w| w.keys = Keys::Closed("the Vault at x is sealed; unseal it".into()),
                 Starting,
                 "unseal it",
+            ),
+            (
+                "rows that somebody else wrote",
+                |w| w.keys = Keys::Tampered("StoreTampered: the rows of its table claims".into()),
+                Locked,
+                "StoreTampered",
             ),
             ("no custody", |w| w.trust(|trust| trust.custody = None), AwaitingTrust, "no custody is pinned"),
             (

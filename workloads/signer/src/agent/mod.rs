@@ -6,6 +6,7 @@ mod assess;
 mod recall;
 pub(crate) mod rotation;
 pub(crate) mod verified;
+mod volume;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +21,9 @@ use rand_core::OsRng;
 use sealing::Sealer;
 use sha2::{Digest as _, Sha256};
 use signer::{
-    identity::{self, Keys},
+    identity::{self, IdentityError, Keys},
     pipeline::{Lock, Signer, SigningContext},
-    store::Store,
+    store::{Store, StoreError},
 };
 use tokio::{
     sync::watch,
@@ -39,15 +40,26 @@ use workload::{
 use crate::{
     broker::{Broker, Speaker},
     health::Status,
-    metrics::Metrics,
+    metrics::{Metrics, VolumeMetrics},
 };
 use assess::{Assessment, Gates, Observed, Seen, assess};
 use recall::{Remembered, recall};
 use rotation::Rotation;
+use volume::Volume;
 
 const POLL: Duration = Duration::from_secs(2);
 /// How often the report shows a newer audit head: it grows with every signature, and each report is a write.
 const HEAD_EVERY: Duration = Duration::from_secs(300);
+
+/// Whether the rows of the store are those that this signer wrote.
+enum Rows {
+    /// Not compared yet: nothing is written to them.
+    Unknown,
+    /// They are; what others write from now on is not looked for.
+    Own,
+    /// They are not, and why. It stays so until the process starts on another volume.
+    Tampered(String),
+}
 
 /// The loop's memory.
 pub(crate) struct Agent {
@@ -62,10 +74,11 @@ pub(crate) struct Agent {
     observed: Observed,
     sealer: Option<(VaultTrust, Arc<Sealer>)>,
     keys: Option<Arc<Keys>>,
+    rows: Rows,
     head: Option<(audit::Head, Instant)>,
-    started_ms: u64,
     key: Option<KeyInfo>,
     rotation: Rotation,
+    volume: Volume,
     kept: Option<(String, String)>,
     reported: Option<String>,
     trouble: Option<String>,
@@ -81,8 +94,8 @@ impl Agent {
         metrics: Arc<Metrics>,
         status: watch::Sender<Status>,
     ) -> Self {
-        let started_ms = signer.now_ms();
         let rotation = Rotation::new(&metrics);
+        let volume = Volume::new(VolumeMetrics::new(&metrics));
         Self {
             role,
             place,
@@ -95,10 +108,11 @@ impl Agent {
             observed: Observed::Unknown(starting("just started")),
             sealer: None,
             keys: None,
+            rows: Rows::Unknown,
             head: None,
-            started_ms,
             key: None,
             rotation,
+            volume,
             kept: None,
             reported: None,
             trouble: None,
@@ -141,6 +155,8 @@ impl Agent {
         if let Err(error) = self.store.flush().await {
             tracing::error!(%error, "results were not stored; they can be made again");
         }
+        let policy = trust.as_ref().and_then(|trust| trust.local_policy.as_ref());
+        self.volume.step(&self.place, &self.store, &self.signer, policy).await;
         let (held, gates) = self.remember(trust.as_ref()).await;
         let broker = self.broker.state();
         let seen = Seen {
@@ -218,6 +234,17 @@ impl Agent {
                 Err(error) => return assess::Keys::Closed(error.to_string()),
             },
         };
+        if matches!(self.rows, Rows::Unknown) {
+            let (role, now_ms) = (self.role, self.signer.now_ms());
+            self.rows = match identity::authenticate(&self.store, sealer, role, now_ms, &mut OsRng).await {
+                Ok(()) => Rows::Own,
+                Err(IdentityError::Store(error @ StoreError::Tampered(_))) => Rows::Tampered(error.to_string()),
+                Err(error) => return assess::Keys::Closed(error.to_string()),
+            };
+        }
+        if let Rows::Tampered(why) = &self.rows {
+            return assess::Keys::Tampered(why.clone());
+        }
         let vault = sealer.vault().key().await.map_err(|error| error.to_string());
         let vault = vault.map(|key| self.key = Some(key));
         assess::Keys::Open { nats_user: keys.nats_user().to_owned(), vault }
@@ -231,16 +258,18 @@ impl Agent {
             ..Gates::default()
         };
         let own = self.keys.as_ref().map(|keys| keys.own().message_key().verifying_key());
-        let local_policy = trust.and_then(|trust| trust.local_policy.clone());
-        let recalled = recall(&self.store, self.signer.now_ms(), self.started_ms, own, local_policy).await;
+        let own_rows = matches!(self.rows, Rows::Own);
+        let local_policy = trust.filter(|_| own_rows).and_then(|trust| trust.local_policy.clone());
+        let locked_since_ms = self.signer.locked_since_ms();
+        let recalled = recall(&self.store, self.signer.now_ms(), locked_since_ms, own, local_policy).await;
         let held = match recalled {
             Ok(Remembered { held, frozen, accepted, head }) => {
                 if self.head.is_none_or(|(_, since)| since.elapsed() >= HEAD_EVERY) {
                     self.head = Some((head, Instant::now()));
                 }
                 gates.frozen = frozen;
-                if accepted {
-                    self.signer.set_lock(Lock::Open);
+                if accepted && let Err(error) = self.signer.accept(locked_since_ms).await {
+                    tracing::error!(%error, "the accepted chain was not taken up; it is tried again");
                 }
                 held
             }
@@ -277,7 +306,7 @@ impl Agent {
             return;
         };
         let pair = (trust, manifest);
-        if self.kept.as_ref() == Some(&pair) {
+        if self.kept.as_ref() == Some(&pair) || !matches!(self.rows, Rows::Own) {
             return;
         }
         match self.store.keep_documents(pair.0.clone(), pair.1.clone()).await {
@@ -300,10 +329,10 @@ impl Agent {
         let verified = found.verified.as_ref();
         Report {
             state: found.state,
-            message: match self.broker.clocks() {
+            message: self.volume.beside(match self.broker.clocks() {
                 Some(clocks) => format!("{}; {clocks}", self.rotation.beside(&found.message)),
                 None => self.rotation.beside(&found.message),
-            },
+            }),
             identity,
             credentials_generation,
             audit_head: self.head.map(|(head, _)| AuditHead { count: head.count, hash: hex::encode(head.hash) }),
@@ -350,6 +379,9 @@ impl Agent {
             trust_digest,
         });
         self.signer.serve(serving.map(Arc::new));
+        if let Err(error) = self.signer.count_windows().await {
+            tracing::error!(%error, "a new window was not counted; it is tried again");
+        }
     }
 
     /// Tells readiness, metrics and log; and the hub, when something changed.

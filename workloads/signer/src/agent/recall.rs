@@ -10,7 +10,7 @@ pub(super) struct Remembered {
     pub(super) held: Vec<LocalPolicy>,
     /// Everything is frozen: by whom and why.
     pub(super) frozen: Option<String>,
-    /// Whether the admin has accepted the chain since this start.
+    /// Whether the admin has accepted the chain since the signer was locked.
     pub(super) accepted: bool,
     /// Of the audit chain.
     pub(super) head: audit::Head,
@@ -20,7 +20,7 @@ pub(super) struct Remembered {
 pub(super) async fn recall(
     store: &Store,
     now_ms: u64,
-    started_ms: u64,
+    locked_since_ms: u64,
     own: Option<VerifyingKey>,
     local_policy: Option<LocalPolicy>,
 ) -> Result<Remembered, StoreError> {
@@ -32,7 +32,7 @@ pub(super) async fn recall(
     }
     let look = move |ledger: &Ledger<'_>| {
         let frozen = ledger.frozen("")?.map(|it| format!("frozen by {}: {}", it.requester, it.reason));
-        let accepted = own.map_or(Ok(false), |own| ledger.accepted_since(&own, started_ms))?;
+        let accepted = own.map_or(Ok(false), |own| ledger.accepted_since(&own, locked_since_ms))?;
         Ok(Remembered { held: ledger.held_local_policies()?, frozen, accepted, head: ledger.head()? })
     };
     store.look(now_ms, look).await

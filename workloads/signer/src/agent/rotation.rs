@@ -2,8 +2,8 @@
 //! step each time the agent looks. The decision is [`sealing::rotation`]'s; all progress is in the store and in the
 //! Vault, so that a signer that was killed goes on where it stopped.
 //!
-//! The minimum version is raised a while after the last row was rewrapped: a request that sealed by an older version just before
-//! the rotation has stored its value by then.
+//! The minimum version is raised a while after the last row was rewrapped, when a whole pass has found nothing more: a
+//! request that sealed by an older version just before the rotation has stored its value by then.
 
 use std::{
     sync::atomic::AtomicU64,
@@ -19,9 +19,9 @@ use sealing::{
 };
 use signer::{
     fault,
-    identity::{self, PURPOSES},
+    identity::{self, PURPOSES, STORE_KEY_PURPOSE},
     pipeline::{cool_key_context, entropy_context, hot_key_context},
-    store::{SealedFor, SealedPlace, SealedValue, Store, StoreError},
+    store::{SealedFor, SealedPage, SealedPlace, SealedValue, Store, StoreError},
 };
 use vault::{BATCH_LIMIT, KeyInfo};
 
@@ -60,8 +60,11 @@ pub(crate) struct Rotation {
     since: Option<(u64, Instant)>,
     /// With the key so, there was nothing left to do.
     done: Option<KeyInfo>,
-    /// Where the present pass over the values is.
+    /// Where the present pass over the values is, and how many it has found so far that had to be rewrapped.
     place: SealedPlace,
+    found: usize,
+    /// The version below which a whole pass has found nothing.
+    walked: Option<u64>,
     /// What did not rewrap so far in this pass, and in the one before.
     refused: Option<Stuck>,
     stuck: Option<Stuck>,
@@ -84,6 +87,8 @@ impl Rotation {
             since: None,
             done: None,
             place: SealedPlace::default(),
+            found: 0,
+            walked: None,
             refused: None,
             stuck: None,
             left: 0,
@@ -117,7 +122,7 @@ impl Rotation {
     ) {
         if self.since.is_none_or(|(version, _)| version != key.latest_version) {
             self.since = Some((key.latest_version, Instant::now()));
-            self.place = SealedPlace::default();
+            (self.place, self.found) = (SealedPlace::default(), 0);
         }
         let trouble = match self.advance(store, sealer, custody, asked, key).await {
             Ok(()) => asked_too_far(asked, key)
@@ -154,20 +159,26 @@ impl Rotation {
                 tracing::info!(before = latest, asked, "the Vault's key was rotated");
             }
             Step::Rewrap => self.rewrap(store, sealer, custody, latest).await?,
-            Step::Raise(version) => {
-                if self.since.is_some_and(|(_, since)| since.elapsed() >= self.grace) {
-                    sealer.vault().raise_min_decryption_version(version).await?;
-                    tracing::info!(
-                        version,
-                        "no secret is left below this version of the Vault's key: it is the minimum"
-                    );
-                }
-            }
+            Step::Raise(version) => self.raise(store, sealer, custody, version).await?,
             // An empty store may still be filled by what was sealed before.
             Step::Nothing => self.done = found.oldest.map(|_| key),
         }
         if found.below == 0 {
-            (self.place, self.stuck) = (SealedPlace::default(), None);
+            self.stuck = None;
+        }
+        Ok(())
+    }
+
+    /// Only after a whole pass that began late enough: a count that is wrong must not close what is still needed.
+    async fn raise(&mut self, store: &Store, sealer: &Sealer, custody: CustodyId, version: u64) -> Result<(), Trouble> {
+        if self.since.is_none_or(|(_, since)| since.elapsed() < self.grace) {
+            (self.place, self.found) = (SealedPlace::default(), 0);
+            return Ok(());
+        }
+        self.rewrap(store, sealer, custody, version).await?;
+        if self.walked == Some(version) {
+            sealer.vault().raise_min_decryption_version(version).await?;
+            tracing::info!(version, "no secret is left below this version of the Vault's key: it is the minimum");
         }
         Ok(())
     }
@@ -176,24 +187,42 @@ impl Rotation {
     async fn rewrap(&mut self, store: &Store, sealer: &Sealer, custody: CustodyId, latest: u64) -> Result<(), Trouble> {
         let began = Instant::now();
         loop {
-            let batch = store.sealed_below(latest, self.place, BATCH_LIMIT).await?;
-            let Some(last) = batch.last().map(|value| value.place) else {
-                self.place = SealedPlace::default();
-                self.stuck = self.refused.take();
-                return Ok(());
-            };
-            let sealed: Vec<_> = batch.iter().map(|value| (context(custody, value), value.value.as_str())).collect();
-            let rewrapped = sealer.rewrap(&sealed).await?;
-            let replacements = self.good(batch, rewrapped, latest);
-            fault::point("rewrapped");
-            let replaced = store.replace_sealed(replacements).await? as u64;
-            self.place = last;
-            self.left = self.left.saturating_sub(replaced);
-            tracing::info!(version = latest, replaced, left = self.left, "secrets were rewrapped");
+            let SealedPage { values: batch, next } = store.sealed_below(latest, self.place, BATCH_LIMIT).await?;
+            self.found += batch.len();
+            if !batch.is_empty() {
+                self.replace(store, sealer, custody, latest, batch).await?;
+            }
+            match next {
+                Some(next) => self.place = next,
+                None => {
+                    self.walked = (self.found == 0).then_some(latest);
+                    (self.place, self.found) = (SealedPlace::default(), 0);
+                    self.stuck = self.refused.take();
+                    return Ok(());
+                }
+            }
             if began.elapsed() >= self.budget {
                 return Ok(());
             }
         }
+    }
+
+    async fn replace(
+        &mut self,
+        store: &Store,
+        sealer: &Sealer,
+        custody: CustodyId,
+        latest: u64,
+        batch: Vec<SealedValue>,
+    ) -> Result<(), Trouble> {
+        let sealed: Vec<_> = batch.iter().map(|value| (context(custody, value), value.value.as_str())).collect();
+        let rewrapped = sealer.rewrap(&sealed).await?;
+        let replacements = self.good(batch, rewrapped, latest);
+        fault::point("rewrapped");
+        let replaced = store.replace_sealed(replacements).await? as u64;
+        self.left = self.left.saturating_sub(replaced);
+        tracing::info!(version = latest, replaced, left = self.left, "secrets were rewrapped");
+        Ok(())
     }
 
     /// The values that the Vault sealed anew; the others are counted and stay.
@@ -225,6 +254,7 @@ fn context(custody: CustodyId, value: &SealedValue) -> Context {
         SealedFor::CoolKey { namespace } => cool_key_context(custody, namespace),
         SealedFor::Entropy { wallet } => entropy_context(custody, wallet),
         SealedFor::HotKey { wallet, namespace } => hot_key_context(custody, wallet, namespace),
+        SealedFor::StoreKey => identity::context(STORE_KEY_PURPOSE),
     }
 }
 
@@ -314,7 +344,9 @@ mod tests {
         }
 
         async fn all(&self) -> Vec<SealedValue> {
-            self.store.sealed_below(u64::MAX, SealedPlace::default(), usize::MAX >> 1).await.unwrap()
+            let page = self.store.sealed_below(u64::MAX, SealedPlace::default(), usize::MAX >> 1).await.unwrap();
+            assert_eq!(page.next, None);
+            page.values
         }
 
         /// How many of these the Vault opens.

@@ -3,6 +3,7 @@
 
 use audit::Export;
 use serde_json::Value;
+use signer::store::STORE_KEY_MADE;
 
 use super::*;
 
@@ -23,8 +24,11 @@ pub(super) async fn chain(member: &Member) -> Export {
     export
 }
 
+/// After the first record, which every chain has.
 async fn operations(member: &Member) -> Vec<String> {
-    chain(member).await.lines.into_iter().map(|line| line.record.operation).collect()
+    let mut operations = chain(member).await.lines.into_iter().map(|line| line.record.operation);
+    assert_eq!(operations.next().as_deref(), Some(STORE_KEY_MADE));
+    operations.collect()
 }
 
 /// Asks on another lane than App's.
@@ -121,6 +125,14 @@ async fn a_volume_that_was_rolled_back_stays_locked_and_says_so_until_the_admin_
     let report = member.report_with(|it| it.state == WorkloadState::Locked && it.message.contains("rolled back")).await;
     assert!(report.message.contains("multisig member unlock"), "{report:?}");
     assert_eq!(unavailable(pay(1).await), "Locked");
+    // As somebody would have it who can write to where it is kept.
+    let (document, _) = history.trim_end().rsplit_once('\n').unwrap();
+    for (file, why) in
+        [(history.replacen("nonce 1", "nonce 7", 1), "HistoryTampered"), (document.to_owned(), "HistoryUnsigned")]
+    {
+        let refused = member.exec(&["history", "import", "-"], &file).await;
+        assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(why), "{refused:?}");
+    }
     let imported = member.exec(&["history", "import", "-"], &history).await;
     assert!(imported.status.success(), "{imported:?}");
     assert_eq!(unavailable(pay(1).await), "Locked", "an import opens nothing");

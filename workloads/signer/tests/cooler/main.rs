@@ -117,7 +117,8 @@ async fn it_says_what_is_missing_until_nothing_is_then_signs_and_is_silent() {
     assert!(imported.status.success(), "{imported:?}");
 
     let report = member.report_with(|r| r.state == WorkloadState::Serving && r.credentials_generation == Some(7)).await;
-    assert_eq!((report.message.as_str(), report.vault_key_version), ("serving", Some(1)));
+    // How full the disk is that this runs on is said after it.
+    assert!(report.message.starts_with("serving") && report.vault_key_version == Some(1), "{report:?}");
     assert_eq!(report.digests.manifest, Some(member.manifest().digest()));
     assert!(report.digests.policy.is_some() && report.digests.trust.is_some());
     assert_eq!(member.http("/readyz").await.0, 200);
@@ -258,7 +259,7 @@ async fn its_vault_key_is_rotated_when_the_hub_asks_and_never_by_a_restart() {
 
     member.write_config_with(json!({}), Some(2)).await;
     let rewrapped =
-        |report: &custody::report::Report| report.vault_key_version == Some(2) && report.message == "serving";
+        |report: &custody::report::Report| report.vault_key_version == Some(2) && !report.message.contains("Vault key");
     let report = member.report_with(rewrapped).await;
     assert_eq!(report.rewrap_left, None, "{report:?}");
     let outcome = ask(&app, Operation::Sign(hot.payment(&member, 5, 0)), Duration::from_secs(30)).await;

@@ -79,6 +79,14 @@ fn next_revision(member: &Member) -> SignedManifest {
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_signs_though_keeper_is_down_and_frozen_and_the_wallets_of_clients_keys_are_named() {
     let member = Member::start(Role::Keeper, env!("CARGO_BIN_EXE_keeper")).await;
+    // A wallet whose key a client seals, from the time before the rows were authenticated.
+    let key = phrase(10).keys().public_key(EIP155).unwrap().to_vec();
+    let sealed = SealedKey { namespace: EIP155.to_owned(), public_key: key, secret: "client:v1:sealed".to_owned() };
+    let (wallet, entropy) = ("clients".to_owned(), "client:v1:sealed".to_owned());
+    let hot = HotWallet { wallet, entropy, keys: vec![sealed], attestation: vec![1], verifier: Some(vec![1]) };
+    let store = Store::open(&member.data_dir()).unwrap();
+    store.decide(0, move |ledger| ledger.keep_hot(hot)).await.unwrap();
+    drop(store);
     let process = member.run();
     member.decide_everything().await;
     let identity = member.state(WorkloadState::Serving).await.identity.unwrap();
@@ -91,15 +99,8 @@ async fn hot_signs_though_keeper_is_down_and_frozen_and_the_wallets_of_clients_k
     let frozen = member.exec(&["freeze", "--reason=breach"], "").await;
     assert!(frozen.status.success(), "{frozen:?}");
 
-    // A wallet whose key a client seals, and one that Keeper has never seen.
+    // And one that Keeper has never seen.
     let strangers = others(&member, &[("clients", 10), ("stranger", 11)]);
-    let key = phrase(10).keys().public_key(EIP155).unwrap().to_vec();
-    let sealed = SealedKey { namespace: EIP155.to_owned(), public_key: key, secret: "client:v1:sealed".to_owned() };
-    let (wallet, entropy) = ("clients".to_owned(), "client:v1:sealed".to_owned());
-    let hot = HotWallet { wallet, entropy, keys: vec![sealed], attestation: vec![1], verifier: Some(vec![1]) };
-    let store = Store::open(&member.data_dir()).unwrap();
-    store.decide(0, move |ledger| ledger.keep_hot(hot)).await.unwrap();
-    drop(store);
     let exported = member.exec(&["wallets", "export"], "").await;
     assert!(exported.status.success(), "{exported:?}");
     let mut export = WalletsExport::parse(&exported.stdout).unwrap();

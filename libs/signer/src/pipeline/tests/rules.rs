@@ -11,7 +11,7 @@ use super::*;
 const DELAY_MS: u64 = 60_000;
 
 fn locked() -> LocalPolicy {
-    eth(|eth| eth.time_lock = Some(TimeLock { above: "5".to_owned(), delay_seconds: DELAY_MS / 1000 }))
+    eth(|eth| eth.time_lock = Some(TimeLock::new("5", DELAY_MS / 1000)))
 }
 
 #[track_caller]

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use chain::{Amount, Claim};
 use custody::{CustodyId, Role};
 use policy::{Payees, Scope, Window};
+use protocol::ops::SettlementState;
 use rusqlite::Connection;
 
 use super::*;
 use crate::{
     history::History,
-    store::{FILE, Kind, Ledger, Settled, Spend, Store, StoreError, Watermark},
+    store::{Attested, FILE, Kind, Ledger, Progress, Spend, Store, StoreError, Watermark},
 };
 
 const CHAIN: &str = "eip155:31337";
@@ -84,9 +85,11 @@ async fn wallets_watermarks_settlements_and_amounts_of_version_2_are_intact() {
         let second = mark(wallet, nonce, Kind::Payment, 99);
         assert!(store.decide(0, move |ledger| ledger.record(&second)).await.is_err(), "a second payment at a nonce");
     }
-    let settled = |id: u8| move |ledger: &Ledger<'_>| ledger.settle("alice", CHAIN, &Claim::Sequence(0), &[id; 32]);
-    assert_eq!(look(&store, settled(1)).await, Settled::Known);
-    assert_eq!(look(&store, settled(9)).await, Settled::Otherwise);
+    let attested = |id: u8, state| Attested { id: [id; 32], state, attester: String::new() };
+    let known = look(&store, |ledger| ledger.attested("alice", CHAIN, &Claim::Sequence(0))).await;
+    assert_eq!(known, Some(attested(1, SettlementState::Final)), "what was attested before was meant for good");
+    let progress = look(&store, |ledger| ledger.progress("alice", CHAIN)).await;
+    assert_eq!(progress, Progress { next: 1, next_final: 1 });
 
     // 7 is outstanding; 5 and 9 count for a window from 1000 and 2000 on.
     let window = |length_ms| Window { scope: Scope::Total, length_ms, payees: Payees::All, limit: Amount::ZERO };
@@ -94,10 +97,8 @@ async fn wallets_watermarks_settlements_and_amounts_of_version_2_are_intact() {
     assert_eq!(look(&store, spent(64_000)).await, Amount::from(21));
     assert_eq!(look(&store, spent(640)).await, Amount::from(7));
     // The cancel is settled: the payment that it outran counts from its signature on.
-    assert_eq!(
-        look(&store, |ledger| ledger.settle("alice", CHAIN, &Claim::Sequence(1), &[3; 32])).await,
-        Settled::Noted
-    );
+    let ended = attested(3, SettlementState::Final);
+    look(&store, move |ledger| ledger.attest("alice", CHAIN, &Claim::Sequence(1), &ended)).await;
     assert_eq!(look(&store, spent(640)).await, Amount::ZERO);
     assert_eq!(look(&store, spent(64_000)).await, Amount::from(21));
 }
@@ -121,12 +122,12 @@ async fn what_was_called_otherwise_in_version_2_has_its_present_name() {
     assert_eq!(trust, expected);
     assert_eq!(store.document(crate::store::Document::Manifest).await.unwrap().unwrap(), "as it was");
     let senders = look(&store, |ledger| {
-        let mut query = ledger.connection.prepare("SELECT sender FROM operations ORDER BY sender")?;
+        let mut query = ledger.connection.prepare("SELECT sender FROM operations WHERE sender > '' ORDER BY sender")?;
         Ok(query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?)
     });
     assert_eq!(senders.await, ["app", "sentinel"]);
     let record = look(&store, |ledger| {
-        Ok(ledger.connection.query_row("SELECT record FROM audit", [], |row| row.get::<_, Vec<u8>>(0))?)
+        Ok(ledger.connection.query_row("SELECT record FROM audit WHERE seq = 1", [], |row| row.get::<_, Vec<u8>>(0))?)
     });
     assert_eq!(record.await, b"\x0a\x08observer", "records are hashed: they stay");
 }
@@ -152,25 +153,61 @@ async fn payments_of_version_4_have_no_payee_and_those_after_it_have_one() {
     connection.pragma_update(None, "user_version", 4).unwrap();
     drop(connection);
     let store = Store::open(dir.path()).unwrap();
-    let paid = look(&store, |ledger| {
+    let pay = |ledger: &Ledger<'_>| {
         let mark = mark("alice", 1, Kind::Payment, 2);
         ledger.record(&mark)?;
         let Watermark { wallet, chain, id, .. } = mark;
         let (asset, amount, to) = ("ETH".to_owned(), Amount::from(7), Some("0xB".to_owned()));
-        ledger.spend(&Spend { wallet, chain, id, asset, amount, to }, true)?;
+        ledger.spend(&Spend { wallet, chain, id, asset, amount, to }, true)
+    };
+    look(&store, pay).await;
+    let exported = |ledger: &Ledger<'_>| {
         let mut paid = Vec::new();
         ledger.each_wallet(|row| {
             paid.extend(row.outstanding.into_iter().map(|payment| (payment.nonce, payment.amount, payment.to)));
             Ok::<_, StoreError>(())
         })?;
         Ok(paid)
-    });
-    assert_eq!(paid.await, [(0, Amount::from(5), None), (1, Amount::from(7), Some("0xB".to_owned()))]);
+    };
+    assert_eq!(
+        store.export(0, exported).await.unwrap(),
+        [(0, Amount::from(5), None), (1, Amount::from(7), Some("0xB".to_owned()))]
+    );
     let spent = look(&store, |ledger| {
         let window = Window { scope: Scope::Total, length_ms: 640, payees: Payees::All, limit: Amount::ZERO };
         ledger.spent(&window, "alice", CHAIN, "ETH")
     });
     assert_eq!(spent.await, Amount::from(12), "both are outstanding");
+}
+
+/// As the build with version 5 left it: alice's nonce 0 is settled, and a payment at nonce 1 waits.
+const VERSION_5: &str = "
+    INSERT INTO settled (wallet, chain, nonce, id, at_ms)
+        VALUES ('alice', 'eip155:31337', 0, unhex(replace(hex(zeroblob(32)), '00', '01')), 900);
+    INSERT INTO announcements (digest, wallet, chain, summary, at_ms)
+        VALUES (unhex(replace(hex(zeroblob(32)), '00', '02')), 'alice', 'eip155:31337', 'much', 900);
+";
+
+#[tokio::test]
+async fn settlements_of_version_5_are_final_and_what_was_announced_waits_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = Connection::open(dir.path().join(FILE)).unwrap();
+    for step in &MIGRATIONS[..5] {
+        connection.execute_batch(step).unwrap();
+    }
+    connection.execute_batch(VERSION_5).unwrap();
+    connection.pragma_update(None, "user_version", 5).unwrap();
+    drop(connection);
+    let store = Store::open(dir.path()).unwrap();
+    let (known, progress, waiting) = look(&store, |ledger| {
+        let known = ledger.attested("alice", CHAIN, &Claim::Sequence(0))?;
+        Ok((known, ledger.progress("alice", CHAIN)?, ledger.waiting()?))
+    })
+    .await;
+    let (state, attester) = (SettlementState::Final, String::new());
+    assert_eq!(known, Some(Attested { id: [1; 32], state, attester }));
+    assert_eq!(progress, Progress { next: 1, next_final: 1 });
+    assert_eq!((waiting.len(), waiting[0].digest, waiting[0].at_ms), (1, [2; 32], 900));
 }
 
 /// A file that the build with version 2 exported.
@@ -207,14 +244,15 @@ async fn a_history_of_version_1_is_imported_and_protects_like_the_file_that_it_w
     let (new, old) = (Store::open(new.path()).unwrap(), Store::open(old.path()).unwrap());
     assert!(look(&new, move |ledger| ledger.import(&history)).await.unwrap());
     let exported = async |store: &Store| {
-        let empty = History::empty(custody, Role::Keeper);
-        look(store, move |ledger| ledger.history(empty)).await
+        let write =
+            move |ledger: &Ledger<'_>| Ok(ledger.write_history(custody, Role::Keeper, None, Vec::new()).unwrap());
+        let file = store.export(10_000, write).await.unwrap();
+        let text = String::from_utf8(file).unwrap();
+        assert!(text.contains("\"version\":4") && text.contains("\"nonce 1\""), "of the present version: {text}");
+        History::parse(text.as_bytes(), custody, Role::Keeper).unwrap()
     };
     let (imported, mut migrated) = (exported(&new).await, exported(&old).await);
     migrated.wallets.retain(|it| it.wallet == "alice");
     assert_eq!(imported.wallets, migrated.wallets);
-    // What is written is of the present version, and says the same when it is read again.
-    let json = imported.to_json().unwrap();
-    assert!(json.contains("\"version\": 3") && json.contains("\"nonce 1\""), "{json}");
-    assert_eq!(History::parse(json.as_bytes(), custody, Role::Keeper).unwrap(), imported);
+    assert_eq!(imported.freezes[0].requester, "sentinel");
 }
