@@ -49,7 +49,7 @@ fn answer(group: &Group, message: &[u8], rs: &[u8]) -> Answer {
     let signature = Signature::from_slice(rs).ok();
     let public = VerifyingKey::from_sec1_bytes(key).unwrap();
     let verified = signature.is_some_and(|signature| public.verify_prehash(&digest, &signature).is_ok());
-    match (verified, by_the_rules(key, &digest, rs)) {
+    match (verified, by_the_rules(&public.to_sec1_bytes(), &digest, rs)) {
         (true, true) => Answer::Accepted,
         (true, false) => Answer::Narrower(REDUCED),
         (false, true) => panic!("the rules take what k256 refuses"),
