@@ -14,12 +14,12 @@ const COLUMNS: [Column; 7] = [
     Column { table: "identity", value: "message_seed", wallet: "''", namespace: "''" },
     Column { table: "identity", value: "xkey_seed", wallet: "''", namespace: "''" },
     Column { table: "cool_keys", value: "secret", wallet: "''", namespace: "namespace" },
+    Column { table: "store_key", value: "sealed", wallet: "''", namespace: "''" },
     Column { table: "hot", value: "entropy", wallet: "wallet", namespace: "''" },
     Column { table: "hot_keys", value: "secret", wallet: "wallet", namespace: "namespace" },
-    Column { table: "store_key", value: "sealed", wallet: "''", namespace: "''" },
 ];
 /// The first of those whose tables grow with the wallets: triggers of the schema keep count of them.
-const COUNTED: usize = 4;
+const COUNTED: usize = 5;
 
 struct Column {
     table: &'static str,
@@ -202,9 +202,9 @@ fn sealed_for(column: usize, wallet: String, namespace: String) -> SealedFor {
     match column {
         0..=2 => SealedFor::Identity(column),
         3 => SealedFor::CoolKey { namespace },
-        4 => SealedFor::Entropy { wallet },
-        5 => SealedFor::HotKey { wallet, namespace },
-        _ => SealedFor::StoreKey,
+        4 => SealedFor::StoreKey,
+        5 => SealedFor::Entropy { wallet },
+        _ => SealedFor::HotKey { wallet, namespace },
     }
 }
 
@@ -246,6 +246,19 @@ mod tests {
             let expected = SealedVersions { oldest: Some(2), below };
             assert_eq!(store.sealed_versions(version).await.unwrap(), expected, "{version}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_store_key_is_counted_and_comes_with_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let made = |ledger: &Ledger<'_>| {
+            Ok(ledger.connection.execute("INSERT INTO store_key VALUES (1, 'vault:v1:k')", [])?)
+        };
+        store.decide(0, made).await.unwrap();
+        assert_eq!(store.sealed_versions(2).await.unwrap(), SealedVersions { oldest: Some(1), below: 1 });
+        let below = store.sealed_below(2, SealedPlace::default(), 10).await.unwrap().values;
+        assert_eq!(below.into_iter().map(|it| it.sealed_for).collect::<Vec<_>>(), [SealedFor::StoreKey]);
     }
 
     #[tokio::test]
