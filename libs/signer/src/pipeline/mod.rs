@@ -32,6 +32,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod vouch;
+mod vouching;
 mod wait;
 mod windows;
 

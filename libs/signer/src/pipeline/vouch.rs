@@ -2,11 +2,6 @@
 //! that was rolled back does not contain it, and a copy of the volume that was started later has superseded this one.
 //! Asked until a start is vouched for, and then once a second for as long as it serves.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
-
 use audit::Head;
 use custody::Role;
 use ed25519_dalek::VerifyingKey;
@@ -18,56 +13,6 @@ use protocol::{
 
 use super::{context::SigningContext, lock::Lock, signer::Signer, stop::Stop};
 use crate::store::{Ledger, Start, StoreError};
-
-/// What a start knows of itself and of what others hold of it. In memory only.
-pub(super) struct Vouching {
-    instance: [u8; 16],
-    start: tokio::sync::Mutex<Option<Start>>,
-    told: Mutex<Told>,
-}
-
-#[derive(Default)]
-struct Told {
-    /// The longest head that this start has attested or shown: it has to stay in the chain.
-    longest: Option<Head>,
-    /// The highest epoch of this signer's own heads that others hold.
-    epoch: u64,
-    vouchers: BTreeMap<Role, Voucher>,
-}
-
-/// What is between this signer and one that vouches for it.
-#[derive(Default, Clone)]
-struct Voucher {
-    /// Hash of the head that it holds and this chain goes on from; empty: none, or not known yet.
-    holds: Vec<u8>,
-    /// Hash of the head in its last answer.
-    answered: Vec<u8>,
-    /// Hash of the head that it was shown last, if it may keep that one.
-    offered: Option<Vec<u8>>,
-}
-
-impl Vouching {
-    pub(super) fn new(instance: [u8; 16]) -> Self {
-        Self { instance, start: tokio::sync::Mutex::default(), told: Mutex::default() }
-    }
-
-    /// Nothing that is attested may be missing from the chain from now on.
-    pub(super) fn attests(&self, head: Head) {
-        self.told(|told| {
-            if told.longest.is_none_or(|longest| longest.count < head.count) {
-                told.longest = Some(head);
-            }
-        });
-    }
-
-    fn longest(&self) -> Option<Head> {
-        self.told(|told| told.longest)
-    }
-
-    fn told<T>(&self, act: impl FnOnce(&mut Told) -> T) -> T {
-        act(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 impl Signer {
     /// This start, which has taken its epoch on disk before anybody hears of it.

@@ -2,7 +2,8 @@
 
 use database::Failure;
 
-use super::authentic::KEYLESS;
+/// What a writer without the store key is told, where there is one.
+pub(super) const KEYLESS: &str = "StoreKeyNeeded";
 
 /// Why nothing was read or written. `Clone`, since one commit answers many.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 mod audit;
 mod authentic;
 mod claims;
+mod decide;
 mod documents;
 mod error;
 mod evacuations;

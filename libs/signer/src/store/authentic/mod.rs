@@ -16,10 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use audit::Entry;
 use rusqlite::{Connection, OptionalExtension};
 
-pub(super) use self::{
-    group::Tallier,
-    triggers::{KEYLESS, guard},
-};
+pub(super) use self::{group::Tallier, triggers::guard};
 pub use self::{key::StoreKey, scan::STORE_KEY_MADE};
 
 use self::tally::{Tally, tampered};

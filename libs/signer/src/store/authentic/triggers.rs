@@ -11,10 +11,7 @@ use super::{
     tables::{AUTHENTICATED, Table},
     tally::Rows,
 };
-use crate::store::StoreError;
-
-/// What a writer without the store key is told, where there is one.
-pub(in crate::store) const KEYLESS: &str = "StoreKeyNeeded";
+use crate::store::{StoreError, error::KEYLESS};
 
 /// Lets nobody write to an authenticated table without the key from the moment on at which there is a tally. A freeze is
 /// added, since it only tightens.
