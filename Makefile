@@ -30,7 +30,7 @@ lint: fmt clippy deny
 .PHONY: fmt
 fmt:
 	cargo fmt --all --check
-	@test -z "$$(gofmt -l e2e/go-app)" || { echo 'gofmt would change these files:'; gofmt -l e2e/go-app; exit 1; }
+	@test -z "$$(gofmt -l e2e/go-app e2e/servers)" || { echo 'gofmt would change these files:'; gofmt -l e2e/go-app e2e/servers; exit 1; }
 
 .PHONY: clippy
 clippy:
