@@ -47,6 +47,8 @@ pub struct Work {
 pub struct Declares {
     /// A signature for one wallet is worthless for every other.
     pub payload_binds_wallet: bool,
+    /// Each owner signs one digest, which is the transaction's id.
+    pub payload_is_id: bool,
     /// The address commits to all three owners and to two of them being needed.
     pub address_binds_owners: bool,
     /// When a wallet begins to exist.

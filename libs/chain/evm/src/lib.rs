@@ -70,6 +70,7 @@ impl ChainRules for EvmSafe {
     fn declares(&self) -> Declares {
         Declares {
             payload_binds_wallet: true,
+            payload_is_id: true,
             address_binds_owners: true,
             creation: Creation::AtFirstSpend,
             payer: Payer::Relayer,

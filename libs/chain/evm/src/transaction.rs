@@ -1,6 +1,8 @@
 //! `SafeTx`: its bytes on the wire (`abi.encode` of the ten fields), its digest, and how to make one.
 
-use alloy_primitives::{Address, Bytes, U256};
+use std::sync::LazyLock;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolCall, SolStruct, SolValue};
 use chain::{Amount, Asset, ChainError, Effect, Refusal};
 
@@ -20,11 +22,21 @@ pub(crate) fn parse(unsigned: &[u8]) -> Result<SafeTx, Refusal> {
     Ok(transaction)
 }
 
+/// EIP-712's type hashes, of the domain and of a `SafeTx`: the same for every digest.
+static TYPES: LazyLock<[B256; 2]> =
+    LazyLock::new(|| [domain(0, Address::ZERO).type_hash(), keccak256(SafeTx::eip712_encode_type().as_bytes())]);
+
 /// What owners sign: EIP-712 with chain id and wallet address as domain, as the contract's `getTransactionHash`.
 pub(crate) fn digest(transaction: &SafeTx, chain: u64, wallet: Address) -> [u8; 32] {
-    let domain =
-        Eip712Domain { chain_id: Some(U256::from(chain)), verifying_contract: Some(wallet), ..Eip712Domain::default() };
-    transaction.eip712_signing_hash(&domain).0
+    let [of_domain, of_transaction] = *TYPES;
+    let of = |kind: B256, data: &[u8]| keccak256([kind.as_slice(), data].concat());
+    let domain = of(of_domain, &domain(chain, wallet).encode_data());
+    let transaction = of(of_transaction, &transaction.eip712_encode_data());
+    keccak256([&[0x19, 0x01], domain.as_slice(), transaction.as_slice()].concat()).0
+}
+
+fn domain(chain: u64, wallet: Address) -> Eip712Domain {
+    Eip712Domain { chain_id: Some(U256::from(chain)), verifying_contract: Some(wallet), ..Eip712Domain::default() }
 }
 
 /// The bytes of an effect.

@@ -176,6 +176,7 @@ fn only_evm_chain_ids_have_rules() {
 fn what_it_declares() {
     let declared = Declares {
         payload_binds_wallet: true,
+        payload_is_id: true,
         address_binds_owners: true,
         creation: Creation::AtFirstSpend,
         payer: Payer::Relayer,

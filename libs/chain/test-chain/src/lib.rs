@@ -53,6 +53,7 @@ impl ChainRules for TestChain {
     fn declares(&self) -> Declares {
         Declares {
             payload_binds_wallet: true,
+            payload_is_id: false,
             address_binds_owners: true,
             creation: Creation::Never,
             payer: Payer::Wallet,

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use chain::{Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Signature, Signatures, Transaction, WalletDesc};
+use chain::{
+    Asset, Call, ChainRules, Claim, Effect, KeyRole, Payer, Payload, Signature, Signatures, Transaction, WalletDesc,
+};
 use custody::{WalletId, manifest::VerifiedManifest};
 
 use super::{
@@ -238,16 +240,11 @@ impl LadderStep<'_> {
 
     /// A station's signature in 64 bytes, made with its 32-byte secret key, which must be the manifest's.
     pub fn sign(&self, role: KeyRole, secret: &[u8; 32]) -> Result<[u8; 64], StreamError> {
-        let rules = &self.context.rules;
-        let payloads = rules.payloads(&self.made.unsigned, &self.wallet.described, role);
-        let payloads = payloads.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))?;
+        let (rules, payloads) = (&self.context.rules, self.payloads(role)?);
         let other = |_| EvacuationError::OtherPhrase(role);
         let signatures = payloads.iter().map(|payload| rules.sign(secret, payload)).collect::<Result<Vec<_>, _>>();
         let signatures = signatures.map_err(other)?;
-        // As `signed_by`, of payloads that are there already: a million wallets are signed for.
-        let key = self.wallet.described.owners.key(role);
-        let mut each = payloads.iter().zip(&signatures);
-        if payloads.is_empty() || !each.all(|(payload, signature)| rules.verify(key, payload, signature)) {
+        if !self.fit(role, &payloads, &signatures) {
             return Err(EvacuationError::OtherPhrase(role).into());
         }
         compact::compact(&signatures).ok_or(StreamError::NotCompact(role))
@@ -262,7 +259,26 @@ impl LadderStep<'_> {
     }
 
     fn signed_by(&self, role: KeyRole, signatures: &[Signature]) -> Result<bool, StreamError> {
-        let fits = self.context.rules.signed_by(&self.made.unsigned, &self.wallet.described, role, signatures);
-        fits.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))
+        Ok(self.fit(role, &self.payloads(role)?, signatures))
+    }
+
+    /// What an owner signs.
+    fn payloads(&self, role: KeyRole) -> Result<Vec<Payload>, StreamError> {
+        let Context { rules, .. } = self.context;
+        // Computed from these very bytes when they were decoded: a million wallets are signed for.
+        if rules.declares().payload_is_id {
+            return Ok(vec![Payload::Digest(self.made.id)]);
+        }
+        let payloads = rules.payloads(&self.made.unsigned, &self.wallet.described, role);
+        payloads.map_err(|refusal| self.context.refused(&self.wallet.planned.id, refusal))
+    }
+
+    /// As many as payloads, at least one, each by the owner's key.
+    fn fit(&self, role: KeyRole, payloads: &[Payload], signatures: &[Signature]) -> bool {
+        let key = self.wallet.described.owners.key(role);
+        let mut each = payloads.iter().zip(signatures);
+        !payloads.is_empty()
+            && payloads.len() == signatures.len()
+            && each.all(|(payload, signature)| self.context.rules.verify(key, payload, signature))
     }
 }
