@@ -1,6 +1,8 @@
 //! One decision as one transaction: what is read in it is what is written upon, and all of it is on disk before the
 //! asker hears of it. Decisions run on the writer's thread, one after the other; who only looks does so beside it.
 
+use rusqlite::Connection;
+
 use super::{error::StoreError, ledger::Ledger, writer::Store};
 
 impl Store {
@@ -28,11 +30,7 @@ impl Store {
         now_ms: u64,
         look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.read(move |connection| {
-            let moment = connection.unchecked_transaction()?;
-            look(&Ledger::new(&moment, now_ms))
-        })
-        .await
+        self.read(move |connection| at_one_moment(connection, now_ms, look)).await
     }
 
     /// Reads out much: each page of it is of a moment of its own, so that whoever takes it slowly pins nothing.
@@ -50,10 +48,16 @@ impl Store {
         now_ms: u64,
         look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.read_urgent(move |connection| {
-            let moment = connection.unchecked_transaction()?;
-            look(&Ledger::new(&moment, now_ms))
-        })
-        .await
+        self.read_urgent(move |connection| at_one_moment(connection, now_ms, look)).await
     }
+}
+
+/// All that is looked at is of one commit.
+fn at_one_moment<T>(
+    connection: &Connection,
+    now_ms: u64,
+    look: impl FnOnce(&Ledger<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let moment = connection.unchecked_transaction()?;
+    look(&Ledger::new(&moment, now_ms))
 }

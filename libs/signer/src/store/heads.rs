@@ -41,13 +41,14 @@ impl Ledger<'_> {
         unsigned(self.connection.query_row(take, [signed(told)?], |row| row.get(0))?)
     }
 
-    /// The newest head of `role` that was kept here.
-    pub fn peer_head(&self, role: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The newest head of `role` that was kept here, be it readable or not.
+    #[cfg(test)]
+    pub(crate) fn peer_head(&self, role: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let query = "SELECT attestation FROM heads WHERE role = ?1";
         Ok(self.connection.query_row(query, [role], |row| row.get(0)).optional()?)
     }
 
-    /// The same, read; and whether App has forwarded one.
+    /// The newest head of `role` that was kept here, and whether App has forwarded one.
     pub fn held_head(&self, role: &str) -> Result<Option<(PeerHead, bool)>, StoreError> {
         let row: Option<(Vec<u8>, bool)> = self
             .connection
