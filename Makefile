@@ -103,7 +103,7 @@ BENCH_WALLETS ?= 10000 1000000
 bench-growth: export RUSTFLAGS := -C target-feature=+crt-static
 bench-growth: export BENCH_WALLETS := $(BENCH_WALLETS)
 bench-growth: servers ## Keeper with 10k and 1M wallets: bytes, start, signatures, log (BENCH_WALLETS)
-	cargo bench -q --locked --target $(STATIC) -p signer --bench growth
+	cargo bench -q --locked --target $(STATIC) -p acceptance --bench growth
 
 # Kills in suite crash; `make verify` asks for more. The programs under attack are built separately, because built together
 # they would contain the suite's fault points.

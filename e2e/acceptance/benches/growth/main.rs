@@ -3,7 +3,8 @@
 //!
 //! The store is filled with copies of a wallet that the pipeline has made and signed for once, straight into the tables,
 //! under names, ids and keys of their own: their audit chain does not verify and their keys sign nothing. What is
-//! measured is done with wallets that the pipeline makes after that. `BENCH_WALLETS="10000 1000000"` says how many.
+//! measured is done with wallets that the pipeline makes after that. Nobody tallies the rows: what that costs has a bench of
+//! its own (`cargo bench -p signer --bench tally`). `BENCH_WALLETS="10000 1000000"` says how many.
 
 mod figures;
 mod fill;

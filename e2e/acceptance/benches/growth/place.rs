@@ -101,7 +101,6 @@ impl Place {
         let store = Arc::new(Store::open(&self.vault.data_dir(Role::Keeper))?);
         let sealer = self.vault.sealer(Role::Keeper);
         let keys = Arc::new(identity::open_or_make(&store, &sealer, &mut OsRng).await?);
-        identity::authenticate(&store, &sealer, Role::Keeper, now_ms(), &mut OsRng).await?;
         let manifest = self.custody.manifest.clone();
         let local_policy = local_policy();
         let rules = Adapters::all().of(policy::chains(&local_policy)?)?;
